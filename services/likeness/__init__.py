@@ -1,0 +1,1 @@
+"""Likeness: face, fingerprint-template and object-image search with honest error rates."""

@@ -1,0 +1,31 @@
+"""A point in time by which work must be done."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+from likeness.domain.errors import DeadlineExceeded
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """`at` is in seconds of the monotonic clock; infinity means none."""
+
+    at: float = math.inf
+
+    @classmethod
+    def after(cls, seconds: float) -> Deadline:
+        """The deadline that many seconds from now."""
+        return cls(time.monotonic() + seconds)
+
+    @property
+    def remaining(self) -> float:
+        """Seconds left, at least 0."""
+        return max(0.0, self.at - time.monotonic())
+
+    def check(self, doing: str) -> None:
+        """Raise DeadlineExceeded, naming what was being done, if the time is up."""
+        if time.monotonic() >= self.at:
+            raise DeadlineExceeded(f"The deadline passed while {doing}; allow more time or send less work.")

@@ -1,0 +1,152 @@
+"""The one tree of errors.
+
+Every error has a *kind* (what class of trouble, from which the gRPC code follows), a *reason* (a constant
+that a client may test for) and *metadata* (names and numbers, never personal data). The message says what
+was wrong, with which input, and what to do about it. `rpc/errors.py` is the only place that turns these into
+`google.rpc.Status`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """The class of an error; each maps to exactly one gRPC status code."""
+
+    INVALID = "INVALID_ARGUMENT"
+    PRECONDITION = "FAILED_PRECONDITION"
+    NOT_FOUND = "NOT_FOUND"
+    CONFLICT = "ALREADY_EXISTS"
+    ABORTED = "ABORTED"
+    DENIED = "PERMISSION_DENIED"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    EXHAUSTED = "RESOURCE_EXHAUSTED"
+    DEADLINE = "DEADLINE_EXCEEDED"
+    UNAVAILABLE = "UNAVAILABLE"
+    CORRUPT = "DATA_LOSS"
+    INTERNAL = "INTERNAL"
+
+
+class LikenessError(Exception):
+    """Root of the tree.
+
+    Args:
+        message: what was wrong, with which input, and the remedy, in one or two sentences.
+        reason: overrides the class's reason with a more exact constant (UPPER_SNAKE_CASE).
+        metadata: string pairs that travel with the error (`ErrorInfo.metadata`).
+    """
+
+    kind: Kind = Kind.INTERNAL
+    reason: str = "INTERNAL"
+
+    def __init__(
+        self, message: str, *, reason: str | None = None, metadata: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        if reason is not None:
+            self.reason = reason
+        self.metadata: dict[str, str] = dict(metadata or {})
+
+
+class InvalidInput(LikenessError):
+    """A request, a file or a parameter breaks its contract. `field` names the offending request field."""
+
+    kind = Kind.INVALID
+    reason = "INVALID_INPUT"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        field: str = "",
+        reason: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, reason=reason, metadata=metadata)
+        self.field = field
+
+
+class SampleRejected(InvalidInput):
+    """A sample was readable but cannot be used: no face, too small, several faces, too blurred."""
+
+    reason = "SAMPLE_REJECTED"
+
+
+class NotFound(LikenessError):
+    """No such thing, or the caller may not know of it; the two are deliberately not told apart."""
+
+    kind = Kind.NOT_FOUND
+    reason = "NOT_FOUND"
+
+
+class Conflict(LikenessError):
+    """The identifier is already taken, or a request id was used again with other content."""
+
+    kind = Kind.CONFLICT
+    reason = "ALREADY_EXISTS"
+
+
+class Stale(LikenessError):
+    """The thing changed since the caller read it; read again and retry."""
+
+    kind = Kind.ABORTED
+    reason = "CONCURRENT_CHANGE"
+
+
+class Precondition(LikenessError):
+    """The system or the reference is not in a state that allows this."""
+
+    kind = Kind.PRECONDITION
+    reason = "FAILED_PRECONDITION"
+
+
+class Denied(LikenessError):
+    """The caller is known and may not do this."""
+
+    kind = Kind.DENIED
+    reason = "PERMISSION_DENIED"
+
+
+class Unauthenticated(LikenessError):
+    """The request does not say who asks, or why."""
+
+    kind = Kind.UNAUTHENTICATED
+    reason = "CALLER_UNKNOWN"
+
+
+class Exhausted(LikenessError):
+    """A limit on size, pixels or concurrency was reached."""
+
+    kind = Kind.EXHAUSTED
+    reason = "RESOURCE_EXHAUSTED"
+
+
+class DeadlineExceeded(LikenessError):
+    """The caller's time ran out before the work was done; nothing was half-done."""
+
+    kind = Kind.DEADLINE
+    reason = "DEADLINE_EXCEEDED"
+
+
+class Unavailable(LikenessError):
+    """The service is starting, draining or without a part it needs; try again later."""
+
+    kind = Kind.UNAVAILABLE
+    reason = "UNAVAILABLE"
+
+
+class Corrupt(LikenessError):
+    """Stored bytes do not match their seal, digest or chain; they are refused, never served."""
+
+    kind = Kind.CORRUPT
+    reason = "DATA_CORRUPT"
+
+
+class WrongKey(Corrupt):
+    """The key ring does not open the stored data."""
+
+    kind = Kind.PRECONDITION
+    reason = "WRONG_KEY"
