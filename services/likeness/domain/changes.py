@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from likeness.domain.audit import AuditEntry
 from likeness.domain.references import Facets, Reference
 from likeness.domain.samples import Template
 
@@ -63,21 +63,17 @@ class Expunge:
 
 Change = Enrol | Update | Expunge
 
-AuditFacts = Mapping[str, object]
-"""The body of an audit entry: strings, numbers, lists and maps of them, no sample and no template."""
-
 
 @dataclass(frozen=True, slots=True)
 class Write:
     """A change, the key that makes it idempotent, and the audit entry that is committed with it.
 
-    `audit` holds JSON-able facts (see `AuditFacts`); the store adds the reference id and the log position. A
-    replayed write leaves no second entry.
+    The store adds the log position to the entry. A replayed or refused write leaves none.
     """
 
     key: RequestKey
     change: Change
-    audit: AuditFacts | None = None
+    audit: AuditEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)

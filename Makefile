@@ -1,0 +1,100 @@
+# Likeness. `make help` lists what there is; everything installs into .venv beside this file and nowhere else.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PROTOS_VENV ?= .venv-protos
+PROTOS_OUT ?= services
+FACES ?=
+OUT ?= demo-output
+PYTEST_ARGS ?=
+
+# The generator is older than the libraries on purpose: its output runs with every later grpcio and protobuf.
+PROTOS_TOOLS := grpcio-tools==1.76.0 mypy-protobuf==5.1.0 "setuptools<81"
+PROTOS := $(wildcard protos/likeness/v1/*.proto)
+SERVICES := $(shell grep -l '^service ' $(PROTOS))
+
+# pip tells a lot; these are the lines that explain a wait. Everything else is in the log.
+PIP_LINES := ^ *Downloading .*[0-9] MB|^ *Building wheel.*started|^Installing collected|^ERROR|^error:
+
+define pip_install
+$(BIN)/python -m pip install --progress-bar off --log $(VENV)/pip.log -e '.[$(1)]' 2>&1 \
+  | { grep --line-buffered -E '$(PIP_LINES)' || true; } | cut -c 1-140 \
+  || { echo "The installation failed; the whole story is in $(VENV)/pip.log" >&2; exit 1; }
+endef
+
+.PHONY: help demo test serve lint protos bench clean
+
+help: ## This list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+demo: $(VENV)/.runtime ## Enrol and search real photographs; FACES=folder takes your own, OUT=folder the results
+	@$(BIN)/likeness demo --out "$(OUT)" $(if $(FACES),--faces "$(FACES)")
+
+test: $(VENV)/.dev ## Run the tests; PYTEST_ARGS="-k name" selects
+	@$(BIN)/likeness models build
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+serve: $(VENV)/.runtime ## Start the server on its embedded default
+	@$(BIN)/likeness models build
+	@$(BIN)/likeness serve
+
+lint: $(VENV)/.dev ## Check style, types, layers and protos
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@cd protos && $(abspath $(BIN))/buf lint
+
+protos: $(PROTOS_VENV)/.tools ## Generate services/likeness/v1 from protos/ with the pinned generator
+	@cd protos && $(abspath $(PROTOS_VENV))/bin/python -m grpc_tools.protoc -I . \
+	  --plugin=protoc-gen-mypy=$(abspath $(PROTOS_VENV))/bin/protoc-gen-mypy \
+	  --python_out=$(abspath $(PROTOS_OUT)) --mypy_out=quiet:$(abspath $(PROTOS_OUT)) \
+	  $(PROTOS:protos/%=%)
+	@cd protos && $(abspath $(PROTOS_VENV))/bin/python -m grpc_tools.protoc -I . \
+	  --plugin=protoc-gen-mypy_grpc=$(abspath $(PROTOS_VENV))/bin/protoc-gen-mypy_grpc \
+	  --grpc_python_out=$(abspath $(PROTOS_OUT)) --mypy_grpc_out=quiet:$(abspath $(PROTOS_OUT)) \
+	  $(SERVICES:protos/%=%)
+
+bench: $(VENV)/.bench ## Run the benchmarks at a small size; each takes --help
+	@$(BIN)/likeness models build
+	@for program in benchmarks/[a-z]*.py; do echo; echo "== $$program"; $(BIN)/python $$program; done
+
+clean: ## Remove the environments and what the demo wrote; the model cache stays
+	rm -rf $(VENV) $(PROTOS_VENV) demo-output
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Likeness needs Python 3.11 or later, but '$(PYTHON)' is not; name one: make PYTHON=python3.12 ..." >&2; \
+	  exit 1; }
+	@echo "Making the environment $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV) || { \
+	  echo "The environment could not be made; on Debian and Ubuntu install python3-venv first." >&2; exit 1; }
+
+# The markers are older than pyproject.toml exactly when something may have to be installed.
+$(VENV)/.runtime: pyproject.toml | $(BIN)/python
+	@echo "Installing Likeness into $(VENV); the first time it fetches about 250 MB and takes some minutes ..."
+	@$(call pip_install,models)
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	@echo "Installing Likeness and its test tools into $(VENV); the first time it takes some minutes ..."
+	@$(call pip_install,dev$(,)models)
+	@touch $@ $(VENV)/.runtime
+
+$(VENV)/.bench: pyproject.toml | $(BIN)/python
+	@echo "Installing Likeness and the peers that the benchmarks set beside it into $(VENV) ..."
+	@$(call pip_install,bench$(,)models)
+	@touch $@ $(VENV)/.runtime
+
+$(PROTOS_VENV)/.tools: Makefile
+	@$(PYTHON) -m venv $(PROTOS_VENV)
+	@$(PROTOS_VENV)/bin/python -m pip install --quiet $(PROTOS_TOOLS)
+	@touch $@
+
+, := ,

@@ -1,0 +1,152 @@
+"""`likeness audit`: the chained record of who asked what, why, and what was answered."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from likeness.cli.failures import Commands, Exit
+from likeness.cli.local_store import read_only, seals
+from likeness.cli.options import AsJson
+from likeness.cli.output import Output
+from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
+from likeness.cli.tables import plain_table
+from likeness.cli.words import plural
+from likeness.store.audit import AuditRecord, audit_head, read_audit, verify_links
+
+_CHUNK = 1000
+"""Entries read at once."""
+
+app = typer.Typer(cls=Commands, no_args_is_help=True, help="The audit chain: verify it, read it.")
+
+
+@app.command(
+    epilog="Example: likeness audit verify; exit code 5 if the chain is broken. Keep the digest that it prints "
+    "where the server cannot write, and give it to the next check with --expect POSITION:DIGEST."
+)
+def verify(
+    *,
+    expect: Annotated[
+        str,
+        typer.Option(
+            metavar="POSITION:DIGEST",
+            help="Also check that this entry, noted earlier, still stands in the chain.",
+            show_default=False,
+        ),
+    ] = "",
+    config: ConfigFile = None,
+    home: Home = None,
+    single: Set = None,
+    as_json: AsJson = None,
+) -> None:
+    """Check that no entry was changed or taken out, from the first to the last; needs no key."""
+    settings = settings_from(config, home, single)
+    with read_only(settings) as connection:
+        last = audit_head(connection).position
+        report = verify_links(connection, 1, last)
+        problems = list(report.problems)
+        if expect:
+            position, _, digest = expect.partition(":")
+            at = int(position) if position.isdecimal() else 0
+            if not 0 < at <= last or verify_links(connection, at, at).digest.hex() != digest.lower():
+                problems.append(f"Entry {position} with digest {digest} does not stand in this chain.")
+    document = {
+        "entries": last,
+        "verified_to": report.last,
+        "digest": report.digest.hex(),
+        "problems": problems,
+    }
+    Output(as_json).answer(document, _verdict(document))
+    if problems:
+        raise typer.Exit(Exit.DAMAGED)
+
+
+@app.command(
+    epilog="Examples: likeness audit show; likeness audit show --position 42; likeness audit show -n 0 --json"
+)
+def show(
+    *,
+    position: Annotated[
+        int | None, typer.Option(help="One entry, as told by an answer.", show_default=False)
+    ] = None,
+    last: Annotated[int, typer.Option("--last", "-n", min=0, help="The last so many; 0 for all.")] = 10,
+    config: ConfigFile = None,
+    home: Home = None,
+    single: Set = None,
+    as_json: AsJson = None,
+) -> None:
+    """Show entries of the audit chain, decrypted with the key ring, their links checked."""
+    settings = settings_from(config, home, single)
+    opened = seals(settings)
+    output = Output(as_json)
+    with read_only(settings) as connection:
+        head = audit_head(connection).position
+        first = position or (max(1, head - last + 1) if last else 1)
+        end = position or head
+        for after in range(first - 1, end, _CHUNK):
+            records = read_audit(connection, opened, after, min(after + _CHUNK, end))
+            for record in records:
+                output.answer(_document(record), _entry(record))
+
+
+def _verdict(document: dict[str, object]) -> RenderableType:
+    problems = document["problems"]
+    if problems and isinstance(problems, list):
+        return Group(*(Text(str(problem), style="bold red") for problem in problems))
+    entries = int(str(document["entries"]))
+    return Text(
+        f"{plural(entries, 'entry', 'entries')}, every link holds. Keep this for --expect next time:\n"
+        f"{entries}:{document['digest']}"
+    )
+
+
+def _document(record: AuditRecord) -> dict[str, object]:
+    entry = record.entry
+    return {
+        "position": record.position,
+        "time": record.at.isoformat(),
+        "digest": record.digest.hex(),
+        "rpc": entry.rpc,
+        "entity": entry.caller.entity,
+        "operator": entry.caller.operator,
+        "purpose": entry.caller.purpose.value,
+        "case_reference": entry.caller.case_reference,
+        "outcome": entry.outcome,
+        "modality": entry.modality,
+        "probe": entry.probe,
+        "options": dict(entry.options),
+        "filters": dict(entry.filters),
+        "searched": entry.searched,
+        "candidates": [
+            {"reference_id": c.reference_id, "score": c.score, "fmr": c.fmr} for c in entry.candidates
+        ],
+        "model": entry.model,
+        "calibration": entry.calibration,
+        "generation": entry.generation,
+        "log_position": entry.log_position,
+        "details": dict(entry.details),
+    }
+
+
+def _entry(record: AuditRecord) -> Table:
+    entry = record.entry
+    who = " / ".join(t for t in (entry.caller.entity, entry.caller.operator) if t)
+    why = " / ".join(t for t in (entry.caller.purpose.value, entry.caller.case_reference) if t)
+    table = plain_table("", "")
+    table.show_header = False
+    heading = f"{record.at:%Y-%m-%d %H:%M:%S} UTC  {entry.rpc}  {entry.outcome}"
+    table.add_row(f"{record.position}", heading, style="bold")
+    table.add_row("", f"{who}, for {why}")
+    if entry.searched:
+        table.add_row("", f"{plural(entry.searched, 'reference')} searched by {entry.model or 'no model'}")
+    for candidate in entry.candidates:
+        table.add_row("", f"  {candidate.reference_id}  score {candidate.score:.3f}  FMR {candidate.fmr:.1e}")
+    details = {name: value for name, value in entry.details.items() if value not in ("", None, [])}
+    if details:
+        table.add_row("", ", ".join(f"{name} {value}" for name, value in details.items()), style="dim")
+    table.add_row("", f"digest {record.digest.hex()}", style="dim")
+    return table

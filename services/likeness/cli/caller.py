@@ -1,0 +1,158 @@
+"""Who asks and why, and which server is asked: the options of every command that speaks to a server."""
+
+from __future__ import annotations
+
+import getpass
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from likeness.domain.errors import InvalidInput
+from likeness.domain.references import Purpose
+from likeness.v1 import common_pb2 as common
+
+PANEL = "Server and caller"
+DEFAULT_SERVER = "127.0.0.1:50051"
+DEFAULT_TIMEOUT = 30.0
+"""Seconds that one request may take, its retries included."""
+
+_Command = TypeVar("_Command", bound=Callable[..., None])
+
+
+def _option(*names: str, variable: str, about: str) -> Any:
+    return typer.Option(*names, envvar=variable, help=about, rich_help_panel=PANEL, show_envvar=True)
+
+
+_OPTIONS: dict[str, tuple[Any, object]] = {
+    "server": (
+        Annotated[str, _option("--server", variable="LIKENESS_SERVER", about="The server, host:port.")],
+        DEFAULT_SERVER,
+    ),
+    "entity": (
+        Annotated[
+            str,
+            _option(
+                "--entity",
+                variable="LIKENESS_ENTITY",
+                about="The requesting authority, for example NCB-FR. Needed.",
+            ),
+        ],
+        "",
+    ),
+    "purpose": (
+        Annotated[
+            Purpose,
+            _option(
+                "--purpose",
+                variable="LIKENESS_PURPOSE",
+                about="Why you ask; needed for searches and comparisons.",
+            ),
+        ],
+        Purpose.UNSPECIFIED,
+    ),
+    "case": (
+        Annotated[str, _option("--case", variable="LIKENESS_CASE", about="The case that this belongs to.")],
+        "",
+    ),
+    "operator": (
+        Annotated[
+            str,
+            _option(
+                "--operator",
+                variable="LIKENESS_OPERATOR",
+                about="Who you are at the authority, for the audit. Default: your login name.",
+            ),
+        ],
+        "",
+    ),
+    "timeout": (
+        Annotated[
+            float,
+            _option("--timeout", variable="LIKENESS_TIMEOUT", about="Seconds that one request may take."),
+        ],
+        DEFAULT_TIMEOUT,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """The server that is asked, and the caller that every request carries."""
+
+    server: str
+    entity: str
+    purpose: Purpose
+    case: str
+    operator: str
+    timeout: float
+
+    @property
+    def context(self) -> common.CallerContext:
+        """The caller as the protocol has it."""
+        return common.CallerContext(
+            entity=self.entity,
+            purpose=common.Purpose.Value(f"PURPOSE_{self.purpose.name}"),
+            case_reference=self.case,
+            operator=self.operator,
+        )
+
+
+def asks(*, purpose: bool = False) -> Callable[[_Command], _Command]:
+    """Give a command the options above; it receives them as one `asking: Asking`.
+
+    Args:
+        purpose: whether the command needs one; it is then asked for before anything is done.
+    """
+
+    def decorate(command: _Command) -> _Command:
+        signature = inspect.signature(command, eval_str=True)
+        own = [p for p in signature.parameters.values() if p.name != "asking"]
+        shared = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+            for name, (annotation, default) in _OPTIONS.items()
+        ]
+
+        @wraps(command)
+        def run(**values: Any) -> None:
+            given = {name: values.pop(name) for name in _OPTIONS}
+            command(**values, asking=_checked(purpose, **given))
+
+        run.__signature__ = signature.replace(parameters=[*own, *shared])  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in (*own, *shared)}
+        return run  # type: ignore[return-value]
+
+    return decorate
+
+
+def _checked(
+    purpose_needed: bool,
+    *,
+    server: str,
+    entity: str,
+    purpose: Purpose,
+    case: str,
+    operator: str,
+    timeout: float,
+) -> Asking:
+    if not entity:
+        raise InvalidInput(
+            "Who asks? Give the requesting authority with --entity (for example --entity NCB-FR), or set "
+            "LIKENESS_ENTITY once."
+        )
+    if purpose_needed and purpose is Purpose.UNSPECIFIED:
+        known = ", ".join(p.value for p in Purpose if p is not Purpose.UNSPECIFIED)
+        raise InvalidInput(
+            f"Why do you ask? Give --purpose, or set LIKENESS_PURPOSE; it is put on record. One of: {known}."
+        )
+    return Asking(server, entity, purpose, case, operator or _login(), timeout)
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # an account without a name, as in some containers
+        return ""

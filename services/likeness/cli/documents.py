@@ -1,0 +1,135 @@
+"""Messages of the protocol as JSON documents. Names are the protocol's; numbers stay numbers."""
+
+from __future__ import annotations
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from likeness.cli import words
+from likeness.v1 import common_pb2 as common
+from likeness.v1 import matching_pb2 as matching
+
+Document = dict[str, object]
+
+
+def reference(message: common.Reference) -> Document:
+    """A reference with all that its owner says of it."""
+    said = message.metadata
+    return {
+        "reference_id": message.reference_id,
+        "modality": message.modality,
+        "owner": said.owner,
+        "subject_id": said.subject_id,
+        "owner_reference": said.owner_reference,
+        "galleries": list(said.galleries),
+        "category": category(said.category),
+        "status": status(said.status),
+        "notices": list(said.notices),
+        "attributes": dict(said.attributes),
+        "restrictions": {
+            "denied_entities": list(said.restrictions.denied_entities),
+            "permitted_entities": list(said.restrictions.permitted_entities),
+            "permitted_purposes": [purpose(p) for p in said.restrictions.permitted_purposes],
+        },
+        "review_time": _time(said.review_time) if said.HasField("review_time") else None,
+        "expire_time": _time(said.expire_time) if said.HasField("expire_time") else None,
+        "quality": round(message.quality.unified, 1),
+        "quality_override": message.quality_override,
+        "template_space": message.template_space,
+        "model": message.model,
+        "create_time": _time(message.create_time),
+        "update_time": _time(message.update_time),
+        "log_position": message.log_position,
+    }
+
+
+def score(message: common.Score, calibrated: bool) -> Document:
+    """A comparison score, never without its false match rate."""
+    fmr = message.fmr
+    return {
+        "value": message.value,
+        "parts": {part.name: part.value for part in message.parts},
+        "fmr": {
+            "value": fmr.value,
+            "lower": fmr.lower,
+            "upper": fmr.upper,
+            "measurable": fmr.measurable,
+            "in_words": words.rate_words(fmr.value, fmr.lower, fmr.upper, fmr.measurable, calibrated),
+        },
+    }
+
+
+def candidate(message: common.Candidate, calibrated: bool) -> Document:
+    """A candidate: a lead."""
+    return {
+        "rank": message.rank,
+        "reference": reference(message.reference),
+        "score": score(message.score, calibrated),
+        "expected_false": message.expected_false,
+    }
+
+
+def finding(message: common.Finding) -> Document:
+    """One face: where it is, how good it is, what is wrong with it."""
+    box = message.box
+    return {
+        "index": message.index,
+        "box": [box.x, box.y, box.width, box.height] if message.HasField("box") else None,
+        "confidence": message.confidence,
+        "quality": round(message.quality.unified, 1),
+        "components": {c.name: round(c.value, 1) for c in message.quality.components},
+        "issues": [
+            {"reason": issue.reason, "message": issue.message, "rejects": issue.rejects}
+            for issue in message.issues
+        ],
+    }
+
+
+def header(message: common.AnswerHeader) -> Document:
+    """How the answer came to be."""
+    return {
+        "log_position": message.log_position,
+        "generation": message.generation,
+        "coverage": message.coverage,
+        "model": message.model,
+        "calibration": message.calibration,
+        "searched": message.searched,
+        "audit_position": message.audit_position,
+        "audit_digest": message.audit_digest,
+        "timings_ms": {t.stage: round(t.duration.ToNanoseconds() / 1e6, 2) for t in message.timings},
+    }
+
+
+def search(probe: str, response: matching.SearchResponse) -> Document:
+    """The answer for one probe."""
+    calibrated = bool(response.header.calibration)
+    return {
+        "probe": probe,
+        "notice": words.LEAD,
+        "header": header(response.header),
+        "answers": [
+            {
+                "finding": finding(answer.finding),
+                "candidates": [candidate(c, calibrated) for c in answer.candidates],
+            }
+            for answer in response.answers
+        ],
+    }
+
+
+def category(value: common.Category.ValueType) -> str:
+    """The protocol's category in the product's own word."""
+    return common.Category.Name(value).removeprefix("CATEGORY_").lower()
+
+
+def status(value: common.Status.ValueType) -> str:
+    """The protocol's status in the product's own word."""
+    return common.Status.Name(value).removeprefix("STATUS_").lower()
+
+
+def purpose(value: common.Purpose.ValueType) -> str:
+    """The protocol's purpose in the product's own word."""
+    return common.Purpose.Name(value).removeprefix("PURPOSE_").lower()
+
+
+def _time(stamp: Timestamp) -> str:
+    return stamp.ToJsonString()

@@ -1,0 +1,221 @@
+"""`likeness enroll`: photographs into galleries, many at a time, resumable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from likeness.cli import files, rejects
+from likeness.cli.caller import Asking, asks
+from likeness.cli.connection import connect
+from likeness.cli.enrolment import BulkEnrolment, Fate
+from likeness.cli.failures import Exit, Stopped
+from likeness.cli.files import Found
+from likeness.cli.journal import Journal, default_path
+from likeness.cli.options import AsJson
+from likeness.cli.output import Output, note, progress, warn
+from likeness.cli.said import Label, Said, Which
+from likeness.cli.tables import plain_table
+from likeness.cli.words import plural
+from likeness.client import LikenessClient, NotFound
+from likeness.domain.references import Category
+
+PANEL = "What is said of every photograph"
+RESUMING = "Resuming"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a run goes about it."""
+
+    journal: Path
+    rejects: Path
+    again: bool = False
+    retry_rejected: bool = False
+
+
+@asks()
+def enroll(
+    paths: Annotated[list[Path], typer.Argument(help="Photographs, and folders of them.")],
+    *,
+    gallery: Annotated[
+        list[str] | None,
+        typer.Option("--gallery", "-g", help="Into this gallery; repeatable.", rich_help_panel=PANEL),
+    ] = None,
+    category: Annotated[
+        Category, typer.Option(help="Why the subject is on file.", rich_help_panel=PANEL)
+    ] = Category.UNSPECIFIED,
+    subject: Annotated[
+        str, typer.Option(help="The subject of all of them.", rich_help_panel=PANEL, show_default=False)
+    ] = "",
+    subject_from_folder: Annotated[
+        bool,
+        typer.Option(
+            "--subject-from-folder",
+            help="The subject is the name of the folder that holds the file.",
+            rich_help_panel=PANEL,
+        ),
+    ] = False,
+    label: Annotated[
+        Label,
+        typer.Option(
+            help="What becomes your own reference number: the file's name, its path, or nothing.",
+            rich_help_panel=PANEL,
+        ),
+    ] = Label.STEM,
+    notice: Annotated[
+        list[str] | None,
+        typer.Option(help="Identifier or link of a notice; repeatable.", rich_help_panel=PANEL),
+    ] = None,
+    face: Annotated[
+        Which,
+        typer.Option(help="Of several faces: reject, or take one.", rich_help_panel=PANEL),
+    ] = Which.ONLY,
+    override: Annotated[
+        str,
+        typer.Option(
+            metavar="REASON",
+            help="Enrol in spite of quality limits, for this reason; it is put on record.",
+            rich_help_panel=PANEL,
+            show_default=False,
+        ),
+    ] = "",
+    journal: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where outcomes are recorded. Default: one journal per server in ~/.local/state/likeness.",
+            rich_help_panel=RESUMING,
+            show_default=False,
+        ),
+    ] = None,
+    rejects_file: Annotated[
+        Path,
+        typer.Option(
+            "--rejects",
+            help="Where rejected files are listed with the reasons, .csv or .jsonl; written if there are any.",
+            rich_help_panel=RESUMING,
+        ),
+    ] = Path("likeness-rejects.csv"),
+    retry_rejected: Annotated[
+        bool,
+        typer.Option(
+            "--retry-rejected", help="Send files that were rejected before.", rich_help_panel=RESUMING
+        ),
+    ] = False,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again",
+            help="Send every file, whatever the journal says; the server answers those it knows with its first "
+            "result.",
+            rich_help_panel=RESUMING,
+        ),
+    ] = False,
+    salt: Annotated[
+        str,
+        typer.Option(
+            help="Any text: makes new request ids, to enrol anew what was expunged.",
+            rich_help_panel=RESUMING,
+            show_default=False,
+        ),
+    ] = "",
+    as_json: AsJson = None,
+    asking: Asking,
+) -> None:
+    """Enrol photographs. Run the same command again to go on after an interruption: nothing is enrolled twice."""
+    said = Said(
+        asking,
+        galleries=tuple(gallery or ()),
+        category=category,
+        subject=subject,
+        subject_from_folder=subject_from_folder,
+        label=label,
+        notices=tuple(notice or ()),
+        which=face,
+        override=override,
+        salt=salt,
+    )
+    rejects.check(rejects_file)
+    plan = Plan(journal or default_path(asking.server, asking.entity), rejects_file, again, retry_rejected)
+    done, interrupted = run(said, files.find(paths), plan)
+    Output(as_json).answer(_document(done, plan, interrupted), _table(done))
+    if interrupted:
+        note("interrupted; run the same command again to go on")
+        raise typer.Exit(Exit.INTERRUPTED)
+    if done.counts[Fate.REJECTED]:
+        warn(
+            f"{plural(done.counts[Fate.REJECTED], 'file was', 'files were')} rejected; {plan.rejects} says why. "
+            "Mend them and run again, or see --face and --override."
+        )
+        raise typer.Exit(Exit.PARTLY)
+
+
+def run(said: Said, found: list[Found], plan: Plan) -> tuple[BulkEnrolment, bool]:
+    """Enrol the files; returns what became of them, and whether Ctrl-C cut it short.
+
+    The journal is durable and the rejects file written however this ends.
+
+    Raises:
+        Stopped: the server cannot be reached, or is not the one that the journal belongs to.
+    """
+    with Journal(plan.journal) as journal, progress("enrolling", len(found)) as step:
+        if journal.damaged:
+            warn(
+                f"{plural(journal.damaged, 'line')} of {plan.journal} cannot be read; those files are sent again"
+            )
+        enrolment = BulkEnrolment(
+            said, journal, again=plan.again, retry_rejected=plan.retry_rejected, step=step
+        )
+        try:
+            with connect(said.asking) as client:
+                if not plan.again:
+                    _check_same_store(client, journal)
+                for outcome in client.face.enroll_many(enrolment.pending(found)):
+                    enrolment.settle(outcome)
+        except KeyboardInterrupt:
+            return enrolment, True
+        finally:
+            if enrolment.rejects:
+                rejects.write(plan.rejects, enrolment.rejects)
+    return enrolment, False
+
+
+def _check_same_store(client: LikenessClient, journal: Journal) -> None:
+    """Refuse to skip files as enrolled where the server does not know what they became."""
+    last = journal.last_enrolled()
+    if last is None:
+        return
+    try:
+        client.face.get(last.reference_id)
+    except NotFound:
+        raise Stopped(
+            f"The journal {journal.path} says that {last.path} became reference {last.reference_id}, but this "
+            "server does not know it: it has another store, or you are another entity. Send everything with "
+            "--again, or name another journal with --journal FILE.",
+            Exit.REFUSED,
+        ) from None
+
+
+def _document(done: BulkEnrolment, plan: Plan, interrupted: bool) -> dict[str, object]:
+    return {
+        "enrolled": done.counts[Fate.ENROLLED],
+        "already_enrolled": done.counts[Fate.KNOWN],
+        "same_photograph_twice": done.counts[Fate.TWICE],
+        "rejected": done.counts[Fate.REJECTED],
+        "log_position": done.log_position,
+        "interrupted": interrupted,
+        "journal": str(plan.journal),
+        "rejects": str(plan.rejects) if done.rejects else "",
+    }
+
+
+def _table(done: BulkEnrolment) -> Table:
+    table = plain_table("Files", "Outcome", right=("Files",))
+    for fate in Fate:
+        if done.counts[fate] or fate is Fate.ENROLLED:
+            table.add_row(f"{done.counts[fate]:,}", fate.value)
+    return table

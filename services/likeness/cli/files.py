@@ -1,0 +1,93 @@
+"""Finds the photographs that a command is given, and reads them within a limit."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from likeness.domain.errors import InvalidInput
+
+PICTURES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+"""Endings that are taken from folders; a file that is named itself is taken whatever its ending."""
+
+MAX_FILE_BYTES = 64 << 20
+"""Larger files are not read at all; no service accepts a sample of this size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One file. `name` is its path below the folder that was given, with forward slashes."""
+
+    path: Path
+    name: str
+
+
+def find(paths: Sequence[Path]) -> list[Found]:
+    """The files given, and the pictures in and below the folders given, in a stable order.
+
+    Hidden files and folders and links to folders are passed over; a file that is reached twice comes once.
+
+    Raises:
+        InvalidInput: a path does not exist, or there is no picture at all.
+    """
+    found: dict[Path, Found] = {}
+    for given in paths:
+        if given.is_dir():
+            for file in _below(given):
+                found.setdefault(file.resolve(), Found(file, file.relative_to(given).as_posix()))
+        elif given.exists():
+            found.setdefault(given.resolve(), Found(given, given.name))
+        else:
+            raise InvalidInput(f"There is no file or folder {given}; check the path.")
+    if not found:
+        endings = ", ".join(sorted(PICTURES))
+        raise InvalidInput(
+            f"There is no picture in {', '.join(map(str, paths))}; these endings are looked for: {endings}."
+        )
+    return list(found.values())
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and Path(name).suffix.lower() in PICTURES:
+                yield Path(parent, name)
+
+
+def read(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        InvalidInput: it is larger than MAX_FILE_BYTES, or not a regular file.
+        OSError: it cannot be read.
+    """
+    if not path.is_file():
+        raise InvalidInput(f"{path} is not a regular file.", reason="NOT_A_FILE")
+    with path.open("rb") as file:
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise InvalidInput(
+            f"{path} is larger than {MAX_FILE_BYTES >> 20} MiB; make it smaller.", reason="FILE_TOO_LARGE"
+        )
+    return data
+
+
+def sha256(data: bytes) -> str:
+    """64 lower-case hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def by_folder(files: Iterable[Found]) -> dict[str, list[Found]]:
+    """The files by the folder that holds them, named by its path below the folder given.
+
+    Files that lie directly in that folder stand each for themselves, under their own name.
+    """
+    groups: dict[str, list[Found]] = {}
+    for file in files:
+        folder, _, name = file.name.rpartition("/")
+        groups.setdefault(folder or Path(name).stem, []).append(file)
+    return groups

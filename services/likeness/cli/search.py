@@ -1,0 +1,228 @@
+"""`likeness search`: who in the galleries resembles the faces of these photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from likeness.cli import documents, files, sheet
+from likeness.cli.caller import Asking, asks
+from likeness.cli.connection import connect, exit_code, explain
+from likeness.cli.failures import Exit
+from likeness.cli.files import Found
+from likeness.cli.journal import default_path
+from likeness.cli.options import FILTERS, AsJson, InGalleries, OfCategories, OfOwners
+from likeness.cli.output import Output, fail, note, warn
+from likeness.cli.search_sheet import rows_of
+from likeness.cli.tables import plain_table
+from likeness.cli.words import LEAD, expected_of, label_of, plural, rate_short
+from likeness.client import CallFailed, LikenessClient, SearchOptions, sample
+from likeness.v1 import common_pb2 as common
+from likeness.v1 import matching_pb2 as matching
+
+ANSWER = "Answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A probe and its answer, or why there is none."""
+
+    file: Found
+    response: matching.SearchResponse | None = None
+    refusal: str = ""
+    reason: str = ""
+
+
+@asks(purpose=True)
+def search(
+    paths: Annotated[list[Path], typer.Argument(help="Probes: photographs, and folders of them.")],
+    *,
+    gallery: InGalleries = None,
+    owner: OfOwners = None,
+    category: OfCategories = None,
+    exhaustive: Annotated[
+        bool,
+        typer.Option(
+            "--exhaustive", help="Compare with every allowed reference, exactly.", rich_help_panel=FILTERS
+        ),
+    ] = False,
+    k: Annotated[
+        int, typer.Option("-k", min=1, help="At most this many candidates per face.", rich_help_panel=ANSWER)
+    ] = 10,
+    max_fmr: Annotated[
+        float | None,
+        typer.Option(
+            help="Leave out candidates whose false match rate is above this, for example 1e-4.",
+            rich_help_panel=ANSWER,
+            show_default=False,
+        ),
+    ] = None,
+    min_log_position: Annotated[
+        int,
+        typer.Option(
+            help="Answer from a state at least this fresh, as told by an enrolment.", rich_help_panel=ANSWER
+        ),
+    ] = 0,
+    sheet_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--sheet",
+            help="Also draw a contact sheet, PNG: probes beside those candidates that were enrolled from here.",
+            rich_help_panel=ANSWER,
+            show_default=False,
+        ),
+    ] = None,
+    journal: Annotated[
+        Path | None,
+        typer.Option(
+            help="The enrolment journal that knows the candidates' files, for --sheet.",
+            rich_help_panel=ANSWER,
+            show_default=False,
+        ),
+    ] = None,
+    as_json: AsJson = None,
+    asking: Asking,
+) -> None:
+    """Search with photographs; each face in them is answered by itself.
+
+    A candidate is a lead for a person to verify, not an identification.
+    """
+    options = SearchOptions(
+        galleries=gallery or [],
+        owners=owner or [],
+        categories=[c.value for c in category or []],
+        k=k,
+        max_fmr=max_fmr or 0.0,
+        exhaustive=exhaustive,
+        min_log_position=min_log_position,
+    )
+    output = Output(as_json)
+    answered = []
+    with connect(asking) as client:
+        for answer in each(client, files.find(paths), options, asking):
+            show(output, answer)
+            answered.append(answer)
+    if not output.as_json and any(a.response is not None for a in answered):
+        note(LEAD, "bold")
+    if sheet_file is not None:
+        draw_sheet(answered, sheet_file, journal or default_path(asking.server, asking.entity))
+    if any(a.response is None for a in answered):
+        raise typer.Exit(Exit.PARTLY)
+
+
+def each(
+    client: LikenessClient, found: list[Found], options: SearchOptions, asking: Asking
+) -> Iterator[Answered]:
+    """Search with one file after the other; what concerns one probe does not stop the others.
+
+    Raises:
+        CallFailed: the server cannot be reached, or refuses for a reason that concerns every probe.
+    """
+    for file in found:
+        try:
+            probe = sample(files.read(file.path), name=file.name)
+            yield Answered(file, client.face.search(probe, **options))
+        except OSError as error:
+            yield Answered(file, refusal=f"{file.path}: {error.strerror or error}", reason="UNREADABLE_FILE")
+        except CallFailed as error:
+            if not _concerns_the_probe(error):
+                raise
+            yield Answered(file, refusal=explain(error, asking), reason=error.reason)
+
+
+def _concerns_the_probe(error: CallFailed) -> bool:
+    fields = [violation.field for violation in error.field_violations]
+    return exit_code(error) is Exit.REFUSED and any(field.startswith("probe") for field in fields)
+
+
+def show(output: Output, answer: Answered) -> None:
+    """Write one answer, or why there is none."""
+    name = str(answer.file.path)
+    if answer.response is not None:
+        response = answer.response
+        output.answer(documents.search(name, response), tables(name, response))
+        return
+    if output.as_json:
+        rejection = {"reason": answer.reason, "message": answer.refusal}
+        output.answer({"probe": name, "rejection": rejection}, "")
+    fail(f"{name}: {answer.refusal}")
+
+
+def tables(name: str, response: matching.SearchResponse) -> RenderableType:
+    """The answer for one probe as a person reads it: one table per face."""
+    parts: list[RenderableType] = []
+    for answer in response.answers:
+        parts.append(_heading(name, answer, len(response.answers)))
+        parts.append(_candidates(answer, response.header))
+        parts.extend(
+            Text(f"  {issue.message}", style="yellow") for issue in answer.finding.issues if issue.message
+        )
+    parts.append(Text(_origin(response.header), style="dim"))
+    parts.append(Text())
+    return Group(*parts)
+
+
+def _heading(name: str, answer: matching.ProbeAnswer, faces: int) -> Text:
+    finding = answer.finding
+    which = f", face {finding.index}" if faces > 1 else ""
+    heading = Text(f"{name}{which}", style="bold")
+    return heading.append(f"  quality {finding.quality.unified:.0f} of 100", style="not bold dim")
+
+
+def _candidates(answer: matching.ProbeAnswer, header: common.AnswerHeader) -> RenderableType:
+    if not answer.candidates:
+        return Text("  no candidate")
+    table = plain_table(
+        "Rank", "Reference", "Owner's label", "Category", "Score", "FMR", "Expected false",
+        whole=("Reference", "Score", "FMR"), right=("Rank", "Score", "FMR", "Expected false"),
+    )  # fmt: skip
+    for candidate in answer.candidates:
+        said, fmr = candidate.reference.metadata, candidate.score.fmr
+        table.add_row(
+            str(candidate.rank),
+            candidate.reference.reference_id,
+            label_of(said),
+            documents.category(said.category),
+            f"{candidate.score.value:.3f}",
+            rate_short(fmr.value, fmr.measurable, bool(header.calibration)),
+            expected_of(candidate, header),
+        )
+    return table
+
+
+def _origin(header: common.AnswerHeader) -> str:
+    searched = plural(header.searched, "reference")
+    coverage = (
+        "" if header.coverage >= 1 else f" (PARTIAL: only {header.coverage:.3f} of the gallery took part)"
+    )
+    calibration = header.calibration or "none"
+    return (
+        f"{searched} searched{coverage}; models {header.model}; calibration {calibration}; "
+        f"log position {header.log_position}; audit entry {header.audit_position}"
+    )
+
+
+def draw_sheet(answered: list[Answered], path: Path, journal: Path) -> None:
+    """Draw the contact sheet for what was answered."""
+    rows = rows_of([(a.file.path, a.response, a.refusal) for a in answered], journal)
+    left_out = len(rows) - sheet.MAX_ROWS
+    headers = [a.response.header for a in answered if a.response is not None]
+    subtitle = _sheet_origin(headers[-1]) if headers else ""
+    title = f"Candidates for {plural(len(answered), 'probe')}"
+    sheet.save(sheet.draw(rows[: sheet.MAX_ROWS], title=title, subtitle=subtitle), path)
+    note(f"contact sheet: {path}")
+    if left_out > 0:
+        warn(f"the sheet shows the first {sheet.MAX_ROWS} faces and leaves out {left_out}")
+
+
+def _sheet_origin(header: common.AnswerHeader) -> str:
+    return (
+        f"{plural(header.searched, 'reference')} searched.  Models {header.model}.  "
+        f"Calibration {header.calibration or 'none'}.  Audit entry {header.audit_position}."
+    )

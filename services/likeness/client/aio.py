@@ -1,0 +1,316 @@
+"""The asynchronous client. Use it from one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from likeness.client import connection
+from likeness.client.errors import CallFailed, Unavailable, build, from_rpc
+from likeness.client.requests import EnrollOptions, ListOptions, Requests, SampleLike, SearchOptions, Side
+from likeness.client.retry import Attempts
+from likeness.client.stream import WINDOW, Enrolment, Outcome, Pending, ended_early
+from likeness.v1 import common_pb2 as common
+from likeness.v1 import face_pb2_grpc
+from likeness.v1 import matching_pb2 as matching
+
+_Request = TypeVar("_Request")
+_Answer = TypeVar("_Answer")
+
+_STATUS_LOOKS = 20
+_STATUS_PAUSE = 0.01  # seconds
+
+_EOF: object = grpc.aio.EOF  # type: ignore[attr-defined]  # missing from the stubs
+
+
+class AsyncLikenessClient:
+    """A connection to a service, on behalf of one caller; arguments as for `LikenessClient`."""
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        entity: str,
+        purpose: str = "unspecified",
+        case_reference: str = "",
+        operator: str = "",
+        timeout: float = connection.TIMEOUT,
+        retries: int = connection.RETRIES,
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
+        if credentials is None:
+            self._channel = grpc.aio.insecure_channel(address, connection.OPTIONS)
+        else:
+            self._channel = grpc.aio.secure_channel(address, credentials, connection.OPTIONS)
+        self._caller = connection.caller(entity, purpose, case_reference, operator)
+        self._timeout, self._retries = timeout, retries
+        self._bind()
+
+    def _bind(self) -> None:
+        stub = face_pb2_grpc.FaceServiceStub(self._channel)
+        self.face = AsyncModality(stub, Requests(self._caller), self._timeout, self._retries)
+        """Photographs of faces."""
+
+    def asking(
+        self, *, purpose: str | None = None, case_reference: str | None = None, operator: str | None = None
+    ) -> AsyncLikenessClient:
+        """A client over the same connection for another purpose, case or operator; close only the first."""
+        other = object.__new__(type(self))
+        other._channel, other._timeout, other._retries = self._channel, self._timeout, self._retries
+        other._caller = connection.changed(self._caller, purpose, case_reference, operator)
+        other._bind()
+        return other
+
+    async def wait_ready(self, timeout: float = 60.0, *, modality: str = "face") -> None:
+        """Wait until the service reports SERVING.
+
+        Raises:
+            Unavailable: it did not within `timeout` seconds.
+        """
+        request = health_pb2.HealthCheckRequest(service=connection.SERVICES[modality])
+        check = health_pb2_grpc.HealthStub(self._channel).Check
+        until = time.monotonic() + timeout
+        failure = connection.not_ready(timeout)
+        while (left := until - time.monotonic()) > 0:
+            try:
+                if connection.is_serving(await check(request, timeout=left, wait_for_ready=True)):
+                    return
+            except grpc.aio.AioRpcError as error:
+                failure = connection.not_ready(timeout, from_rpc(error))
+            await asyncio.sleep(min(connection.READY_PAUSE, max(0.0, until - time.monotonic())))
+        raise failure
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._channel.close(None)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+class AsyncModality:
+    """The methods of one modality, as `Modality` has them."""
+
+    def __init__(
+        self, stub: face_pb2_grpc.FaceServiceAsyncStub, requests: Requests, timeout: float, retries: int
+    ) -> None:
+        self._stub = stub
+        self._requests = requests
+        self._timeout = timeout
+        self._retries = retries
+
+    async def enroll(
+        self, sample: SampleLike, *, timeout: float | None = None, **options: Unpack[EnrollOptions]
+    ) -> matching.EnrollResponse:
+        """Enrol one sample; durable on return. Sent again after a failure, it enrols once."""
+        return await self._send(self._stub.Enroll, self._requests.enroll(sample, **options), timeout)
+
+    async def get(self, reference_id: str, *, timeout: float | None = None) -> common.Reference:
+        """One reference."""
+        return (await self._send(self._stub.Get, self._requests.get(reference_id), timeout)).reference
+
+    async def list(
+        self, *, timeout: float | None = None, **options: Unpack[ListOptions]
+    ) -> AsyncIterator[common.Reference]:
+        """References, oldest first; pages are fetched as they are needed, each within `timeout`."""
+        request = self._requests.list(**options)
+        while True:
+            page = await self._send(self._stub.List, request, timeout)
+            for found in page.references:
+                yield found
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    async def update(
+        self,
+        reference_id: str,
+        metadata: common.ReferenceMetadata,
+        *,
+        expected_log_position: int = 0,
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> matching.UpdateResponse:
+        """Replace the metadata of a reference, whole; its status must be said."""
+        request = self._requests.update(
+            reference_id, metadata, expected_log_position=expected_log_position, request_id=request_id
+        )
+        return await self._send(self._stub.Update, request, timeout)
+
+    async def expunge(
+        self, reference_id: str, reason: str, *, request_id: str = "", timeout: float | None = None
+    ) -> matching.ExpungeResponse:
+        """Erase a reference for good."""
+        request = self._requests.expunge(reference_id, reason, request_id=request_id)
+        return await self._send(self._stub.Expunge, request, timeout)
+
+    async def search(
+        self, probe: SampleLike, *, timeout: float | None = None, **options: Unpack[SearchOptions]
+    ) -> matching.SearchResponse:
+        """The references that resemble the probe, for each presentation in it."""
+        return await self._send(self._stub.Search, self._requests.search(probe, **options), timeout)
+
+    async def compare(
+        self, probe: Side, candidate: Side, *, explain: bool = False, timeout: float | None = None
+    ) -> matching.CompareResponse:
+        """Compare two samples or references, 1:1."""
+        request = self._requests.compare(probe, candidate, explain=explain)
+        return await self._send(self._stub.Compare, request, timeout)
+
+    async def analyze(self, sample: SampleLike, *, timeout: float | None = None) -> matching.AnalyzeResponse:
+        """Detect presentations and measure their quality."""
+        return await self._send(self._stub.Analyze, self._requests.analyze(sample), timeout)
+
+    async def enroll_many(
+        self, enrolments: Iterable[Enrolment] | AsyncIterable[Enrolment], *, window: int = WINDOW
+    ) -> AsyncIterator[Outcome]:
+        """Enrol many samples over one stream; as `Modality.enroll_many`."""
+        pending = Pending(self._requests, window, self._retries)
+        attempts = Attempts(float("inf"), self._retries)
+        source = _iterated(enrolments)
+        while True:
+            link = _Link(self._stub.EnrollMany)
+            try:
+                async for outcome in _pump(source, pending, link):
+                    attempts.succeeded()
+                    yield outcome
+                return
+            except CallFailed as error:
+                await asyncio.sleep(attempts.pause(error))
+            finally:
+                await link.close()
+
+    async def _send(
+        self,
+        call: grpc.aio.UnaryUnaryMultiCallable[_Request, _Answer],
+        request: _Request,
+        timeout: float | None,
+    ) -> _Answer:
+        attempts = Attempts(self._timeout if timeout is None else timeout, self._retries)
+        while True:
+            try:
+                return await call(request, timeout=attempts.left)
+            except grpc.aio.AioRpcError as error:
+                await asyncio.sleep(attempts.pause(from_rpc(error)))
+
+
+async def _iterated(items: Iterable[Enrolment] | AsyncIterable[Enrolment]) -> AsyncIterator[Enrolment]:
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item
+
+
+async def _pump(source: AsyncIterator[Enrolment], pending: Pending, link: _Link) -> AsyncIterator[Outcome]:
+    """Send what fits in the window, yield what came, until the source is at its end and all is answered."""
+    for request in pending.unanswered():
+        await link.send(request)
+    exhausted = False
+    while pending or not exhausted:
+        while not exhausted and not pending.is_full:
+            item = await anext(source, None)
+            if item is None:
+                exhausted = True
+                break
+            admitted = pending.admit(item)
+            if isinstance(admitted, Outcome):
+                yield admitted
+            else:
+                await link.send(admitted)
+            if link.has_answer:
+                break
+        if pending:
+            settled = pending.settle(await link.receive())
+            if isinstance(settled, Outcome):
+                yield settled
+            elif settled is not None:
+                await link.send(settled)
+    await link.finish()
+
+
+class _Link:
+    """One stream, with a task that takes its answers in so that sending never waits for reading."""
+
+    def __init__(
+        self,
+        call: grpc.aio.StreamStreamMultiCallable[matching.EnrollManyRequest, matching.EnrollManyResponse],
+    ) -> None:
+        start: Any = call  # the stubs do not know that a stream can be started without an iterator
+        self._call = start()
+        self._is_broken = False
+        self._in: asyncio.Queue[matching.EnrollManyResponse | CallFailed | None] = asyncio.Queue()
+        self._reader = asyncio.create_task(self._read())
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether `receive` would not wait."""
+        return not self._in.empty()
+
+    async def send(self, request: matching.EnrollManyRequest) -> None:
+        """Send one request; of a broken stream, `receive` tells."""
+        try:
+            await self._call.write(request)
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            self._is_broken = True
+
+    async def receive(self) -> matching.EnrollManyResponse:
+        """The next answer.
+
+        Raises:
+            CallFailed: the stream broke or ended.
+        """
+        answer = await self._in.get()
+        if answer is None:
+            raise ended_early()
+        if isinstance(answer, CallFailed):
+            raise answer
+        return answer
+
+    async def finish(self) -> None:
+        """Say that nothing more comes, and wait for the service to end the stream."""
+        with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            await self._call.done_writing()
+        await self._reader
+
+    async def close(self) -> None:
+        """End the stream, if it has not ended."""
+        self._call.cancel()
+        self._reader.cancel()
+        await asyncio.gather(self._reader, return_exceptions=True)
+
+    async def _read(self) -> None:
+        try:
+            while (answer := await self._call.read()) is not _EOF:
+                self._in.put_nowait(answer)
+            self._in.put_nowait(None)
+        except grpc.aio.AioRpcError as error:
+            self._in.put_nowait(await self._cause() if self._is_broken else from_rpc(error))
+
+    async def _cause(self) -> CallFailed:
+        """Why the stream broke while something was being sent.
+
+        grpc.aio reports a failed write as INTERNAL at once, and only then the status that the service had sent.
+        """
+        for _ in range(_STATUS_LOOKS):
+            code, details = await self._call.code(), await self._call.details()
+            trailers = tuple(await self._call.trailing_metadata() or ())
+            if code is not grpc.StatusCode.INTERNAL or trailers:
+                return build(code, details or "", trailers)
+            await asyncio.sleep(_STATUS_PAUSE)
+        return Unavailable(
+            "The connection broke while items were being sent.", code=grpc.StatusCode.UNAVAILABLE
+        )

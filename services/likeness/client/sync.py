@@ -1,0 +1,297 @@
+"""The synchronous client. Safe to share between threads."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from likeness.client import connection
+from likeness.client.errors import CallFailed, from_rpc
+from likeness.client.requests import EnrollOptions, ListOptions, Requests, SampleLike, SearchOptions, Side
+from likeness.client.retry import Attempts
+from likeness.client.stream import WINDOW, Enrolment, Outcome, Pending, ended_early
+from likeness.v1 import common_pb2 as common
+from likeness.v1 import face_pb2_grpc
+from likeness.v1 import matching_pb2 as matching
+
+_Request = TypeVar("_Request")
+_Answer = TypeVar("_Answer")
+
+
+class LikenessClient:
+    """A connection to a service, on behalf of one caller.
+
+    Args:
+        address: `host:port`.
+        entity: the requesting authority, for example `NCB-FR`.
+        purpose: why requests are made, by name, for example `missing_person`; needed to search and compare.
+        case_reference: the case that they belong to.
+        operator: the person or system that makes them.
+        timeout: seconds that one request may take with all its retries.
+        retries: attempts after the first, where another may help.
+        credentials: for a service behind TLS; None connects without encryption.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        entity: str,
+        purpose: str = "unspecified",
+        case_reference: str = "",
+        operator: str = "",
+        timeout: float = connection.TIMEOUT,
+        retries: int = connection.RETRIES,
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
+        if credentials is None:
+            self._channel = grpc.insecure_channel(address, connection.OPTIONS)
+        else:
+            self._channel = grpc.secure_channel(address, credentials, connection.OPTIONS)
+        self._caller = connection.caller(entity, purpose, case_reference, operator)
+        self._timeout, self._retries = timeout, retries
+        self._bind()
+
+    def _bind(self) -> None:
+        stub = face_pb2_grpc.FaceServiceStub(self._channel)
+        self.face = Modality(stub, Requests(self._caller), self._timeout, self._retries)
+        """Photographs of faces."""
+
+    def asking(
+        self, *, purpose: str | None = None, case_reference: str | None = None, operator: str | None = None
+    ) -> LikenessClient:
+        """A client over the same connection for another purpose, case or operator; close only the first."""
+        other = object.__new__(type(self))
+        other._channel, other._timeout, other._retries = self._channel, self._timeout, self._retries
+        other._caller = connection.changed(self._caller, purpose, case_reference, operator)
+        other._bind()
+        return other
+
+    def wait_ready(self, timeout: float = 60.0, *, modality: str = "face") -> None:
+        """Wait until the service reports SERVING.
+
+        Raises:
+            Unavailable: it did not within `timeout` seconds.
+        """
+        request = health_pb2.HealthCheckRequest(service=connection.SERVICES[modality])
+        check = health_pb2_grpc.HealthStub(self._channel).Check
+        until = time.monotonic() + timeout
+        failure = connection.not_ready(timeout)
+        while (left := until - time.monotonic()) > 0:
+            try:
+                if connection.is_serving(check(request, timeout=left, wait_for_ready=True)):
+                    return
+            except grpc.RpcError as error:
+                failure = connection.not_ready(timeout, from_rpc(error))
+            time.sleep(min(connection.READY_PAUSE, max(0.0, until - time.monotonic())))
+        raise failure
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Modality:
+    """The methods of one modality. Every one raises `CallFailed`, by the class of its status code."""
+
+    def __init__(
+        self, stub: face_pb2_grpc.FaceServiceStub, requests: Requests, timeout: float, retries: int
+    ) -> None:
+        self._stub = stub
+        self._requests = requests
+        self._timeout = timeout
+        self._retries = retries
+
+    def enroll(
+        self, sample: SampleLike, *, timeout: float | None = None, **options: Unpack[EnrollOptions]
+    ) -> matching.EnrollResponse:
+        """Enrol one sample; durable on return. Sent again after a failure, it enrols once."""
+        return self._send(self._stub.Enroll, self._requests.enroll(sample, **options), timeout)
+
+    def get(self, reference_id: str, *, timeout: float | None = None) -> common.Reference:
+        """One reference."""
+        return self._send(self._stub.Get, self._requests.get(reference_id), timeout).reference
+
+    def list(
+        self, *, timeout: float | None = None, **options: Unpack[ListOptions]
+    ) -> Iterator[common.Reference]:
+        """References, oldest first; pages are fetched as they are needed, each within `timeout`."""
+        request = self._requests.list(**options)
+        while True:
+            page = self._send(self._stub.List, request, timeout)
+            yield from page.references
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def update(
+        self,
+        reference_id: str,
+        metadata: common.ReferenceMetadata,
+        *,
+        expected_log_position: int = 0,
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> matching.UpdateResponse:
+        """Replace the metadata of a reference, whole; its status must be said."""
+        request = self._requests.update(
+            reference_id, metadata, expected_log_position=expected_log_position, request_id=request_id
+        )
+        return self._send(self._stub.Update, request, timeout)
+
+    def expunge(
+        self, reference_id: str, reason: str, *, request_id: str = "", timeout: float | None = None
+    ) -> matching.ExpungeResponse:
+        """Erase a reference for good."""
+        request = self._requests.expunge(reference_id, reason, request_id=request_id)
+        return self._send(self._stub.Expunge, request, timeout)
+
+    def search(
+        self, probe: SampleLike, *, timeout: float | None = None, **options: Unpack[SearchOptions]
+    ) -> matching.SearchResponse:
+        """The references that resemble the probe, for each presentation in it."""
+        return self._send(self._stub.Search, self._requests.search(probe, **options), timeout)
+
+    def compare(
+        self, probe: Side, candidate: Side, *, explain: bool = False, timeout: float | None = None
+    ) -> matching.CompareResponse:
+        """Compare two samples or references, 1:1."""
+        request = self._requests.compare(probe, candidate, explain=explain)
+        return self._send(self._stub.Compare, request, timeout)
+
+    def analyze(self, sample: SampleLike, *, timeout: float | None = None) -> matching.AnalyzeResponse:
+        """Detect presentations and measure their quality."""
+        return self._send(self._stub.Analyze, self._requests.analyze(sample), timeout)
+
+    def enroll_many(self, enrolments: Iterable[Enrolment], *, window: int = WINDOW) -> Iterator[Outcome]:
+        """Enrol many samples over one stream; yields each outcome as it comes, in any order.
+
+        Items are taken from `enrolments` as places in the window fall free. A stream that breaks is opened
+        anew, and what had no outcome is sent again with the same request ids. An outcome that came while
+        `enrolments` is slow to give its next item is yielded after that item was taken.
+        """
+        pending = Pending(self._requests, window, self._retries)
+        attempts = Attempts(float("inf"), self._retries)
+        source = iter(enrolments)
+        while True:
+            link = _Link(self._stub.EnrollMany, pending.unanswered())
+            try:
+                for outcome in _pump(source, pending, link):
+                    attempts.succeeded()
+                    yield outcome
+                return
+            except CallFailed as error:
+                time.sleep(attempts.pause(error))
+            finally:
+                link.close()
+
+    def _send(
+        self, call: grpc.UnaryUnaryMultiCallable[_Request, _Answer], request: _Request, timeout: float | None
+    ) -> _Answer:
+        attempts = Attempts(self._timeout if timeout is None else timeout, self._retries)
+        while True:
+            try:
+                return call(request, timeout=attempts.left)
+            except grpc.RpcError as error:
+                time.sleep(attempts.pause(from_rpc(error)))
+
+
+def _pump(source: Iterator[Enrolment], pending: Pending, link: _Link) -> Iterator[Outcome]:
+    """Send what fits in the window, yield what came, until the source is at its end and all is answered."""
+    exhausted = False
+    while pending or not exhausted:
+        while not exhausted and not pending.is_full:
+            item = next(source, None)
+            if item is None:
+                exhausted = True
+                break
+            admitted = pending.admit(item)
+            if isinstance(admitted, Outcome):
+                yield admitted
+            else:
+                link.send(admitted)
+            if link.has_answer:
+                break
+        if pending:
+            settled = pending.settle(link.receive())
+            if isinstance(settled, Outcome):
+                yield settled
+            elif settled is not None:
+                link.send(settled)
+    link.finish()
+
+
+class _Link:
+    """One stream: requests go out through a queue that grpc's thread empties, answers come in through another."""
+
+    def __init__(
+        self,
+        call: grpc.StreamStreamMultiCallable[matching.EnrollManyRequest, matching.EnrollManyResponse],
+        first: Iterable[matching.EnrollManyRequest],
+    ) -> None:
+        self._out: queue.SimpleQueue[matching.EnrollManyRequest | None] = queue.SimpleQueue()
+        self._in: queue.SimpleQueue[matching.EnrollManyResponse | Exception | None] = queue.SimpleQueue()
+        for request in first:
+            self._out.put(request)
+        self._call: Any = call(iter(self._out.get, None))
+        self._reader = threading.Thread(target=self._read, name="likeness-answers", daemon=True)
+        self._reader.start()
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether `receive` would not wait."""
+        return not self._in.empty()
+
+    def send(self, request: matching.EnrollManyRequest) -> None:
+        """Send one request."""
+        self._out.put(request)
+
+    def receive(self) -> matching.EnrollManyResponse:
+        """The next answer.
+
+        Raises:
+            CallFailed: the stream broke or ended.
+        """
+        answer = self._in.get()
+        if answer is None:
+            raise ended_early()
+        if isinstance(answer, grpc.RpcError):
+            raise from_rpc(answer)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def finish(self) -> None:
+        """Say that nothing more comes, and wait for the service to end the stream."""
+        self._out.put(None)
+        self._reader.join()
+
+    def close(self) -> None:
+        """End the stream, if it has not ended."""
+        self._out.put(None)
+        self._call.cancel()
+        self._reader.join()
+
+    def _read(self) -> None:
+        try:
+            for answer in self._call:
+                self._in.put(answer)
+        except Exception as error:
+            self._in.put(error)
+        else:
+            self._in.put(None)

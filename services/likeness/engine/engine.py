@@ -1,0 +1,161 @@
+"""The facade of one modality: what a service, a batch job or a test calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from likeness.domain.answers import Comparison, SearchAnswer, SearchOptions
+from likeness.domain.changes import Receipt, RequestKey
+from likeness.domain.deadline import Deadline
+from likeness.domain.errors import InvalidInput, SampleRejected
+from likeness.domain.modality import Modality
+from likeness.domain.references import Caller, Category, Reference, Status
+from likeness.domain.samples import Extraction, Mode, Sample
+from likeness.engine.compare import Comparer
+from likeness.engine.enrol import Enrolled, Enroller
+from likeness.engine.gallery import Gallery
+from likeness.engine.policy import Scope
+from likeness.engine.records import Records
+from likeness.engine.search import Searcher
+from likeness.store.reads import ListFilter, Page
+from likeness.store.store import Store
+from likeness.telemetry import metrics
+
+__all__ = ["Engine", "Enrolled", "ListQuery", "Page"]
+
+NO_DEADLINE = Deadline()
+
+DEFAULT_PAGE = 100
+MAX_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """Filters and paging of a list. Empty sets mean no limit beyond the caller's rights."""
+
+    galleries: frozenset[str] = frozenset()
+    owners: frozenset[str] = frozenset()
+    categories: frozenset[Category] = frozenset()
+    statuses: frozenset[Status] = frozenset()
+    page_size: int = 0
+    page_token: str = ""
+
+
+class Engine:
+    """Enrols, searches and compares for one modality. Thread-safe; every method blocks.
+
+    Args:
+        modality: what extracts and compares.
+        store: the log; the engine subscribes to it and does not close it.
+        gallery: the fold of the log, already started.
+        keep_sources: whether enrolled samples are kept (encrypted) beside their templates.
+    """
+
+    def __init__(
+        self, modality: Modality, store: Store, gallery: Gallery, *, keep_sources: bool = False
+    ) -> None:
+        self.modality = modality
+        self.gallery = gallery
+        self._store = store
+        self._enroller = Enroller(modality, store, keep_sources=keep_sources)
+        self._records = Records(modality.name, store)
+        self._searcher = Searcher(modality, gallery, store, observe=self._observe)
+        self._comparer = Comparer(modality, store, observe=self._observe)
+
+    def _observe(self, stage: str, seconds: float) -> None:
+        metrics.stage(self.modality.name, stage).observe(seconds)
+
+    @contextmanager
+    def _counting(self, mode: Mode) -> Iterator[None]:
+        try:
+            yield
+        except SampleRejected as error:
+            metrics.rejections(self.modality.name, mode.value, error.reason).inc()
+            raise
+
+    @property
+    def modality_name(self) -> str:
+        """`face`, `fingerprint` or `object`."""
+        return self.modality.name
+
+    def enrol(
+        self,
+        caller: Caller,
+        key: RequestKey,
+        described: Reference,
+        sample: Sample,
+        *,
+        override: str = "",
+        deadline: Deadline = NO_DEADLINE,
+    ) -> Enrolled:
+        """Enrol one sample; see `Enroller.enrol`."""
+        with self._counting(Mode.ENROL):
+            enrolled = self._enroller.enrol(caller, key, described, sample, override, deadline)
+        if enrolled.reference.quality_override and not enrolled.receipt.replayed:
+            metrics.quality_overrides(self.modality.name).inc()
+        return enrolled
+
+    def get(self, caller: Caller, reference_id: str) -> Reference:
+        """One reference; see `Records.get`."""
+        return self._records.get(caller, reference_id)
+
+    def list(self, caller: Caller, query: ListQuery) -> Page:
+        """One page of the references that the caller may see, oldest first.
+
+        Raises:
+            InvalidInput: the page size or token is not one.
+        """
+        if query.page_size < 0:
+            raise InvalidInput(f"page_size is {query.page_size}; give 0 or more.", field="page_size")
+        size = min(query.page_size or DEFAULT_PAGE, MAX_PAGE)
+        statuses = query.statuses or frozenset({Status.ACTIVE, Status.SUSPENDED})
+        scope = Scope(caller, query.galleries, query.owners, query.categories, statuses)
+        wanted = ListFilter(
+            modality=self.modality.name,
+            owners=query.owners,
+            galleries=query.galleries,
+            categories=query.categories,
+            statuses=statuses,
+        )
+        return self._store.list(wanted, query.page_token, size, admits=scope.allows)
+
+    def update(
+        self, caller: Caller, key: RequestKey, described: Reference, *, expected_position: int = 0
+    ) -> tuple[Reference, Receipt]:
+        """Replace what the owner says of a reference; see `Records.update`."""
+        return self._records.update(caller, key, described, expected_position)
+
+    def expunge(self, caller: Caller, key: RequestKey, reference_id: str, *, reason: str) -> Receipt:
+        """Erase a reference; see `Records.expunge`."""
+        return self._records.expunge(caller, key, reference_id, reason)
+
+    def search(
+        self, caller: Caller, sample: Sample, options: SearchOptions, *, deadline: Deadline = NO_DEADLINE
+    ) -> SearchAnswer:
+        """Find the references that resemble a probe; see `Searcher.search`."""
+        with self._counting(Mode.PROBE):
+            return self._searcher.search(caller, sample, options, deadline)
+
+    def compare(
+        self,
+        caller: Caller,
+        probe: Sample | str,
+        candidate: Sample | str,
+        *,
+        explain: bool = False,
+        deadline: Deadline = NO_DEADLINE,
+    ) -> Comparison:
+        """Compare 1:1; a side is a sample or a reference id. See `Comparer.compare`."""
+        with self._counting(Mode.PROBE):
+            return self._comparer.compare(caller, probe, candidate, explain, deadline)
+
+    def analyse(self, caller: Caller, sample: Sample, *, deadline: Deadline = NO_DEADLINE) -> Extraction:
+        """Detect and measure quality; nothing is searched or stored."""
+        del caller  # identified by the interceptor; any caller may analyse its own sample
+        deadline.check(f"{sample.name} waited to be analysed")
+        extraction = self.modality.extract([sample], Mode.ANALYSE)[0]
+        for stage, seconds in extraction.timings.items():
+            self._observe(stage, seconds)
+        return extraction

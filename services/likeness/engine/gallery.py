@@ -1,0 +1,235 @@
+"""The references of one modality in memory: a fold of the log that answers which of them resemble a probe."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from likeness.domain.changes import ChangeKind, LogEntry
+from likeness.domain.deadline import Deadline
+from likeness.domain.errors import Corrupt, DeadlineExceeded
+from likeness.domain.modality import TemplateSpace
+from likeness.domain.samples import Template
+from likeness.engine.policy import Scope
+from likeness.engine.register import Register
+from likeness.index.columns import ColumnsState
+from likeness.index.snapshot import Snapshot
+from likeness.index.vectors import VectorIndex
+from likeness.store.store import Store
+
+log = logging.getLogger(__name__)
+
+_EXTRA = ("ids", "other_ids", "other_cells", "other_facets")
+
+TAIL_BATCH = 4096
+"""Log entries read at once while catching up; bounds the memory that their templates take."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one search may see.
+
+    `mask` bool [rows] marks the rows that take part; `searched` counts their references. `coverage` is the
+    share of the allowed references that could take part: those whose template lives in another space cannot.
+    """
+
+    mask: NDArray[np.bool_]
+    searched: int
+    coverage: float
+    position: int
+    generation: str
+    now: int
+
+
+class Gallery:
+    """Folds the log of one modality into an index.
+
+    `apply` is called by the store's writer, in order; searches go on beside it.
+    """
+
+    def __init__(self, modality: str, space: TemplateSpace, store: Store) -> None:
+        self.modality = modality
+        self.space = space
+        self._store = store
+        self.index = VectorIndex(space.dimension, space=space.space_id)
+        self.register = Register()
+        self._elsewhere = Register()
+        self._position = 0
+        self._folding = threading.RLock()
+        self._moved = threading.Condition()
+
+    @property
+    def position(self) -> int:
+        """The log position that has been applied."""
+        return self._position
+
+    @property
+    def references(self) -> int:
+        """References held, suspended and expired ones included."""
+        return self.register.references + self._elsewhere.references
+
+    def reset(self) -> None:
+        """Forget everything; `start` then folds the log from its beginning."""
+        with self._folding:
+            self.index = VectorIndex(self.space.dimension, space=self.space.space_id)
+            self.register, self._elsewhere = Register(), Register()
+            self._position = 0
+
+    # -- folding ----------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Follow the log from now on, and catch up with what is already there."""
+        self._store.subscribe(self.apply)
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Apply every log entry that was committed and not yet applied."""
+        with self._folding:
+            while self._position < self._store.head():
+                entries = self._store.tail(self._position, limit=TAIL_BATCH)
+                if not entries:
+                    break
+                self._fold(entries)
+
+    def apply(self, entries: Sequence[LogEntry]) -> None:
+        """Apply entries that were just committed; entries already applied are passed over."""
+        with self._folding:
+            fresh = [entry for entry in entries if entry.position > self._position]
+            if fresh and fresh[0].position > self._position + 1:
+                self.catch_up()
+                fresh = [entry for entry in fresh if entry.position > self._position]
+            self._fold(fresh)
+
+    def _fold(self, entries: Sequence[LogEntry]) -> None:
+        for entry in entries:
+            if entry.modality == self.modality:
+                self._fold_one(entry)
+            self._position = entry.position
+        with self._moved:
+            self._moved.notify_all()
+
+    def _fold_one(self, entry: LogEntry) -> None:
+        if entry.kind is ChangeKind.ENROL:
+            self._enrol(entry)
+            return
+        register = self.register if entry.reference_id in self.register else self._elsewhere
+        if entry.kind is ChangeKind.EXPUNGE or entry.facets is None:
+            rows = register.remove(entry.reference_id)
+            if register is self.register:
+                self.index.remove(rows)
+        else:
+            register.update(entry.reference_id, entry.facets)
+
+    def _enrol(self, entry: LogEntry) -> None:
+        if entry.template is None or entry.facets is None:
+            return  # expunged since: the log remembers the enrolment, the template is gone
+        if entry.reference_id in self.register:
+            return  # a snapshot may already hold it
+        template = entry.template
+        if template.space != self.space.space_id:
+            self._elsewhere.add(entry.reference_id, entry.facets, 1)
+            return
+        if template.vectors.ndim != 2 or template.vectors.shape[1] != self.space.dimension:
+            raise Corrupt(
+                f"The template of {entry.reference_id} has vectors of shape {list(template.vectors.shape)}, but "
+                f"its space {self.space.space_id} has dimension {self.space.dimension}; restore it from a backup."
+            )
+        # The vectors first: a reader takes part in what the columns show, so a row shown must have its vector.
+        self.index.add(template.vectors)
+        self.register.add(entry.reference_id, entry.facets, len(template.vectors))
+
+    # -- snapshots --------------------------------------------------------------------------------------------
+
+    def capture(self) -> Snapshot:
+        """A consistent copy of this fold at its log position."""
+        with self._folding:
+            columns, ids = self.register.capture()
+            other, other_ids = self._elsewhere.capture()
+            extra = {
+                "ids": ids,
+                "other_ids": other_ids,
+                "other_cells": other.cells,
+                "other_facets": other.facets,
+            }
+            return Snapshot(self._position, self.index.capture(), columns, extra)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Begin from a snapshot instead of from an empty log; call it before `start`.
+
+        Raises:
+            Corrupt: its parts do not belong together, or it belongs to another template space or another log.
+        """
+        if snapshot.index.generation.space != self.space.space_id:
+            raise Corrupt(
+                f"The snapshot holds templates of {snapshot.index.generation.space}, not of {self.space.space_id}.",
+                reason="SNAPSHOT_OF_ANOTHER_SPACE",
+            )
+        if snapshot.position > self._store.head():
+            raise Corrupt(
+                f"The snapshot is at log position {snapshot.position}, but the log ends at {self._store.head()}; "
+                "it belongs to another log.",
+                reason="SNAPSHOT_OF_ANOTHER_LOG",
+            )
+        try:
+            extra = {name: np.asarray(snapshot.extra[name]) for name in _EXTRA}
+            register = Register.restore(snapshot.columns, extra["ids"])
+            elsewhere = Register.restore(
+                ColumnsState(extra["other_cells"], extra["other_facets"]), extra["other_ids"]
+            )
+        except KeyError as error:
+            raise Corrupt(f"The snapshot lacks {error}; rebuild the index from the log.") from error
+        index = VectorIndex.restore(snapshot.index)
+        if len(index) != len(register):
+            raise Corrupt("The snapshot has another number of vectors than of rows.")
+        with self._folding:
+            self.index, self.register, self._elsewhere = index, register, elsewhere
+            self._position = snapshot.position
+
+    # -- searching --------------------------------------------------------------------------------------------
+
+    def wait_for(self, position: int, deadline: Deadline) -> None:
+        """Return once `position` has been applied.
+
+        Raises:
+            DeadlineExceeded: it was not, in time.
+        """
+        with self._moved:
+            left = deadline.remaining
+            timeout = None if math.isinf(left) else left
+            if not self._moved.wait_for(lambda: self._position >= position, timeout):
+                raise DeadlineExceeded(
+                    f"The index has applied the log up to {self._position} and did not reach the demanded "
+                    f"{position} in time; allow more time, or check that the position came from this service.",
+                    metadata={"log_position": str(self._position)},
+                )
+
+    def view(self, scope: Scope) -> View:
+        """The rows that take part in a search of this scope."""
+        now = int(time.time())
+        position, generation = self._position, self.index.generation.name
+        mask = self.register.columns.mask(scope.allows, now, key=scope.key)
+        searched = self.register.count(mask)
+        elsewhere = 0
+        if len(self._elsewhere):
+            elsewhere = int(np.count_nonzero(self._elsewhere.columns.mask(scope.allows, now, key=scope.key)))
+        coverage = searched / (searched + elsewhere) if searched + elsewhere else 1.0
+        return View(mask, searched, coverage, position, generation, now)
+
+    def shortlist(self, probe: Template, count: int, view: View) -> list[str]:
+        """The references most like the probe, best first, at most `count`."""
+        rows_per_reference = math.ceil(len(self.register) / max(1, self.register.references))
+        scores, rows = self.index.search(probe.vectors, count * rows_per_reference, view.mask)
+        order = np.argsort(-scores, axis=None, kind="stable")
+        best = (int(row) for row in rows.reshape(-1)[order] if row >= 0)
+        return list(dict.fromkeys(self.register.reference_at(row) for row in best))[:count]
+
+    def allowed_ids(self, view: View) -> list[str]:
+        """Every reference of the view, in order of enrolment."""
+        return self.register.references_in(view.mask)

@@ -1,0 +1,65 @@
+"""Brings one modality up over an open store, and takes it down again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from likeness.domain.modality import Modality
+from likeness.engine.engine import Engine
+from likeness.engine.gallery import Gallery
+from likeness.engine.upkeep import Upkeep, open_gallery
+from likeness.index.snapshot import Snapshots
+from likeness.store.store import Store
+from likeness.store.vault import KeyUse
+from likeness.telemetry import metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An engine that serves, and the thread that looks after its gallery."""
+
+    engine: Engine
+    upkeep: Upkeep
+
+    def close(self) -> None:
+        """Stop the upkeep and leave a snapshot; the store stays open."""
+        self.upkeep.close()
+
+
+def open_engine(
+    modality: Modality,
+    store: Store,
+    snapshot_folder: Path | None,
+    *,
+    snapshot_seconds: float = 300.0,
+    keep_sources: bool = False,
+) -> Running:
+    """Warm the modality's models, fold its gallery and start its upkeep.
+
+    Args:
+        modality: what extracts and compares.
+        store: the open log.
+        snapshot_folder: where snapshots are kept, sealed; None keeps none.
+        snapshot_seconds: how often, at most, a snapshot is taken.
+        keep_sources: whether enrolled samples are kept beside their templates.
+
+    Raises:
+        Corrupt: the log and the store disagree, or a template does not fit its space.
+    """
+    modality.warm()
+    gallery = Gallery(modality.name, modality.space, store)
+    snapshots = None
+    if snapshot_folder is not None:
+        snapshots = Snapshots(snapshot_folder, store.vault(KeyUse.SNAPSHOTS))
+    open_gallery(gallery, snapshots, store)
+    calibration = modality.calibration
+    metrics.model(
+        modality.name,
+        modality.model,
+        modality.space.space_id,
+        calibration.calibration_id if calibration is not None else "none",
+    )
+    upkeep = Upkeep(gallery, store, snapshots, snapshot_seconds=snapshot_seconds)
+    upkeep.start()
+    return Running(Engine(modality, store, gallery, keep_sources=keep_sources), upkeep)

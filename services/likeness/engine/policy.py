@@ -1,0 +1,69 @@
+"""Who may use which references: the one place that yields the allowed set.
+
+A `Scope` is one predicate over a reference's facets. The index asks it once per distinct combination of facets
+and makes the bitmap of rows that take part, before anything is scored; the same predicate is asked again of
+every reference that is read from the store for an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from likeness.domain.errors import Denied, InvalidInput
+from likeness.domain.references import Caller, Category, Facets, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The references that a caller may use for one request: rights, narrowed by the request's own filters."""
+
+    caller: Caller
+    galleries: frozenset[str] = frozenset()
+    owners: frozenset[str] = frozenset()
+    categories: frozenset[Category] = frozenset()
+    statuses: frozenset[Status] = frozenset({Status.ACTIVE})
+
+    @property
+    def key(self) -> Hashable:
+        """Equal for scopes that allow the same references."""
+        caller = self.caller
+        return caller.entity, caller.purpose, self.galleries, self.owners, self.categories, self.statuses
+
+    def allows(self, facets: Facets) -> bool:
+        """Whether a reference with these facets is in this scope, its expiry left aside."""
+        return (
+            facets.status in self.statuses
+            and (not self.owners or facets.owner in self.owners)
+            and (not self.galleries or bool(facets.galleries & self.galleries))
+            and (not self.categories or facets.category in self.categories)
+            and may_use(self.caller, facets)
+        )
+
+    def admits(self, facets: Facets, *, now: int) -> bool:
+        """Whether a reference is in this scope at `now` (Unix seconds)."""
+        return (facets.expires_at is None or facets.expires_at > now) and self.allows(facets)
+
+
+def may_use(caller: Caller, facets: Facets) -> bool:
+    """Whether the caller has a right to the reference at all; the owner always has."""
+    return facets.owner == caller.entity or facets.restrictions.admits(caller)
+
+
+def require_owner(caller: Caller, facets: Facets, doing: str) -> None:
+    """Raise Denied unless the caller owns the reference."""
+    if facets.owner != caller.entity:
+        raise Denied(
+            f"Only its owner may {doing} a reference; ask the owner to do it.", reason="NOT_THE_OWNER"
+        )
+
+
+def owned_by(caller: Caller, facets: Facets) -> None:
+    """Raise InvalidInput unless new metadata names the caller as the owner."""
+    if facets.owner != caller.entity:
+        raise InvalidInput(
+            f"metadata.owner is '{facets.owner}' but the caller is '{caller.entity}'; enrol on your own behalf, "
+            "or leave the owner empty.",
+            field="metadata.owner",
+            reason="OWNER_IS_NOT_CALLER",
+        )

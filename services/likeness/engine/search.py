@@ -1,0 +1,214 @@
+"""One search: allowed set, shortlist, exact comparison, calibration, audit, answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from likeness.domain.answers import Candidate, Header, ProbeAnswer, Score, SearchAnswer, SearchOptions
+from likeness.domain.audit import AuditEntry
+from likeness.domain.calibration import Calibration, Fmr
+from likeness.domain.deadline import Deadline
+from likeness.domain.errors import InvalidInput, Precondition
+from likeness.domain.modality import Modality
+from likeness.domain.references import Caller, Reference
+from likeness.domain.samples import Extraction, Finding, Mode, Sample, Template
+from likeness.engine.audit import audit_search
+from likeness.engine.enrol import rejected
+from likeness.engine.gallery import Gallery, View
+from likeness.engine.policy import Scope
+from likeness.store.store import Store
+
+MAX_K = 1000
+"""Candidates per presentation; a person cannot weigh more, and a list is not a copy of the database."""
+
+EXHAUSTIVE_BATCH = 2048
+"""Templates held in memory at once by an exhaustive comparison; the deadline is checked between batches."""
+
+UNCALIBRATED = Fmr(1.0, 0.0, 1.0, measurable=False)
+
+ObserveStage = Callable[[str, float], None]
+
+
+@dataclass
+class Timings:
+    """Seconds per stage of one answer, also reported to whoever observes stages."""
+
+    observe: ObserveStage
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def add(self, stage: str, seconds: float) -> None:
+        """Add time to a stage."""
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+        self.observe(stage, seconds)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a block as a stage."""
+        started = time.perf_counter()
+        yield
+        self.add(name, time.perf_counter() - started)
+
+
+def rate(calibration: Calibration | None, score: float) -> Fmr:
+    """The false match rate of a score; where nothing was calibrated, the honest answer is `at most 1`."""
+    return calibration.rate(score) if calibration is not None else UNCALIBRATED
+
+
+class Searcher:
+    """Searches the gallery of one modality."""
+
+    def __init__(self, modality: Modality, gallery: Gallery, store: Store, *, observe: ObserveStage) -> None:
+        self._modality = modality
+        self._gallery = gallery
+        self._store = store
+        self._observe = observe
+
+    def search(
+        self, caller: Caller, sample: Sample, options: SearchOptions, deadline: Deadline
+    ) -> SearchAnswer:
+        """Search with every presentation that the selection leaves; one audit entry records the answer.
+
+        Raises:
+            InvalidInput: an option is out of its range.
+            SampleRejected: nothing usable was found in the probe.
+            Precondition: the threshold lies below what the calibration supports.
+            DeadlineExceeded: time ran out; there is then no audit entry and no answer.
+        """
+        threshold = self._threshold(options)
+        timings = Timings(self._observe)
+        extraction = self._extract(sample, deadline, timings)
+        self._gallery.wait_for(options.min_log_position, deadline)
+        scope = Scope(caller, options.galleries, options.owners, options.categories)
+        with timings.stage("search"):
+            view = self._gallery.view(scope)
+        answers = tuple(
+            ProbeAnswer(
+                finding, self._candidates(finding, view, scope, options, threshold, deadline, timings)
+            )
+            for finding in extraction.findings
+        )
+        deadline.check("the answer was being recorded")
+        header = self._header(view)
+        with timings.stage("audit"):
+            receipt = self._store.audit(self._entry(caller, options, sample, header, answers))
+        recorded = replace(
+            header,
+            audit_position=receipt.position,
+            audit_digest=receipt.digest.hex(),
+            timings=timings.seconds,
+        )
+        return SearchAnswer(recorded, answers)
+
+    def _entry(
+        self,
+        caller: Caller,
+        options: SearchOptions,
+        sample: Sample,
+        header: Header,
+        answers: Sequence[ProbeAnswer],
+    ) -> AuditEntry:
+        probe = self._store.probe_digest(sample.data)
+        return audit_search(self._modality.name, caller, options, probe, header, answers)
+
+    def _threshold(self, options: SearchOptions) -> float | None:
+        if not 1 <= options.k <= MAX_K:
+            raise InvalidInput(f"k is {options.k}; ask for 1 to {MAX_K} candidates.", field="options.k")
+        if options.max_fmr is None:
+            return None
+        if self._modality.calibration is None:
+            raise Precondition(
+                "The model in use has no calibration, so no threshold on the false match rate can be set; "
+                "run `likeness calibrate`, or search without max_fmr.",
+                reason="NOT_CALIBRATED",
+            )
+        return self._modality.calibration.threshold(options.max_fmr)
+
+    def _extract(self, sample: Sample, deadline: Deadline, timings: Timings) -> Extraction:
+        deadline.check(f"{sample.name} waited to be searched")
+        extraction = self._modality.extract([sample], Mode.PROBE)[0]
+        for stage, seconds in extraction.timings.items():
+            timings.add(stage, seconds)
+        if extraction.rejection is not None:
+            raise rejected(extraction.rejection, "probe.data")
+        return extraction
+
+    def _candidates(
+        self,
+        finding: Finding,
+        view: View,
+        scope: Scope,
+        options: SearchOptions,
+        threshold: float | None,
+        deadline: Deadline,
+        timings: Timings,
+    ) -> tuple[Candidate, ...]:
+        probe = finding.template
+        if probe is None or view.searched == 0:
+            return ()
+        deadline.check("candidates were being searched")
+        if options.exhaustive:
+            scored = self._exhaustive(probe, view, options.k, deadline, timings)
+        else:
+            scored = self._shortlisted(probe, view, options.k, timings)
+        if threshold is not None:
+            scored = [entry for entry in scored if entry[1].value >= threshold]
+        return self._describe(scored, scope, view, options.k)
+
+    def _shortlisted(self, probe: Template, view: View, k: int, timings: Timings) -> list[tuple[str, Score]]:
+        with timings.stage("search"):
+            ids = self._gallery.shortlist(probe, self._modality.shortlist(k), view)
+        with timings.stage("compare"):
+            return self._compare(probe, ids)
+
+    def _exhaustive(
+        self, probe: Template, view: View, k: int, deadline: Deadline, timings: Timings
+    ) -> list[tuple[str, Score]]:
+        best: list[tuple[str, Score]] = []
+        ids = self._gallery.allowed_ids(view)
+        for start in range(0, len(ids), EXHAUSTIVE_BATCH):
+            deadline.check(f"{start} of {len(ids)} references were compared")
+            with timings.stage("compare"):
+                best += self._compare(probe, ids[start : start + EXHAUSTIVE_BATCH])
+                best = _ranked(best)[: self._modality.shortlist(k)]
+        return best
+
+    def _compare(self, probe: Template, ids: Sequence[str]) -> list[tuple[str, Score]]:
+        templates = self._store.templates(ids)
+        usable = [(i, t) for i, t in templates.items() if t.space == probe.space]
+        scores = self._modality.compare(probe, [template for _, template in usable])
+        return _ranked([(i, score) for (i, _), score in zip(usable, scores, strict=True)])
+
+    def _describe(
+        self, scored: Sequence[tuple[str, Score]], scope: Scope, view: View, k: int
+    ) -> tuple[Candidate, ...]:
+        """Read the references from the store, the truth; what changed since the view was taken is left out."""
+        references: dict[str, Reference] = self._store.get_many([i for i, _ in scored])
+        kept = [
+            (references[i], score)
+            for i, score in scored
+            if i in references and scope.admits(references[i].facets, now=view.now)
+        ][:k]
+        found = []
+        for rank, (reference, score) in enumerate(kept, start=1):
+            fmr = rate(self._modality.calibration, score.value)
+            found.append(Candidate(rank, reference, score, fmr, fmr.value * view.searched))
+        return tuple(found)
+
+    def _header(self, view: View) -> Header:
+        calibration = self._modality.calibration
+        return Header(
+            log_position=view.position,
+            generation=view.generation,
+            coverage=view.coverage,
+            model=self._modality.model,
+            calibration=calibration.calibration_id if calibration is not None else "",
+            searched=view.searched,
+        )
+
+
+def _ranked(scored: list[tuple[str, Score]]) -> list[tuple[str, Score]]:
+    """Best first; equal scores in order of enrolment, so that an answer can be repeated."""
+    return sorted(scored, key=lambda entry: (-entry[1].value, entry[0]))

@@ -1,0 +1,155 @@
+"""What a gallery needs done beside serving: builds, snapshots, the recall gauge and its other gauges."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from likeness.domain.errors import Corrupt, LikenessError
+from likeness.domain.references import Status
+from likeness.engine.gallery import Gallery
+from likeness.index.recall import measure_recall
+from likeness.index.snapshot import Snapshots
+from likeness.store.store import Store
+from likeness.telemetry import metrics
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 5.0
+"""How often gauges are set and it is looked whether a build or a snapshot is due."""
+
+RECALL_SECONDS = 300.0
+"""How often recall is measured; a sample of a hundred searches costs about a second of one core at a million."""
+
+RECALL_SAMPLE = 100
+
+SNAPSHOT_CHANGES = 10_000
+"""Changes since the last snapshot that make the next one due before its time: their replay takes seconds."""
+
+
+def open_gallery(gallery: Gallery, snapshots: Snapshots | None, store: Store) -> None:
+    """Bring a gallery up: newest whole snapshot, tail of the log, and a check that the counts agree.
+
+    A snapshot that cannot be used, or that leads to another count than the store's, is passed over and the
+    gallery is folded from the whole log: slower, never wrong.
+    """
+    if snapshots is not None and _restored(gallery, snapshots):
+        gallery.catch_up()
+        if gallery.references == held(store, gallery.modality):
+            gallery.start()
+            return
+        log.error("snapshot disagrees with the store; folding the whole log")
+        gallery.reset()
+    gallery.start()
+    if gallery.references != held(store, gallery.modality):
+        raise Corrupt(
+            f"The log yields {gallery.references} {gallery.modality} references, but the store holds "
+            f"{held(store, gallery.modality)}; run `likeness doctor` and restore the database from a backup."
+        )
+
+
+def held(store: Store, modality: str) -> int:
+    """References of a modality that are not expunged."""
+    return store.count(modality, Status.ACTIVE) + store.count(modality, Status.SUSPENDED)
+
+
+def _restored(gallery: Gallery, snapshots: Snapshots) -> bool:
+    loaded = snapshots.newest()
+    for refused in loaded.refused:
+        log.warning("snapshot refused", extra={"detail": refused.message})
+    if loaded.snapshot is None:
+        return False
+    try:
+        gallery.restore(loaded.snapshot)
+    except LikenessError as error:
+        log.warning("snapshot not used", extra={"detail": error.message})
+        return False
+    return True
+
+
+class Upkeep:
+    """A thread that looks after one gallery until it is closed."""
+
+    def __init__(
+        self, gallery: Gallery, store: Store, snapshots: Snapshots | None, *, snapshot_seconds: float
+    ) -> None:
+        self._gallery = gallery
+        self._store = store
+        self._snapshots = snapshots
+        self._snapshot_seconds = snapshot_seconds
+        self._saved_at = time.monotonic()
+        self._saved_position = gallery.position
+        self._recall_at = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"upkeep-{gallery.modality}", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self.gauge()
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop, and leave a snapshot behind so that the next start is quick."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._guarded("snapshot", self.snapshot)
+
+    def _run(self) -> None:
+        while not self._stop.wait(TICK_SECONDS):
+            self._guarded("catching up", self._gallery.catch_up)
+            self._guarded("gauges", self.gauge)
+            self._guarded("build", self._build_if_due)
+            self._guarded("snapshot", self._snapshot_if_due)
+            self._guarded("recall", self._recall_if_due)
+
+    @staticmethod
+    def _guarded(what: str, work: Callable[[], None]) -> None:
+        """Upkeep must outlive a full disk: log, and try again at the next tick."""
+        try:
+            work()
+        except Exception:
+            log.exception("upkeep failed", extra={"detail": what})
+
+    def gauge(self) -> None:
+        """Set the gallery's gauges."""
+        gallery, name = self._gallery, self._gallery.modality
+        head, position = self._store.head(), gallery.position
+        metrics.log_position().set(head)
+        metrics.index_log_position(name).set(position)
+        metrics.index_log_lag(name).set(max(0, head - position))
+        metrics.index_references(name).set(gallery.references)
+        metrics.index_tail(name).set(gallery.index.tail)
+        generation = gallery.index.generation
+        metrics.generation(name, generation.name, generation.kind)
+
+    def _build_if_due(self) -> None:
+        if self._gallery.index.due:
+            started = time.monotonic()
+            generation = self._gallery.index.build(self._gallery.position)
+            log.info("generation built", extra={"generation": generation.name})
+            metrics.index_build_seconds(self._gallery.modality).observe(time.monotonic() - started)
+
+    def _snapshot_if_due(self) -> None:
+        changes = self._gallery.position - self._saved_position
+        age = time.monotonic() - self._saved_at
+        if changes >= SNAPSHOT_CHANGES or (changes and age >= self._snapshot_seconds):
+            self.snapshot()
+
+    def snapshot(self) -> None:
+        """Save a snapshot if anything changed since the last one."""
+        if self._snapshots is None or self._gallery.position == self._saved_position:
+            return
+        captured = self._gallery.capture()
+        self._snapshots.save(captured)
+        self._saved_at, self._saved_position = time.monotonic(), captured.position
+        metrics.snapshot_time(self._gallery.modality).set(time.time())
+
+    def _recall_if_due(self) -> None:
+        if time.monotonic() - self._recall_at < RECALL_SECONDS:
+            return
+        self._recall_at = time.monotonic()
+        measured = measure_recall(self._gallery.index, sample=RECALL_SAMPLE)
+        metrics.index_recall(self._gallery.modality, measured.recall, measured.sample)

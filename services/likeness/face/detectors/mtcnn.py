@@ -1,0 +1,134 @@
+"""The MTCNN cascade.
+
+Zhang et al., "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional Networks", IEEE Signal
+Processing Letters 23(10), 2016. A small network (P-Net) proposes windows over a pyramid of the picture, a second
+one (R-Net) refines them and a third one (O-Net) decides and places the landmarks.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from likeness.face import parameters
+from likeness.face.detect import Detection, Faces, Floats, Pixels, batch, resize, suppress, tensor
+from likeness.imaging.opencv import cv2
+from likeness.inference.catalogue import Catalogue
+from likeness.inference.manifest import Manifest
+from likeness.inference.runtime import OnnxModel
+
+_STRIDE = 2  # pixels of a pyramid level between two windows of P-Net
+_CELL = 12  # pixels, side of P-Net's window
+_REFINE_SIDE = 24  # pixels, input of R-Net
+_OUTPUT_SIDE = 48  # pixels, input of O-Net
+_INVERSE_LINEAR = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+
+
+class Mtcnn:
+    """The cascade of three graphs; thresholds and smallest face from the manifest's [detection]."""
+
+    def __init__(self, manifest: Manifest, pnet: OnnxModel, rnet: OnnxModel, onet: OnnxModel) -> None:
+        self._input = manifest.input
+        self._settings = manifest.detector
+        self._pnet, self._rnet, self._onet = pnet, rnet, onet
+
+    @classmethod
+    def open(cls, catalogue: Catalogue, manifest: Manifest, threads: int = 1) -> Mtcnn:
+        """Loads the three graphs. Raises what `Catalogue.open` raises."""
+        pnet, rnet, onet = (catalogue.open(manifest, role, threads) for role in ("pnet", "rnet", "onet"))
+        return cls(manifest, pnet, rnet, onet)
+
+    def detect(self, image: Pixels) -> list[Detection]:
+        """See `Detector.detect`."""
+        scale = min(1.0, self._settings.max_side_px / max(image.shape[:2]))
+        searched = resize(image, scale)
+        boxes = self._propose(searched)
+        if len(boxes) == 0:
+            return []
+        halves = _halves(searched)
+        boxes = self._refine(halves, boxes)
+        return self._decide(halves, boxes).detections(scale) if len(boxes) else []
+
+    def _propose(self, image: Pixels) -> Floats:
+        """Square windows [n, 4] that may hold a face."""
+        found: list[Floats] = [np.empty((0, 9), np.float32)]
+        level = resize(image, _CELL / self._settings.min_face_px)
+        while min(level.shape[:2]) >= _CELL:
+            across, down = level.shape[1] / image.shape[1], level.shape[0] / image.shape[0]
+            found.append(self._windows(tensor(level, self._input), across, down))
+            level = resize(level, self._settings.pyramid_factor)
+        windows = np.concatenate(found)
+        windows = windows[suppress(windows[:, :4], windows[:, 4], parameters.MTCNN_NMS_PYRAMID)]
+        return _square(_shift(windows[:, :4], windows[:, 5:]))
+
+    def _windows(self, level: Floats, across: float, down: float) -> Floats:
+        """The windows of one pyramid level [n, 9]: box in the picture, score, offsets."""
+        out = self._pnet.run(level, ["probability", "box"])
+        scores = out["probability"][0, 1]
+        rows, columns = np.nonzero(scores >= self._settings.stage_thresholds[0])
+        confidence = scores[rows, columns]
+        if len(rows) > parameters.MTCNN_MAX_WINDOWS:
+            best = np.argpartition(-confidence, parameters.MTCNN_MAX_WINDOWS)[: parameters.MTCNN_MAX_WINDOWS]
+            rows, columns, confidence = rows[best], columns[best], confidence[best]
+        windows = np.empty((len(rows), 9), np.float32)
+        windows[:, 0], windows[:, 1] = columns * (_STRIDE / across), rows * (_STRIDE / down)
+        windows[:, 2:4] = windows[:, :2] + (_CELL / across, _CELL / down)
+        windows[:, 4] = confidence
+        windows[:, 5:] = out["box"][0][:, rows, columns].T
+        return windows[suppress(windows[:, :4], confidence, parameters.MTCNN_NMS_LEVEL)]
+
+    def _refine(self, halves: list[Pixels], boxes: Floats) -> Floats:
+        """The squares that R-Net holds for faces, moved as it says."""
+        out = self._rnet.run(self._crops(halves, boxes, _REFINE_SIDE), ["probability", "box"])
+        scores = out["probability"][:, 1]
+        sure = np.flatnonzero(scores >= self._settings.stage_thresholds[1])
+        kept = sure[suppress(boxes[sure], scores[sure], parameters.MTCNN_NMS_REFINED)]
+        return _square(_shift(boxes[kept], out["box"][kept]))
+
+    def _decide(self, halves: list[Pixels], boxes: Floats) -> Faces:
+        """The faces that O-Net finds in the squares, with their landmarks."""
+        out = self._onet.run(self._crops(halves, boxes, _OUTPUT_SIDE))
+        scores = out["probability"][:, 1]
+        sure = np.flatnonzero(scores >= self._settings.stage_thresholds[2])
+        windows = boxes[sure]
+        size = (windows[:, 2:] - windows[:, :2])[:, None, :]
+        marks = out["landmarks"][sure].reshape(-1, 2, 5).transpose(0, 2, 1)  # five x, then five y
+        faces = Faces(_shift(windows, out["box"][sure]), scores[sure], windows[:, None, :2] + marks * size)
+        return faces.take(
+            suppress(faces.boxes, faces.scores, parameters.MTCNN_NMS_OUTPUT, of_smaller=True)
+        )
+
+    def _crops(self, halves: list[Pixels], boxes: Floats, side: int) -> Floats:
+        """The squares cut out and resized, as input of the next graph [n, 3, side, side]; black outside."""
+        crops = np.zeros((len(boxes), side, side, 3), np.uint8)
+        for crop, (left, top, right, _) in zip(crops, boxes.tolist(), strict=True):
+            step = max(right - left, 1.0) / side
+            octave = min(max(int(math.log2(step)), 0), len(halves) - 1)
+            fine = 2.0**octave
+            x, y = ((start + step / 2) / fine - 0.5 for start in (left, top))
+            window = np.array([[step / fine, 0, x], [0, step / fine, y]])
+            cv2.warpAffine(halves[octave], window, (side, side), dst=crop, flags=_INVERSE_LINEAR)
+        return batch(crops, self._input)
+
+
+def _halves(image: Pixels) -> list[Pixels]:
+    """The picture and its copies at 1/2, 1/4, ...: a window is cut from the smallest that still shows its detail."""
+    halves = [image]
+    while min(halves[-1].shape[:2]) >= 2 * _OUTPUT_SIDE:
+        halves.append(resize(halves[-1], 0.5))
+    return halves
+
+
+def _shift(boxes: Floats, offsets: Floats) -> Floats:
+    """Boxes with their sides moved by offsets given in units of their width and height."""
+    size = boxes[:, 2:] - boxes[:, :2]
+    moved: Floats = boxes + offsets * np.concatenate([size, size], axis=1)
+    return moved
+
+
+def _square(boxes: Floats) -> Floats:
+    """The squares around the same centres with the longer side."""
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    half = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
+    return np.concatenate([centre - half, centre + half], axis=1)

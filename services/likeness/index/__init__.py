@@ -1,0 +1,22 @@
+"""Floor 1: filter columns, vectors (the only import of faiss), kinds of index, snapshots, recall."""
+
+from likeness.index.columns import Allows, Columns, ColumnsState
+from likeness.index.container import Seal
+from likeness.index.recall import Recall, measure_recall
+from likeness.index.snapshot import Loaded, Snapshot, Snapshots
+from likeness.index.vectors import Generation, IndexState, VectorIndex
+
+__all__ = [
+    "Allows",
+    "Columns",
+    "ColumnsState",
+    "Generation",
+    "IndexState",
+    "Loaded",
+    "Recall",
+    "Seal",
+    "Snapshot",
+    "Snapshots",
+    "VectorIndex",
+    "measure_recall",
+]

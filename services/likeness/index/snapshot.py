@@ -1,0 +1,132 @@
+"""Snapshots: an index, its columns and its owner's own arrays at one log position, so that a start is quick.
+
+A snapshot is a cache of the log. One that is damaged is passed over for the one before it, and without any the
+index is folded from the whole log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from likeness.domain.errors import Corrupt, WrongKey
+from likeness.index import container
+from likeness.index.columns import ColumnsState
+from likeness.index.container import Manifest, Seal
+from likeness.index.vectors import IndexState
+
+KEPT = 2
+"""Snapshots kept: the newest, and the one to fall back on."""
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """What is saved together. All of it must be captured between two changes, at log position `position`.
+
+    `extra` holds arrays of the index's owner (bool, uint8, int8, int16, int32, int64 or float32), by name.
+    """
+
+    position: int
+    index: IndexState
+    columns: ColumnsState
+    extra: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The newest snapshot that is whole, or None, and why each newer one was refused."""
+
+    snapshot: Snapshot | None
+    refused: tuple[Corrupt, ...] = ()
+
+
+class Snapshots:
+    """The snapshots of one index in a folder of its own, made if absent, readable by its owner only."""
+
+    def __init__(self, folder: Path, seal: Seal) -> None:
+        self._folder = folder
+        self._seal = seal
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def save(self, snapshot: Snapshot) -> Path:
+        """Write a snapshot durably, then remove all but the newest KEPT; returns its manifest.
+
+        Raises:
+            Exhausted: the disk is full; older snapshots are untouched.
+            Unavailable: the folder cannot be written.
+        """
+        about = {"index": snapshot.index.about}
+        arrays = {
+            **{f"index/{key}": array for key, array in snapshot.index.arrays.items()},
+            "columns/cells": snapshot.columns.cells,
+            "columns/facets": snapshot.columns.facets,
+            **{f"extra/{key}": array for key, array in snapshot.extra.items()},
+        }
+        beside = self._folder / f"{snapshot.position:020d}.new"
+        beside.unlink(missing_ok=True)
+        manifest = container.write(
+            beside, snapshot.index.generation.name, snapshot.position, about, arrays, self._seal
+        )
+        stem = f"{snapshot.position:020d}-{manifest.sha256[:16]}"
+        beside.rename(self._folder / f"{stem}.snapshot")
+        path = self._folder / f"{stem}.json"
+        container.write_manifest(path, manifest)
+        self._prune()
+        return path
+
+    def newest(self) -> Loaded:
+        """The newest snapshot that is whole.
+
+        Raises:
+            WrongKey: a whole snapshot was sealed under a key that is not in the key ring.
+        """
+        refused: list[Corrupt] = []
+        for path in self._manifests():
+            try:
+                return Loaded(self.load(path), tuple(refused))
+            except WrongKey:
+                raise
+            except Corrupt as error:
+                refused.append(error)
+        return Loaded(None, tuple(refused))
+
+    def load(self, path: Path) -> Snapshot:
+        """The snapshot with this manifest.
+
+        Raises:
+            Corrupt: a byte of it was changed, or a part is missing.
+            WrongKey: it was sealed under another key.
+        """
+        manifest = Manifest.read(path)
+        about, arrays = container.read(path.with_suffix(".snapshot"), manifest, self._seal)
+
+        def part(prefix: str) -> dict[str, NDArray[np.generic]]:
+            return {
+                key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)
+            }
+
+        columns = part("columns/")
+        try:
+            state = ColumnsState(
+                columns["cells"].astype(np.int64, copy=False), columns["facets"].astype(np.uint8, copy=False)
+            )
+            return Snapshot(
+                manifest.position, IndexState.of(about["index"], part("index/")), state, part("extra/")
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise Corrupt(
+                f"The snapshot {path.name} lacks a part; rebuild the index from the log."
+            ) from error
+
+    def _manifests(self) -> list[Path]:
+        return sorted(self._folder.glob("*.json"), reverse=True)
+
+    def _prune(self) -> None:
+        kept = {path.stem for path in self._manifests()[:KEPT]}
+        for path in self._folder.iterdir():
+            if path.suffix in {".json", ".snapshot", ".new", ".part"} and path.stem not in kept:
+                path.unlink(missing_ok=True)

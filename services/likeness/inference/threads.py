@@ -1,0 +1,91 @@
+"""How many threads each part may use, planned from the CPU time that this process really has.
+
+A container limited to two CPUs on a machine of 64 still sees 64; libraries that size their pools by that number
+spend their quota on contention and are then throttled. So the count comes from the control group, the affinity
+mask and the machine, whichever is least, and is handed to every library by name.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+_MAX_LIMIT_BYTES = 4096  # a control file is a line; anything longer is not one
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadPlan:
+    """Threads for each part.
+
+    `workers`: requests worked on at once. `intra_op`: threads inside one onnxruntime call. `faiss` and `opencv`:
+    threads inside one of their calls. Parallelism is across requests, so all but `workers` are 1 by default.
+    """
+
+    workers: int
+    intra_op: int = 1
+    faiss: int = 1
+    opencv: int = 1
+
+
+def plan_threads(workers: int | None = None) -> ThreadPlan:
+    """The plan for this process: `workers` if given, else one for each whole CPU available."""
+    return ThreadPlan(workers=max(1, workers if workers is not None else math.floor(available_cpus())))
+
+
+def available_cpus(root: Path = Path("/")) -> float:
+    """CPUs that this process can keep busy: the least of control group quota, affinity mask and machine.
+
+    Args:
+        root: where `proc` and `sys` are looked for.
+    """
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else math.inf
+    return min(cgroup_quota(root), affinity, os.cpu_count() or 1)
+
+
+def cgroup_quota(root: Path = Path("/")) -> float:
+    """CPUs that the control groups (version 2 or 1) of this process allow; infinity where they set no limit.
+
+    Limits are inherited, so every group from the process's own up to the root is read and the least one counts.
+    """
+    limits = [math.inf]
+    for line in _read(root / "proc/self/cgroup").splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, group = rest.partition(":")
+        if controllers == "":
+            limits += [_quota_v2(folder) for folder in _upwards(root / "sys/fs/cgroup", group)]
+        elif "cpu" in controllers.split(","):
+            for mount in (controllers, "cpu"):
+                limits += [_quota_v1(folder) for folder in _upwards(root / "sys/fs/cgroup" / mount, group)]
+    return min(limits)
+
+
+def _upwards(mount: Path, group: str) -> list[Path]:
+    """The folders of a group and its parents. Inside a container the group's own path may not be mounted."""
+    parts = [part for part in PurePosixPath(group).parts if part not in ("/", "..")]
+    return [mount.joinpath(*parts[:count]) for count in range(len(parts), -1, -1)]
+
+
+def _quota_v2(folder: Path) -> float:
+    match _read(folder / "cpu.max").split():
+        case [quota, period] if quota.isdigit() and period.isdigit() and int(period) > 0 and int(quota) > 0:
+            return int(quota) / int(period)
+    return math.inf
+
+
+def _quota_v1(folder: Path) -> float:
+    try:
+        quota = int(_read(folder / "cpu.cfs_quota_us"))
+        period = int(_read(folder / "cpu.cfs_period_us"))
+    except ValueError:
+        return math.inf
+    return math.inf if quota <= 0 or period <= 0 else quota / period
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("r", encoding="ascii") as file:
+            return file.read(_MAX_LIMIT_BYTES)
+    except (OSError, UnicodeDecodeError):
+        return ""

@@ -1,0 +1,201 @@
+"""From the domain to the protocol: what the engine answered. Vectors and templates have no way out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from google.protobuf import duration_pb2, timestamp_pb2
+
+from likeness.domain.answers import Candidate, Comparison, Header, ProbeAnswer, Score, SearchAnswer
+from likeness.domain.calibration import Fmr
+from likeness.domain.changes import Receipt
+from likeness.domain.references import Reference
+from likeness.domain.samples import Extraction, Finding, Issue, Quality, Severity
+from likeness.engine.engine import Enrolled, Page
+from likeness.rpc.convert.enums import category_value, purpose_value, status_value
+from likeness.v1 import common_pb2 as common
+from likeness.v1 import matching_pb2 as matching
+
+
+def enrolled(answer: Enrolled) -> matching.EnrollResponse:
+    """The acknowledgement of an enrolment."""
+    return matching.EnrollResponse(
+        reference=reference(answer.reference),
+        finding=_finding(answer.finding),
+        log_position=answer.receipt.position,
+        replayed=answer.receipt.replayed,
+    )
+
+
+def page(answer: Page) -> matching.ListResponse:
+    """One page of a list."""
+    return matching.ListResponse(
+        references=[reference(r) for r in answer.references], next_page_token=answer.next_token
+    )
+
+
+def updated(answer: tuple[Reference, Receipt]) -> matching.UpdateResponse:
+    """The acknowledgement of an update."""
+    changed, receipt = answer
+    return matching.UpdateResponse(
+        reference=reference(changed), log_position=receipt.position, replayed=receipt.replayed
+    )
+
+
+def expunged(receipt: Receipt) -> matching.ExpungeResponse:
+    """The acknowledgement of an expungement."""
+    return matching.ExpungeResponse(log_position=receipt.position, replayed=receipt.replayed)
+
+
+def found(answer: SearchAnswer) -> matching.SearchResponse:
+    """The answer of a search."""
+    return matching.SearchResponse(
+        header=_header(answer.header), answers=[_probe_answer(probe) for probe in answer.probes]
+    )
+
+
+def compared(answer: Comparison) -> matching.CompareResponse:
+    """The answer of a comparison."""
+    return matching.CompareResponse(
+        header=_header(answer.header),
+        score=_score(answer.score, answer.fmr),
+        probe=_finding(answer.probe),
+        candidate=_finding(answer.candidate),
+        explanation=answer.explanation,
+    )
+
+
+def analysed(answer: Extraction, model: str, at: datetime) -> matching.AnalyzeResponse:
+    """What is in a sample."""
+    return matching.AnalyzeResponse(
+        findings=[_present(finding) for finding in answer.findings],
+        width=answer.width,
+        height=answer.height,
+        model=model,
+        analyze_time=_timestamp(at),
+    )
+
+
+def reference(value: Reference) -> common.Reference:
+    """One reference as its owner, or another caller who may see it, reads it."""
+    return common.Reference(
+        reference_id=value.reference_id,
+        modality=value.modality,
+        metadata=_metadata(value),
+        quality=_quality(value.quality),
+        quality_override=value.quality_override,
+        template_space=value.template_space,
+        model=value.model,
+        create_time=_timestamp(value.created_at),
+        update_time=_timestamp(value.updated_at),
+        log_position=value.position,
+    )
+
+
+def _metadata(value: Reference) -> common.ReferenceMetadata:
+    facets = value.facets
+    limits = facets.restrictions
+    expires = None if facets.expires_at is None else timestamp_pb2.Timestamp(seconds=facets.expires_at)
+    return common.ReferenceMetadata(
+        subject_id=value.subject_id,
+        owner=facets.owner,
+        galleries=sorted(facets.galleries),
+        category=category_value(facets.category),
+        restrictions=common.Restrictions(
+            denied_entities=sorted(limits.denied_entities),
+            permitted_entities=sorted(limits.permitted_entities),
+            permitted_purposes=sorted(purpose_value(p) for p in limits.permitted_purposes),
+        ),
+        notices=value.notices,
+        owner_reference=value.owner_reference,
+        attributes=value.attributes,
+        review_time=_timestamp(value.review_at),
+        expire_time=expires,
+        status=status_value(facets.status),
+    )
+
+
+def _header(value: Header) -> common.AnswerHeader:
+    return common.AnswerHeader(
+        log_position=value.log_position,
+        generation=value.generation,
+        coverage=value.coverage,
+        model=value.model,
+        calibration=value.calibration,
+        searched=value.searched,
+        audit_position=value.audit_position,
+        audit_digest=value.audit_digest,
+        timings=[
+            common.StageTiming(stage=stage, duration=_duration(seconds))
+            for stage, seconds in value.timings.items()
+        ],
+    )
+
+
+def _probe_answer(value: ProbeAnswer) -> matching.ProbeAnswer:
+    return matching.ProbeAnswer(
+        finding=_finding(value.finding), candidates=[_candidate(c) for c in value.candidates]
+    )
+
+
+def _candidate(value: Candidate) -> common.Candidate:
+    return common.Candidate(
+        rank=value.rank,
+        reference=reference(value.reference),
+        score=_score(value.score, value.fmr),
+        expected_false=value.expected_false,
+    )
+
+
+def _score(value: Score, fmr: Fmr) -> common.Score:
+    return common.Score(
+        value=value.value,
+        parts=[common.ScorePart(name=name, value=part) for name, part in value.parts.items()],
+        fmr=common.FalseMatchRate(
+            value=fmr.value, lower=fmr.lower, upper=fmr.upper, measurable=fmr.measurable
+        ),
+    )
+
+
+def _finding(value: Finding | None) -> common.Finding | None:
+    return None if value is None else _present(value)
+
+
+def _present(value: Finding) -> common.Finding:
+    box = value.box
+    return common.Finding(
+        index=value.index,
+        box=None if box is None else common.Box(x=box.x, y=box.y, width=box.width, height=box.height),
+        confidence=value.confidence,
+        landmarks=[common.Point(x=x, y=y) for x, y in value.landmarks],
+        quality=_quality(value.quality),
+        issues=[_issue(issue) for issue in value.issues],
+    )
+
+
+def _quality(value: Quality) -> common.Quality:
+    return common.Quality(
+        unified=value.unified,
+        components=[
+            common.QualityComponent(name=c.name, value=c.value, native=c.native, unit=c.unit)
+            for c in value.components
+        ],
+    )
+
+
+def _issue(value: Issue) -> common.Issue:
+    return common.Issue(reason=value.reason, message=value.message, rejects=value.severity is Severity.REJECT)
+
+
+def _timestamp(moment: datetime | None) -> timestamp_pb2.Timestamp | None:
+    if moment is None:
+        return None
+    stamp = timestamp_pb2.Timestamp()
+    stamp.FromDatetime(moment.astimezone(UTC))
+    return stamp
+
+
+def _duration(seconds: float) -> duration_pb2.Duration:
+    length = duration_pb2.Duration()
+    length.FromNanoseconds(round(seconds * 1e9))
+    return length

@@ -1,0 +1,256 @@
+"""From the protocol to the domain: what a client sent is checked for shape and size, and converted."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from google.protobuf import timestamp_pb2
+
+from likeness.domain.answers import SearchOptions
+from likeness.domain.changes import RequestKey
+from likeness.domain.errors import InvalidInput
+from likeness.domain.references import Caller, Facets, Purpose, Reference, Restrictions, Status
+from likeness.domain.samples import Box, Pick, Sample, Selection
+from likeness.engine.engine import DEFAULT_PAGE, ListQuery
+from likeness.rpc.convert.enums import CATEGORIES, PROFILES, PURPOSES, STATUSES, member
+from likeness.v1 import common_pb2 as common
+from likeness.v1 import matching_pb2 as matching
+
+DEFAULT_K = 10
+MAX_FILTERS = 256
+"""Entries of one filter, such as the galleries of a search."""
+MAX_SAMPLE_NAME = 256
+"""Characters of what a caller calls a sample; errors repeat it."""
+
+# Printable ASCII without spaces, so that an id can stand in logs, file names and URLs.
+_IDENTIFIER = re.compile(r"[!-~]{1,128}")
+
+Write = matching.EnrollRequest | matching.UpdateRequest | matching.ExpungeRequest
+
+
+def request_key(request: Write, caller: Caller) -> RequestKey:
+    """The key that makes a write idempotent.
+
+    The digest is a SHA-256 over the message's full name and its deterministic serialisation, without the
+    request id (it is the key) and without the operator (another clerk may repeat a request).
+
+    Raises:
+        InvalidInput: the request id is missing or malformed.
+    """
+    identifier(request.request_id, "request_id")
+    content: Write = type(request).FromString(request.SerializeToString())
+    content.ClearField("request_id")
+    content.caller.ClearField("operator")
+    digest = hashlib.sha256(request.DESCRIPTOR.full_name.encode() + b"\0")
+    digest.update(content.SerializeToString(deterministic=True))
+    return RequestKey(caller.entity, request.request_id, digest.digest())
+
+
+def identifier(text: str, field: str) -> str:
+    """An identifier, unchanged.
+
+    Raises:
+        InvalidInput: it is empty, too long or not printable.
+    """
+    if not _IDENTIFIER.fullmatch(text):
+        raise InvalidInput(
+            f"{field} is {'missing' if not text else 'malformed'}; give 1 to 128 printable characters without "
+            "spaces, for example a UUID.",
+            field=field,
+        )
+    return text
+
+
+def sample(message: common.Sample, field: str, *, max_bytes: int, fallback: str = "") -> Sample:
+    """A sample; `fallback` names it in errors where the caller does not.
+
+    Raises:
+        InvalidInput: it is empty, longer than `max_bytes`, or its name or selection is malformed.
+    """
+    size = len(message.data)
+    name = message.name or fallback or field
+    if size == 0:
+        raise InvalidInput(
+            f"{field}.data is empty; send the bytes of the file.",
+            field=f"{field}.data",
+            reason="EMPTY_SAMPLE",
+        )
+    if size > max_bytes:
+        raise InvalidInput(
+            f"{name[:MAX_SAMPLE_NAME]} has {size} bytes; the limit is {max_bytes}. Send a smaller file.",
+            field=f"{field}.data",
+            reason="SAMPLE_TOO_LARGE",
+            metadata={"limit_bytes": str(max_bytes)},
+        )
+    if len(name) > MAX_SAMPLE_NAME or not name.isprintable():
+        raise InvalidInput(
+            f"{field}.name must be at most {MAX_SAMPLE_NAME} printable characters.", field=f"{field}.name"
+        )
+    return Sample(message.data, name, message.media_type, _selection(message.selection, f"{field}.selection"))
+
+
+def _selection(message: common.Selection, field: str) -> Selection:
+    match message.WhichOneof("how"):
+        case "most_prominent" if message.most_prominent:
+            return Selection(Pick.MOST_PROMINENT)
+        case "most_central" if message.most_central:
+            return Selection(Pick.MOST_CENTRAL)
+        case "index":
+            if message.index < 0:
+                raise InvalidInput(
+                    f"{field}.index is {message.index}; it begins at 0.", field=f"{field}.index"
+                )
+            return Selection(Pick.INDEX, index=message.index)
+        case "region":
+            return Selection(Pick.REGION, region=_region(message.region, f"{field}.region"))
+    return Selection()
+
+
+def _region(message: common.Box, field: str) -> Box:
+    box = Box(message.x, message.y, message.width, message.height)
+    finite = all(math.isfinite(n) for n in (box.x, box.y, box.width, box.height))
+    if not finite or box.width <= 0 or box.height <= 0:
+        raise InvalidInput(f"{field} is no rectangle; width and height must be above 0.", field=field)
+    return box
+
+
+def comparand(message: matching.Comparand, field: str, *, max_bytes: int) -> Sample | str:
+    """One side of a comparison: a sample, or the id of a reference.
+
+    Raises:
+        InvalidInput: it is neither.
+    """
+    match message.WhichOneof("side"):
+        case "sample":
+            return sample(message.sample, f"{field}.sample", max_bytes=max_bytes, fallback=field)
+        case "reference_id":
+            return identifier(message.reference_id, f"{field}.reference_id")
+    raise InvalidInput(f"{field} is empty; give a sample or a reference_id.", field=field)
+
+
+def described(
+    message: common.ReferenceMetadata,
+    caller: Caller,
+    modality: str,
+    *,
+    reference_id: str = "",
+    default_status: Status | None = None,
+) -> Reference:
+    """What an owner says of a reference; an empty owner becomes the caller's entity.
+
+    Args:
+        default_status: the status where none is said; None refuses that, since an update that forgets the
+            status must not put a suspended reference back into searches.
+
+    Raises:
+        InvalidInput: an enumeration or a time is not one, or the status is missing.
+    """
+    if message.status == common.STATUS_UNSPECIFIED and default_status is not None:
+        status = default_status
+    else:
+        status = member(STATUSES, message.status, "metadata.status")
+    expires = _moment(message.expire_time, "expire_time") if message.HasField("expire_time") else None
+    review = _moment(message.review_time, "review_time") if message.HasField("review_time") else None
+    facets = Facets(
+        owner=message.owner or caller.entity,
+        galleries=frozenset(message.galleries),
+        category=member(CATEGORIES, message.category, "metadata.category"),
+        status=status,
+        restrictions=_restrictions(message.restrictions),
+        expires_at=None if expires is None else math.floor(expires.timestamp()),
+    )
+    return Reference(
+        reference_id=reference_id,
+        modality=modality,
+        facets=facets,
+        subject_id=message.subject_id,
+        owner_reference=message.owner_reference,
+        notices=tuple(message.notices),
+        attributes=dict(message.attributes),
+        review_at=review,
+    )
+
+
+def _restrictions(message: common.Restrictions) -> Restrictions:
+    field = "metadata.restrictions.permitted_purposes"
+    purposes = frozenset(member(PURPOSES, number, field) for number in message.permitted_purposes)
+    if Purpose.UNSPECIFIED in purposes:
+        raise InvalidInput(f"{field} holds an unspecified purpose; name one or leave it out.", field=field)
+    return Restrictions(
+        denied_entities=frozenset(message.denied_entities),
+        permitted_entities=frozenset(message.permitted_entities),
+        permitted_purposes=purposes,
+    )
+
+
+def _moment(stamp: timestamp_pb2.Timestamp, name: str) -> datetime:
+    try:
+        return stamp.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
+        raise InvalidInput(
+            f"metadata.{name} is not a time between the years 1 and 9999.", field=f"metadata.{name}"
+        ) from error
+
+
+def search_options(message: common.SearchOptions, *, max_k: int) -> SearchOptions:
+    """What to search.
+
+    Raises:
+        InvalidInput: an option is out of its range.
+    """
+    k = message.k or min(DEFAULT_K, max_k)
+    if not 1 <= k <= max_k:
+        raise InvalidInput(
+            f"options.k is {k}; ask for 1 to {max_k} candidates.",
+            field="options.k",
+            metadata={"limit": str(max_k)},
+        )
+    if not 0 <= message.max_fmr <= 1:
+        raise InvalidInput(
+            f"options.max_fmr is {message.max_fmr}; a false match rate lies above 0 and is at most 1.",
+            field="options.max_fmr",
+        )
+    if message.min_log_position < 0:
+        raise InvalidInput("options.min_log_position is negative.", field="options.min_log_position")
+    return SearchOptions(
+        k=k,
+        max_fmr=message.max_fmr or None,
+        galleries=_names(message.galleries, "options.galleries"),
+        owners=_names(message.owners, "options.owners"),
+        categories=frozenset(member(CATEGORIES, n, "options.categories") for n in message.categories),
+        exhaustive=member(PROFILES, message.profile, "options.profile"),
+        min_log_position=message.min_log_position,
+    )
+
+
+def list_query(message: matching.ListRequest, *, max_page: int) -> ListQuery:
+    """What to list.
+
+    Raises:
+        InvalidInput: a filter is not one, or the page size is negative.
+    """
+    if message.page_size < 0:
+        raise InvalidInput(f"page_size is {message.page_size}; give 0 or more.", field="page_size")
+    return ListQuery(
+        galleries=_names(message.galleries, "galleries"),
+        owners=_names(message.owners, "owners"),
+        categories=frozenset(member(CATEGORIES, n, "categories") for n in message.categories),
+        statuses=frozenset(member(STATUSES, n, "statuses") for n in message.statuses),
+        page_size=min(message.page_size or DEFAULT_PAGE, max_page),
+        page_token=message.page_token,
+    )
+
+
+def _names(names: Iterable[str], field: str) -> frozenset[str]:
+    found = frozenset(names)
+    if len(found) > MAX_FILTERS:
+        raise InvalidInput(
+            f"{field} has {len(found)} entries; the limit is {MAX_FILTERS}.",
+            field=field,
+            metadata={"limit": str(MAX_FILTERS)},
+        )
+    return found

@@ -1,0 +1,240 @@
+"""The RPCs of a modality, written once for any: check, call, convert.
+
+Requests are converted on the worker threads as well, since a digest over a large photograph would hold up the
+event loop.
+"""
+# ruff: noqa: N802 - methods are named as the protocol names them
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import grpc
+
+from likeness.domain.deadline import Deadline
+from likeness.domain.errors import InvalidInput, SampleRejected, Unavailable
+from likeness.domain.references import Caller, Status
+from likeness.domain.samples import Issue
+from likeness.engine.engine import Engine
+from likeness.rpc import errors
+from likeness.rpc.convert import answers, requests
+from likeness.rpc.enrol_stream import WINDOW_BYTES, Window, outcomes
+from likeness.rpc.identity import Peer, Request
+from likeness.rpc.interceptors import current
+from likeness.rpc.workers import CallDeadline, Workers
+from likeness.telemetry import metrics
+from likeness.v1 import matching_pb2 as matching
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+_Request = TypeVar("_Request", bound=Request)
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may ask for. `item_seconds`: time for one item of a stream, once it has a worker."""
+
+    max_sample_bytes: int
+    max_k: int
+    max_page_size: int
+    stream_window: int
+    item_seconds: float
+
+
+class Handlers:
+    """The servicer of one modality.
+
+    Args:
+        workers: where the engine's blocking calls run.
+        limits: what one request may ask for.
+        drain: set when the service is being stopped.
+    """
+
+    def __init__(self, workers: Workers, limits: Limits, drain: asyncio.Event) -> None:
+        self._workers = workers
+        self._limits = limits
+        self._drain = drain
+        self._attached: Engine | None = None
+
+    def attach(self, engine: Engine) -> None:
+        """Give the handlers their engine; until then every call is answered UNAVAILABLE."""
+        self._attached = engine
+
+    @property
+    def _engine(self) -> Engine:
+        if self._attached is None:
+            raise Unavailable("The service is starting; wait until its health is SERVING.", reason="STARTING")
+        return self._attached
+
+    async def Enroll(self, request: matching.EnrollRequest, _: _Context) -> matching.EnrollResponse:
+        """Enrols one sample."""
+        return await self._answer(self._enroll, request)
+
+    async def EnrollMany(
+        self, items: AsyncIterator[matching.EnrollManyRequest], _: _Context
+    ) -> AsyncIterator[matching.EnrollManyResponse]:
+        """Enrols a stream of samples; a bad item is rejected and the stream goes on."""
+        call = current()
+        peer = call.peer
+        counts = dict.fromkeys(("enrolled", "replayed", "rejected"), 0)
+
+        async def enrol(item: matching.EnrollManyRequest) -> matching.EnrollManyResponse:
+            response = await self._item(item, peer, call.deadline)
+            outcome = _outcome(response)
+            counts[outcome] += 1
+            metrics.stream_items(call.service, call.method, outcome).inc()
+            return response
+
+        try:
+            window = Window(self._limits.stream_window, WINDOW_BYTES)
+            async with aclosing(outcomes(items, enrol, window, self._drain)) as responses:
+                async for response in responses:
+                    yield response
+        finally:
+            call.notes |= {"items": sum(counts.values()), "rejected": counts["rejected"]}
+
+    async def Get(self, request: matching.GetRequest, _: _Context) -> matching.GetResponse:
+        """Reads one reference."""
+        return await self._answer(self._get, request)
+
+    async def List(self, request: matching.ListRequest, _: _Context) -> matching.ListResponse:
+        """Lists references page by page."""
+        return await self._answer(self._list, request)
+
+    async def Update(self, request: matching.UpdateRequest, _: _Context) -> matching.UpdateResponse:
+        """Replaces the metadata of a reference."""
+        return await self._answer(self._update, request)
+
+    async def Expunge(self, request: matching.ExpungeRequest, _: _Context) -> matching.ExpungeResponse:
+        """Erases a reference."""
+        return await self._answer(self._expunge, request)
+
+    async def Search(self, request: matching.SearchRequest, _: _Context) -> matching.SearchResponse:
+        """Finds the references that resemble a probe."""
+        return await self._answer(self._search, request)
+
+    async def Compare(self, request: matching.CompareRequest, _: _Context) -> matching.CompareResponse:
+        """Compares two samples or references."""
+        return await self._answer(self._compare, request)
+
+    async def Analyze(self, request: matching.AnalyzeRequest, _: _Context) -> matching.AnalyzeResponse:
+        """Detects presentations and measures their quality."""
+        return await self._answer(self._analyze, request)
+
+    async def _answer(
+        self, step: Callable[[_Request, Caller, Deadline], _Answer], request: _Request
+    ) -> _Answer:
+        call = current()
+        caller = call.peer.caller(request)
+        return await self._workers.run(lambda deadline: step(request, caller, deadline), call.deadline)
+
+    async def _item(
+        self, item: matching.EnrollManyRequest, peer: Peer, deadline: CallDeadline
+    ) -> matching.EnrollManyResponse:
+        request, name = item.enrolment, f"item {item.sequence}"
+        try:
+            caller = peer.caller(request)
+            async with self._workers.bulk:
+                enrolled = await self._workers.run(
+                    lambda left: self._enroll(request, caller, left, name),
+                    deadline,
+                    seconds=self._limits.item_seconds,
+                )
+        except Exception as error:
+            rejection = errors.to_rejection(errors.told(error))
+            return matching.EnrollManyResponse(sequence=item.sequence, rejected=rejection)
+        return matching.EnrollManyResponse(sequence=item.sequence, enrolled=enrolled)
+
+    def _enroll(
+        self, request: matching.EnrollRequest, caller: Caller, deadline: Deadline, name: str = ""
+    ) -> matching.EnrollResponse:
+        sample = requests.sample(
+            request.sample, "sample", max_bytes=self._limits.max_sample_bytes, fallback=name
+        )
+        described = requests.described(
+            request.metadata, caller, self._engine.modality_name, default_status=Status.ACTIVE
+        )
+        override = _override(request)
+        key = requests.request_key(request, caller)
+        return answers.enrolled(
+            self._engine.enrol(caller, key, described, sample, override=override, deadline=deadline)
+        )
+
+    def _get(self, request: matching.GetRequest, caller: Caller, _: Deadline) -> matching.GetResponse:
+        reference_id = requests.identifier(request.reference_id, "reference_id")
+        return matching.GetResponse(reference=answers.reference(self._engine.get(caller, reference_id)))
+
+    def _list(self, request: matching.ListRequest, caller: Caller, _: Deadline) -> matching.ListResponse:
+        query = requests.list_query(request, max_page=self._limits.max_page_size)
+        return answers.page(self._engine.list(caller, query))
+
+    def _update(
+        self, request: matching.UpdateRequest, caller: Caller, _: Deadline
+    ) -> matching.UpdateResponse:
+        reference_id = requests.identifier(request.reference_id, "reference_id")
+        described = requests.described(
+            request.metadata, caller, self._engine.modality_name, reference_id=reference_id
+        )
+        key = requests.request_key(request, caller)
+        expected = request.expected_log_position
+        return answers.updated(self._engine.update(caller, key, described, expected_position=expected))
+
+    def _expunge(
+        self, request: matching.ExpungeRequest, caller: Caller, _: Deadline
+    ) -> matching.ExpungeResponse:
+        reference_id = requests.identifier(request.reference_id, "reference_id")
+        key = requests.request_key(request, caller)
+        return answers.expunged(self._engine.expunge(caller, key, reference_id, reason=request.reason))
+
+    def _search(
+        self, request: matching.SearchRequest, caller: Caller, deadline: Deadline
+    ) -> matching.SearchResponse:
+        probe = requests.sample(request.probe, "probe", max_bytes=self._limits.max_sample_bytes)
+        options = requests.search_options(request.options, max_k=self._limits.max_k)
+        answer = self._engine.search(caller, probe, options, deadline=deadline)
+        _unless_rejected(answer.rejection, "probe.data")
+        return answers.found(answer)
+
+    def _compare(
+        self, request: matching.CompareRequest, caller: Caller, deadline: Deadline
+    ) -> matching.CompareResponse:
+        size = self._limits.max_sample_bytes
+        probe = requests.comparand(request.probe, "probe", max_bytes=size)
+        candidate = requests.comparand(request.candidate, "candidate", max_bytes=size)
+        return answers.compared(
+            self._engine.compare(caller, probe, candidate, explain=request.explain, deadline=deadline)
+        )
+
+    def _analyze(
+        self, request: matching.AnalyzeRequest, caller: Caller, deadline: Deadline
+    ) -> matching.AnalyzeResponse:
+        sample = requests.sample(request.sample, "sample", max_bytes=self._limits.max_sample_bytes)
+        found = self._engine.analyse(caller, sample, deadline=deadline)
+        _unless_rejected(found.rejection, "sample.data")
+        return answers.analysed(found, self._engine.modality.model, datetime.now(UTC))
+
+
+def _override(request: matching.EnrollRequest) -> str:
+    if request.HasField("quality_override") and not request.quality_override.reason.strip():
+        raise InvalidInput(
+            "quality_override.reason is empty; say why the sample is enrolled in spite of its quality, or leave "
+            "the override out.",
+            field="quality_override.reason",
+        )
+    return request.quality_override.reason
+
+
+def _unless_rejected(issue: Issue | None, field: str) -> None:
+    if issue is not None:
+        raise SampleRejected(issue.message, field=field, reason=issue.reason)
+
+
+def _outcome(response: matching.EnrollManyResponse) -> str:
+    if response.HasField("rejected"):
+        return "rejected"
+    return "replayed" if response.enrolled.replayed else "enrolled"

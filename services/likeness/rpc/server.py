@@ -1,0 +1,262 @@
+"""The gRPC server: listens first, warms up, reports SERVING, and drains when it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import os
+import signal
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import grpc
+from google.protobuf.descriptor import FileDescriptor
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from likeness.domain.errors import Precondition
+from likeness.engine.engine import Engine
+from likeness.rpc.gate import Gate
+from likeness.rpc.handlers import Handlers, Limits
+from likeness.rpc.interceptors import Interceptor, gated, identified, observed, timed
+from likeness.rpc.settings import Settings, split_address
+from likeness.rpc.workers import Workers
+from likeness.telemetry import logs, metrics
+from likeness.telemetry.http import MetricsPage
+from likeness.v1 import face_pb2, face_pb2_grpc
+
+OVERALL = ""
+"""The health name that stands for all services together."""
+LIVE = "live"
+"""The health name that is SERVING as long as the process answers at all, also while it starts and drains."""
+
+
+def _name(file: FileDescriptor, service: str) -> str:
+    """The full name of a service; taking it from its file also loads what reflection tells of it."""
+    return str(file.services_by_name[service].full_name)
+
+
+SERVICES: Mapping[str, tuple[str, Callable[[Any, grpc.aio.Server], None]]] = {
+    "face": (_name(face_pb2.DESCRIPTOR, "FaceService"), face_pb2_grpc.add_FaceServiceServicer_to_server),
+}
+"""Modality to its service's name and the function that registers a servicer for it."""
+
+# A client may ping every 10 s; we ping a silent one after 2 minutes and drop it 20 s later, so that streams of
+# clients that vanished behind a NAT do not hold their window for ever.
+_KEEPALIVE = (
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.keepalive_time_ms", 120_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+)
+
+# Health probes and reflection come beside the requests that the gate counts.
+_SPARE_RPCS = 64
+
+_FLUSH = 1.0
+"""Seconds that answers have to leave the process after their handlers returned."""
+
+_STATUS = health_pb2.HealthCheckResponse
+
+_logger = logging.getLogger(__name__)
+
+
+class Composition(Protocol):
+    """What the server serves: an engine for each modality, warmed, and what must be closed after them."""
+
+    @property
+    def engines(self) -> Mapping[str, Engine]:
+        """Modality to engine."""
+
+    def close(self) -> None:
+        """Close the engines and the store; blocks."""
+
+
+Compose = Callable[[Settings], Composition]
+
+
+class Server:
+    """One gRPC server. Use from one event loop: `start`, then `drain`.
+
+    Args:
+        settings: limits and addresses.
+        compose: builds and warms the engines; blocks, and runs beside the event loop.
+    """
+
+    def __init__(self, settings: Settings, compose: Compose) -> None:
+        self._settings = settings
+        self._compose = compose
+        self._composition: Composition | None = None
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # missing from the stubs
+        self._workers = Workers(settings.workers, settings.bulk_workers)
+        self._gate = Gate(
+            requests=settings.workers + settings.queue,
+            streams=settings.max_streams,
+            max_bytes=settings.max_bytes_in_flight,
+        )
+        limits = Limits(
+            max_sample_bytes=settings.max_sample_bytes,
+            max_k=settings.max_k,
+            max_page_size=settings.max_page_size,
+            stream_window=settings.stream_window,
+            item_seconds=settings.default_deadline,
+        )
+        self._handlers = {name: Handlers(self._workers, limits, self._gate.draining) for name in SERVICES}
+        self._server = self._build()
+        self.port = 0
+        """The port that is listened on, once started."""
+
+    def _build(self) -> grpc.aio.Server:
+        settings = self._settings
+        deadline = timed(settings.default_deadline, settings.max_deadline)
+        server = grpc.aio.server(
+            interceptors=[Interceptor((observed, gated(self._gate), deadline, identified))],
+            options=(
+                ("grpc.max_receive_message_length", settings.max_message_bytes),
+                ("grpc.max_send_message_length", settings.max_message_bytes),
+                ("grpc.so_reuseport", 0),  # a second server on the port must fail, not share its requests
+                *_KEEPALIVE,
+            ),
+            maximum_concurrent_rpcs=settings.workers + settings.queue + settings.max_streams + _SPARE_RPCS,
+        )
+        for name, (_, register) in SERVICES.items():
+            register(self._handlers[name], server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        names = [service for service, _ in SERVICES.values()]
+        reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+        return server
+
+    async def start(self) -> None:
+        """Listen, build and warm the engines, then report SERVING.
+
+        Raises:
+            Precondition: the address cannot be listened on.
+            LikenessError: whatever stopped the engines from being built; nothing is left open.
+        """
+        await self._report(_STATUS.NOT_SERVING)
+        await self._health.set(LIVE, _STATUS.SERVING)
+        self.port = self._listen()
+        await self._server.start()
+        try:
+            self._composition = await asyncio.to_thread(self._compose, self._settings)
+            for name, engine in self._composition.engines.items():
+                self._handlers[name].attach(engine)
+        except BaseException:
+            await self._stop(0)
+            raise
+        self._gate.open()
+        await self._report(_STATUS.SERVING)
+
+    async def drain(self) -> None:
+        """Report NOT_SERVING, let nothing new in, let what is under way finish within the grace, and close."""
+        await self._report(_STATUS.NOT_SERVING)
+        self._gate.drain()
+        flush = _FLUSH
+        try:
+            async with asyncio.timeout(self._settings.drain_grace):
+                await self._gate.empty()
+        except TimeoutError:
+            flush = 0
+            logs.event(_logger, logging.WARNING, "drain grace passed", grace=self._settings.drain_grace)
+        await self._stop(flush)
+
+    async def _stop(self, grace: float) -> None:
+        await self._server.stop(grace)
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self._workers.close()
+        if self._composition is not None:
+            self._composition.close()
+            self._composition = None
+
+    def _listen(self) -> int:
+        address = self._settings.address
+        try:
+            return self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise Precondition(
+                f"The service cannot listen on {address}; stop what holds the port (`ss -ltnp` shows it), or set "
+                "address to another one.",
+                reason="ADDRESS_UNAVAILABLE",
+                metadata={"address": address},
+            ) from error
+
+    async def _report(self, status: health_pb2.HealthCheckResponse.ServingStatus.ValueType) -> None:
+        for modality, (service, _) in SERVICES.items():
+            served = self._composition is not None and modality in self._composition.engines
+            own = status if served else _STATUS.NOT_SERVING
+            await self._health.set(service, own)
+            metrics.serving(service).set(own == _STATUS.SERVING)
+        await self._health.set(OVERALL, status)
+
+
+def serve(settings: Settings, compose: Compose, *, announce: Callable[[str], None] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; a second signal ends the process at once.
+
+    Args:
+        announce: told the address when the service reports SERVING.
+
+    Raises:
+        Precondition: an address cannot be listened on.
+        LikenessError: the engines could not be built.
+    """
+    logs.configure(settings.log_level)
+    page = _metrics_page(settings)
+    try:
+        asyncio.run(_serve(settings, compose, announce))
+    finally:
+        if page is not None:
+            page.close()
+
+
+def _metrics_page(settings: Settings) -> MetricsPage | None:
+    if not settings.metrics_address:
+        return None
+    return MetricsPage(*split_address(settings.metrics_address))
+
+
+async def _serve(settings: Settings, compose: Compose, announce: Callable[[str], None] | None) -> None:
+    stop = _stop_signal()
+    server = Server(settings, compose)
+    await server.start()
+    host, _ = split_address(settings.address)
+    address = f"{host}:{server.port}"
+    logs.event(_logger, logging.INFO, "serving", address=address)
+    if not _is_loopback(host):
+        logs.event(_logger, logging.WARNING, "transport is not encrypted", address=address)
+    if announce is not None:
+        announce(address)
+    await stop.wait()
+    logs.event(_logger, logging.INFO, "draining", grace=settings.drain_grace)
+    await server.drain()
+    logs.event(_logger, logging.INFO, "stopped")
+
+
+def _stop_signal() -> asyncio.Event:
+    """An event that the first SIGTERM or SIGINT sets; the second ends the process.
+
+    The second one may come while a thread is inside a model, so nothing is closed in good order: what was
+    acknowledged is durable already, and the rest is redone by its client.
+    """
+    stop = asyncio.Event()
+
+    def asked(number: int) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked, number)
+    return stop
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

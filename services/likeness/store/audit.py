@@ -1,0 +1,202 @@
+"""The audit chain: who asked what and why, and what was answered.
+
+An entry's body is sealed, because a case reference or an operator's name is nobody else's business; the chain
+is made over the sealed bytes, so that anyone with the file can check that no entry was changed or taken out,
+and only the holder of the key can read them. The body is bound to its position and to the digest before it:
+whoever re-computes the chain after taking an entry out still cannot make the entries behind it open.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from likeness.domain.audit import AuditCandidate, AuditEntry
+from likeness.domain.errors import Corrupt, InvalidInput
+from likeness.domain.references import Caller, Purpose
+from likeness.store.canonical import canonical_json, from_micros, to_micros
+from likeness.store.log import EMPTY, Head
+from likeness.store.schema import audit
+from likeness.store.sealing import GENESIS, Seals, audit_digest
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+"""Of one entry as JSON: some tens of thousands of candidates."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReceipt:
+    """Where an entry stands in the chain; `digest` is 32 bytes."""
+
+    position: int
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """A stored entry with its place in the chain."""
+
+    position: int
+    at: datetime
+    digest: bytes
+    entry: AuditEntry
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """The outcome of checking a stretch of the chain: `first` to `last`, and what was wrong with it."""
+
+    first: int
+    last: int
+    digest: bytes
+    problems: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was wrong."""
+        return not self.problems
+
+
+_LAST = sa.select(audit.c.position, audit.c.digest).order_by(audit.c.position.desc()).limit(1)
+_AT = sa.select(audit.c.digest).where(audit.c.position == sa.bindparam("position"))
+_RANGE = (
+    sa.select(*audit.columns)
+    .where(audit.c.position >= sa.bindparam("first"), audit.c.position <= sa.bindparam("last"))
+    .order_by(audit.c.position)
+)
+
+
+def encode_entry(entry: AuditEntry) -> bytes:
+    """Canonical JSON, to be sealed.
+
+    Raises:
+        InvalidInput: it is too long, or holds what JSON cannot.
+    """
+    content = asdict(entry)
+    content["candidates"] = [[c.reference_id, c.score, c.fmr] for c in entry.candidates]
+    try:
+        body = canonical_json(content).encode("ascii")
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"The audit entry of {entry.rpc} cannot be stored: {error}.") from error
+    if len(body) > MAX_BODY_BYTES:
+        raise InvalidInput(
+            f"The audit entry of {entry.rpc} takes {len(body)} bytes, more than {MAX_BODY_BYTES}; ask for fewer "
+            "candidates."
+        )
+    return body
+
+
+def _decode_entry(body: bytes) -> AuditEntry:
+    try:
+        content: dict[str, Any] = json.loads(body)
+        caller = content.pop("caller")
+        caller["purpose"] = Purpose(caller["purpose"])
+        candidates = tuple(AuditCandidate(*c) for c in content.pop("candidates"))
+        return AuditEntry(caller=Caller(**caller), candidates=candidates, **content)
+    except (ValueError, KeyError, TypeError) as error:
+        raise Corrupt("A stored audit entry cannot be read; restore the database from a backup.") from error
+
+
+class AuditPlan:
+    """One transaction's worth of audit entries."""
+
+    def __init__(self, seals: Seals, head: Head, at: datetime) -> None:
+        self.head = head
+        self._seals = seals
+        self._micros = to_micros(at)
+        self._rows: list[dict[str, Any]] = []
+
+    def add(self, body: bytes) -> AuditReceipt:
+        """Seal an encoded entry into the next place of the chain."""
+        position = self.head.position + 1
+        sealed = self._seals.audit.seal(body, aad=_place(position, self.head.digest))
+        digest = audit_digest(self.head.digest, position, self._micros, sealed)
+        self._rows.append({"position": position, "at": self._micros, "body": sealed, "digest": digest})
+        self.head = Head(position, digest)
+        return AuditReceipt(position, digest)
+
+    def execute(self, connection: sa.Connection) -> None:
+        """Write the entries in the connection's transaction."""
+        if self._rows:
+            connection.execute(audit.insert(), self._rows)
+
+
+def audit_head(connection: sa.Connection) -> Head:
+    """Where the chain ends."""
+    row = connection.execute(_LAST).first()
+    if row is None:
+        return EMPTY
+    if not isinstance(row.digest, bytes):
+        raise Corrupt("The digest of the last audit entry is no digest; restore the database from a backup.")
+    return Head(row.position, row.digest)
+
+
+def audit_digest_at(connection: sa.Connection, position: int) -> bytes:
+    """The digest of the entry at a position; `GENESIS` before the first.
+
+    Raises:
+        Corrupt: there is no such entry.
+    """
+    if position == 0:
+        return GENESIS
+    digest = connection.execute(_AT, {"position": position}).scalar()
+    if not isinstance(digest, bytes):
+        raise _gap(position)
+    return digest
+
+
+def read_audit(connection: sa.Connection, seals: Seals, after: int, last: int) -> list[AuditRecord]:
+    """The entries in (after, last], every link checked and every body opened.
+
+    Raises:
+        Corrupt: an entry is missing or damaged.
+    """
+    previous = audit_digest_at(connection, after)
+    records: list[AuditRecord] = []
+    for row in connection.execute(_RANGE, {"first": after + 1, "last": last}):
+        _check_link(row, after + 1 + len(records), previous)
+        body = seals.audit.unseal(row.body, aad=_place(row.position, previous))
+        previous = row.digest
+        records.append(AuditRecord(row.position, from_micros(row.at), row.digest, _decode_entry(body)))
+    if after + len(records) != last:
+        raise _gap(after + len(records) + 1)
+    return records
+
+
+def verify_links(connection: sa.Connection, first: int, last: int) -> AuditReport:
+    """Check the chain from `first` to `last` without any key; stops at the first break."""
+    digest, position = GENESIS, first - 1
+    try:
+        digest = audit_digest_at(connection, first - 1)
+        for row in connection.execute(_RANGE, {"first": first, "last": last}):
+            _check_link(row, position + 1, digest)
+            position, digest = row.position, row.digest
+        if position != last:
+            raise _gap(position + 1)
+    except Corrupt as problem:
+        return AuditReport(first, position, digest, (problem.message,))
+    return AuditReport(first, last, digest)
+
+
+def _check_link(row: Sequence[Any], position: int, previous: bytes) -> None:
+    found, at, body, digest = row
+    if found != position:
+        raise _gap(position)
+    sound = isinstance(at, int) and isinstance(body, bytes)
+    if not sound or audit_digest(previous, position, at, body) != digest:
+        raise Corrupt(
+            f"Audit entry {position} does not follow from the one before it: it, or that one, was changed after "
+            "it was written; restore the database from a backup."
+        )
+
+
+def _place(position: int, previous: bytes) -> bytes:
+    return f"audit.body of entry {position} after {previous.hex()}".encode()
+
+
+def _gap(position: int) -> Corrupt:
+    return Corrupt(f"Audit entry {position} is missing; restore the database from a backup.")

@@ -1,0 +1,137 @@
+"""Connections to the SQLite file, and what its errors mean."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import sqlalchemy as sa
+
+from likeness.domain.errors import Corrupt, InvalidInput, LikenessError, Unavailable
+
+PAGE_BYTES = 8192
+"""Two 128-dimension templates of 600 bytes waste little of it and one of 512 dimensions (2 KB) fits four times."""
+
+BUSY_MILLISECONDS = 10_000
+READ_CONNECTIONS = 8
+MORE_CONNECTIONS = 24
+"""Opened beyond those kept while more threads read at once."""
+
+CHECKPOINT_PAGES = 2000
+"""Write-ahead log pages before SQLite copies them into the file; 16 MB."""
+
+ID_CHUNK = 500
+"""Ids per IN list; SQLite allows 999 host parameters in builds before 3.32."""
+
+_PRIMARY_CODE = 0xFF
+_TRY_LATER = {
+    sqlite3.SQLITE_FULL: "The disk or the quota of the data directory is full; free some space and retry.",
+    sqlite3.SQLITE_IOERR: "The disk of the data directory reports an error; check its space and its health.",
+    sqlite3.SQLITE_BUSY: "The database is locked by another program; end that program and retry.",
+    sqlite3.SQLITE_LOCKED: "The database is locked; retry.",
+    sqlite3.SQLITE_CANTOPEN: "The database file cannot be opened; check its path and permissions.",
+    sqlite3.SQLITE_READONLY: "The database file is read-only; check its permissions and how it is mounted.",
+    sqlite3.SQLITE_NOMEM: "There is not enough memory; retry with a smaller batch.",
+}
+
+
+def translate(error: BaseException) -> LikenessError:
+    """The domain error that a driver's error stands for: try later, or damaged."""
+    origin = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    code = getattr(origin, "sqlite_errorcode", None)
+    if code is not None and (remedy := _TRY_LATER.get(code & _PRIMARY_CODE)):
+        return Unavailable(f"{remedy} (SQLite: {origin})", reason="STORAGE_UNAVAILABLE")
+    # Without a code the message comes from the driver and may quote what is stored.
+    detail = "a column that is not text" if code is None else origin
+    return Corrupt(f"The database is damaged; restore it from a backup. (SQLite: {detail})")
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Turn a driver's errors into domain errors."""
+    try:
+        yield
+    except UnicodeEncodeError as error:
+        raise InvalidInput("A name in the request is not Unicode text.") from error
+    except sa.exc.TimeoutError as error:
+        raise Unavailable(
+            "Every connection to the database is in use; retry, or lower the number of concurrent calls.",
+            reason="STORAGE_BUSY",
+        ) from error
+    except (sa.exc.DBAPIError, sqlite3.Error) as error:
+        raise translate(error) from error
+
+
+@contextmanager
+def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A reading connection, its errors translated; each statement sees one state of the database."""
+    with guarded(), engine.connect() as connection:
+        yield connection
+
+
+def writer_engine(path: Path) -> sa.Engine:
+    """The one connection that writes; acknowledged means synchronised to disk."""
+    engine = _engine(
+        path,
+        "rwc",
+        pool_size=1,
+        pragmas=(
+            f"page_size={PAGE_BYTES}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "secure_delete=ON",
+            f"wal_autocheckpoint={CHECKPOINT_PAGES}",
+            "trusted_schema=OFF",
+        ),
+    )
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def reader_engine(path: Path, *, cache_kib: int = 2048) -> sa.Engine:
+    """A small pool of connections that cannot write and never copy the write-ahead log into the file."""
+    pragmas = ("query_only=ON", "trusted_schema=OFF", f"cache_size={-cache_kib}")
+    return _engine(path, "ro", pool_size=READ_CONNECTIONS, max_overflow=MORE_CONNECTIONS, pragmas=pragmas)
+
+
+def _engine(
+    path: Path, mode: str, *, pool_size: int, pragmas: tuple[str, ...], max_overflow: int = 0
+) -> sa.Engine:
+    uri = f"file:{quote(str(path.absolute()))}?mode={mode}"
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            uri,
+            uri=True,
+            isolation_level=None,  # transactions are begun here, never guessed by the driver
+            check_same_thread=False,
+            timeout=BUSY_MILLISECONDS / 1000,
+        )
+        try:
+            for pragma in pragmas:
+                connection.execute(f"PRAGMA {pragma}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    return sa.create_engine(
+        "sqlite+pysqlite://",
+        creator=connect,
+        poolclass=sa.QueuePool,
+        pool_size=pool_size,
+        max_overflow=max_overflow,
+    )
+
+
+def scalar(connection: sa.Connection, sql: str) -> Any:
+    """The first value of the first row."""
+    return connection.exec_driver_sql(sql).scalar()

@@ -1,0 +1,173 @@
+"""Reading the log: in order, without a gap, every link of its chain checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from likeness.domain.changes import ChangeKind, LogEntry, Receipt, RequestKey
+from likeness.domain.errors import Conflict, Corrupt
+from likeness.domain.references import Status
+from likeness.domain.samples import Template
+from likeness.store.canonical import from_micros
+from likeness.store.codec import decode_facets
+from likeness.store.rows import load_rows
+from likeness.store.schema import log, template
+from likeness.store.sealing import GENESIS, Seals, place
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of a chain: the position of its last entry, 0 when empty, and that entry's digest."""
+
+    position: int = 0
+    digest: bytes = GENESIS
+
+
+EMPTY = Head()
+
+_LAST = sa.select(log.c.position, log.c.digest).order_by(log.c.position.desc()).limit(1)
+_AT = sa.select(log.c.digest).where(log.c.position == sa.bindparam("position"))
+_ENTRY = sa.select(log).where(log.c.position == sa.bindparam("position"))
+_LINKS = (
+    sa.select(log)
+    .where(log.c.position > sa.bindparam("after"), log.c.position <= sa.bindparam("until"))
+    .order_by(log.c.position)
+)
+_RANGE = (
+    sa.select(*log.columns, template.c.body)
+    .select_from(log.outerjoin(template, template.c.key == log.c.position))
+    .where(log.c.position > sa.bindparam("after"), log.c.position <= sa.bindparam("until"))
+    .order_by(log.c.position)
+)
+"""Only an enrolment's position is ever a template's key."""
+
+
+def log_head(connection: sa.Connection) -> Head:
+    """Where the log ends."""
+    row = connection.execute(_LAST).first()
+    if row is None:
+        return EMPTY
+    if not isinstance(row.digest, bytes):
+        raise Corrupt("The digest of the last log entry is no digest; restore the database from a backup.")
+    return Head(row.position, row.digest)
+
+
+def log_digest(connection: sa.Connection, position: int) -> bytes:
+    """The digest of the entry at a position; `GENESIS` before the first.
+
+    Raises:
+        Corrupt: there is no such entry.
+    """
+    if position == 0:
+        return GENESIS
+    digest = connection.execute(_AT, {"position": position}).scalar()
+    if not isinstance(digest, bytes):
+        raise _gap(position)
+    return digest
+
+
+def read_log(
+    connection: sa.Connection, seals: Seals, after: int, until: int, modality: str | None
+) -> list[LogEntry]:
+    """The entries of one modality, or of all, in (after, until], with templates not expunged since.
+
+    Raises:
+        Corrupt: an entry is missing or damaged, or a template is.
+    """
+    previous = log_digest(connection, after)
+    entries: list[LogEntry] = []
+    without: list[str] = []
+    position = after
+    for *columns, body in connection.execute(_RANGE, {"after": after, "until": until}):
+        position += 1
+        if columns[0] != position:
+            raise _gap(position)
+        seals.check_chain(previous, columns)
+        previous = columns[-1]
+        if modality is not None and columns[3] != modality:
+            continue
+        entries.append(_entry(columns, body, seals))
+        if body is None and columns[2] == ChangeKind.ENROL:
+            without.append(columns[4])
+    if position != until:
+        raise _gap(position + 1)
+    _expect_expunged(connection, seals, without)
+    return entries
+
+
+def verify_chain(connection: sa.Connection, seals: Seals, after: int, until: int) -> None:
+    """Check the links of the entries in (after, until], their templates left alone.
+
+    Raises:
+        Corrupt: an entry is missing or damaged.
+    """
+    previous, position = log_digest(connection, after), after
+    for row in connection.execute(_LINKS, {"after": after, "until": until}):
+        position += 1
+        if row.position != position:
+            raise _gap(position)
+        seals.check_chain(previous, row)
+        previous = row.digest
+    if position != until:
+        raise _gap(position + 1)
+
+
+def receipt_at(connection: sa.Connection, seals: Seals, position: int, key: RequestKey) -> Receipt:
+    """What was answered to the request that made an entry, from the entry itself, its link checked.
+
+    Raises:
+        Conflict: the entry was made by a request with the same id and other content.
+        Corrupt: the entry is missing or damaged, or belongs to another request.
+    """
+    row = connection.execute(_ENTRY, {"position": position}).first()
+    if row is None:
+        raise _gap(position)
+    seals.check_chain(log_digest(connection, position - 1), row)
+    if (row.entity, row.request_id) != (key.entity, key.request_id):
+        raise Corrupt(f"Log entry {position} is not that of its request; restore the database from a backup.")
+    if row.request_digest != key.digest:
+        raise request_id_reused(key)
+    return Receipt(row.reference_id, position, from_micros(row.at), replayed=True)
+
+
+def request_id_reused(key: RequestKey) -> Conflict:
+    """The refusal of a request id that has served for other content."""
+    return Conflict(
+        f"Request id {key.request_id!r} was used before for another request; send a new id with new content.",
+        reason="REQUEST_ID_REUSED",
+        metadata={"request_id": key.request_id},
+    )
+
+
+def _entry(columns: Sequence[Any], body: bytes | None, seals: Seals) -> LogEntry:
+    position, at, kind, modality, reference_id, facets, *_ = columns
+    found = None
+    if body is not None:
+        found = Template.from_bytes(seals.templates.unseal(body, aad=place("template", reference_id)))
+    return LogEntry(
+        position=position,
+        kind=ChangeKind(kind),
+        modality=modality,
+        reference_id=reference_id,
+        at=from_micros(at),
+        facets=None if facets is None else decode_facets(facets),
+        template=found,
+    )
+
+
+def _expect_expunged(connection: sa.Connection, seals: Seals, reference_ids: Sequence[str]) -> None:
+    """An enrolment without a template is right only where its reference has been expunged since."""
+    rows = load_rows(connection, seals, reference_ids)
+    for reference_id in reference_ids:
+        if reference_id not in rows or rows[reference_id]["status"] != Status.EXPUNGED:
+            raise Corrupt(
+                f"The template of reference {reference_id} is missing; restore the database from a backup."
+            )
+
+
+def _gap(position: int) -> Corrupt:
+    return Corrupt(f"Log entry {position} is missing; restore the database from a backup.")

@@ -1,0 +1,226 @@
+"""One transaction's worth of writes, decided one after the other and then written all at once.
+
+Deciding touches only memory, on top of what was read from the database once for the whole batch, so that a
+write that is refused leaves no trace and the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from likeness.domain.changes import ChangeKind, Enrol, Expunge, LogEntry, Receipt, Update
+from likeness.domain.errors import Conflict, InvalidInput, LikenessError, NotFound, Stale
+from likeness.domain.references import Status
+from likeness.store.canonical import to_micros
+from likeness.store.codec import decode_facets, encode_facets, facet_columns
+from likeness.store.log import Head, receipt_at, request_id_reused
+from likeness.store.prepare import Prepared
+from likeness.store.rows import Row, checked, chunks, fetch_rows
+from likeness.store.schema import log, membership, reference, source, subject, template
+from likeness.store.sealing import Seals
+
+SATELLITES = {"template": template, "subject": subject, "source": source}
+
+_BY_REQUEST = sa.select(log.c.entity, log.c.request_id, log.c.position).where(
+    sa.tuple_(log.c.entity, log.c.request_id).in_(sa.bindparam("keys", expanding=True))
+)
+
+
+class Plan:
+    """Decides writes in order and collects the rows that they make."""
+
+    def __init__(self, connection: sa.Connection, seals: Seals, head: Head, at: datetime) -> None:
+        self.head = head
+        self.entries: list[LogEntry] = []
+        self.erases = False
+        self._connection = connection
+        self._seals = seals
+        self._at = at
+        self._micros = to_micros(at)
+        self._stored: dict[str, sa.Row[Any]] = {}
+        self._stored_requests: dict[tuple[str, str], int] = {}
+        self._receipts: dict[tuple[str, str], tuple[bytes, Receipt]] = {}
+        self._rows: dict[str, Row] = {}
+        self._log: list[dict[str, Any]] = []
+        self._born: set[str] = set()
+        self._touched: dict[str, None] = {}  # in order, so that inserts append
+        self._bodies: dict[str, dict[int, bytes]] = {name: {} for name in SATELLITES}
+        self._erased: set[int] = set()
+
+    def load(self, writes: Sequence[Prepared]) -> None:
+        """Read at once what the batch will need to know."""
+        self._stored = fetch_rows(self._connection, (write.reference_id for write in writes))
+        for keys in chunks((write.key.entity, write.key.request_id) for write in writes):
+            for entity, request_id, position in self._connection.execute(_BY_REQUEST, {"keys": keys}):
+                self._stored_requests[entity, request_id] = position
+
+    def decide(self, write: Prepared) -> Receipt | LikenessError:
+        """Do a write in memory, or say why not."""
+        try:
+            replay = self._replay(write)
+            if replay is not None:
+                return replay
+            change = write.change
+            if isinstance(change, Enrol):
+                return self._enrol(write, change)
+            if isinstance(change, Update):
+                return self._update(write, change)
+            return self._expunge(write, change)
+        except LikenessError as error:
+            return error
+
+    def _replay(self, write: Prepared) -> Receipt | None:
+        key = write.key
+        known = self._receipts.get((key.entity, key.request_id))
+        if known is None:
+            position = self._stored_requests.get((key.entity, key.request_id))
+            return None if position is None else receipt_at(self._connection, self._seals, position, key)
+        digest, receipt = known
+        if digest != key.digest:
+            raise request_id_reused(key)
+        return Receipt(receipt.reference_id, receipt.position, receipt.at, replayed=True)
+
+    def _enrol(self, write: Prepared, change: Enrol) -> Receipt:
+        identity = write.reference_id
+        if identity in self._rows or identity in self._stored:
+            raise Conflict(
+                f"Reference {identity} already exists; an id is never used twice, not even after Expunge.",
+                metadata={"reference_id": identity},
+            )
+        key = self.head.position + 1
+        self._rows[identity] = {
+            "key": key,
+            "created_at": self._micros,
+            "reason": None,
+            "source_tag": None,
+            **write.columns,
+        }
+        self._born.add(identity)
+        for satellite, body in write.blobs.items():
+            self._bodies[satellite][key] = body
+        return self._append(write, ChangeKind.ENROL, change)
+
+    def _update(self, write: Prepared, change: Update) -> Receipt:
+        row = self._current(write.reference_id, change.expected_position)
+        if change.reference.modality not in ("", row["modality"]):
+            raise InvalidInput(
+                f"Reference {write.reference_id} is of modality {row['modality']}; it cannot become "
+                f"{change.reference.modality}.",
+                field="modality",
+            )
+        row.update(write.columns)
+        self._bodies["subject"][row["key"]] = write.blobs["subject"]
+        return self._append(write, ChangeKind.UPDATE, change)
+
+    def _expunge(self, write: Prepared, change: Expunge) -> Receipt:
+        row = self._current(write.reference_id, change.expected_position)
+        row.update(write.columns)
+        facets = replace(decode_facets(row["facets"]), status=Status.EXPUNGED)
+        row.update(facet_columns(facets, encode_facets(facets)))
+        row.update(quality=None, template_tag=None, subject_tag=None, source_tag=None)
+        for bodies in self._bodies.values():
+            bodies.pop(row["key"], None)
+        self._erased.add(row["key"])
+        self.erases = True
+        return self._append(write, ChangeKind.EXPUNGE, change)
+
+    def _current(self, identity: str, expected_position: int) -> Row:
+        row = self._rows.get(identity)
+        if row is None:
+            stored = self._stored.get(identity)
+            row = None if stored is None else checked(stored, self._seals)
+        if row is None or row["status"] == Status.EXPUNGED:
+            raise NotFound(
+                f"There is no reference {identity}; it may have been expunged.",
+                metadata={"reference_id": identity},
+            )
+        if expected_position not in (0, row["position"]):
+            raise Stale(
+                f"Reference {identity} was changed at log position {row['position']}, after position "
+                f"{expected_position} at which it was read; read it again and retry.",
+                metadata={"reference_id": identity, "position": str(row["position"])},
+            )
+        self._rows[identity] = row
+        return row
+
+    def _append(self, write: Prepared, kind: ChangeKind, change: Enrol | Update | Expunge) -> Receipt:
+        """Add the log entry of a change that has just been made to its row, and seal both."""
+        row, position = self._rows[write.reference_id], self.head.position + 1
+        row.update(updated_at=self._micros, position=position)
+        self._touched[write.reference_id] = None
+        entry = {
+            "position": position,
+            "at": self._micros,
+            "kind": kind.value,
+            "modality": row["modality"],
+            "reference_id": write.reference_id,
+            "facets": None if kind is ChangeKind.EXPUNGE else row["facets"],
+            "entity": write.key.entity,
+            "request_id": write.key.request_id,
+            "request_digest": write.key.digest,
+        }
+        entry["digest"] = self._seals.chain(self.head.digest, tuple(entry.values()))
+        self.head = Head(position, entry["digest"])
+        self._log.append(entry)
+        self.entries.append(
+            LogEntry(
+                position=position,
+                kind=kind,
+                modality=row["modality"],
+                reference_id=write.reference_id,
+                at=self._at,
+                facets=None if kind is ChangeKind.EXPUNGE else decode_facets(row["facets"]),
+                template=change.template if isinstance(change, Enrol) else None,
+            )
+        )
+        receipt = Receipt(write.reference_id, position, self._at)
+        self._receipts[write.key.entity, write.key.request_id] = (write.key.digest, receipt)
+        return receipt
+
+    def execute(self) -> None:
+        """Write everything that was decided, in the connection's transaction."""
+        for name in self._touched:
+            self._rows[name]["seal"] = self._seals.sign_row(self._rows[name])
+        new = [self._rows[name] for name in self._touched if name in self._born]
+        changed = [self._rows[name] for name in self._touched if name not in self._born]
+        outdated = dict.fromkeys(SATELLITES, self._erased)
+        outdated["subject"] = self._erased | {row["key"] for row in changed}
+        _insert(self._connection, log, self._log)
+        _insert(self._connection, reference, new)
+        if changed:
+            self._connection.execute(_UPDATE, [{f"new_{name}": row[name] for name in row} for row in changed])
+            self._connection.execute(_LEAVE, [{"key_left": row["key"]} for row in changed])
+        _insert(self._connection, membership, _memberships([*new, *changed]))
+        for name, table in SATELLITES.items():
+            if outdated[name]:
+                self._connection.execute(_FORGET[name], [{"gone": key} for key in sorted(outdated[name])])
+            _insert(self._connection, table, [{"key": k, "body": b} for k, b in self._bodies[name].items()])
+
+
+_UPDATE = (
+    reference.update()
+    .where(reference.c.key == sa.bindparam("new_key"))
+    .values({c.name: sa.bindparam(f"new_{c.name}") for c in reference.columns if c.name != "key"})
+)
+_LEAVE = membership.delete().where(membership.c.key == sa.bindparam("key_left"))
+_FORGET = {
+    name: table.delete().where(table.c.key == sa.bindparam("gone")) for name, table in SATELLITES.items()
+}
+
+
+def _memberships(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    return [
+        {"gallery": gallery, "key": row["key"]}
+        for row in rows
+        for gallery in decode_facets(row["facets"]).galleries
+    ]
+
+
+def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
+    if rows:
+        connection.execute(table.insert(), rows)

@@ -1,0 +1,211 @@
+"""Reading references and their parts; nothing is returned before its seal has been checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from likeness.domain.errors import InvalidInput, NotFound
+from likeness.domain.references import Category, Facets, Reference, Status
+from likeness.domain.samples import Quality, Template
+from likeness.store.codec import Subject, decode_facets, decode_quality, decode_subject, reference_from
+from likeness.store.rows import Row, check_body, checked, chunks, load_rows
+from likeness.store.schema import membership, reference, source, subject, template
+from likeness.store.sealing import Seals, place
+
+MAX_PAGE = 1000
+"""References on one page of a List."""
+
+_LIVE = frozenset({Status.ACTIVE, Status.SUSPENDED})
+_NOTHING: Subject = {"subject_id": "", "owner_reference": "", "notices": (), "attributes": {}}
+
+
+@dataclass(frozen=True, slots=True)
+class ListFilter:
+    """Which references a List shows; an empty set means any. Expunged ones only where asked for."""
+
+    modality: str = ""
+    owners: frozenset[str] = frozenset()
+    galleries: frozenset[str] = frozenset()
+    categories: frozenset[Category] = frozenset()
+    statuses: frozenset[Status] = _LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """References in the order of their enrolment; `next_token` is empty on the last page."""
+
+    references: tuple[Reference, ...]
+    next_token: str = ""
+
+
+def _joined(satellite: sa.Table) -> sa.Select[Any]:
+    """Reference rows, each with its body in a satellite; one statement, and so one state of the database."""
+    return sa.select(*reference.columns, satellite.c.body).select_from(
+        reference.outerjoin(satellite, satellite.c.key == reference.c.key)
+    )
+
+
+_IDS = reference.c.reference_id.in_(sa.bindparam("ids", expanding=True))
+_BY_ID = {satellite.name: _joined(satellite).where(_IDS) for satellite in (template, subject, source)}
+
+
+def read_references(connection: sa.Connection, seals: Seals, ids: Iterable[str]) -> dict[str, Reference]:
+    """Those references that exist, by id; an expunged one as its tombstone.
+
+    Raises:
+        Corrupt: a row or a subject is damaged or missing.
+    """
+    found = _read(connection, seals, subject, ids)
+    return {row["reference_id"]: _assemble(row, body, seals) for row, body in found}
+
+
+def read_templates(connection: sa.Connection, seals: Seals, ids: Iterable[str]) -> dict[str, Template]:
+    """The templates of those references that exist and are not expunged, by id.
+
+    Raises:
+        Corrupt: a row or a template is damaged or missing.
+    """
+    templates: dict[str, Template] = {}
+    for row, body in _read(connection, seals, template, ids):
+        name = row["reference_id"]
+        if body is not None:
+            templates[name] = Template.from_bytes(seals.templates.unseal(body, aad=place("template", name)))
+    return templates
+
+
+def read_source(connection: sa.Connection, seals: Seals, reference_id: str) -> bytes | None:
+    """The source bytes of a reference; None where none are kept.
+
+    Raises:
+        NotFound: there is no such reference.
+        Corrupt: a row or the source is damaged or missing.
+    """
+    for _, body in _read(connection, seals, source, [reference_id]):
+        return None if body is None else seals.sources.unseal(body, aad=place("source", reference_id))
+    raise not_found(reference_id)
+
+
+def read_reason(connection: sa.Connection, seals: Seals, reference_id: str) -> str:
+    """Why a reference was expunged.
+
+    Raises:
+        NotFound: there is no such reference, or it is not expunged.
+        Corrupt: the row or the reason is damaged.
+    """
+    row = load_rows(connection, seals, [reference_id]).get(reference_id)
+    if row is None or row["reason"] is None:
+        raise not_found(reference_id)
+    return seals.subjects.unseal(row["reason"], aad=place("reference", reference_id, "reason")).decode()
+
+
+def list_page(
+    connection: sa.Connection,
+    seals: Seals,
+    wanted: ListFilter,
+    token: str,
+    limit: int,
+    admits: Callable[[Facets], bool] | None,
+) -> Page:
+    """One page of references that pass the filter and, where given, `admits`.
+
+    Raises:
+        InvalidInput: the token is not one that a List returned, or the limit is not 1..MAX_PAGE.
+        Corrupt: a row or a subject is damaged or missing.
+    """
+    if not 1 <= limit <= MAX_PAGE:
+        raise InvalidInput(f"A page has 1 to {MAX_PAGE} references, not {limit}.", field="page_size")
+    query = _listing(wanted)
+    after, kept, more = _parse_token(token), list[tuple[Row, bytes | None]](), True
+    while more and len(kept) <= limit:
+        found = connection.execute(query, {"after": after, "limit": limit + 1}).all()
+        more = len(found) > limit
+        for raw in found:
+            row, body = _checked(raw, seals, subject)
+            after = row["key"]
+            if admits is None or admits(decode_facets(row["facets"])):
+                kept.append((row, body))
+    page = kept[:limit]
+    references = tuple(_assemble(row, body, seals) for row, body in page)
+    return Page(references, str(page[-1][0]["key"]) if len(kept) > limit else "")
+
+
+def count_references(connection: sa.Connection, modality: str, status: Status) -> int:
+    """How many references of a modality, or of all where it is empty, have a status."""
+    query = sa.select(sa.func.count()).select_from(reference).where(reference.c.status == status.value)
+    if modality:
+        query = query.where(reference.c.modality == modality)
+    return int(connection.execute(query).scalar_one())
+
+
+def not_found(reference_id: str) -> NotFound:
+    """The refusal of an id that names nothing."""
+    return NotFound(f"There is no reference {reference_id}.", metadata={"reference_id": reference_id})
+
+
+def _listing(wanted: ListFilter) -> sa.Select[Any]:
+    columns = reference.c
+    query = _joined(subject).where(columns.key > sa.bindparam("after"))
+    if wanted.modality:
+        query = query.where(columns.modality == wanted.modality)
+    if wanted.owners:
+        query = query.where(columns.owner.in_(sorted(wanted.owners)))
+    if wanted.categories:
+        query = query.where(columns.category.in_(sorted(c.value for c in wanted.categories)))
+    if wanted.statuses:
+        query = query.where(columns.status.in_(sorted(s.value for s in wanted.statuses)))
+    order = columns.key
+    if len(wanted.galleries) == 1:
+        # The gallery's own index leads in the order of the page: no more is read than the page shows.
+        query = query.join(membership, membership.c.key == columns.key)
+        query = query.where(
+            membership.c.gallery == min(wanted.galleries), membership.c.key > sa.bindparam("after")
+        )
+        order = membership.c.key
+    elif wanted.galleries:
+        members = sa.select(membership.c.key).where(membership.c.gallery.in_(sorted(wanted.galleries)))
+        query = query.where(columns.key.in_(members))
+    return query.order_by(order).limit(sa.bindparam("limit"))
+
+
+def _parse_token(token: str) -> int:
+    if not token:
+        return 0
+    if not token.isascii() or not token.isdigit() or len(token) > 18:
+        raise InvalidInput(
+            "The page token is not one that List returned; begin again without one.", field="page_token"
+        )
+    return int(token)
+
+
+def _read(
+    connection: sa.Connection, seals: Seals, satellite: sa.Table, ids: Iterable[str]
+) -> Iterator[tuple[Row, bytes | None]]:
+    for some in chunks(ids):
+        for raw in connection.execute(_BY_ID[satellite.name], {"ids": some}):
+            yield _checked(raw, seals, satellite)
+
+
+def _checked(raw: Sequence[Any], seals: Seals, satellite: sa.Table) -> tuple[Row, bytes | None]:
+    """A row, its seal checked, and the sealed body that it names.
+
+    Raises:
+        Corrupt: the row does not match its seal, or the body is missing or another version.
+    """
+    *columns, body = raw
+    row = checked(columns, seals)
+    check_body(row, satellite.name, body)
+    return row, body
+
+
+def _assemble(row: Row, body: bytes | None, seals: Seals) -> Reference:
+    name, opened, quality = row["reference_id"], _NOTHING, (Quality(), "")
+    if body is not None:
+        opened = decode_subject(seals.subjects.unseal(body, aad=place("subject", name)))
+    if row["quality"] is not None:
+        aad = place("reference", name, "quality")
+        quality = decode_quality(seals.subjects.unseal(row["quality"], aad=aad))
+    return reference_from(row, opened, quality)

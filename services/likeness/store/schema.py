@@ -1,0 +1,128 @@
+"""The tables, as SQLAlchemy Core sees them. `migrations/` makes them; a test holds the two together.
+
+A reference's satellites (template, subject, source) are keyed by the log position of its enrolment, a number
+that is never used twice, so that every insert appends and a fold of the log reads templates in order. What a
+List filters by is indexed, and so held twice: SQLite's integrity check compares the two.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Column, Index, Integer, MetaData, Table, Text
+
+REVISIONS = ("0001",)
+"""The alembic revisions that this release can bring to the last of them, which it reads and writes."""
+
+APPLICATION_ID = 0x4C4B4E53
+"""SQLite's application_id of a Likeness store: "LKNS"."""
+
+metadata = MetaData()
+
+
+class Blob(sa.LargeBinary):
+    """Bytes as the driver takes and gives them.
+
+    The stock type calls `bytes(value)` on every result, which for a damaged row that holds an integer would
+    allocate that many zeros.
+    """
+
+    cache_ok = True
+
+    def bind_processor(self, dialect: sa.Dialect) -> Any:  # noqa: ARG002
+        """No processing."""
+        return None
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Any:  # noqa: ARG002
+        """No processing."""
+        return None
+
+
+log = Table(
+    "log",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("at", Integer, nullable=False),  # microseconds since 1970-01-01 UTC
+    Column("kind", Text, nullable=False),
+    Column("modality", Text, nullable=False),
+    Column("reference_id", Text, nullable=False),
+    Column("facets", Text),  # canonical JSON; NULL for an expunged reference
+    Column("entity", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("request_digest", Blob, nullable=False),
+    Column("digest", Blob, nullable=False),  # seal over the previous digest and the columns above
+    Index("log_by_request", "entity", "request_id", unique=True),
+)
+
+reference = Table(
+    "reference",
+    metadata,
+    Column("key", Integer, primary_key=True, autoincrement=False),  # log position of the enrolment
+    Column("reference_id", Text, nullable=False),
+    Column("modality", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("facets", Text, nullable=False),  # canonical JSON, the whole of them
+    Column("review_at", Integer),
+    Column("created_at", Integer, nullable=False),
+    Column("updated_at", Integer, nullable=False),
+    Column("position", Integer, nullable=False),  # log position of the last change
+    Column("template_space", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("quality", Blob),  # sealed; NULL once expunged
+    Column("reason", Blob),  # sealed; why it was expunged
+    Column("template_tag", Blob),  # AES-GCM tag of the satellite's blob: which version belongs to this row;
+    Column("subject_tag", Blob),  # NULL where there is none
+    Column("source_tag", Blob),
+    Column("seal", Blob, nullable=False),  # over all columns above
+    Index("reference_by_id", "reference_id", unique=True),
+    Index("reference_by_owner", "owner"),
+    Index("reference_by_category", "category"),
+    Index("reference_by_status", "modality", "status"),
+)
+
+membership = Table(
+    "membership",
+    metadata,
+    Column("gallery", Text, primary_key=True),
+    Column("key", Integer, primary_key=True, autoincrement=False),
+    Index("membership_by_key", "key", "gallery"),
+    sqlite_with_rowid=False,
+)
+
+
+def _satellite(name: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("key", Integer, primary_key=True, autoincrement=False),
+        Column("body", Blob, nullable=False),  # sealed
+    )
+
+
+template = _satellite("template")
+subject = _satellite("subject")
+source = _satellite("source")
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("at", Integer, nullable=False),  # microseconds since 1970-01-01 UTC
+    Column("body", Blob, nullable=False),  # sealed canonical JSON
+    Column("digest", Blob, nullable=False),  # SHA-256 over the previous digest and the columns above
+)
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Blob, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+REFERENCE_COLUMNS = tuple(column.name for column in reference.columns)
+SEALED_COLUMNS = REFERENCE_COLUMNS[:-1]
+CHAINED_COLUMNS = tuple(column.name for column in log.columns)[:-1]

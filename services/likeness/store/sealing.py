@@ -1,0 +1,83 @@
+"""Which part of the data is sealed with which subkey, and the seals of rows and of the log."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from likeness.domain.errors import Corrupt
+from likeness.store.canonical import canonical_row
+from likeness.store.schema import SEALED_COLUMNS
+from likeness.store.vault import TAG_BYTES, KeyRing, KeyUse
+
+GENESIS = bytes(32)
+"""What the first entry of a chain takes for the digest of the entry before it."""
+
+
+class Seals:
+    """The vaults and sealers of one store."""
+
+    def __init__(self, ring: KeyRing) -> None:
+        self.templates = ring.vault(KeyUse.TEMPLATES)
+        self.subjects = ring.vault(KeyUse.SUBJECTS)
+        self.sources = ring.vault(KeyUse.SOURCES)
+        self.audit = ring.vault(KeyUse.AUDIT)
+        self.check = ring.vault(KeyUse.CHECK)
+        self.rows = ring.sealer(KeyUse.ROWS)
+        self.log = ring.sealer(KeyUse.LOG)
+        self.witness = ring.sealer(KeyUse.WITNESS)
+        self.probes = ring.sealer(KeyUse.PROBES)
+
+    def sign_row(self, row: Mapping[str, Any]) -> bytes:
+        """The seal of a reference row over all of its other columns."""
+        return self.rows.sign(canonical_row([row[name] for name in SEALED_COLUMNS]))
+
+    def check_row(self, row: Sequence[Any]) -> None:
+        """Check a reference row, its columns in the table's order.
+
+        Raises:
+            Corrupt: a column has changed since it was written.
+        """
+        seal = row[-1]
+        if not isinstance(seal, bytes) or not self.rows.matches(canonical_row(tuple(row[:-1])), seal):
+            raise Corrupt(
+                f"The row of reference {row[1]!r} does not match its seal; restore the database from a backup."
+            )
+
+    def chain(self, previous: bytes, row: Sequence[Any]) -> bytes:
+        """The digest of a log entry, its chained columns in the table's order."""
+        return self.log.sign(previous + canonical_row(row))
+
+    def check_chain(self, previous: bytes, row: Sequence[Any]) -> None:
+        """Check one log row, all its columns in the table's order, against the digest before it.
+
+        Raises:
+            Corrupt: it, or the digest before it, has changed since it was written.
+        """
+        digest = row[-1]
+        if not isinstance(digest, bytes) or not self.log.matches(
+            previous + canonical_row(tuple(row[:-1])), digest
+        ):
+            raise Corrupt(
+                f"Log entry {row[0]} does not follow from the one before it; restore the database from a backup."
+            )
+
+
+def place(table: str, reference_id: str, column: str = "body") -> bytes:
+    """Where a blob belongs, as the authenticated data that it is sealed with."""
+    return f"{table}.{column} of {reference_id}".encode()
+
+
+def tag(blob: bytes) -> bytes:
+    """The AES-GCM tag that ends a sealed blob and identifies this version of it."""
+    return blob[-TAG_BYTES:]
+
+
+def audit_digest(previous: bytes, position: int, at: int, body: bytes) -> bytes:
+    """SHA-256 of the previous digest, position and time (8 bytes each, big-endian), then the sealed body.
+
+    It is made over the ciphertext, so that the chain can be checked without any key.
+    """
+    numbers = position.to_bytes(8, "big") + at.to_bytes(8, "big", signed=True)
+    return hashlib.sha256(previous + numbers + body).digest()

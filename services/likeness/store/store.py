@@ -1,0 +1,275 @@
+"""The store: what the engine sees of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+
+import sqlalchemy as sa
+
+from likeness.domain.audit import AuditEntry
+from likeness.domain.changes import LogEntry, Receipt, Write
+from likeness.domain.errors import LikenessError, Unavailable
+from likeness.domain.references import Facets, Reference, Status
+from likeness.domain.samples import Template
+from likeness.store import reads
+from likeness.store.audit import (
+    AuditReceipt,
+    AuditRecord,
+    AuditReport,
+    encode_entry,
+    read_audit,
+    verify_links,
+)
+from likeness.store.database import reader_engine, reading
+from likeness.store.log import Head, read_log
+from likeness.store.opening import Opened, open_files
+from likeness.store.prepare import prepare
+from likeness.store.reads import ListFilter, Page
+from likeness.store.vault import KeyUse, Vault
+from likeness.store.verify import VerifyReport, verify_store
+from likeness.store.writer import GROUP_WRITES, AuditJob, Listener, Outcome, WriteJob, Writer
+
+TAIL_CHUNK = 10_000
+"""Log entries read in one transaction of `tail`."""
+
+
+class Store:
+    """References, their log and the audit chain, in one data directory. Safe to use from many threads."""
+
+    def __init__(self, opened: Opened, data_dir: Path) -> None:
+        self._opened = opened
+        self._seals = opened.seals
+        self._writer = Writer(opened.engine, opened.seals, opened.witness)
+        self._readers: sa.Engine = reader_engine(opened.path)
+        self._closed = False
+        self.data_dir = data_dir
+
+    @classmethod
+    def open(cls, data_dir: Path, *, key_file: Path) -> Store:
+        """Open a data directory, or make it; the key file is made with a store that is new, never later.
+
+        Raises:
+            Precondition: another process has it open, a newer release wrote it, or others can read the key.
+            WrongKey: the key file is missing or is not the one that the data was written with.
+            Corrupt: something stored is damaged; nothing was changed.
+            Unavailable: a file cannot be read or written.
+        """
+        opened = open_files(data_dir, key_file)
+        try:
+            return cls(opened, data_dir)
+        except BaseException:
+            opened.close()
+            raise
+
+    def close(self) -> None:
+        """Finish what is queued and close the files. A second call does nothing."""
+        self._closed = True
+        self._writer.close()
+        self._readers.dispose()
+        self._opened.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _reading(self) -> AbstractContextManager[sa.Connection]:
+        if self._closed:
+            raise Unavailable("The store is closed.", reason="STORE_CLOSED")
+        return reading(self._readers)
+
+    def vault(self, use: KeyUse) -> Vault:
+        """Encryption under this store's key ring, for what is kept beside it (`KeyUse.SNAPSHOTS`)."""
+        return self._opened.ring.vault(use)
+
+    def write(self, writes: Sequence[Write]) -> list[Outcome]:
+        """Do the writes in order; returns, once they are durable, a receipt or the refusal for each.
+
+        More than `GROUP_WRITES` are committed in several transactions.
+        """
+        outcomes: list[Outcome] = []
+        for start in range(0, len(writes), GROUP_WRITES):
+            outcomes += self.write_async(writes[start : start + GROUP_WRITES]).result()
+        return outcomes
+
+    def write_async(self, writes: Sequence[Write]) -> Future[list[Outcome]]:
+        """Queue the writes for one transaction; they are checked and sealed before this returns.
+
+        Raises:
+            Unavailable: the store is closed, or its queue stays full.
+        """
+        job = WriteJob([prepare(write, self._seals) for write in writes])
+        self._writer.submit(job)
+        return job.future
+
+    def subscribe(self, listener: Listener) -> int:
+        """Hear of every later commit, in order, in the writer's thread, before its callers are answered.
+
+        Returns the log position after which the listener hears everything. A listener must be quick and must
+        not write to the store.
+        """
+        return self._writer.subscribe(listener)
+
+    def unsubscribe(self, listener: Listener) -> None:
+        """Hear no more."""
+        self._writer.unsubscribe(listener)
+
+    def head(self) -> int:
+        """The position of the last committed log entry; 0 while the log is empty."""
+        return self._writer.heads.log.position
+
+    def tail(self, after: int, *, modality: str | None = None, limit: int = TAIL_CHUNK) -> list[LogEntry]:
+        """Up to `limit` entries after a position, of one modality or of all.
+
+        Enrolments carry their template unless the reference has been expunged since. An empty list means that
+        there was nothing up to the head at the time of the call.
+
+        Raises:
+            Corrupt: an entry is missing or damaged, or a template is.
+        """
+        entries: list[LogEntry] = []
+        head = self.head()
+        while after < head and len(entries) < limit:
+            until = min(head, after + min(TAIL_CHUNK, limit - len(entries)))
+            with self._reading() as connection:
+                entries += read_log(connection, self._seals, after, until, modality)
+            after = until
+        return entries
+
+    def get(self, reference_id: str) -> Reference:
+        """One reference; an expunged one as its tombstone, without subject or quality.
+
+        Raises:
+            NotFound: there is no such reference.
+            Corrupt: it is damaged.
+        """
+        found = self.get_many([reference_id])
+        if reference_id not in found:
+            raise reads.not_found(reference_id)
+        return found[reference_id]
+
+    def get_many(self, reference_ids: Iterable[str]) -> dict[str, Reference]:
+        """Those of the references that exist, by id.
+
+        Raises:
+            Corrupt: one is damaged.
+        """
+        with self._reading() as connection:
+            return reads.read_references(connection, self._seals, reference_ids)
+
+    def list(
+        self,
+        wanted: ListFilter,
+        token: str = "",
+        limit: int = 100,
+        *,
+        admits: Callable[[Facets], bool] | None = None,
+    ) -> Page:
+        """A page of references in the order of enrolment; `admits` leaves out what a caller may not see.
+
+        Raises:
+            InvalidInput: the token or the limit is wrong.
+            Corrupt: a reference is damaged.
+        """
+        with self._reading() as connection:
+            return reads.list_page(connection, self._seals, wanted, token, limit, admits)
+
+    def templates(self, reference_ids: Iterable[str]) -> dict[str, Template]:
+        """The templates of those references that exist and are not expunged, by id.
+
+        Raises:
+            Corrupt: one is damaged.
+        """
+        with self._reading() as connection:
+            return reads.read_templates(connection, self._seals, reference_ids)
+
+    def source(self, reference_id: str) -> bytes | None:
+        """The bytes that a reference was enrolled from, where policy keeps them.
+
+        Raises:
+            NotFound: there is no such reference.
+            Corrupt: they are damaged.
+        """
+        with self._reading() as connection:
+            return reads.read_source(connection, self._seals, reference_id)
+
+    def expunge_reason(self, reference_id: str) -> str:
+        """Why a reference was expunged.
+
+        Raises:
+            NotFound: there is no such reference, or it is not expunged.
+        """
+        with self._reading() as connection:
+            return reads.read_reason(connection, self._seals, reference_id)
+
+    def count(self, modality: str = "", status: Status = Status.ACTIVE) -> int:
+        """How many references of a modality, or of all, have a status."""
+        with self._reading() as connection:
+            return reads.count_references(connection, modality, status)
+
+    def probe_digest(self, data: bytes) -> str:
+        """A keyed digest of a probe for the audit: it can be recognised by this store, not guessed by others."""
+        return self._seals.probes.sign(hashlib.sha256(data).digest()).hex()
+
+    def audit(self, entry: AuditEntry) -> AuditReceipt:
+        """Put an act on record; returns once it is durable.
+
+        Raises:
+            InvalidInput: the entry is too long or is not JSON.
+            Unavailable: it could not be written.
+        """
+        return self.audit_async(entry).result()
+
+    def audit_async(self, entry: AuditEntry) -> Future[AuditReceipt]:
+        """Queue an act for the record; it shares its commit with whatever else waits."""
+        job = AuditJob(encode_entry(entry))
+        self._writer.submit(job)
+        return job.future
+
+    def audit_head(self) -> AuditReceipt:
+        """The end of the audit chain; position 0 while it is empty."""
+        head: Head = self._writer.heads.audit
+        return AuditReceipt(head.position, head.digest)
+
+    def audit_entries(self, after: int = 0, limit: int = 100) -> Sequence[AuditRecord]:
+        """Up to `limit` acts after a position, their links checked.
+
+        Raises:
+            Corrupt: one is missing or damaged.
+        """
+        last = min(self._writer.heads.audit.position, after + limit)
+        if last <= after:
+            return []
+        with self._reading() as connection:
+            return read_audit(connection, self._seals, after, last)
+
+    def verify_audit(self, first: int = 1, last: int | None = None) -> AuditReport:
+        """Check the chain from `first` to `last`, by default all of it; needs no key."""
+        end = self._writer.heads.audit.position if last is None else last
+        with self._reading() as connection:
+            return verify_links(connection, first, end)
+
+    def verify(self, *, full: bool = False) -> VerifyReport:
+        """Check what is stored: quickly as at open, or every link, row and blob. Reports; changes nothing."""
+        with self._reading() as connection:
+            return verify_store(connection, self._seals, full=full)
+
+
+def only(outcomes: Sequence[Outcome]) -> Receipt:
+    """The receipt of a single write.
+
+    Raises:
+        LikenessError: the write was refused.
+    """
+    (outcome,) = outcomes
+    if isinstance(outcome, LikenessError):
+        raise outcome
+    return outcome

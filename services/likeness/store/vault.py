@@ -1,0 +1,313 @@
+"""The key ring, and what is sealed under it.
+
+Encryption is AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce; integrity of rows is HMAC-SHA-256
+(RFC 2104). Each use has its own subkey, derived from the ring's keys by HKDF-SHA-256 (RFC 5869), so that a
+blob of one use never opens under another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import stat
+import tempfile
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from likeness.domain.errors import Conflict, Corrupt, InvalidInput, Precondition, Unavailable, WrongKey
+
+Buffer = bytes | bytearray | memoryview
+
+KEY_BYTES = 32
+ID_BYTES = 8
+NONCE_BYTES = 12
+TAG_BYTES = 16
+MAC_BYTES = 32
+SEAL_BYTES = ID_BYTES + MAC_BYTES
+MAX_PLAINTEXT_BYTES = 2**31 - 1
+"""The limit of one AES-GCM call in the cryptography package; larger payloads are framed by their owner."""
+
+_VERSION = b"\x01"
+_HEADER_BYTES = len(_VERSION) + ID_BYTES
+_MAX_KEY_FILE_BYTES = 65536
+_GROUP_OR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+class KeyUse(StrEnum):
+    """What a subkey is for; the value is the HKDF info string and must never change."""
+
+    CHECK = "likeness/1/check"
+    TEMPLATES = "likeness/1/templates"
+    SUBJECTS = "likeness/1/subjects"
+    SOURCES = "likeness/1/sources"
+    SNAPSHOTS = "likeness/1/snapshots"
+    AUDIT = "likeness/1/audit"
+    ROWS = "likeness/1/rows"
+    LOG = "likeness/1/log"
+    WITNESS = "likeness/1/witness"
+    PROBES = "likeness/1/probes"
+
+
+class KeyRing:
+    """Master keys by id, one of them active. The id is a digest of the key, so a changed byte shows at once.
+
+    The file is JSON: `{"active": id, "keys": {id: hex of 32 bytes}, "version": 1}`, readable by its owner only.
+    """
+
+    def __init__(self, keys: Mapping[str, bytes], active: str) -> None:
+        self._keys = dict(keys)
+        self.active = active
+        self._subkey = cache(self._derive)
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """The ids of all keys in the ring, 16 hexadecimal digits each."""
+        return frozenset(self._keys)
+
+    @classmethod
+    def load(cls, path: Path) -> KeyRing:
+        """Read a key file.
+
+        Raises:
+            WrongKey: there is no such file.
+            Precondition: others than its owner can read it.
+            Corrupt: its content is not a key ring, or a byte of a key has changed.
+        """
+        try:
+            with path.open("rb") as file:
+                mode = os.fstat(file.fileno()).st_mode
+                data = file.read(_MAX_KEY_FILE_BYTES + 1)
+        except FileNotFoundError as error:
+            raise WrongKey(
+                f"The key file {path} does not exist; restore it from its backup, since without it the stored "
+                "data cannot be read."
+            ) from error
+        except OSError as error:
+            raise Unavailable(f"The key file {path} cannot be read: {error.strerror}.") from error
+        if mode & _GROUP_OR_OTHERS:
+            raise Precondition(
+                f"The key file {path} is open to others than its owner (mode {stat.S_IMODE(mode):04o}); "
+                f"run: chmod 600 {path}",
+                reason="KEY_FILE_EXPOSED",
+            )
+        return cls._parse(data, path)
+
+    @classmethod
+    def create(cls, path: Path) -> KeyRing:
+        """Make a ring with one random key and write it, mode 0600, complete or not at all.
+
+        Raises:
+            Conflict: the file already exists; a key ring is never overwritten.
+            Unavailable: it cannot be written.
+        """
+        ring = _with_new_key({})
+        _write_beside(path, ring.to_json(), replace=False)
+        return ring
+
+    @classmethod
+    def load_or_create(cls, path: Path) -> KeyRing:
+        """Read the key file, or make it if there is none. Only for a store that holds nothing yet."""
+        if not path.exists():
+            try:
+                return cls.create(path)
+            except Conflict:
+                pass  # another process made it in between: theirs is the one
+        return cls.load(path)
+
+    @classmethod
+    def rotate(cls, path: Path) -> KeyRing:
+        """Add a new key and make it the active one. The old keys stay and go on opening what they sealed."""
+        old = cls.load(path)
+        ring = _with_new_key(old._keys)
+        _write_beside(path, ring.to_json(), replace=True)
+        return ring
+
+    @classmethod
+    def _parse(cls, data: bytes, path: Path) -> KeyRing:
+        remedy = f"restore {path} from its backup."
+        if len(data) > _MAX_KEY_FILE_BYTES:
+            raise Corrupt(f"The key file is larger than {_MAX_KEY_FILE_BYTES} bytes; {remedy}")
+        try:
+            content = json.loads(data)
+            version, active = content["version"], content["active"]
+            keys = {str(name): bytes.fromhex(key) for name, key in content["keys"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise Corrupt(f"The key file is not a key ring; {remedy}") from error
+        if version != 1:
+            raise Corrupt(f"The key file has version {version!r}, this release reads version 1; {remedy}")
+        for name, key in keys.items():
+            if len(key) != KEY_BYTES or name != _key_id(key):
+                raise Corrupt(f"Key {name} in the key file does not match its id; {remedy}")
+        if active not in keys:
+            raise Corrupt(f"The key file's active key is not among its keys; {remedy}")
+        return cls(keys, active)
+
+    def to_json(self) -> bytes:
+        """The content of the key file."""
+        content = {
+            "active": self.active,
+            "keys": {name: key.hex() for name, key in self._keys.items()},
+            "version": 1,
+        }
+        return json.dumps(content, indent=2, sort_keys=True).encode() + b"\n"
+
+    def vault(self, use: KeyUse) -> Vault:
+        """Encryption for one use."""
+        return Vault(self, use)
+
+    def sealer(self, use: KeyUse) -> Sealer:
+        """Keyed digests for one use."""
+        return Sealer(self, use)
+
+    def subkey(self, key_id: str, use: KeyUse) -> bytes:
+        """The 32-byte subkey of one key for one use.
+
+        Raises:
+            WrongKey: the ring has no key of that id.
+        """
+        return self._subkey(key_id, use)
+
+    def _derive(self, key_id: str, use: KeyUse) -> bytes:
+        key = self._keys.get(key_id)
+        if key is None:
+            raise WrongKey(
+                f"The stored data needs key {key_id}, which is not in the key ring; put back the key file that "
+                "this data was written with. If other data opens, this piece is damaged: restore a backup.",
+                metadata={"key_id": key_id},
+            )
+        return HKDF(SHA256(), KEY_BYTES, salt=None, info=use.encode()).derive(key)
+
+
+class Vault:
+    """AES-256-GCM for one use. A sealed blob is: version (1), key id (8), nonce (12), ciphertext, tag (16)."""
+
+    def __init__(self, ring: KeyRing, use: KeyUse) -> None:
+        self._ring = ring
+        self._use = use
+        self._ciphers: dict[bytes, AESGCM] = {}
+        self._header = _VERSION + bytes.fromhex(ring.active)
+
+    def seal(self, plaintext: Buffer, *, aad: bytes) -> bytes:
+        """Encrypt under the active key. `aad` says what this is (table, column, reference) and is needed to open.
+
+        Raises:
+            InvalidInput: more than `MAX_PLAINTEXT_BYTES`.
+        """
+        if len(plaintext) > MAX_PLAINTEXT_BYTES:
+            raise InvalidInput(
+                f"{len(plaintext)} bytes cannot be sealed at once; split them at {MAX_PLAINTEXT_BYTES}."
+            )
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        ciphertext = self._cipher(self._header[1:]).encrypt(nonce, plaintext, self._header + aad)
+        return self._header + nonce + ciphertext
+
+    def unseal(self, blob: Buffer, *, aad: bytes) -> bytes:
+        """Decrypt what `seal` made with the same `aad`.
+
+        Raises:
+            WrongKey: it was sealed under a key that is not in the ring.
+            Corrupt: a byte of it has changed, or it was sealed as something else.
+        """
+        header = bytes(blob[:_HEADER_BYTES])
+        body = _HEADER_BYTES + NONCE_BYTES
+        if len(blob) < body + TAG_BYTES or header[:1] != _VERSION:
+            raise Corrupt(f"{_name(aad)} is not a sealed blob; restore it from a backup.")
+        cipher = self._cipher(header[1:])
+        try:
+            return cipher.decrypt(bytes(blob[_HEADER_BYTES:body]), blob[body:], header + aad)
+        except InvalidTag as error:
+            raise Corrupt(f"{_name(aad)} does not match its seal; restore it from a backup.") from error
+
+    def _cipher(self, key_id: bytes) -> AESGCM:
+        cipher = self._ciphers.get(key_id)
+        if cipher is None:
+            cipher = self._ciphers[key_id] = AESGCM(self._ring.subkey(key_id.hex(), self._use))
+        return cipher
+
+
+class Sealer:
+    """HMAC-SHA-256 for one use. A seal is: key id (8), MAC (32)."""
+
+    def __init__(self, ring: KeyRing, use: KeyUse) -> None:
+        self._ring = ring
+        self._use = use
+        self._active_id = bytes.fromhex(ring.active)
+        self._subkeys: dict[bytes, bytes] = {}
+
+    def sign(self, data: bytes) -> bytes:
+        """The seal of the data under the active key."""
+        return self._active_id + hmac.digest(self._subkey(self._active_id), data, "sha256")
+
+    def matches(self, data: bytes, seal: bytes) -> bool:
+        """Whether the seal belongs to the data.
+
+        Raises:
+            WrongKey: it was made under a key that is not in the ring.
+        """
+        if len(seal) != SEAL_BYTES:
+            return False
+        mac = hmac.digest(self._subkey(seal[:ID_BYTES]), data, "sha256")
+        return hmac.compare_digest(mac, seal[ID_BYTES:])
+
+    def _subkey(self, key_id: bytes) -> bytes:
+        subkey = self._subkeys.get(key_id)
+        if subkey is None:
+            subkey = self._subkeys[key_id] = self._ring.subkey(key_id.hex(), self._use)
+        return subkey
+
+
+def _key_id(key: bytes) -> str:
+    return hashlib.sha256(b"likeness/1/key-id" + key).hexdigest()[: 2 * ID_BYTES]
+
+
+def _with_new_key(keys: Mapping[str, bytes]) -> KeyRing:
+    key = secrets.token_bytes(KEY_BYTES)
+    active = _key_id(key)
+    return KeyRing({**keys, active: key}, active)
+
+
+def _name(aad: bytes) -> str:
+    return f"The stored {aad.decode('utf-8', 'replace')}"
+
+
+def _write_beside(path: Path, data: bytes, *, replace: bool) -> None:
+    """Write beside, fsync, then rename over the old file or link without ever overwriting one."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
+        beside = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if replace:
+                beside.replace(path)
+            else:
+                path.hardlink_to(beside)
+        finally:
+            beside.unlink(missing_ok=True)
+        sync_directory(path.parent)
+    except FileExistsError as error:
+        raise Conflict(f"The key file {path} already exists and is never overwritten.") from error
+    except OSError as error:
+        raise Unavailable(f"The key file {path} cannot be written: {error.strerror}.") from error
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,274 @@
+"""The single writer: what callers queue while one commit runs shares the next one.
+
+A commit costs one sync of the disk however many writes and audit entries it carries.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from likeness.domain.changes import LogEntry, Receipt
+from likeness.domain.errors import LikenessError, Unavailable
+from likeness.store.audit import AuditPlan, AuditReceipt, audit_head, encode_entry
+from likeness.store.database import BUSY_MILLISECONDS, guarded
+from likeness.store.log import log_head
+from likeness.store.plan import Plan
+from likeness.store.prepare import Prepared
+from likeness.store.sealing import Seals
+from likeness.store.witness import Heads, Witness
+
+logger = logging.getLogger(__name__)
+
+Outcome = Receipt | LikenessError
+Listener = Callable[[Sequence[LogEntry]], None]
+
+GROUP_WRITES = 4096
+"""Writes and audit entries in one commit; bounds the memory and the latency of a transaction."""
+
+GROUP_BYTES = 64 * 1024 * 1024
+QUEUED_JOBS = 4096
+QUEUE_SECONDS = 30.0
+ERASE_SECONDS = 1.0
+"""After an expunge, until its bytes leave the write-ahead log; and between attempts while readers hold them."""
+
+
+@dataclass(slots=True)
+class WriteJob:
+    """Writes of one caller; refused ones are already errors."""
+
+    writes: Sequence[Prepared | LikenessError]
+    future: Future[list[Outcome]] = field(default_factory=Future)
+
+    @property
+    def bytes(self) -> int:
+        """The size of what is to be stored, in bytes."""
+        return sum(len(body) for w in self.writes if isinstance(w, Prepared) for body in w.blobs.values())
+
+    @property
+    def count(self) -> int:
+        """The number of writes."""
+        return len(self.writes)
+
+
+@dataclass(slots=True)
+class AuditJob:
+    """One encoded audit entry."""
+
+    body: bytes
+    future: Future[AuditReceipt] = field(default_factory=Future)
+    count: int = 1
+
+    @property
+    def bytes(self) -> int:
+        """The size of what is to be stored, in bytes."""
+        return len(self.body)
+
+
+Job = WriteJob | AuditJob
+
+
+class Writer:
+    """Owns the writing connection, the heads of both chains and the listeners."""
+
+    def __init__(self, engine: sa.Engine, seals: Seals, witness: Witness) -> None:
+        self._engine = engine
+        self._seals = seals
+        self._witness = witness
+        self._queue: queue.Queue[Job | None] = queue.Queue(QUEUED_JOBS)
+        self._listeners: list[Listener] = []
+        self._between_commits = threading.RLock()
+        self._closing = threading.Lock()
+        self._closed = False
+        self._erase_at: float | None = time.monotonic()  # what a killed process left is erased first
+        self.heads = self._read_heads()
+        self._note()
+        self._thread = threading.Thread(target=self._run, name="likeness-store-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Job) -> None:
+        """Queue a job; its future is answered once it is durable, and cannot be cancelled.
+
+        Raises:
+            Unavailable: the store is closed, or the queue stays full.
+        """
+        job.future.set_running_or_notify_cancel()
+        with self._closing:
+            if self._closed:
+                raise Unavailable("The store is closed; nothing was written.", reason="STORE_CLOSED")
+            try:
+                self._queue.put(job, timeout=QUEUE_SECONDS)
+            except queue.Full as error:
+                raise Unavailable(
+                    f"{QUEUED_JOBS} writes are waiting for the disk and none was done in {QUEUE_SECONDS:.0f} s; "
+                    "retry later.",
+                    reason="WRITE_QUEUE_FULL",
+                ) from error
+
+    def subscribe(self, listener: Listener) -> int:
+        """Call the listener with every later commit; returns the log position that it begins after."""
+        with self._between_commits:
+            self._listeners.append(listener)
+            return self.heads.log.position
+
+    def unsubscribe(self, listener: Listener) -> None:
+        """Stop calling the listener."""
+        with self._between_commits:
+            self._listeners.remove(listener)
+
+    def close(self) -> None:
+        """Do what is queued, then end."""
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            jobs, last = self._collect()
+            if jobs:
+                with self._between_commits:
+                    self._process(jobs)
+            if last:
+                break
+            if self._erase_at is not None and time.monotonic() >= self._erase_at:
+                self._erase()
+        if self._erase_at is not None:
+            self._erase()
+
+    def _collect(self) -> tuple[list[Job], bool]:
+        """Everything that waits, up to the limits of a group; and whether the writer is to end."""
+        jobs: list[Job] = []
+        count = size = 0
+        while count < GROUP_WRITES and size < GROUP_BYTES:
+            patience = None if self._erase_at is None else max(0.0, self._erase_at - time.monotonic())
+            try:
+                job = self._queue.get(block=not jobs, timeout=patience)
+            except queue.Empty:
+                break
+            if job is None:
+                return jobs, True
+            jobs.append(job)
+            count += job.count
+            size += job.bytes
+        return jobs, False
+
+    def _process(self, jobs: Sequence[Job]) -> None:
+        """Commit a group, tell the listeners, then release the callers."""
+        try:
+            outcomes, entries = self._commit(jobs)
+        except Exception as error:
+            problem = error if isinstance(error, LikenessError) else _unforeseen(error)
+            self._recover()
+            for job in jobs:
+                _fail(job, problem)
+            return
+        self._tell(entries)
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            job.future.set_result(outcome)
+
+    def _commit(self, jobs: Sequence[Job]) -> tuple[list[Any], Sequence[LogEntry]]:
+        at = datetime.now(UTC)
+        with guarded(), self._engine.begin() as connection:
+            plan = Plan(connection, self._seals, self.heads.log, at)
+            audits = AuditPlan(self._seals, self.heads.audit, at)
+            plan.load(
+                [
+                    w
+                    for job in jobs
+                    if isinstance(job, WriteJob)
+                    for w in job.writes
+                    if isinstance(w, Prepared)
+                ]
+            )
+            outcomes: list[Any] = []
+            for job in jobs:
+                if isinstance(job, AuditJob):
+                    outcomes.append(audits.add(job.body))
+                else:
+                    outcomes.append([_decide(w, plan, audits) for w in job.writes])
+            plan.execute()
+            audits.execute(connection)
+        self.heads = Heads(plan.head, audits.head)
+        if plan.erases and self._erase_at is None:
+            self._erase_at = time.monotonic() + ERASE_SECONDS
+        self._note()
+        return outcomes, plan.entries
+
+    def _note(self) -> None:
+        """Write the witness; a commit that is durable is not taken back because this fails."""
+        try:
+            self._witness.write(self.heads)
+        except OSError:
+            logger.warning(
+                "The witness file cannot be written; damage may be found later than usual.", exc_info=True
+            )
+
+    def _tell(self, entries: Sequence[LogEntry]) -> None:
+        if not entries:
+            return
+        for listener in tuple(self._listeners):
+            try:
+                listener(entries)
+            except Exception:
+                logger.exception("A listener of the log failed at position %d.", entries[-1].position)
+
+    def _recover(self) -> None:
+        """After a failed commit, believe the database and not the memory."""
+        try:
+            self.heads = self._read_heads()
+        except LikenessError:
+            logger.exception("The heads of the log cannot be read after a failed commit.")
+
+    def _read_heads(self) -> Heads:
+        with guarded(), self._engine.begin() as connection:
+            return Heads(log_head(connection), audit_head(connection))
+
+    def _erase(self) -> None:
+        """Truncate the write-ahead log, where bytes of expunged references would otherwise linger."""
+        self._erase_at = time.monotonic() + ERASE_SECONDS
+        try:
+            with guarded(), closing(self._engine.raw_connection()) as connection:
+                cursor = connection.cursor()
+                cursor.execute("PRAGMA busy_timeout=0")  # a reader must not hold up the next commit
+                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                if cursor.fetchone() == (0, 0, 0):  # not busy, no frames left in the log, none to copy
+                    self._erase_at = None
+                cursor.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
+            self._witness.sync()
+        except (LikenessError, OSError):
+            logger.warning("The write-ahead log could not be truncated yet.", exc_info=True)
+
+
+def _decide(write: Prepared | LikenessError, plan: Plan, audits: AuditPlan) -> Outcome:
+    """Decide a write and put what was done on record, in the same transaction."""
+    if isinstance(write, LikenessError):
+        return write
+    outcome = plan.decide(write)
+    if write.audit is not None and isinstance(outcome, Receipt) and not outcome.replayed:
+        audits.add(encode_entry(replace(write.audit, log_position=outcome.position)))
+    return outcome
+
+
+def _unforeseen(error: Exception) -> LikenessError:
+    logger.error("A commit failed.", exc_info=error)
+    return LikenessError(f"The write failed for a reason that was not foreseen: {type(error).__name__}.")
+
+
+def _fail(job: Job, problem: LikenessError) -> None:
+    if isinstance(job, AuditJob):
+        job.future.set_exception(problem)
+    else:
+        job.future.set_result([w if isinstance(w, LikenessError) else problem for w in job.writes])

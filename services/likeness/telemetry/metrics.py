@@ -1,0 +1,341 @@
+"""Every Prometheus metric of the product, with its unit and the reason for its buckets.
+
+Labels come from small closed sets: modality, stage, service, method, status code, a reason constant. No
+label ever holds an entity, a gallery, a reference, a case or anything else that grows with use or speaks of a
+person. Packages on this floor and below do not import this module; they take callbacks, and the engine or the
+composition root passes these functions in.
+
+Conventions: https://prometheus.io/docs/practices/naming/ (base units, `_total`, `_seconds`, `_info`).
+"""
+
+from __future__ import annotations
+
+import threading
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+
+REGISTRY = CollectorRegistry()
+"""The product's own registry, so that a library's metrics cannot slip onto its page."""
+
+ProcessCollector(registry=REGISTRY)
+PlatformCollector(registry=REGISTRY)
+GCCollector(registry=REGISTRY)
+
+# A read of one reference takes about 2 ms, a search 50 ms to 1 s on a processor, and the default deadline is
+# 10 s with 120 s as the most; a stream of enrolments lasts as long as its client likes and falls in +Inf.
+_RPC_SECONDS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+
+# A comparison of one shortlist takes under a millisecond, detection in a large photograph about a second.
+_STAGE_SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+# Powers of two up to the largest batch that any model is run with.
+_BATCH_ITEMS = (1, 2, 4, 8, 16, 32, 64)
+
+# A group holds what arrived while the group before it was made durable: one when idle, hundreds in bulk.
+_GROUP_ENTRIES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+
+# An fsync takes 0.1 ms on a good NVMe drive, 10 ms on a disk, 100 ms and more on one that is failing.
+_COMMIT_SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+
+# A flat index of a thousand vectors is built in milliseconds, a trained one of many millions in an hour.
+_BUILD_SECONDS = (0.01, 0.1, 0.5, 1, 5, 15, 60, 180, 600, 1800, 3600)
+
+# --- RPC -----------------------------------------------------------------------------------------------------
+
+# The count of the histogram is the rate, and with code != OK the errors; a separate counter could disagree.
+_rpc_seconds = Histogram(
+    "likeness_rpc_duration_seconds",
+    "Time from the arrival of an RPC to its end, by status code.",
+    ("service", "method", "code"),
+    buckets=_RPC_SECONDS,
+    registry=REGISTRY,
+)
+_rpc_in_flight = Gauge(
+    "likeness_rpc_in_flight",
+    "RPCs being answered or waiting for their turn.",
+    ("service", "method"),
+    registry=REGISTRY,
+)
+_rpc_waiting = Gauge(
+    "likeness_rpc_queue_depth",
+    "Calls admitted and waiting for a worker thread.",
+    registry=REGISTRY,
+)
+_rpc_errors = Counter(
+    "likeness_rpc_errors_total",
+    "RPCs that ended in an error, by the reason that the client was told.",
+    ("service", "method", "reason"),
+    registry=REGISTRY,
+)
+_stream_items = Counter(
+    "likeness_rpc_stream_items_total",
+    "Items of enrolment streams, by outcome (enrolled, replayed, rejected).",
+    ("service", "method", "outcome"),
+    registry=REGISTRY,
+)
+_serving = Gauge(
+    "likeness_serving",
+    "1 while the service reports SERVING, 0 while it starts or drains.",
+    ("service",),
+    registry=REGISTRY,
+)
+
+# --- Work ----------------------------------------------------------------------------------------------------
+
+_stage_seconds = Histogram(
+    "likeness_stage_duration_seconds",
+    "Time per stage of a request: decode, detect, embed, search, compare, audit.",
+    ("modality", "stage"),
+    buckets=_STAGE_SECONDS,
+    registry=REGISTRY,
+)
+_batch_items = Histogram(
+    "likeness_batch_size",
+    "Items that one run of a model worked on, batched across requests.",
+    ("batcher",),
+    buckets=_BATCH_ITEMS,
+    registry=REGISTRY,
+)
+_batch_queue = Gauge(
+    "likeness_batch_queue_depth",
+    "Items waiting for a run of the model.",
+    ("batcher",),
+    registry=REGISTRY,
+)
+_rejections = Counter(
+    "likeness_rejections_total",
+    "Samples or presentations that could not be used, by mode (enrol, probe, analyse) and reason.",
+    ("modality", "mode", "reason"),
+    registry=REGISTRY,
+)
+_quality_overrides = Counter(
+    "likeness_quality_overrides_total",
+    "References enrolled in spite of a quality limit, with a recorded reason.",
+    ("modality",),
+    registry=REGISTRY,
+)
+_model_info = Gauge(
+    "likeness_model_info",
+    "1, labelled with the model, template space and calibration in use.",
+    ("modality", "model", "space", "calibration"),
+    registry=REGISTRY,
+)
+
+# --- Log and index -------------------------------------------------------------------------------------------
+
+_log_position = Gauge("likeness_log_position", "The last committed position of the log.", registry=REGISTRY)
+_index_position = Gauge(
+    "likeness_index_log_position",
+    "The log position that the index has applied.",
+    ("modality",),
+    registry=REGISTRY,
+)
+_index_lag = Gauge(
+    "likeness_index_log_lag",
+    "Committed log entries that the index has not applied yet.",
+    ("modality",),
+    registry=REGISTRY,
+)
+_references = Gauge(
+    "likeness_index_references",
+    "References in the index; the gallery size, all galleries together.",
+    ("modality",),
+    registry=REGISTRY,
+)
+_tail = Gauge(
+    "likeness_index_tail_references",
+    "References enrolled since the current generation was built, searched exactly beside it.",
+    ("modality",),
+    registry=REGISTRY,
+)
+_generation_info = Gauge(
+    "likeness_index_generation_info",
+    "1, labelled with the generation being searched and its kind.",
+    ("modality", "generation", "kind"),
+    registry=REGISTRY,
+)
+_build_seconds = Histogram(
+    "likeness_index_build_duration_seconds",
+    "Time to build a generation in the background.",
+    ("modality",),
+    buckets=_BUILD_SECONDS,
+    registry=REGISTRY,
+)
+_recall = Gauge(
+    "likeness_index_recall_ratio",
+    "Share of the exact nearest neighbours that the index found, on sampled stored vectors (0 to 1).",
+    ("modality",),
+    registry=REGISTRY,
+)
+_recall_sample = Gauge(
+    "likeness_index_recall_sample_vectors",
+    "Stored vectors that the recall was measured with.",
+    ("modality",),
+    registry=REGISTRY,
+)
+# A time and not an age: an age stands still when the process that sets it hangs.
+_snapshot_time = Gauge(
+    "likeness_snapshot_timestamp_seconds",
+    "Unix time of the newest durable snapshot; its age is time() minus this.",
+    ("modality",),
+    registry=REGISTRY,
+)
+
+# --- Commits -------------------------------------------------------------------------------------------------
+
+_commit_entries = Histogram(
+    "likeness_commit_group_size",
+    "Entries made durable by one commit, by chain (log, audit).",
+    ("chain",),
+    buckets=_GROUP_ENTRIES,
+    registry=REGISTRY,
+)
+_commit_seconds = Histogram(
+    "likeness_commit_duration_seconds",
+    "Time for one commit to become durable, by chain (log, audit).",
+    ("chain",),
+    buckets=_COMMIT_SECONDS,
+    registry=REGISTRY,
+)
+
+
+def rpc_seconds(service: str, method: str, code: str) -> Histogram:
+    """Duration of an RPC in seconds; `code` is the name of its gRPC status."""
+    return _rpc_seconds.labels(service, method, code)
+
+
+def rpc_in_flight(service: str, method: str) -> Gauge:
+    """RPCs under way: inc() on arrival, dec() at the end."""
+    return _rpc_in_flight.labels(service, method)
+
+
+def rpc_queue_depth() -> Gauge:
+    """Calls waiting for a worker thread."""
+    return _rpc_waiting
+
+
+def rpc_errors(service: str, method: str, reason: str) -> Counter:
+    """RPCs that ended in an error; `reason` is the constant of the error, never free text."""
+    return _rpc_errors.labels(service, method, reason)
+
+
+def stream_items(service: str, method: str, outcome: str) -> Counter:
+    """Items of a stream; `outcome` is enrolled, replayed or rejected."""
+    return _stream_items.labels(service, method, outcome)
+
+
+def serving(service: str) -> Gauge:
+    """1 while SERVING."""
+    return _serving.labels(service)
+
+
+def stage(modality: str, stage: str) -> Histogram:
+    """Seconds of one stage: decode, detect, embed, search, compare or audit."""
+    return _stage_seconds.labels(modality, stage)
+
+
+def batch_size(batcher: str) -> Histogram:
+    """Items in one run of a model."""
+    return _batch_items.labels(batcher)
+
+
+def batch_queue_depth(batcher: str) -> Gauge:
+    """Items waiting for a run; may be given a callback with set_function()."""
+    return _batch_queue.labels(batcher)
+
+
+def rejections(modality: str, mode: str, reason: str) -> Counter:
+    """Samples or presentations that could not be used; `reason` is a constant, never free text."""
+    return _rejections.labels(modality, mode, reason)
+
+
+def quality_overrides(modality: str) -> Counter:
+    """Enrolments in spite of a quality limit."""
+    return _quality_overrides.labels(modality)
+
+
+def log_position() -> Gauge:
+    """The last committed log position."""
+    return _log_position
+
+
+def index_log_position(modality: str) -> Gauge:
+    """The log position that the index has applied."""
+    return _index_position.labels(modality)
+
+
+def index_log_lag(modality: str) -> Gauge:
+    """Log entries committed and not yet applied; 0 is fresh."""
+    return _index_lag.labels(modality)
+
+
+def index_references(modality: str) -> Gauge:
+    """References in the index."""
+    return _references.labels(modality)
+
+
+def index_tail(modality: str) -> Gauge:
+    """References beside the current generation."""
+    return _tail.labels(modality)
+
+
+def index_build_seconds(modality: str) -> Histogram:
+    """Seconds to build a generation."""
+    return _build_seconds.labels(modality)
+
+
+def index_recall(modality: str, recall: float, sample: int) -> None:
+    """Record a measured recall (0 to 1) and the number of stored vectors that it was measured with."""
+    _recall.labels(modality).set(recall)
+    _recall_sample.labels(modality).set(sample)
+
+
+def snapshot_time(modality: str) -> Gauge:
+    """Unix seconds of the newest durable snapshot."""
+    return _snapshot_time.labels(modality)
+
+
+def committed(chain: str, entries: int, seconds: float) -> None:
+    """Record one durable commit of that many entries; `chain` is log or audit."""
+    _commit_entries.labels(chain).observe(entries)
+    _commit_seconds.labels(chain).observe(seconds)
+
+
+class _Current:
+    """A gauge with value 1 for the labels in force now; the labels before are withdrawn."""
+
+    def __init__(self, gauge: Gauge) -> None:
+        self._gauge = gauge
+        self._lock = threading.Lock()
+        self._labels: dict[str, tuple[str, ...]] = {}
+
+    def become(self, modality: str, *rest: str) -> None:
+        labels = (modality, *rest)
+        with self._lock:
+            before = self._labels.get(modality)
+            if before is not None and before != labels:
+                self._gauge.remove(*before)
+            self._gauge.labels(*labels).set(1)
+            self._labels[modality] = labels
+
+
+_generation = _Current(_generation_info)
+_model = _Current(_model_info)
+
+
+def generation(modality: str, name: str, kind: str) -> None:
+    """Say which generation is searched now, and of which kind it is."""
+    _generation.become(modality, name, kind)
+
+
+def model(modality: str, model: str, space: str, calibration: str) -> None:
+    """Say which model, template space and calibration (empty if none) are in use."""
+    _model.become(modality, model, space, calibration)

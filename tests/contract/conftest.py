@@ -1,0 +1,164 @@
+"""A real server over a real engine, in this process and over a real connection."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from tests.support import VectorModality
+
+from likeness.client import LikenessClient
+from likeness.domain.samples import Extraction, Mode, Sample
+from likeness.engine.engine import Engine
+from likeness.engine.gallery import Gallery
+from likeness.rpc.server import Server
+from likeness.rpc.settings import Settings
+from likeness.store.store import Store
+
+_Answer = TypeVar("_Answer")
+
+PATIENCE = 20.0
+"""Seconds after which a test that waits for something has failed."""
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    """Wait until a condition holds that nothing announces."""
+    until = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < until, "it never came to hold"
+        time.sleep(0.01)
+
+
+class HoldingModality(VectorModality):
+    """Waits inside `extract` for samples that contain `hold`, until it is told to go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside = threading.Semaphore(0)
+        self.go_on = threading.Event()
+        self.broken = False
+
+    def extract(self, samples: Sequence[Sample], mode: Mode) -> list[Extraction]:
+        if self.broken:
+            raise RuntimeError("the disk of Jane Roe is on fire")
+        if any(b"hold" in sample.data for sample in samples):
+            self.inside.release()
+            assert self.go_on.wait(PATIENCE)
+        return super().extract(samples, mode)
+
+    def wait_until_inside(self, count: int = 1) -> None:
+        for _ in range(count):
+            assert self.inside.acquire(timeout=PATIENCE)
+
+
+@dataclass
+class Built:
+    """A composition with one engine."""
+
+    store: Store
+    engine: Engine
+    closed: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def engines(self) -> Mapping[str, Engine]:
+        return {self.engine.modality_name: self.engine}
+
+    def close(self) -> None:
+        self.store.close()
+        self.closed.set()
+
+
+def build(modality: VectorModality, home: Path) -> Built:
+    store = Store.open(home, key_file=home / "keys" / "ring.json")
+    gallery = Gallery(modality.name, modality.space, store)
+    gallery.start()
+    return Built(store, Engine(modality, store, gallery))
+
+
+class Served:
+    """A server on an event loop and a thread of its own, so that synchronous clients can call it."""
+
+    def __init__(self, settings: Settings, build_: Callable[[Settings], Built]) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever)
+        self._thread.start()
+        self.built: Built | None = None
+        self._clients: list[LikenessClient] = []
+
+        def compose(given: Settings) -> Built:
+            self.built = build_(given)
+            return self.built
+
+        async def make() -> Server:
+            return Server(settings, compose)
+
+        self.server = self.run(make())
+        self._draining = False
+
+    def run(self, work: Coroutine[Any, Any, _Answer]) -> _Answer:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(PATIENCE)
+
+    def start(self) -> Served:
+        self.run(self.server.start())
+        return self
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.server.port}"
+
+    def client(self, **arguments: Any) -> LikenessClient:
+        given: dict[str, Any] = {"entity": "NCB-AA", "purpose": "wanted_person", "timeout": PATIENCE}
+        made = LikenessClient(self.address, **given | arguments)
+        self._clients.append(made)
+        return made
+
+    def drain(self) -> None:
+        self._draining = True
+        self.run(self.server.drain())
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.close()
+        if not self._draining:
+            self.drain()
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+
+@pytest.fixture
+def modality() -> HoldingModality:
+    return HoldingModality()
+
+
+@pytest.fixture
+def prepare(tmp_path: Path, modality: HoldingModality) -> Iterator[Callable[..., Served]]:
+    """Makes servers that are not started yet; settings by keyword."""
+    made: list[Served] = []
+
+    def make(build_: Callable[[Settings], Built] | None = None, **given: Any) -> Served:
+        usual: dict[str, Any] = {"home": tmp_path / "home", "address": "127.0.0.1:0", "drain_grace": 10}
+        settings = Settings(**usual | given)
+        made.append(Served(settings, build_ or (lambda _: build(modality, tmp_path / "home"))))
+        return made[-1]
+
+    yield make
+    modality.go_on.set()
+    for served in made:
+        served.close()
+
+
+@pytest.fixture
+def served(prepare: Callable[..., Served]) -> Served:
+    return prepare().start()
+
+
+@pytest.fixture
+def client(served: Served) -> LikenessClient:
+    return served.client()

@@ -1,0 +1,137 @@
+"""The life of a server: health, reflection, start, drain, and the errors of each."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from tests.contract.conftest import PATIENCE, Built, HoldingModality, Served, build, eventually
+
+from likeness.client import CallFailed, LikenessClient, Unavailable
+from likeness.domain.errors import Precondition, WrongKey
+from likeness.rpc.settings import Settings
+
+Status = health_pb2.HealthCheckResponse
+FACE = "likeness.v1.FaceService"
+
+
+def health(address: str, service: str) -> int:
+    with grpc.insecure_channel(address) as channel:
+        request = health_pb2.HealthCheckRequest(service=service)
+        return int(health_pb2_grpc.HealthStub(channel).Check(request, timeout=PATIENCE).status)
+
+
+def test_a_serving_server_is_healthy_and_describes_itself(served: Served) -> None:
+    assert [health(served.address, name) for name in (FACE, "", "live")] == [Status.SERVING] * 3
+    with grpc.insecure_channel(served.address) as channel:
+        database = ProtoReflectionDescriptorDatabase(channel)
+        assert FACE in database.get_services()
+        described = database.FindFileContainingSymbol(FACE)
+    assert [method.name for method in described.service[0].method] == [
+        "Enroll", "EnrollMany", "Get", "List", "Update", "Expunge", "Search", "Compare", "Analyze",
+    ]  # fmt: skip
+
+
+def test_a_server_listens_and_is_alive_while_it_starts_and_serves_only_when_warm(
+    prepare: Callable[..., Served], modality: HoldingModality, tmp_path: Path
+) -> None:
+    warming, warm = threading.Event(), threading.Event()
+
+    def slow(_: Settings) -> Built:
+        warming.set()
+        assert warm.wait(PATIENCE)
+        return build(modality, tmp_path / "home")
+
+    served = prepare(slow)
+    with ThreadPoolExecutor(2) as pool:
+        starting = pool.submit(served.start)
+        assert warming.wait(PATIENCE)
+        assert health(served.address, FACE) == Status.NOT_SERVING
+        assert health(served.address, "") == Status.NOT_SERVING
+        assert health(served.address, "live") == Status.SERVING
+        with pytest.raises(Unavailable) as caught:
+            served.client(retries=0).face.search(b"1,0,0")
+        assert caught.value.reason == "STARTING"
+        with pytest.raises(Unavailable, match=r"not ready within 0\.2 s"):
+            served.client().wait_ready(0.2)
+        waiting = pool.submit(served.client().wait_ready, PATIENCE)
+        warm.set()
+        waiting.result(PATIENCE)
+        starting.result(PATIENCE)
+    assert health(served.address, FACE) == Status.SERVING
+
+
+def test_draining_finishes_what_is_under_way_refuses_the_rest_and_closes_the_store(
+    served: Served, modality: HoldingModality
+) -> None:
+    client = served.client(retries=0)
+    with ThreadPoolExecutor(2) as pool:
+        under_way = pool.submit(client.face.enroll, b"1,0,0|hold")
+        modality.wait_until_inside()
+        draining = pool.submit(served.drain)
+        eventually(lambda: health(served.address, FACE) == Status.NOT_SERVING)
+        assert health(served.address, "live") == Status.SERVING
+        with pytest.raises(Unavailable) as caught:
+            client.face.search(b"1,0,0")
+        assert caught.value.reason == "DRAINING"
+        assert not draining.done()
+        modality.go_on.set()
+        assert under_way.result(PATIENCE).reference.reference_id
+        draining.result(PATIENCE)
+    assert served.built is not None
+    assert served.built.closed.is_set()
+    with pytest.raises(Unavailable):
+        client.face.search(b"1,0,0", timeout=1)
+
+
+def test_what_does_not_finish_within_the_grace_is_cut_off(
+    prepare: Callable[..., Served], modality: HoldingModality
+) -> None:
+    served = prepare(drain_grace=0.1).start()
+    client = served.client(retries=0)
+    with ThreadPoolExecutor(2) as pool:
+        under_way = pool.submit(client.face.enroll, b"1,0,0|hold")
+        modality.wait_until_inside()
+        draining = pool.submit(served.drain)
+        with pytest.raises(CallFailed):
+            under_way.result(PATIENCE)
+        modality.go_on.set()
+        draining.result(PATIENCE)
+    assert served.built is not None
+    assert served.built.closed.is_set()
+
+
+def test_an_acknowledged_enrolment_is_there_after_a_restart(
+    prepare: Callable[..., Served],
+) -> None:
+    first = prepare().start()
+    enrolled = first.client().face.enroll(b"1,0,0", request_id="request-1")
+    first.drain()
+    second = prepare().start().client()
+    assert second.face.get(enrolled.reference.reference_id).log_position == enrolled.log_position
+    assert second.face.enroll(b"1,0,0", request_id="request-1").replayed
+
+
+def test_a_taken_port_is_a_clear_error(served: Served, prepare: Callable[..., Served]) -> None:
+    with pytest.raises(Precondition, match="set address to another") as caught:
+        prepare(address=served.address).start()
+    assert caught.value.reason == "ADDRESS_UNAVAILABLE"
+
+
+def test_a_server_whose_engine_cannot_be_built_says_why_and_stops_listening(
+    prepare: Callable[..., Served],
+) -> None:
+    def fails(_: Settings) -> Built:
+        raise WrongKey("The key ring does not open this store.")
+
+    served = prepare(fails)
+    with pytest.raises(WrongKey):
+        served.start()
+    with pytest.raises(Unavailable), LikenessClient(served.address, entity="NCB-AA", retries=0) as client:
+        client.face.analyze(b"1,0,0", timeout=1)

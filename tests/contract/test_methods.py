@@ -1,0 +1,204 @@
+"""Each method answers through a real connection what the engine answers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from tests.contract.conftest import Served
+
+from likeness.client import (
+    Aborted,
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    LikenessClient,
+    NotFound,
+    PermissionDenied,
+    Unauthenticated,
+    metadata,
+    reference,
+    sample,
+)
+from likeness.v1 import common_pb2 as common
+
+
+def test_an_enrolled_reference_is_found_read_listed_updated_and_expunged(client: LikenessClient) -> None:
+    said = metadata(
+        subject_id="someone",
+        galleries=["wanted"],
+        category="wanted",
+        permitted_purposes=["wanted_person"],
+        attributes={"hair": "brown"},
+        expire_time=datetime(2999, 1, 1, tzinfo=UTC),
+    )
+    enrolled = client.face.enroll(b"1,0,0", metadata=said)
+    reference_id = enrolled.reference.reference_id
+    assert enrolled.reference.metadata.owner == "NCB-AA"
+    assert enrolled.reference.metadata.status == common.STATUS_ACTIVE
+    assert enrolled.finding.quality.unified == 100
+
+    found = client.face.search(b"1,0.1,0", min_log_position=enrolled.log_position)
+    (answer,) = found.answers
+    assert [c.reference.reference_id for c in answer.candidates] == [reference_id]
+    assert answer.candidates[0].score.parts[0].name == "cosine"
+    assert answer.candidates[0].score.fmr.measurable is False
+    assert found.header.log_position >= enrolled.log_position
+    assert found.header.audit_position > 0
+    assert len(found.header.audit_digest) == 64
+    assert "decode" in {timing.stage for timing in found.header.timings}
+
+    read = client.face.get(reference_id)
+    assert read.metadata.attributes == {"hair": "brown"}
+    assert [r.reference_id for r in client.face.list(galleries=["wanted"])] == [reference_id]
+
+    changed = common.ReferenceMetadata()
+    changed.CopyFrom(read.metadata)
+    changed.status = common.STATUS_SUSPENDED
+    updated = client.face.update(reference_id, changed, expected_log_position=read.log_position)
+    assert updated.reference.metadata.status == common.STATUS_SUSPENDED
+    gone = client.face.search(b"1,0,0", min_log_position=updated.log_position)
+    assert list(gone.answers[0].candidates) == []
+
+    expunged = client.face.expunge(reference_id, "case closed")
+    assert expunged.log_position > updated.log_position
+    assert client.face.get(reference_id).metadata.status == common.STATUS_EXPUNGED
+    assert list(client.face.list()) == []
+
+
+def test_a_search_answers_for_each_presentation_of_the_probe(client: LikenessClient) -> None:
+    one = client.face.enroll(b"1,0,0")
+    two = client.face.enroll(b"0,1,0")
+    found = client.face.search(b"1,0,0;0,1,0", k=1, min_log_position=two.log_position)
+    best = [answer.candidates[0].reference.reference_id for answer in found.answers]
+    assert best == [one.reference.reference_id, two.reference.reference_id]
+    assert [answer.finding.index for answer in found.answers] == [0, 1]
+
+
+def test_a_selected_presentation_is_enrolled(client: LikenessClient) -> None:
+    two = b"1,0,0;0,1,0"
+    with pytest.raises(InvalidArgument) as caught:
+        client.face.enroll(two)
+    assert caught.value.field_violations[0].field.startswith("sample")
+    chosen = client.face.enroll(sample(two, selection=common.Selection(index=1)))
+    assert chosen.finding.index == 1
+
+
+def test_a_threshold_leaves_out_what_strangers_score_too(client: LikenessClient) -> None:
+    kept = client.face.enroll(b"1,0.1,0")
+    client.face.enroll(b"0.3,1,0")
+    found = client.face.search(b"1,0,0", max_fmr=0.01, exhaustive=True)
+    assert [c.reference.reference_id for c in found.answers[0].candidates] == [kept.reference.reference_id]
+    with pytest.raises(FailedPrecondition) as caught:
+        client.face.search(b"1,0,0", max_fmr=1e-9)
+    assert caught.value.reason == "FMR_NOT_MEASURABLE"
+    assert caught.value.metadata["floor"] == "1.000e-03"
+
+
+def test_samples_and_references_are_compared(client: LikenessClient) -> None:
+    enrolled = client.face.enroll(b"1,0,0")
+    answer = client.face.compare(b"1,1,0", reference(enrolled.reference.reference_id))
+    assert answer.score.value == pytest.approx(0.5**0.5)
+    assert answer.HasField("probe")
+    assert not answer.HasField("candidate")
+    drawn = client.face.compare(b"1,0,0", b"0,1,0", explain=True)
+    assert drawn.explanation.startswith(b"\x89PNG")
+
+
+def test_analyze_tells_quality_and_stores_nothing(client: LikenessClient) -> None:
+    answer = client.face.analyze(b"1,0,0;0,1,0|q=40")
+    assert [finding.issues[0].reason for finding in answer.findings] == ["QUALITY_TOO_LOW"] * 2
+    assert answer.findings[0].issues[0].rejects
+    assert (answer.width, answer.height, answer.model) == (100, 100, "vectors@1")
+    assert list(client.face.list()) == []
+
+
+def test_pages_follow_one_another_without_gap_or_repetition(client: LikenessClient) -> None:
+    made = [client.face.enroll(f"1,{n},0".encode()).reference.reference_id for n in range(7)]
+    assert [r.reference_id for r in client.face.list(page_size=3)] == made
+
+
+def test_the_same_request_id_with_the_same_content_is_answered_with_the_first_result(
+    served: Served, client: LikenessClient
+) -> None:
+    first = client.face.enroll(b"1,0,0", request_id="request-1")
+    again = served.client(operator="another clerk").face.enroll(b"1,0,0", request_id="request-1")
+    assert (first.replayed, again.replayed) == (False, True)
+    assert again.reference.reference_id == first.reference.reference_id
+    assert again.log_position == first.log_position
+    with pytest.raises(AlreadyExists):
+        client.face.enroll(b"0,1,0", request_id="request-1")
+    assert len(list(client.face.list())) == 1
+
+    reference_id = first.reference.reference_id
+    gone = [client.face.expunge(reference_id, "done", request_id="request-2") for _ in range(2)]
+    assert [answer.replayed for answer in gone] == [False, True]
+    assert gone[0].log_position == gone[1].log_position
+
+
+def test_an_update_of_something_that_changed_meanwhile_is_aborted(client: LikenessClient) -> None:
+    enrolled = client.face.enroll(b"1,0,0")
+    said = metadata(status="active", category="witness")
+    reference_id = enrolled.reference.reference_id
+    client.face.update(reference_id, said)
+    with pytest.raises(Aborted):
+        client.face.update(reference_id, said, expected_log_position=enrolled.log_position)
+
+
+def test_an_update_that_does_not_say_the_status_is_refused(client: LikenessClient) -> None:
+    enrolled = client.face.enroll(b"1,0,0")
+    with pytest.raises(InvalidArgument) as caught:
+        client.face.update(enrolled.reference.reference_id, metadata(category="witness"))
+    assert caught.value.field_violations[0].field == "metadata.status"
+
+
+def test_another_entity_may_use_what_is_not_restricted_and_change_nothing(
+    served: Served, client: LikenessClient
+) -> None:
+    other = served.client(entity="NCB-BB", purpose="missing_person")
+    shared = client.face.enroll(b"1,0,0").reference.reference_id
+    hidden = client.face.enroll(
+        b"1,0,0", metadata=metadata(denied_entities=["NCB-BB"])
+    ).reference.reference_id
+    found = other.face.search(b"1,0,0")
+    assert [c.reference.reference_id for c in found.answers[0].candidates] == [shared]
+    assert found.header.searched == 1
+    with pytest.raises(PermissionDenied) as denied:
+        other.face.expunge(shared, "mine now")
+    assert denied.value.reason == "NOT_THE_OWNER"
+    with pytest.raises(NotFound) as absent:
+        other.face.get(hidden)
+    with pytest.raises(NotFound) as never:
+        other.face.get("00000000-0000-7000-8000-000000000000")
+    assert absent.value.reason == never.value.reason
+
+
+def test_a_request_must_say_who_asks_and_a_search_why(served: Served) -> None:
+    with pytest.raises(Unauthenticated) as caught:
+        served.client(entity="").face.analyze(b"1,0,0")
+    assert caught.value.reason == "CALLER_UNKNOWN"
+    idle = served.client(purpose="unspecified")
+    for call in (idle.face.search, lambda probe: idle.face.compare(probe, probe)):
+        with pytest.raises(InvalidArgument) as refused:
+            call(b"1,0,0")
+        assert refused.value.reason == "PURPOSE_REQUIRED"
+        assert refused.value.field_violations[0].field == "caller.purpose"
+    assert idle.asking(purpose="data_quality").face.search(b"1,0,0").header.searched == 0
+
+
+def test_a_sample_that_cannot_be_used_names_itself_and_its_reason(client: LikenessClient) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        client.face.search(sample(b"no numbers", name="a.jpg"))
+    assert caught.value.reason == "NOT_A_VECTOR"
+    assert "a.jpg" in caught.value.message
+    with pytest.raises(InvalidArgument) as analysed:
+        client.face.analyze(b"no numbers")
+    assert analysed.value.reason == "NOT_A_VECTOR"
+
+
+def test_a_quality_override_is_recorded(client: LikenessClient) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        client.face.enroll(b"1,0,0|q=10")
+    assert caught.value.reason == "QUALITY_TOO_LOW"
+    enrolled = client.face.enroll(b"1,0,0|q=10", quality_override="the only photograph")
+    assert enrolled.reference.quality_override == "the only photograph"

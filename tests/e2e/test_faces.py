@@ -1,0 +1,109 @@
+"""A server process on the default models, and the command line as a person uses it: enrol, search, expunge."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from likeness.cli.demo.stage import Stage, serving
+
+pytestmark = [pytest.mark.models, pytest.mark.slow]
+
+Run = Callable[..., tuple[int, list[dict[str, Any]], str]]
+
+
+@pytest.fixture(scope="module")
+def stage(models: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with serving(tmp_path_factory.mktemp("stage")) as running:
+        yield running
+
+
+@pytest.fixture
+def run(stage: Stage, tmp_path: Path) -> Run:
+    def likeness(*words: object) -> tuple[int, list[dict[str, Any]], str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "likeness.cli", *map(str, words)],
+            check=False,
+            env=stage.environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+    return likeness
+
+
+def test_a_person_is_enrolled_found_and_expunged(run: Run, photographs: Path, tmp_path: Path) -> None:
+    code, (summary,), told = run(
+        "enroll", photographs / "obama.jpg", photographs / "astronaut.png", "-g", "g1"
+    )
+    assert (code, summary["enrolled"]) == (0, 2), told
+
+    code, (answer,), told = run("search", photographs / "obama3.jpg", "-g", "g1", "--sheet", "sheet.png")
+    assert code == 0, told
+    first, second = answer["answers"][0]["candidates"]
+    assert first["reference"]["owner_reference"] == "obama"
+    assert first["score"]["fmr"]["value"] < 1e-3 < second["score"]["fmr"]["value"]
+    assert (tmp_path / "sheet.png").stat().st_size > 10_000
+
+    code, _, told = run("expunge", first["reference"]["reference_id"], "--reason", "test", "--yes")
+    assert code == 0, told
+    _, (after,), _ = run("search", photographs / "obama3.jpg", "-g", "g1")
+    assert [c["reference"]["owner_reference"] for c in after["answers"][0]["candidates"]] == ["astronaut"]
+
+
+def test_a_picture_without_a_face_is_rejected_with_its_reason(
+    run: Run, photographs: Path, tmp_path: Path
+) -> None:
+    code, (summary,), _ = run("enroll", photographs / "chelsea.png", "-g", "g2", "--rejects", "r.jsonl")
+    assert (code, summary["rejected"]) == (1, 1)
+    assert json.loads((tmp_path / "r.jsonl").read_text())["reason"] == "NO_FACE"
+
+
+def test_two_photographs_of_one_person_compare_higher_than_strangers(run: Run, photographs: Path) -> None:
+    _, (mates,), _ = run("compare", photographs / "obama.jpg", photographs / "obama3.jpg")
+    _, (strangers,), _ = run("compare", photographs / "obama.jpg", photographs / "biden.jpg")
+    assert mates["score"]["value"] > strangers["score"]["value"] + 0.1
+    assert mates["score"]["fmr"]["value"] < strangers["score"]["fmr"]["value"]
+
+
+def test_the_demonstration_ends_with_a_contact_sheet(models: None, photographs: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "likeness.cli", "demo", "--out", str(tmp_path / "demo")],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "demo" / "contact-sheet.png").stat().st_size > 50_000
+    assert "NO_FACE" in (tmp_path / "demo" / "rejects.csv").read_text()
+    assert "every link holds" in done.stdout
+    assert "%" not in done.stdout
+
+
+def test_a_server_that_is_told_to_stop_drains_and_says_so(models: None, tmp_path: Path) -> None:
+    words = ["serve", "--home", str(tmp_path / "home"), "--address", "127.0.0.1:0", "--metrics-address", ""]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "likeness.cli", *words],
+            stderr=log,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )
+        while process.poll() is None and b"serving at" not in (tmp_path / "log").read_bytes():
+            pass
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 0
+    said = (tmp_path / "log").read_text()
+    assert said.rstrip().endswith("stopped")
+    assert "Traceback" not in said

@@ -1,0 +1,116 @@
+"""SIGKILL at any moment: what was acknowledged is there, what was expunged is gone, every start succeeds."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.faults.store.worker import write_for
+from tests.unit.store.making import open_store, template, template_bytes
+
+from likeness.domain.changes import Receipt
+from likeness.domain.references import Status
+from likeness.store.store import Store, only
+
+ROUNDS = int(os.environ.get("LIKENESS_FAULT_ROUNDS", "8"))
+ROOT = Path(__file__).parents[3]
+
+Ask = tuple[str, str, str, int]
+
+
+@dataclass
+class Ledger:
+    """What the killed processes said: per reference the last acknowledged ask, and those left open."""
+
+    done: dict[str, Ask] = field(default_factory=dict)
+    positions: dict[str, int] = field(default_factory=dict)
+    open: dict[str, Ask] = field(default_factory=dict)
+
+    def read(self, line: bytes) -> None:
+        """Take in one line of a worker."""
+        kind, *words = json.loads(line)
+        if kind == "ask":
+            operation, reference_id, request_id, number = words
+            self.open[request_id] = (operation, reference_id, request_id, number)
+        elif kind == "done":
+            request_id, position = words
+            ask = self.open.pop(request_id)
+            self.done[ask[1]] = ask
+            self.positions[request_id] = position
+
+
+def run_and_kill(folder: Path, seed: int, rng: random.Random, ledger: Ledger) -> None:
+    """Start a worker and kill it: mostly while it writes, at times while it opens the store."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.store.worker", str(folder), str(seed)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'services'}:{ROOT}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    opened = process.stdout.readline() if rng.random() < 0.85 else b""
+    timer = threading.Timer(rng.uniform(0.0, 0.6), process.send_signal, (signal.SIGKILL,))
+    timer.start()
+    for line in process.stdout:
+        ledger.read(line)
+    errors = process.stderr.read().decode()
+    process.stdout.close()
+    process.stderr.close()
+    timer.join()
+    assert process.wait() == -signal.SIGKILL, errors
+    assert opened in (b"", b'["open"]\n'), errors
+    assert "Traceback" not in errors, errors
+
+
+def check(store: Store, ledger: Ledger) -> None:
+    """Hold the store against the ledger, finishing what was left open by asking again."""
+    positions = [entry.position for entry in store.tail(0)]
+    assert positions == list(range(1, store.head() + 1))
+    for request_id, ask in list(ledger.open.items()):
+        receipt = only(store.write([write_for(*ask)]))
+        ledger.done[ask[1]] = ask
+        ledger.positions[request_id] = receipt.position
+        del ledger.open[request_id]
+    assert len(set(ledger.positions.values())) == len(ledger.positions) == store.head()
+    for ask in ledger.done.values():
+        expect(store, *ask)
+    assert store.audit_head().position == store.head()
+    report = store.verify(full=True)
+    assert report.problems == ()
+    assert report.references == len(ledger.done)
+
+
+def expect(store: Store, operation: str, reference_id: str, request_id: str, number: int) -> None:
+    """The reference is as the ask left it, and asking again is answered with the first receipt."""
+    reference = store.get(reference_id)
+    again = only(store.write([write_for(operation, reference_id, request_id, number)]))
+    assert isinstance(again, Receipt)
+    assert again.replayed
+    assert again.position == reference.position
+    if operation == "expunge":
+        assert reference.facets.status is Status.EXPUNGED
+        assert store.templates([reference_id]) == {}
+        assert store.source(reference_id) is None
+        return
+    assert reference.facets.status is Status.ACTIVE
+    assert reference.subject_id == f"subject-{number}"
+    enrolled = int(reference_id.rsplit("-", 1)[1])
+    assert template_bytes(store.templates([reference_id])[reference_id]) == template_bytes(template(enrolled))
+    assert store.source(reference_id) == str(enrolled).encode()
+
+
+def test_nothing_acknowledged_is_lost_and_nothing_expunged_returns(tmp_path: Path) -> None:
+    rng = random.Random(20)
+    ledger = Ledger()
+    for seed in range(ROUNDS):
+        run_and_kill(tmp_path, seed, rng, ledger)
+        with open_store(tmp_path) as store:
+            check(store, ledger)
+    assert len(ledger.done) > ROUNDS

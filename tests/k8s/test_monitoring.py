@@ -1,0 +1,289 @@
+"""Every query of the alert rules and of the dashboard reads data that the service really gives."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import promql_parser
+import pytest
+import yaml
+
+from likeness.rpc.settings import OTHER_VARIABLES, Settings
+from likeness.v1 import face_pb2
+from tests.k8s.known_metrics import buckets, product_metrics, sample_labels
+from tests.k8s.manifests import K8S, ROOT, environment, one
+from tests.k8s.promql import Query, WrongQueryError
+
+MONITORED = "overlays/monitored"
+RULES = K8S / "components/prometheus-operator/rules.yaml"
+DASHBOARD = K8S / "components/prometheus-operator/dashboard.json"
+ALERT_CASES = Path(__file__).with_name("alerts.yaml")
+
+METHODS = {method.name for service in face_pb2.DESCRIPTOR.services_by_name.values() for method in service.methods}
+STATUSES = {code.name for code in grpc.StatusCode}
+REASON = re.compile(r"\b[A-Z]+(?:_[A-Z]+)+\b")
+SETTING = re.compile(r"\bLIKENESS_([A-Z_]+)\b")
+QUOTED = re.compile(r'"([^"]+)"')
+KUBERNETES_SAYS = {"Last State"}
+SOURCE = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "services/likeness").rglob("*.py"))
+
+NEEDED_ON_THE_DASHBOARD = {
+    "likeness_rpc_duration_seconds_count",
+    "likeness_rpc_duration_seconds_bucket",
+    "likeness_rpc_errors_total",
+    "likeness_stage_duration_seconds_sum",
+    "likeness_rpc_queue_depth",
+    "likeness_batch_queue_depth",
+    "likeness_batch_size_sum",
+    "likeness_index_references",
+    "likeness_index_log_lag",
+    "likeness_index_recall_ratio",
+    "likeness_rejections_total",
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A query and the texts that name labels of its result."""
+
+    where: str
+    text: str
+    told_labels: frozenset[str] = frozenset()
+
+
+def groups() -> list[dict[str, Any]]:
+    document: dict[str, Any] = yaml.safe_load(RULES.read_text(encoding="utf-8"))
+    return list(document["spec"]["groups"])
+
+
+def rules() -> list[dict[str, Any]]:
+    return [rule for group in groups() for rule in group["rules"]]
+
+
+def alerts() -> list[dict[str, Any]]:
+    return [rule for rule in rules() if "alert" in rule]
+
+
+def alert(name: str) -> dict[str, Any]:
+    (found,) = (rule for rule in alerts() if rule["alert"] == name)
+    return found
+
+
+def dashboard() -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(DASHBOARD.read_text(encoding="utf-8"))
+    return document
+
+
+def panels() -> list[dict[str, Any]]:
+    return list(dashboard()["panels"])
+
+
+def rule_queries() -> Iterator[Found]:
+    for rule in rules():
+        told = re.findall(r"\$labels\.(\w+)", "".join(rule.get("annotations", {}).values()))
+        yield Found(rule.get("alert") or rule["record"], rule["expr"], frozenset(told))
+
+
+def plain(text: str) -> str:
+    """A dashboard's expression with Grafana's variables replaced."""
+    return text.replace("$__rate_interval", "5m").replace("$namespace", ".+").replace("$modality", ".+")
+
+
+def legend_labels(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\{\{\s*(\w+)\s*\}\}", text))
+
+
+def dashboard_queries() -> Iterator[Found]:
+    for panel in panels():
+        for target in panel.get("targets", []):
+            yield Found(panel["title"], plain(target["expr"]), legend_labels(target["legendFormat"]))
+    for annotation in dashboard()["annotations"]["list"]:
+        told = legend_labels(annotation["titleFormat"])
+        yield Found(f"annotation {annotation['name']}", plain(annotation["expr"]), told)
+
+
+def known() -> dict[str, frozenset[str]]:
+    """Labels of every sample, recorded ones included."""
+    labels = dict(sample_labels())
+    for rule in rules():
+        if "record" in rule:
+            labels[rule["record"]] = Query(rule["expr"], labels).result_labels()
+    return labels
+
+
+QUERIES = [*rule_queries(), *dashboard_queries()]
+
+
+@pytest.mark.parametrize("found", QUERIES, ids=lambda found: found.where)
+def test_a_query_names_real_metrics_and_labels(found: Found) -> None:
+    result = Query(found.text, known()).result_labels()
+    assert found.told_labels <= result
+
+
+@pytest.mark.parametrize("found", QUERIES, ids=lambda found: found.where)
+def test_a_query_compares_labels_with_values_that_occur(found: Found) -> None:
+    for selector in Query(found.text, known()).selectors():
+        for matcher in selector.matchers.matchers:
+            values = set(matcher.value.split("|"))
+            match matcher.name:
+                case "job":
+                    assert values == {"likeness"}
+                case "code":
+                    assert values <= STATUSES
+                case "method":
+                    assert values <= METHODS
+                case "le":
+                    assert values <= buckets(str(selector.name))
+                case "reason":
+                    assert all(f'"{value}"' in SOURCE for value in values)
+                case "container":
+                    assert values == {"likeness"}
+                case "persistentvolumeclaim":
+                    assert re.fullmatch(matcher.value, "data-likeness-0")
+                case _:
+                    assert matcher.name in {"resource", "namespace", "modality"}
+        if selector.name in product_metrics():
+            assert "job" in {matcher.name for matcher in selector.matchers.matchers}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "likeness_no_such_metric",
+        'likeness_serving{modality="face"}',
+        "sum by (stage) (rate(likeness_rpc_duration_seconds_count[5m]))",
+        "histogram_quantile(0.9, sum by (method) (rate(likeness_rpc_duration_seconds_bucket[5m])))",
+        "likeness_index_log_lag and on (method) likeness_log_position",
+    ],
+)
+def test_a_wrong_query_is_noticed(text: str) -> None:
+    with pytest.raises(WrongQueryError):
+        Query(text, known()).result_labels()
+
+
+def test_the_kubernetes_service_does_not_hide_our_own_label() -> None:
+    """The operator's target label `service` would rename ours to `exported_service`."""
+    assert any("service" in labels for name, labels in sample_labels().items() if name in product_metrics())
+    (endpoint,) = one(MONITORED, "ServiceMonitor")["spec"]["endpoints"]
+    assert {"action": "labeldrop", "regex": "service"} in endpoint["relabelings"]
+    assert not endpoint.get("honorLabels", False)
+
+
+def test_the_service_monitor_finds_the_metrics_port() -> None:
+    monitor = one(MONITORED, "ServiceMonitor")["spec"]
+    service = one(MONITORED, "Service", "likeness-pods")
+    assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    (endpoint,) = monitor["endpoints"]
+    assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
+    assert service["metadata"]["labels"][monitor["jobLabel"]] == "likeness"
+    other = one(MONITORED, "Service", "likeness")["metadata"]["labels"]
+    assert not monitor["selector"]["matchLabels"].items() <= other.items()  # or every sample would come twice
+
+
+def test_every_alert_says_how_bad_it_is_and_what_to_do() -> None:
+    names = [rule["alert"] for rule in alerts()]
+    assert len(names) == len(set(names))
+    guide = (K8S / "README.md").read_text(encoding="utf-8")
+    for rule in alerts():
+        assert rule["labels"]["severity"] in {"critical", "warning"}
+        assert set(rule["annotations"]) == {"summary", "description", "runbook"}
+        assert len(rule["annotations"]["runbook"]) >= 60, rule["alert"]
+        assert f"`{rule['alert']}`" in guide, f"{rule['alert']} is not explained in k8s/README.md"
+
+
+def test_runbooks_speak_of_things_that_exist() -> None:
+    settings = {name.upper() for name in Settings.model_fields}
+    settings |= {name.removeprefix("LIKENESS_") for name in OTHER_VARIABLES}
+    titles = {panel["title"] for panel in panels()}
+    headings = set(re.findall(r"^#+ (.+)$", (K8S / "README.md").read_text(encoding="utf-8"), re.MULTILINE))
+    alert_names = {rule["alert"] for rule in alerts()}
+    for rule in alerts():
+        text = " ".join(rule["annotations"].values())
+        assert set(SETTING.findall(text)) <= settings
+        reasons = {found for found in REASON.findall(text) if not found.startswith("LIKENESS_")}
+        assert all(f'"{reason}"' in SOURCE or reason in STATUSES for reason in reasons), (rule["alert"], reasons)
+        for phrase in QUOTED.findall(text):
+            assert phrase in titles | headings | KUBERNETES_SAYS or phrase in SOURCE, (rule["alert"], phrase)
+        assert set(re.findall(r"\bLikeness[A-Z]\w+", text)) <= alert_names
+
+
+def test_the_queue_alert_comes_before_the_queue_is_full() -> None:
+    queue = int(environment(MONITORED).get("LIKENESS_QUEUE", Settings.model_fields["queue"].default))
+    rule = alert("LikenessQueueSaturated")
+    comparison = promql_parser.parse(rule["expr"])
+    assert isinstance(comparison, promql_parser.BinaryExpr)
+    assert isinstance(comparison.rhs, promql_parser.NumberLiteral)
+    assert 0.5 * queue < comparison.rhs.val < queue
+    assert str(queue) in rule["annotations"]["summary"]
+
+
+def test_the_dashboard_shows_what_an_operator_asks_for() -> None:
+    shown = {
+        selector.name for found in dashboard_queries() for selector in Query(found.text, known()).selectors()
+    }
+    assert shown >= NEEDED_ON_THE_DASHBOARD
+
+
+def test_the_dashboard_is_well_formed() -> None:
+    ids = [panel["id"] for panel in panels()]
+    assert len(ids) == len(set(ids))
+    taken: set[tuple[int, int]] = set()
+    for panel in panels():
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert place["x"] + place["w"] <= 24
+        assert not cells & taken, f"{panel['title']} lies over another panel"
+        taken |= cells
+        if panel["type"] != "row":
+            assert panel["targets"]
+            assert panel["description"]
+    variables = {variable["name"] for variable in dashboard()["templating"]["list"]}
+    assert set(re.findall(r"\$\{?(\w+)", DASHBOARD.read_text(encoding="utf-8"))) <= variables | {
+        "__rate_interval",
+        "__all",
+    }
+    config = one(MONITORED, "ConfigMap", "likeness-dashboard")
+    assert json.loads(config["data"]["likeness.json"]) == dashboard()
+    assert config["metadata"]["labels"]["grafana_dashboard"] == "1"
+
+
+def promtool(*arguments: str, folder: Path, tested: list[dict[str, Any]]) -> None:
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not installed, so the rules are checked by our own parser alone")
+    (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": tested}), encoding="utf-8")
+    done = subprocess.run(
+        ["promtool", *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_promtool_accepts_the_rules(tmp_path: Path) -> None:
+    promtool("check", "rules", "rules.yaml", folder=tmp_path, tested=groups())
+
+
+def test_the_alerts_fire_when_they_should_and_only_then(tmp_path: Path) -> None:
+    shutil.copy(ALERT_CASES, tmp_path / "alerts.yaml")
+    silent = groups()
+    for rule in (rule for group in silent for rule in group["rules"]):
+        rule.pop("annotations", None)
+    promtool("test", "rules", "alerts.yaml", folder=tmp_path, tested=silent)
+
+
+def test_every_alert_has_a_case_in_which_it_fires() -> None:
+    cases = yaml.safe_load(ALERT_CASES.read_text(encoding="utf-8"))["tests"]
+    fired = {
+        check["alertname"] for case in cases for check in case["alert_rule_test"] if check.get("exp_alerts")
+    }
+    assert fired == {rule["alert"] for rule in alerts()}

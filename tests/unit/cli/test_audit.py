@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from likeness.cli.failures import Exit
+from likeness.cli.main import app
+from likeness.domain.audit import AuditCandidate, AuditEntry
+from likeness.domain.references import Caller, Purpose
+from likeness.rpc.compose import key_file
+from likeness.rpc.settings import load
+from likeness.store.opening import DATABASE
+from likeness.store.store import Store
+
+CALLER = Caller("NCB-XX", Purpose.MISSING_PERSON, "case-7", "clerk")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home folder whose chain holds three entries."""
+    monkeypatch.setenv("LIKENESS_HOME", str(tmp_path))
+    key = key_file(load(environment={}, overrides={"home": tmp_path}))
+    with Store.open(tmp_path, key_file=key) as store:
+        for number in range(3):
+            found = (AuditCandidate(f"reference-{number}", 0.875, 1e-4),)
+            store.audit(AuditEntry("Search", CALLER, "OK", searched=40, candidates=found))
+    return tmp_path
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(app, ["audit", *words])
+
+
+def test_a_whole_chain_is_verified_and_gives_a_digest_to_keep(home: Path) -> None:
+    result = run("verify")
+    said = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert (said["entries"], said["verified_to"], said["problems"]) == (3, 3, [])
+    assert run("verify", "--expect", f"3:{said['digest']}").exit_code == 0
+    assert f"\n3:{said['digest']}" in run("verify", "--table").stdout
+
+
+@pytest.mark.parametrize("expected", ["3:00", "4:00", "x"])
+def test_an_entry_that_does_not_stand_in_the_chain_is_told(home: Path, expected: str) -> None:
+    result = run("verify", "--expect", expected)
+    assert result.exit_code == Exit.DAMAGED
+    assert "does not stand" in result.stdout
+
+
+def test_a_changed_entry_breaks_the_chain(home: Path) -> None:
+    with sqlite3.connect(home / DATABASE) as connection:
+        connection.execute("UPDATE audit SET at = at + 1 WHERE position = 2")
+    connection.close()
+    result = run("verify")
+    assert result.exit_code == Exit.DAMAGED
+    assert json.loads(result.stdout)["verified_to"] == 1
+    shown = run("show")
+    assert shown.exit_code == Exit.DAMAGED
+    assert shown.stderr.startswith("error: Audit entry 2")
+
+
+def test_entries_are_shown_with_who_why_and_what(home: Path) -> None:
+    entries = [json.loads(line) for line in run("show", "-n", "2").stdout.splitlines()]
+    assert [e["position"] for e in entries] == [2, 3]
+    assert (entries[0]["entity"], entries[0]["purpose"]) == ("NCB-XX", "missing_person")
+    assert entries[0]["candidates"] == [{"reference_id": "reference-1", "score": 0.875, "fmr": 1e-4}]
+    (one,) = run("show", "--position", "1").stdout.splitlines()
+    assert json.loads(one)["position"] == 1
+    table = run("show", "--table", "-n", "0").stdout
+    assert table.count("NCB-XX / clerk, for missing_person / case-7") == 3
+
+
+def test_a_server_may_have_the_store_open(home: Path) -> None:
+    key = key_file(load(environment={}, overrides={"home": home}))
+    with Store.open(home, key_file=key):
+        assert run("verify").exit_code == 0
+        assert len(run("show").stdout.splitlines()) == 3
+
+
+def test_no_store_is_said_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIKENESS_HOME", str(tmp_path / "none"))
+    result = run("verify")
+    assert result.exit_code == Exit.REFUSED
+    assert "--home" in result.stderr
+    assert not (tmp_path / "none").exists()

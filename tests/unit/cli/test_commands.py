@@ -1,0 +1,201 @@
+"""The commands that speak to a server, against a real one over the test modality."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.unit.cli.conftest import Cli
+
+from likeness.cli.failures import Exit
+from likeness.domain.samples import Sample
+from likeness.imaging.decode import decode
+
+
+@pytest.fixture
+def folder(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """Four samples of three subjects, one of them unusable; what they hold differs from test to test."""
+    salt = abs(hash(request.node.name)) % 1000 / 1e6
+    root = tmp_path / "pictures"
+    for name, text in {
+        "ada/1.jpg": f"1,{salt},0",
+        "ada/2.jpg": f"0.9,0.1,{salt}",
+        "bob/1.jpg": f"0,1,{salt}",
+        "eve/1.jpg": "this is no vector",
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def gallery(request: pytest.FixtureRequest) -> str:
+    return f"g-{request.node.name[:40]}"
+
+
+@pytest.fixture
+def enrolled(cli: Cli, folder: Path, request: pytest.FixtureRequest) -> str:
+    """The folder, enrolled into a gallery of this test."""
+    name = gallery(request)
+    result = cli("enroll", folder, "-g", name, "--category", "wanted", "--subject-from-folder")
+    assert result.exit_code == Exit.PARTLY
+    return name
+
+
+def test_a_folder_is_enrolled_and_the_rest_listed_with_reasons(cli: Cli, folder: Path) -> None:
+    result = cli("enroll", folder, "-g", "wanted", "--rejects", "out.jsonl")
+    assert result.exit_code == Exit.PARTLY
+    (summary,) = lines(result.stdout)
+    assert (summary["enrolled"], summary["rejected"], summary["interrupted"]) == (3, 1, False)
+    (reject,) = lines(Path("out.jsonl").read_text())
+    assert reject["path"].endswith("eve/1.jpg")
+    assert reject["reason"] == "NOT_A_VECTOR"
+    again = lines(cli("enroll", folder, "-g", "wanted", "--rejects", "out.jsonl").stdout)[0]
+    assert (again["enrolled"], again["already_enrolled"], again["rejected"]) == (0, 3, 1)
+    every = lines(cli("enroll", folder, "-g", "wanted", "--again").stdout)[0]
+    assert (every["enrolled"], every["already_enrolled"], every["rejected"]) == (0, 3, 1)
+
+
+def test_a_journal_of_another_store_is_noticed(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    journal = tmp_path / "j.jsonl"
+    cli("enroll", folder, "--journal", journal, "-g", "lost")
+    first, *rest = journal.read_text().splitlines()
+    entry = json.loads(rest[-1]) | {"reference_id": "00000000-0000-7000-8000-000000000000"}
+    journal.write_text("\n".join([first, json.dumps(entry), ""]))
+    result = cli("enroll", folder, "--journal", journal, "-g", "lost")
+    assert result.exit_code == Exit.REFUSED
+    assert "--again" in result.stderr
+
+
+def test_a_search_answers_in_json_with_rate_and_words(cli: Cli, folder: Path, enrolled: str) -> None:
+    result = cli("search", folder / "ada" / "2.jpg", "-g", enrolled)
+    assert result.exit_code == 0
+    (answer,) = lines(result.stdout)
+    first, second, third = answer["answers"][0]["candidates"]
+    assert (first["rank"], first["reference"]["subject_id"]) == (1, "ada")
+    assert second["reference"]["subject_id"] == "ada"
+    assert third["score"]["value"] < second["score"]["value"] <= first["score"]["value"]
+    assert first["score"]["fmr"]["measurable"] is False
+    assert "not measurable" in first["score"]["fmr"]["in_words"]
+    assert answer["header"]["searched"] == 3
+    assert answer["header"]["audit_position"] > 0
+    assert "lead for a person to verify" in answer["notice"]
+    assert "%" not in result.stdout.replace("95% bounds", "")
+
+
+def test_a_search_shows_a_table_per_face(cli: Cli, folder: Path, enrolled: str) -> None:
+    two = folder / "two.jpg"
+    two.write_text("1,0,0;0,1,0")
+    result = cli("search", two, "-g", enrolled, "--table", "-k", "1")
+    assert result.exit_code == 0
+    assert "two.jpg, face 0" in result.stdout
+    assert "two.jpg, face 1" in result.stdout
+    assert "ada / " in result.stdout
+    assert "bob / 1" in result.stdout
+    assert "below 1.0e-03" in result.stdout
+    assert "3 references searched" in result.stdout
+    assert "%" not in result.stdout.replace("95% bounds", "")
+    assert "lead for a person to verify" in result.stderr
+
+
+def test_a_probe_that_cannot_be_used_does_not_stop_the_others(cli: Cli, folder: Path, enrolled: str) -> None:
+    result = cli("search", folder, "-g", enrolled)
+    assert result.exit_code == Exit.PARTLY
+    answers = lines(result.stdout)
+    assert len(answers) == 4
+    assert answers[3]["rejection"]["reason"] == "NOT_A_VECTOR"
+    assert "eve/1.jpg" in result.stderr
+
+
+def test_a_threshold_leaves_candidates_out(cli: Cli, folder: Path, enrolled: str) -> None:
+    found = lines(cli("search", folder / "bob" / "1.jpg", "-g", enrolled, "--max-fmr", "0.01").stdout)[0]
+    assert [c["reference"]["subject_id"] for c in found["answers"][0]["candidates"]] == ["bob"]
+    result = cli("search", folder / "bob" / "1.jpg", "--max-fmr", "1e-9")
+    assert result.exit_code == Exit.REFUSED
+    assert "supports no false match rate" in result.stderr
+
+
+def test_a_contact_sheet_shows_probe_and_candidates(cli: Cli, folder: Path, enrolled: str) -> None:
+    result = cli("search", folder / "ada" / "1.jpg", "-g", enrolled, "--sheet", "sheet.png")
+    assert result.exit_code == 0
+    pixels = decode(Sample(Path("sheet.png").read_bytes()))
+    assert pixels.shape[1] > 800
+    assert np.ptp(pixels) > 100
+
+
+def test_a_comparison_says_how_often_strangers_score_as_high(cli: Cli, folder: Path, enrolled: str) -> None:
+    reference_id = lines(cli("list", "-g", enrolled).stdout)[0]["reference_id"]
+    result = cli("compare", folder / "ada" / "2.jpg", reference_id, "--explain", "why.png")
+    (answer,) = lines(result.stdout)
+    assert answer["score"]["value"] > 0.9
+    assert answer["candidate_finding"] is None
+    assert Path("why.png").read_bytes().startswith(b"\x89PNG")
+    shown = cli("compare", folder / "ada" / "1.jpg", folder / "bob" / "1.jpg", "--table").stdout
+    assert "pairs of strangers scores at least this high" in shown
+    assert "%" not in shown.replace("95% bounds", "")
+
+
+def test_references_are_listed_changed_and_expunged(cli: Cli, folder: Path, enrolled: str) -> None:
+    listed = lines(cli("list", "-g", enrolled).stdout)
+    assert sorted(r["subject_id"] for r in listed) == ["ada", "ada", "bob"]
+    bob = next(r["reference_id"] for r in listed if r["subject_id"] == "bob")
+    (changed,) = lines(cli("update", bob, "--status", "suspended", "--owner-reference", "B/7").stdout)
+    assert (changed["status"], changed["owner_reference"], changed["subject_id"]) == (
+        "suspended",
+        "B/7",
+        "bob",
+    )
+    assert changed["galleries"] == [enrolled]
+    assert len(lines(cli("list", "-g", enrolled, "--status", "active").stdout)) == 2
+    assert "B/7" in cli("get", bob, "--table").stdout
+    refused = cli("expunge", bob, "--reason", "test")
+    assert refused.exit_code == Exit.USAGE
+    assert "--yes" in refused.stderr
+    assert cli("expunge", bob, "--reason", "test", "--yes").exit_code == 0
+    assert lines(cli("get", bob).stdout)[0]["status"] == "expunged"
+    gone = lines(cli("search", folder / "bob" / "1.jpg", "-g", enrolled).stdout)[0]
+    assert all(c["reference"]["subject_id"] == "ada" for c in gone["answers"][0]["candidates"])
+
+
+def test_a_list_says_when_there_is_more(cli: Cli, enrolled: str) -> None:
+    short = cli("list", "-g", enrolled, "-n", "2", "--table")
+    assert "there are more" in short.stderr
+    assert "there are more" not in cli("list", "-g", enrolled, "-n", "3", "--table").stderr
+
+
+def test_an_unknown_reference_is_one_line_without_a_traceback(cli: Cli) -> None:
+    result = cli("get", "no-such-reference")
+    assert result.exit_code == Exit.REFUSED
+    assert result.stderr.startswith("error: ")
+    assert "Traceback" not in result.output
+    unknown = cli("expunge", "no-such-reference", "--reason", "x", "--yes")
+    assert unknown.exit_code == Exit.PARTLY
+
+
+def test_no_server_is_said_with_the_remedy(cli: Cli, folder: Path) -> None:
+    result = cli("list", "--server", "127.0.0.1:1", "--timeout", "0.5")
+    assert result.exit_code == Exit.UNREACHABLE
+    assert "likeness serve" in result.stderr
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("variable", "words", "said"),
+    [
+        ("LIKENESS_ENTITY", ["list"], "--entity"),
+        ("LIKENESS_PURPOSE", ["search", "x.jpg"], "--purpose"),
+    ],
+)
+def test_who_asks_and_why_must_be_said(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, variable: str, words: list[str], said: str
+) -> None:
+    monkeypatch.delenv(variable)
+    result = cli(*words)
+    assert result.exit_code == Exit.USAGE
+    assert said in result.stderr

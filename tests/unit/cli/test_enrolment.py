@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from likeness.cli import rejects
+from likeness.cli.caller import Asking
+from likeness.cli.enrolment import BulkEnrolment, Fate
+from likeness.cli.files import find
+from likeness.cli.journal import Journal
+from likeness.cli.rejects import Reject
+from likeness.cli.said import Label, Said, Which
+from likeness.client import Enrolment, Outcome
+from likeness.domain.errors import InvalidInput
+from likeness.domain.references import Category, Purpose
+from likeness.v1 import common_pb2 as common
+from likeness.v1 import matching_pb2 as matching
+
+ASKING = Asking("127.0.0.1:1", "NCB-XX", Purpose.SYSTEM_TEST, "case-1", "someone", 5.0)
+SAID = Said(ASKING, galleries=("wanted",), category=Category.WANTED)
+
+
+class Server:
+    """Answers as the service does: by request id, a photograph that begins with `bad` rejected."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, str] = {}
+        self.sent: list[str] = []
+
+    def enrol(self, items: Iterable[Enrolment]) -> Iterator[Outcome]:
+        for item in items:
+            assert isinstance(item.sample, common.Sample)
+            self.sent.append(item.sample.name)
+            if item.sample.data.startswith(b"bad"):
+                yield Outcome(item, rejected=common.Rejection(reason="NO_FACE", message="no face was found"))
+                continue
+            known = item.request_id in self.seen
+            answer = matching.EnrollResponse(replayed=known)
+            answer.reference.reference_id = self.seen.setdefault(item.request_id, f"ref-{len(self.seen)}")
+            answer.log_position = len(self.seen)
+            answer.finding.box.width = 10
+            yield Outcome(item, enrolled=answer)
+
+
+def run(folder: Path, journal: Path, server: Server, said: Said = SAID, **options: bool) -> BulkEnrolment:
+    with Journal(journal) as opened:
+        enrolment = BulkEnrolment(said, opened, step=lambda _: None, **options)
+        for outcome in server.enrol(enrolment.pending(find([folder]))):
+            enrolment.settle(outcome)
+    return enrolment
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    root = tmp_path / "pictures"
+    for name, data in {"ada/1.jpg": b"a", "ada/2.jpg": b"b", "bob/1.jpg": b"c", "bob/x.jpg": b"bad"}.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(data)
+    return root
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    return tmp_path / "journal.jsonl"
+
+
+def test_every_file_has_one_outcome(folder: Path, journal: Path) -> None:
+    done = run(folder, journal, Server())
+    assert done.counts == {Fate.ENROLLED: 3, Fate.REJECTED: 1}
+    assert [(Path(r.path).name, r.reason) for r in done.rejects] == [("x.jpg", "NO_FACE")]
+    assert done.log_position == 3
+
+
+def test_a_second_run_sends_nothing(folder: Path, journal: Path) -> None:
+    server = Server()
+    run(folder, journal, server)
+    server.sent.clear()
+    done = run(folder, journal, server)
+    assert server.sent == []
+    assert done.counts == {Fate.KNOWN: 3, Fate.REJECTED: 1}
+    assert [r.message for r in done.rejects] == ["no face was found"]
+
+
+def test_a_run_that_lost_its_journal_makes_no_duplicates(folder: Path, journal: Path) -> None:
+    server = Server()
+    run(folder, journal, server)
+    journal.unlink()
+    done = run(folder, journal, server)
+    assert len(server.seen) == 3
+    assert done.counts == {Fate.KNOWN: 3, Fate.REJECTED: 1}
+
+
+def test_a_run_that_was_cut_short_goes_on_where_it_was(folder: Path, journal: Path) -> None:
+    server = Server()
+    with Journal(journal) as opened:
+        enrolment = BulkEnrolment(SAID, opened, step=lambda _: None)
+        stream = server.enrol(enrolment.pending(find([folder])))
+        enrolment.settle(next(stream))
+        next(stream)  # the server did this one, but its answer was never recorded
+    server.sent.clear()
+    done = run(folder, journal, server)
+    assert len(server.sent) == 3
+    assert len(server.seen) == 3
+    assert done.counts == {Fate.KNOWN: 2, Fate.ENROLLED: 1, Fate.REJECTED: 1}
+
+
+def test_rejected_files_are_sent_again_only_when_asked(folder: Path, journal: Path) -> None:
+    server = Server()
+    run(folder, journal, server)
+    server.sent.clear()
+    run(folder, journal, server, retry_rejected=True)
+    assert server.sent == ["bob/x.jpg"]
+    server.sent.clear()
+    run(folder, journal, server, again=True)
+    assert len(server.sent) == 4
+
+
+def test_other_words_or_another_file_are_another_enrolment(folder: Path, journal: Path) -> None:
+    server = Server()
+    run(folder, journal, server)
+    run(folder, journal, server, replace(SAID, galleries=("missing",)))
+    run(folder, journal, server, replace(SAID, salt="2"))
+    (folder / "ada" / "1.jpg").write_bytes(b"changed")
+    done = run(folder, journal, server)
+    assert done.counts[Fate.ENROLLED] == 1
+    assert len(server.seen) == 10
+
+
+def test_a_colleague_resumes_a_run_and_a_moved_folder_is_recognised(folder: Path, journal: Path) -> None:
+    server = Server()
+    run(folder, journal, server)
+    moved = folder.rename(folder.with_name("elsewhere"))
+    said = replace(SAID, asking=replace(ASKING, operator="another"))
+    assert run(moved, journal, server, said).counts[Fate.KNOWN] == 3
+
+
+def test_one_photograph_in_two_places_is_sent_once(folder: Path, journal: Path) -> None:
+    (folder / "bob" / "2.jpg").write_bytes(b"b")
+    said = replace(SAID, label=Label.NONE)
+    done = run(folder, journal, Server(), said)
+    assert done.counts == {Fate.ENROLLED: 3, Fate.TWICE: 1, Fate.REJECTED: 1}
+
+
+def test_a_file_that_cannot_be_read_is_a_reject_and_the_run_goes_on(folder: Path, journal: Path) -> None:
+    found = find([folder])
+    (folder / "ada" / "1.jpg").unlink()
+    with Journal(journal) as opened:
+        enrolment = BulkEnrolment(SAID, opened, step=lambda _: None)
+        for outcome in Server().enrol(enrolment.pending(found)):
+            enrolment.settle(outcome)
+    assert enrolment.counts == {Fate.ENROLLED: 2, Fate.REJECTED: 2}
+    assert enrolment.rejects[0].path.endswith("ada/1.jpg")
+
+
+def test_what_is_said_reaches_the_request(folder: Path) -> None:
+    said = replace(
+        SAID, subject_from_folder=True, which=Which.LARGEST, override="court order", notices=("n",)
+    )
+    file = find([folder])[0]
+    sent = said.enrolment(file, b"data")
+    assert sent.metadata is not None
+    assert sent.metadata.subject_id == "ada"
+    assert sent.metadata.owner_reference == "1"
+    assert list(sent.metadata.galleries) == ["wanted"]
+    assert sent.metadata.category == common.CATEGORY_WANTED
+    assert isinstance(sent.sample, common.Sample)
+    assert sent.sample.selection.most_prominent
+    assert sent.quality_override == "court order"
+    by_path = replace(said, label=Label.PATH).enrolment(file, b"data").metadata
+    assert by_path is not None
+    assert by_path.owner_reference == "ada/1.jpg"
+
+
+@pytest.mark.parametrize("name", ["rejects.csv", "rejects.jsonl"])
+def test_the_rejects_file_holds_the_reasons(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    rejects.check(path)
+    rejects.write(path, [Reject("a, b.jpg", "NO_FACE", 'no "face"', "00"), Reject("ü.jpg", "X", "y")])
+    text = path.read_text(encoding="utf-8")
+    if name.endswith(".jsonl"):
+        assert json.loads(text.splitlines()[0])["message"] == 'no "face"'
+    else:
+        assert text.splitlines()[1] == '"a, b.jpg",NO_FACE,"no ""face""",00'
+    assert "ü.jpg" in text
+
+
+@pytest.mark.parametrize("name", ["rejects.txt", "nowhere/rejects.csv"])
+def test_a_rejects_file_that_could_not_be_written_is_refused_early(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidInput, match="rejects"):
+        rejects.check(tmp_path / name)

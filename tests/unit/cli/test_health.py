@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import socket
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from likeness.cli import health
+from likeness.cli.health import State
+from likeness.domain.errors import Precondition
+from likeness.rpc.settings import load
+
+
+def test_this_interpreter_and_its_packages_are_fit() -> None:
+    assert health.python().state is State.GREEN
+    assert health.packages().state is State.GREEN
+
+
+def test_an_old_interpreter_is_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    Version = namedtuple("Version", "major minor micro")
+    monkeypatch.setattr(sys, "version_info", Version(3, 10, 9))
+    result = health.python()
+    assert result.state is State.RED
+    assert "3.11" in result.fix
+
+
+def test_a_missing_and_an_old_package_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = ["no-such-thing>=1", "numpy>=999.1", 'onnx>=1; extra == "models"']
+    monkeypatch.setattr(importlib.metadata, "requires", lambda _: wanted)
+    result = health.packages()
+    assert result.state is State.RED
+    assert "no-such-thing is missing" in result.found
+    assert "older than 999.1" in result.found
+    assert "onnx" not in result.found
+
+
+def test_a_folder_that_can_be_made_is_green_and_left_unmade(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "b"
+    assert health.writable("home", folder).state is State.GREEN
+    assert not folder.exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder_is_red(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    assert health.writable("home", tmp_path / "a").state is State.RED
+
+
+@pytest.mark.parametrize(
+    ("free", "state"), [(1 << 29, State.RED), (2 << 30, State.YELLOW), (90 << 30, State.GREEN)]
+)
+def test_disk_space(free: int, state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Usage = namedtuple("Usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1 << 40, 0, free))
+    result = health.disk("disk", tmp_path / "not" / "yet")
+    assert result.state is state
+    assert bool(result.fix) is (state is not State.GREEN)
+
+
+@pytest.mark.parametrize(
+    ("cpus", "threads", "state"),
+    [(0.5, 0, State.YELLOW), (4.0, 0, State.GREEN), (2.0, 8, State.YELLOW), (4.0, 4, State.GREEN)],
+)
+def test_processors(cpus: float, threads: int, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "available_cpus", lambda: cpus)
+    settings = load(environment={}, overrides={"threads": threads})
+    assert health.processors(settings).state is state
+
+
+def test_a_port_in_use_is_seen() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert not health.port_free(f"127.0.0.1:{port}")
+    assert health.port_free(f"127.0.0.1:{port}")
+
+
+def test_a_check_that_refuses_becomes_a_red_line() -> None:
+    def refuses() -> health.Result:
+        raise Precondition("The key is open to others; run: chmod 600 key")
+
+    result = health.guarded("key ring", refuses)
+    assert result.state is State.RED
+    assert "chmod 600" in result.found

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from likeness.cli import words
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"), [(4.13e-5, "24,000"), (0.5, "2"), (0.03, "33"), (1.0, "1"), (1e-6, "1,000,000")]
+)
+def test_one_in(rate: float, said: str) -> None:
+    assert words.one_in(rate) == said
+
+
+def test_a_rate_is_told_with_its_bounds() -> None:
+    said = words.rate_words(4e-5, 2e-5, 8e-5, measurable=True)
+    assert said == (
+        "About 1 in 25,000 pairs of strangers scores at least this high "
+        "(FMR 4.0e-05, 95% bounds 2.0e-05 to 8.0e-05)."
+    )
+
+
+def test_a_rate_below_the_sample_is_not_extrapolated() -> None:
+    said = words.rate_words(1e-5, 0, 2e-5, measurable=False)
+    assert "less often than 1 in 100,000" in said
+    assert "not measurable" in said
+    assert words.rate_short(1e-5, measurable=False) == "below 1.0e-05"
+
+
+def test_without_a_calibration_nothing_is_claimed() -> None:
+    assert "unknown" in words.rate_words(1.0, 0, 1, measurable=False, calibrated=False)
+    assert words.rate_short(1.0, measurable=False, calibrated=False) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("expected", "said"), [(0.0, "0"), (4.2e-4, "4e-04"), (0.0231, "0.023"), (3.14, "3.1"), (1234.5, "1,234")]
+)
+def test_expected_false_candidates(expected: float, said: str) -> None:
+    assert words.expected_words(expected) == said
+
+
+def test_plural() -> None:
+    assert words.plural(1, "file") == "1 file"
+    assert words.plural(1200, "file") == "1,200 files"
+    assert words.plural(2, "entry", "entries") == "2 entries"

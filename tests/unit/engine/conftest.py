@@ -1,0 +1,22 @@
+"""A real store in a temporary folder, a real index, and the small modality of `tests.support`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support import Bench, VectorModality
+
+from likeness.store.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(tmp_path / "data", key_file=tmp_path / "keys.json") as opened:
+        yield opened
+
+
+@pytest.fixture
+def bench(store: Store) -> Bench:
+    return Bench(VectorModality(), store)

@@ -1,0 +1,289 @@
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+from tests.support import ALICE, BOB, Bench, VectorModality
+
+from likeness.domain.answers import SearchOptions
+from likeness.domain.deadline import Deadline
+from likeness.domain.errors import (
+    Conflict,
+    DeadlineExceeded,
+    Denied,
+    InvalidInput,
+    NotFound,
+    Precondition,
+    SampleRejected,
+    Stale,
+)
+from likeness.domain.references import Category, Facets, Purpose, Restrictions, Status
+from likeness.domain.samples import Pick, Sample, Selection
+from likeness.engine.engine import ListQuery
+from likeness.store.store import Store
+
+
+def test_a_search_finds_what_was_enrolled_best_first(bench: Bench) -> None:
+    near = bench.enrol("1,0.2").reference.reference_id
+    same = bench.enrol("1,0").reference.reference_id
+    far = bench.enrol("-1,0").reference.reference_id
+    assert bench.search("1,0") == [same, near, far]
+
+
+def test_every_candidate_carries_score_rate_and_expected_strangers(bench: Bench) -> None:
+    for _ in range(3):
+        bench.enrol("0.6,0.8")
+    answer = bench.engine.search(ALICE, Sample(b"1,0"), SearchOptions())
+    candidate = answer.probes[0].candidates[0]
+    assert candidate.score.value == pytest.approx(0.6)
+    assert candidate.score.parts == {"cosine": pytest.approx(0.6)}
+    assert candidate.fmr.value == pytest.approx(0.01)
+    assert candidate.expected_false == pytest.approx(0.03)
+    assert answer.header.searched == 3
+    assert answer.header.calibration == "test-calibration/1"
+    assert answer.header.coverage == 1.0
+
+
+def test_a_score_beyond_the_calibration_is_said_to_be_not_measurable(bench: Bench) -> None:
+    bench.enrol("1,0")
+    answer = bench.engine.search(ALICE, Sample(b"1,0"), SearchOptions())
+    fmr = answer.probes[0].candidates[0].fmr
+    assert not fmr.measurable
+    assert str(fmr) == "below 1e-03, not measurable"
+
+
+def test_a_threshold_is_a_false_match_rate(bench: Bench) -> None:
+    good = bench.enrol("1,0").reference.reference_id
+    bench.enrol("0.5,0.8")
+    assert bench.search("1,0", max_fmr=0.01) == [good]
+    with pytest.raises(Precondition, match="supports no false match rate under") as caught:
+        bench.search("1,0", max_fmr=1e-6)
+    assert caught.value.reason == "FMR_NOT_MEASURABLE"
+
+
+def test_without_calibration_there_is_no_threshold_and_no_rate(store: Store) -> None:
+    bench = Bench(VectorModality(calibrated=False), store)
+    bench.enrol("1,0")
+    with pytest.raises(Precondition, match="no calibration"):
+        bench.search("1,0", max_fmr=0.1)
+    answer = bench.engine.search(ALICE, Sample(b"1,0"), SearchOptions())
+    assert not answer.probes[0].candidates[0].fmr.measurable
+    assert answer.probes[0].candidates[0].expected_false == 1.0
+
+
+def test_each_presentation_of_a_probe_is_answered(bench: Bench) -> None:
+    one = bench.enrol("1,0").reference.reference_id
+    other = bench.enrol("0,1").reference.reference_id
+    answer = bench.engine.search(ALICE, Sample(b"1,0;0,1"), SearchOptions(k=1))
+    assert [p.finding.index for p in answer.probes] == [0, 1]
+    assert [p.candidates[0].reference.reference_id for p in answer.probes] == [one, other]
+
+
+def test_enrolment_refuses_several_presentations_unless_one_is_selected(bench: Bench) -> None:
+    with pytest.raises(SampleRejected, match="holds 2 presentations") as caught:
+        bench.enrol("1,0;0,1")
+    assert caught.value.reason == "SEVERAL_PRESENTATIONS"
+    chosen = bench.enrol("1,0;0,1", selection=Selection(Pick.INDEX, index=1))
+    assert bench.search("0,1") == [chosen.reference.reference_id]
+
+
+def test_low_quality_is_refused_unless_overridden_with_a_reason(bench: Bench) -> None:
+    with pytest.raises(SampleRejected) as caught:
+        bench.enrol("1,0|q=40")
+    assert caught.value.reason == "QUALITY_TOO_LOW"
+    assert bench.search("1,0") == []
+    enrolled = bench.enrol("1,0|q=40", override="only photograph there is")
+    assert enrolled.reference.quality_override == "only photograph there is"
+    assert bench.enrol("1,0|q=60").finding.issues[0].reason == "QUALITY_LOW"
+    assert len(bench.search("1,0|q=10")) == 2
+
+
+def test_a_repeated_request_is_answered_with_its_first_result(bench: Bench) -> None:
+    first = bench.enrol("1,0", request_id="r")
+    again = bench.enrol("1,0", request_id="r")
+    assert again.receipt.replayed
+    assert again.reference.reference_id == first.reference.reference_id
+    assert len(bench.search("1,0")) == 1
+    with pytest.raises(Conflict):
+        bench.enrol("0,1", request_id="r")
+
+
+@pytest.mark.parametrize(
+    ("facets", "caller", "found"),
+    [
+        ({}, BOB, True),
+        ({"restrictions": Restrictions(denied_entities=frozenset({"NCB-BB"}))}, BOB, False),
+        ({"restrictions": Restrictions(permitted_entities=frozenset({"NCB-CC"}))}, BOB, False),
+        ({"restrictions": Restrictions(permitted_entities=frozenset({"NCB-BB"}))}, BOB, True),
+        ({"restrictions": Restrictions(permitted_purposes=frozenset({Purpose.BORDER_CONTROL}))}, BOB, False),
+        ({"restrictions": Restrictions(denied_entities=frozenset({"NCB-AA"}))}, ALICE, True),
+        ({"status": Status.SUSPENDED}, ALICE, False),
+        ({"expires_at": 1}, ALICE, False),
+        ({"expires_at": int(time.time()) + 1000}, ALICE, True),
+    ],
+)
+def test_only_what_the_caller_may_use_takes_part(
+    bench: Bench, facets: dict[str, object], caller: object, found: bool
+) -> None:
+    bench.enrol("1,0", **facets)
+    answer = bench.engine.search(caller, Sample(b"1,0"), SearchOptions())  # type: ignore[arg-type]
+    assert len(answer.probes[0].candidates) == answer.header.searched == int(found)
+
+
+def test_filters_narrow_a_search(bench: Bench) -> None:
+    wanted = bench.enrol(
+        "1,0", galleries=frozenset({"wanted", "nordic"}), category=Category.WANTED
+    ).reference.reference_id
+    missing = bench.enrol("1,0", BOB, galleries=frozenset({"missing"}), category=Category.MISSING)
+    other = missing.reference.reference_id
+    assert bench.search("1,0", galleries=frozenset({"nordic"})) == [wanted]
+    assert bench.search("1,0", categories=frozenset({Category.MISSING})) == [other]
+    assert bench.search("1,0", owners=frozenset({"NCB-BB"})) == [other]
+    assert bench.search("1,0", galleries=frozenset({"nowhere"})) == []
+
+
+def test_exhaustive_search_agrees_with_the_shortlist(bench: Bench) -> None:
+    for i in range(30):
+        bench.enrol(f"{i},{30 - i},{i % 7}")
+    assert bench.search("3,2,1", k=5, exhaustive=True) == bench.search("3,2,1", k=5)
+
+
+def test_an_update_moves_a_reference_between_galleries(bench: Bench) -> None:
+    enrolled = bench.enrol("1,0", galleries=frozenset({"a"}))
+    described = replace(enrolled.reference, facets=Facets("NCB-AA", galleries=frozenset({"b"})))
+    updated, _ = bench.engine.update(ALICE, bench.key(ALICE), described)
+    assert updated.facets.galleries == frozenset({"b"})
+    assert bench.search("1,0", galleries=frozenset({"a"})) == []
+    assert bench.search("1,0", galleries=frozenset({"b"})) == [enrolled.reference.reference_id]
+    with pytest.raises(Stale):
+        bench.engine.update(
+            ALICE, bench.key(ALICE), described, expected_position=enrolled.receipt.position
+        )
+
+
+def test_only_the_owner_changes_a_reference(bench: Bench) -> None:
+    enrolled = bench.enrol("1,0").reference
+    with pytest.raises(Denied):
+        bench.engine.expunge(BOB, bench.key(BOB), enrolled.reference_id, reason="not mine")
+    with pytest.raises(InvalidInput, match="but the caller is"):
+        bench.engine.update(
+            ALICE, bench.key(ALICE), replace(enrolled, facets=replace(enrolled.facets, owner="NCB-BB"))
+        )
+
+
+def test_an_expunged_reference_is_gone_from_everything(bench: Bench) -> None:
+    enrolled = bench.enrol("1,0").reference
+    bench.engine.expunge(ALICE, bench.key(ALICE), enrolled.reference_id, reason="court order")
+    assert bench.search("1,0") == []
+    assert bench.store.templates([enrolled.reference_id]) == {}
+    tombstone = bench.engine.get(ALICE, enrolled.reference_id)
+    assert tombstone.facets.status is Status.EXPUNGED
+    assert tombstone.subject_id == ""
+    with pytest.raises(NotFound):
+        bench.engine.get(BOB, enrolled.reference_id)
+    with pytest.raises(NotFound):
+        bench.engine.compare(ALICE, enrolled.reference_id, Sample(b"1,0"))
+
+
+def test_get_and_list_show_only_what_the_caller_may_see(bench: Bench) -> None:
+    shown = bench.enrol("1,0").reference.reference_id
+    hidden = bench.enrol("0,1", restrictions=Restrictions(denied_entities=frozenset({"NCB-BB"})))
+    with pytest.raises(NotFound):
+        bench.engine.get(BOB, hidden.reference.reference_id)
+    assert [r.reference_id for r in bench.engine.list(BOB, ListQuery()).references] == [shown]
+    page = bench.engine.list(ALICE, ListQuery(page_size=1))
+    rest = bench.engine.list(ALICE, ListQuery(page_size=1, page_token=page.next_token))
+    assert [r.reference_id for r in (*page.references, *rest.references)] == [
+        shown,
+        hidden.reference.reference_id,
+    ]
+    assert rest.next_token == ""
+
+
+def test_every_act_is_on_record_before_it_is_answered(bench: Bench) -> None:
+    enrolled = bench.enrol("1,0").reference
+    answer = bench.engine.search(BOB, Sample(b"1,0"), SearchOptions(k=3))
+    bench.engine.compare(ALICE, enrolled.reference_id, Sample(b"1,0"))
+    bench.engine.expunge(ALICE, bench.key(ALICE), enrolled.reference_id, reason="done")
+    records = bench.store.audit_entries()
+    assert [r.entry.rpc for r in records] == ["Enroll", "Search", "Compare", "Expunge"]
+    search = records[1]
+    assert search.position == answer.header.audit_position
+    assert search.digest.hex() == answer.header.audit_digest
+    assert search.entry.caller == BOB
+    assert [c.reference_id for c in search.entry.candidates] == [enrolled.reference_id]
+    assert records[3].entry.details == {"reference_id": enrolled.reference_id, "reason": "done"}
+    assert records[0].entry.log_position == 1
+    assert bench.store.verify_audit().ok
+
+
+def test_a_refused_write_leaves_no_audit_entry(bench: Bench) -> None:
+    bench.enrol("1,0", request_id="r")
+    with pytest.raises(Conflict):
+        bench.enrol("0,1", request_id="r")
+    bench.enrol("1,0", request_id="r")
+    assert len(bench.store.audit_entries()) == 1
+
+
+def test_a_search_waits_for_a_log_position_within_its_deadline(bench: Bench) -> None:
+    receipt = bench.enrol("1,0").receipt
+    assert len(bench.search("1,0", min_log_position=receipt.position)) == 1
+    options = SearchOptions(min_log_position=receipt.position + 1)
+    with pytest.raises(DeadlineExceeded, match="did not reach"):
+        bench.engine.search(ALICE, Sample(b"1,0"), options, deadline=Deadline.after(0.05))
+    assert [r.entry.rpc for r in bench.store.audit_entries()] == ["Enroll", "Search"]
+
+
+def test_comparing_two_sides(store: Store) -> None:
+    bench = Bench(VectorModality(), store, keep_sources=True)
+    enrolled = bench.enrol("0.6,0.8").reference
+    found = bench.engine.compare(BOB, Sample(b"1,0"), enrolled.reference_id, explain=True)
+    assert found.score.value == pytest.approx(0.6)
+    assert found.fmr.value == pytest.approx(0.01)
+    assert found.explanation.endswith(b"1,00.6,0.8")
+    assert found.probe is not None
+    assert found.candidate is None
+    with pytest.raises(SampleRejected):
+        bench.engine.compare(BOB, Sample(b"1,0;0,1"), enrolled.reference_id)
+
+
+def test_an_explanation_needs_the_source(bench: Bench) -> None:
+    enrolled = bench.enrol("1,0").reference
+    with pytest.raises(Precondition, match="does not keep the source"):
+        bench.engine.compare(ALICE, Sample(b"1,0"), enrolled.reference_id, explain=True)
+
+
+def test_references_of_another_template_space_lower_the_coverage(bench: Bench) -> None:
+    bench.enrol("1,0")
+
+    class Newer(VectorModality):
+        @property
+        def space(self):  # type: ignore[no-untyped-def]
+            return replace(super().space, space_id="test-vectors/2")
+
+    newer = Bench(Newer(), bench.store)
+    answer = newer.engine.search(ALICE, Sample(b"1,0"), SearchOptions())
+    assert answer.header.coverage == 0.0
+    assert answer.probes[0].candidates == ()
+
+
+@pytest.mark.parametrize(
+    ("metadata", "field"),
+    [
+        ({"galleries": frozenset({"has space"})}, "metadata.galleries"),
+        ({"galleries": frozenset(str(i) for i in range(33))}, "metadata.galleries"),
+        ({"status": Status.EXPUNGED}, "metadata.status"),
+    ],
+)
+def test_metadata_has_limits(bench: Bench, metadata: dict[str, object], field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        bench.enrol("1,0", **metadata)
+    assert caught.value.field == field
+
+
+def test_k_has_limits(bench: Bench) -> None:
+    for k in (0, -1, 1001):
+        with pytest.raises(InvalidInput) as caught:
+            bench.search("1,0", k=k)
+        assert caught.value.field == "options.k"

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from likeness.domain.errors import Corrupt
+from likeness.domain.modality import TemplateSpace
+from likeness.domain.references import Facets, Status
+from likeness.domain.samples import Template
+from likeness.engine.gallery import Gallery
+from likeness.engine.opening import open_engine
+from likeness.engine.policy import Scope
+from likeness.engine.register import Register
+from likeness.store.store import Store
+from tests.support import ALICE, DIMENSION, SPACE, Bench, VectorModality
+
+
+def ids(gallery: Gallery) -> list[str]:
+    return gallery.allowed_ids(gallery.view(Scope(ALICE)))
+
+
+def fill(bench: Bench) -> tuple[str, str, str]:
+    kept, moved, gone = (bench.enrol(text).reference for text in ("1,0", "0,1", "0,0,1"))
+    facets = Facets("NCB-AA", galleries=frozenset({"moved"}))
+    bench.engine.update(ALICE, bench.key(ALICE), replace(moved, facets=facets))
+    bench.engine.expunge(ALICE, bench.key(ALICE), gone.reference_id, reason="test")
+    return kept.reference_id, moved.reference_id, gone.reference_id
+
+
+def test_a_fold_of_the_whole_log_equals_the_one_that_followed_it(bench: Bench, store: Store) -> None:
+    kept, moved, _ = fill(bench)
+    again = Gallery("face", bench.gallery.space, store)
+    again.start()
+    assert ids(again) == ids(bench.gallery) == [kept, moved]
+    assert again.position == bench.gallery.position == store.head()
+
+
+def test_a_snapshot_and_the_tail_equal_the_whole_log(bench: Bench, store: Store) -> None:
+    kept, moved, gone = fill(bench)
+    snapshot = bench.gallery.capture()
+    later = bench.enrol("0,0,0,1").reference.reference_id
+    bench.engine.expunge(ALICE, bench.key(ALICE), kept, reason="later")
+    restored = Gallery("face", bench.gallery.space, store)
+    restored.restore(snapshot)
+    restored.start()
+    assert ids(restored) == [moved, later]
+    probe = Template(SPACE, "vectors@1", np.eye(1, DIMENSION, dtype=np.float32))
+    found = restored.shortlist(probe, 10, restored.view(Scope(ALICE)))
+    assert set(found) == {moved, later}
+    assert gone not in found
+
+
+def test_a_snapshot_of_another_space_or_another_log_is_refused(
+    bench: Bench, store: Store, tmp_path: Path
+) -> None:
+    fill(bench)
+    snapshot = bench.gallery.capture()
+    with pytest.raises(Corrupt, match="holds templates of"):
+        Gallery("face", TemplateSpace("other/1", DIMENSION), store).restore(snapshot)
+    with (
+        Store.open(tmp_path / "other", key_file=tmp_path / "other.json") as other,
+        pytest.raises(Corrupt, match="belongs to another log"),
+    ):
+        Gallery("face", bench.gallery.space, other).restore(snapshot)
+
+
+def test_an_engine_leaves_a_snapshot_and_starts_from_it(store: Store, tmp_path: Path) -> None:
+    folder = tmp_path / "snapshots"
+    first = open_engine(VectorModality(), store, folder)
+    bench = Bench(VectorModality(), store)
+    kept, moved, _ = fill(bench)
+    first.close()
+    assert list(folder.glob("*.snapshot"))
+    second = open_engine(VectorModality(), store, folder)
+    assert ids(second.engine.gallery) == [kept, moved]
+    second.close()
+
+
+def test_a_damaged_snapshot_is_passed_over(store: Store, tmp_path: Path) -> None:
+    folder = tmp_path / "snapshots"
+    running = open_engine(VectorModality(), store, folder)
+    kept, moved, _ = fill(Bench(VectorModality(), store))
+    running.close()
+    (path,) = folder.glob("*.snapshot")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    again = open_engine(VectorModality(), store, folder)
+    assert ids(again.engine.gallery) == [kept, moved]
+    again.close()
+
+
+def test_suspended_references_count_as_held_and_are_not_searched(bench: Bench) -> None:
+    bench.enrol("1,0", status=Status.SUSPENDED)
+    assert bench.gallery.references == 1
+    assert ids(bench.gallery) == []
+
+
+class TestRegister:
+    def test_a_reference_of_several_vectors_counts_once(self) -> None:
+        register = Register()
+        one, two = "00000000-0000-7000-8000-000000000001", "00000000-0000-7000-8000-000000000002"
+        register.add(one, Facets("A"), 3)
+        register.add(two, Facets("A"), 1)
+        assert register.rows(one) == range(3)
+        mask = np.array([True, True, True, True])
+        assert register.count(mask) == 2
+        assert register.references_in(mask) == [one, two]
+        assert register.reference_at(2) == one
+
+    def test_it_comes_back_as_it_was_captured(self) -> None:
+        register = Register()
+        names = [f"00000000-0000-7000-8000-{n:012d}" for n in range(2000)]
+        for n, name in enumerate(names):
+            register.add(name, Facets("A" if n % 2 else "B"), 1 + n % 2)
+        register.remove(names[7])
+        restored = Register.restore(*register.capture())
+        assert restored.references == 1999
+        assert names[7] not in restored
+        assert list(restored.rows(names[9])) == list(register.rows(names[9]))
+        mask = restored.columns.mask(lambda facets: facets.owner == "A", 0)
+        assert restored.count(mask) == 999

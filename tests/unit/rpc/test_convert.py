@@ -1,0 +1,361 @@
+"""Requests become domain values and answers become messages, without loss and within limits."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import numpy as np
+import pytest
+from google.protobuf.descriptor import EnumDescriptor
+from tests.support import SPACE
+
+from likeness.domain.answers import Candidate, Comparison, Header, ProbeAnswer, Score, SearchAnswer
+from likeness.domain.calibration import Fmr
+from likeness.domain.errors import InvalidInput
+from likeness.domain.references import Caller, Category, Facets, Purpose, Reference, Restrictions, Status
+from likeness.domain.samples import (
+    Box,
+    Finding,
+    Issue,
+    Pick,
+    Quality,
+    QualityComponent,
+    Severity,
+    Template,
+)
+from likeness.rpc.convert import answers, enums, requests
+from likeness.v1 import common_pb2 as common
+from likeness.v1 import matching_pb2 as matching
+
+CALLER = Caller("NCB-AA", Purpose.MISSING_PERSON)
+
+
+def full_metadata() -> common.ReferenceMetadata:
+    message = common.ReferenceMetadata(
+        subject_id="someone",
+        owner="NCB-AA",
+        galleries=["missing", "wanted"],
+        category=common.CATEGORY_MISSING,
+        restrictions=common.Restrictions(
+            denied_entities=["NCB-BB"],
+            permitted_entities=["NCB-CC", "NCB-DD"],
+            permitted_purposes=[common.PURPOSE_WANTED_PERSON, common.PURPOSE_MISSING_PERSON],
+        ),
+        notices=["B-1", "A-2"],
+        owner_reference="7/2024",
+        attributes={"hair": "brown"},
+        status=common.STATUS_SUSPENDED,
+    )
+    message.review_time.FromDatetime(datetime(2031, 2, 3, 4, 5, 6, 789000, tzinfo=UTC))
+    message.expire_time.FromDatetime(datetime(2032, 1, 1, tzinfo=UTC))
+    return message
+
+
+@pytest.mark.parametrize(
+    ("table", "enum", "absent"),
+    [
+        (enums.PURPOSES, common.Purpose.DESCRIPTOR, set()),
+        (enums.CATEGORIES, common.Category.DESCRIPTOR, set()),
+        (enums.STATUSES, common.Status.DESCRIPTOR, {"STATUS_UNSPECIFIED"}),
+        (enums.PROFILES, common.Profile.DESCRIPTOR, set()),
+    ],
+)
+def test_the_tables_of_enumerations_are_complete(
+    table: dict[int, Any], enum: EnumDescriptor, absent: set[str]
+) -> None:
+    assert {enum.values_by_number[n].name for n in table} == set(enum.values_by_name) - absent
+
+
+def test_the_domain_and_the_protocol_have_the_same_members() -> None:
+    assert set(enums.PURPOSES.values()) == set(Purpose)
+    assert set(enums.CATEGORIES.values()) == set(Category)
+    assert set(enums.STATUSES.values()) == set(Status)
+    assert [enums.PURPOSES[enums.purpose_value(p)] for p in Purpose] == list(Purpose)
+    assert [enums.CATEGORIES[enums.category_value(c)] for c in Category] == list(Category)
+    assert [enums.STATUSES[enums.status_value(s)] for s in Status] == list(Status)
+
+
+def test_metadata_comes_back_as_it_was_sent() -> None:
+    sent = full_metadata()
+    assert answers.reference(requests.described(sent, CALLER, "face")).metadata == sent
+
+
+def test_an_empty_owner_becomes_the_caller_and_an_empty_status_the_default() -> None:
+    described = requests.described(common.ReferenceMetadata(), CALLER, "face", default_status=Status.ACTIVE)
+    assert described.facets == Facets(owner="NCB-AA")
+    assert described.review_at is None
+    with pytest.raises(InvalidInput) as caught:
+        requests.described(common.ReferenceMetadata(), CALLER, "face")
+    assert caught.value.field == "metadata.status"
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"category": 99}, "metadata.category"),
+        ({"status": 99}, "metadata.status"),
+        (
+            {"restrictions": common.Restrictions(permitted_purposes=[common.PURPOSE_UNSPECIFIED])},
+            "metadata.restrictions.permitted_purposes",
+        ),
+    ],
+)
+def test_values_that_are_not_in_the_protocol_are_refused_by_field(change: dict[str, Any], field: str) -> None:
+    message = common.ReferenceMetadata(**change)
+    with pytest.raises(InvalidInput) as caught:
+        requests.described(message, CALLER, "face", default_status=Status.ACTIVE)
+    assert caught.value.field == field
+
+
+def test_a_time_out_of_range_is_refused_by_field() -> None:
+    message = common.ReferenceMetadata()
+    message.expire_time.seconds = 1 << 60
+    with pytest.raises(InvalidInput) as caught:
+        requests.described(message, CALLER, "face", default_status=Status.ACTIVE)
+    assert caught.value.field == "metadata.expire_time"
+
+
+def test_an_expiry_is_cut_to_the_second_before() -> None:
+    message = common.ReferenceMetadata()
+    message.expire_time.FromDatetime(datetime(1970, 1, 1, 0, 0, 9, 999_000, tzinfo=UTC))
+    described = requests.described(message, CALLER, "face", default_status=Status.ACTIVE)
+    assert described.facets.expires_at == 9
+
+
+@pytest.mark.parametrize(
+    ("selection", "expected"),
+    [
+        (common.Selection(), (Pick.ONLY, 0, None)),
+        (common.Selection(most_prominent=True), (Pick.MOST_PROMINENT, 0, None)),
+        (common.Selection(most_prominent=False), (Pick.ONLY, 0, None)),
+        (common.Selection(most_central=True), (Pick.MOST_CENTRAL, 0, None)),
+        (common.Selection(index=3), (Pick.INDEX, 3, None)),
+        (
+            common.Selection(region=common.Box(x=1, y=2, width=3, height=4)),
+            (Pick.REGION, 0, Box(1, 2, 3, 4)),
+        ),
+    ],
+)
+def test_a_selection_says_which_presentation_is_meant(
+    selection: common.Selection, expected: tuple[Pick, int, Box | None]
+) -> None:
+    sample = requests.sample(common.Sample(data=b"x", selection=selection), "sample", max_bytes=10)
+    assert (sample.selection.pick, sample.selection.index, sample.selection.region) == expected
+
+
+@pytest.mark.parametrize(
+    ("sample", "field"),
+    [
+        (common.Sample(), "probe.data"),
+        (common.Sample(data=b"x" * 11), "probe.data"),
+        (common.Sample(data=b"x", name="a" * 257), "probe.name"),
+        (common.Sample(data=b"x", name="a\nb"), "probe.name"),
+        (common.Sample(data=b"x", selection=common.Selection(index=-1)), "probe.selection.index"),
+        (common.Sample(data=b"x", selection=common.Selection(region=common.Box())), "probe.selection.region"),
+        (
+            common.Sample(data=b"x", selection=common.Selection(region=common.Box(width=math.inf, height=1))),
+            "probe.selection.region",
+        ),
+    ],
+)
+def test_a_sample_that_breaks_a_limit_is_refused_by_field(sample: common.Sample, field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        requests.sample(sample, "probe", max_bytes=10)
+    assert caught.value.field == field
+
+
+def test_a_sample_without_a_name_is_named_for_its_place() -> None:
+    nameless = common.Sample(data=b"x")
+    assert requests.sample(nameless, "probe", max_bytes=1).name == "probe"
+    assert requests.sample(nameless, "sample", max_bytes=1, fallback="item 7").name == "item 7"
+
+
+def test_search_options_have_their_defaults_and_their_limits() -> None:
+    assert requests.search_options(common.SearchOptions(), max_k=100).k == 10
+    assert requests.search_options(common.SearchOptions(), max_k=5).k == 5
+    assert requests.search_options(common.SearchOptions(), max_k=5).max_fmr is None
+    full = requests.search_options(
+        common.SearchOptions(
+            galleries=["a", "a", "b"],
+            owners=["NCB-AA"],
+            categories=[common.CATEGORY_WANTED],
+            k=3,
+            max_fmr=1e-3,
+            profile=common.PROFILE_EXHAUSTIVE,
+            min_log_position=9,
+        ),
+        max_k=100,
+    )
+    assert full.galleries == {"a", "b"}
+    assert full.categories == {Category.WANTED}
+    assert (full.k, full.max_fmr, full.exhaustive, full.min_log_position) == (3, 1e-3, True, 9)
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        (common.SearchOptions(k=-1), "options.k"),
+        (common.SearchOptions(k=101), "options.k"),
+        (common.SearchOptions(max_fmr=1.5), "options.max_fmr"),
+        (common.SearchOptions(max_fmr=-0.1), "options.max_fmr"),
+        (common.SearchOptions(max_fmr=math.nan), "options.max_fmr"),
+        (common.SearchOptions(min_log_position=-1), "options.min_log_position"),
+        (common.SearchOptions(profile=9), "options.profile"),  # type: ignore[arg-type]
+        (common.SearchOptions(galleries=[str(n) for n in range(257)]), "options.galleries"),
+    ],
+)
+def test_search_options_out_of_range_are_refused_by_field(options: common.SearchOptions, field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        requests.search_options(options, max_k=100)
+    assert caught.value.field == field
+
+
+def test_a_page_is_never_larger_than_the_limit() -> None:
+    sizes = [
+        requests.list_query(matching.ListRequest(page_size=size), max_page=50).page_size
+        for size in (0, 7, 99)
+    ]
+    assert sizes == [50, 7, 50]
+    with pytest.raises(InvalidInput):
+        requests.list_query(matching.ListRequest(page_size=-1), max_page=50)
+
+
+def test_a_comparand_is_a_sample_or_a_reference_and_not_nothing() -> None:
+    reference = matching.Comparand(reference_id="r-1")
+    assert requests.comparand(reference, "probe", max_bytes=1) == "r-1"
+    with pytest.raises(InvalidInput) as caught:
+        requests.comparand(matching.Comparand(), "candidate", max_bytes=1)
+    assert caught.value.field == "candidate"
+
+
+def enrolment(**changes: Any) -> matching.EnrollRequest:
+    request = matching.EnrollRequest(
+        request_id="r-1", metadata=full_metadata(), sample=common.Sample(data=b"photograph")
+    )
+    request.caller.entity, request.caller.operator = "NCB-AA", "clerk 1"
+    for name, value in changes.items():
+        setattr(request, name, value)
+    return request
+
+
+def digest(request: requests.Write) -> bytes:
+    return requests.request_key(request, CALLER).digest
+
+
+def test_the_digest_of_a_request_covers_its_content_and_not_its_id_or_operator() -> None:
+    first = digest(enrolment())
+    other_clerk = enrolment(request_id="r-2")
+    other_clerk.caller.operator = "clerk 2"
+    assert digest(other_clerk) == first
+    other_photograph = enrolment()
+    other_photograph.sample.data = b"another"
+    other_attribute = enrolment()
+    other_attribute.metadata.attributes["eyes"] = "green"
+    other_case = enrolment()
+    other_case.caller.case_reference = "case 2"
+    digests = {first, digest(other_photograph), digest(other_attribute), digest(other_case)}
+    assert len(digests) == 4
+
+
+def test_the_digest_does_not_depend_on_the_order_of_a_map() -> None:
+    one, other = enrolment(), enrolment()
+    for n in range(20):
+        one.metadata.attributes[str(n)] = "x"
+        other.metadata.attributes[str(19 - n)] = "x"
+    assert digest(one) == digest(other)
+
+
+def test_the_digests_of_different_methods_differ() -> None:
+    update = matching.UpdateRequest(request_id="r-1", reference_id="x")
+    expunge = matching.ExpungeRequest(request_id="r-1", reference_id="x")
+    assert update.SerializeToString() == expunge.SerializeToString()
+    assert digest(update) != digest(expunge)
+
+
+def test_making_the_key_leaves_the_request_as_it_was() -> None:
+    request = enrolment()
+    requests.request_key(request, CALLER)
+    assert request == enrolment()
+
+
+@pytest.mark.parametrize("request_id", ["", "a b", "a\n", "é", "x" * 129])
+def test_a_request_id_is_short_and_printable(request_id: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        requests.request_key(enrolment(request_id=request_id), CALLER)
+    assert caught.value.field == "request_id"
+
+
+REFERENCE = Reference(
+    reference_id="r-1",
+    modality="face",
+    facets=Facets("NCB-AA", restrictions=Restrictions(permitted_purposes=frozenset({Purpose.SYSTEM_TEST}))),
+    created_at=datetime(2024, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
+    updated_at=datetime(2024, 1, 2, 5, 4, 5, tzinfo=timezone(timedelta(hours=2))),
+    quality=Quality(80.0, (QualityComponent("Sharpness", 70.0, 12.5, "px"), QualityComponent("Pose", 5.0))),
+    template_space=SPACE,
+    model="m@1",
+    position=7,
+)
+HEADER = Header(7, "g-1", 0.5, "m@1", "c@1", 42, 9, "ab" * 32, {"decode": 0.25, "audit": 1e-9})
+
+
+def finding(**changes: Any) -> Finding:
+
+    template = Template(SPACE, "m@1", np.full((1, 4), 0.123, np.float32))
+    given: dict[str, Any] = {
+        "index": 2,
+        "box": Box(1, 2, 3, 4),
+        "confidence": 0.5,
+        "quality": Quality(60.0),
+        "landmarks": ((1.0, 2.0), (3.0, 4.0)),
+        "issues": (Issue("A", "a"), Issue("B", "b", Severity.WARN)),
+        "template": template,
+    }
+    return Finding(**given | changes)
+
+
+def test_a_reference_is_told_with_its_times_in_utc() -> None:
+    told = answers.reference(REFERENCE)
+    assert told.create_time.ToDatetime(tzinfo=UTC) == REFERENCE.created_at
+    assert told.update_time.ToJsonString() == "2024-01-02T03:04:05Z"
+    assert (told.log_position, told.model, told.template_space) == (7, "m@1", SPACE)
+    assert not told.metadata.HasField("expire_time")
+    sharp, pose = told.quality.components
+    assert (sharp.native, sharp.unit) == (12.5, "px")
+    assert not pose.HasField("native")
+
+
+def test_an_answer_tells_how_it_came_to_be_and_never_a_vector() -> None:
+    fmr = Fmr(1e-3, 5e-4, 2e-3)
+    candidate = Candidate(1, REFERENCE, Score(0.9, {"cosine": 0.9}), fmr, 0.042)
+    told = answers.found(SearchAnswer(HEADER, (ProbeAnswer(finding(), (candidate,)),)))
+    header = told.header
+    assert (header.log_position, header.generation, header.coverage, header.searched) == (7, "g-1", 0.5, 42)
+    assert [(t.stage, t.duration.ToNanoseconds()) for t in header.timings] == [
+        ("decode", 250_000_000),
+        ("audit", 1),
+    ]
+    (answer,) = told.answers
+    assert [issue.rejects for issue in answer.finding.issues] == [True, False]
+    assert [(p.x, p.y) for p in answer.finding.landmarks] == [(1, 2), (3, 4)]
+    best = answer.candidates[0]
+    assert (best.rank, best.expected_false) == (1, 0.042)
+    assert (best.score.fmr.value, best.score.fmr.lower, best.score.fmr.upper) == (1e-3, 5e-4, 2e-3)
+    assert best.score.fmr.measurable
+
+    assert np.float32(0.123).tobytes() not in told.SerializeToString()
+
+
+def test_a_comparison_of_references_has_no_findings_and_an_unmeasurable_rate_says_so() -> None:
+    comparison = Comparison(HEADER, Score(1.0), Fmr(1e-6, 0.0, 3e-6, measurable=False))
+    told = answers.compared(comparison)
+    assert not told.HasField("probe")
+    assert not told.HasField("candidate")
+    assert not told.score.fmr.measurable
+
+
+def test_a_finding_without_an_image_has_no_box() -> None:
+    probe = SearchAnswer(HEADER, (ProbeAnswer(finding(box=None)),))
+    assert not answers.found(probe).answers[0].finding.HasField("box")

@@ -1,0 +1,75 @@
+"""The caller is known before anything is done, and a search says why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from likeness.domain.errors import InvalidInput, Unauthenticated
+from likeness.domain.references import Caller, Purpose
+from likeness.rpc.identity import Request, identify
+from likeness.v1 import common_pb2 as common
+from likeness.v1 import matching_pb2 as matching
+
+REQUESTS: list[type[Request]] = [
+    matching.EnrollRequest,
+    matching.GetRequest,
+    matching.ListRequest,
+    matching.UpdateRequest,
+    matching.ExpungeRequest,
+    matching.SearchRequest,
+    matching.CompareRequest,
+    matching.AnalyzeRequest,
+]
+
+
+def caller_of(request: type[Request], **context: Any) -> Caller:
+    return identify(request(caller=common.CallerContext(**context)), {}, ())
+
+
+@pytest.mark.parametrize("request_type", REQUESTS)
+def test_every_request_yields_its_caller(request_type: type[Request]) -> None:
+    caller = caller_of(
+        request_type,
+        entity="NCB-FR",
+        purpose=common.PURPOSE_MISSING_PERSON,
+        case_reference="2024/7 é",
+        operator="op",
+    )
+    assert caller == Caller("NCB-FR", Purpose.MISSING_PERSON, "2024/7 é", "op")
+
+
+@pytest.mark.parametrize("request_type", REQUESTS)
+def test_no_request_goes_without_an_entity(request_type: type[Request]) -> None:
+    with pytest.raises(Unauthenticated):
+        caller_of(request_type, purpose=common.PURPOSE_MISSING_PERSON)
+
+
+@pytest.mark.parametrize("request_type", REQUESTS)
+def test_a_purpose_is_needed_to_search_and_to_compare_alone(request_type: type[Request]) -> None:
+    needed = request_type in (matching.SearchRequest, matching.CompareRequest)
+    if not needed:
+        assert caller_of(request_type, entity="NCB-FR").purpose is Purpose.UNSPECIFIED
+        return
+    with pytest.raises(InvalidInput) as caught:
+        caller_of(request_type, entity="NCB-FR")
+    assert (caught.value.reason, caught.value.field) == ("PURPOSE_REQUIRED", "caller.purpose")
+
+
+@pytest.mark.parametrize(
+    ("context", "field"),
+    [
+        ({"entity": "NCB FR"}, "caller.entity"),
+        ({"entity": "-NCB"}, "caller.entity"),
+        ({"entity": "N" * 65}, "caller.entity"),
+        ({"entity": "NCB\n"}, "caller.entity"),
+        ({"entity": "NCB-FR", "case_reference": "x" * 257}, "caller.case_reference"),
+        ({"entity": "NCB-FR", "operator": "a\nb"}, "caller.operator"),
+        ({"entity": "NCB-FR", "purpose": 99}, "caller.purpose"),
+    ],
+)
+def test_a_malformed_caller_is_refused_by_field(context: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        caller_of(matching.GetRequest, **context)
+    assert caught.value.field == field

@@ -1,0 +1,98 @@
+"""Small real writes for tests of the store."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from likeness.domain.audit import AuditCandidate, AuditEntry, JsonValue
+from likeness.domain.changes import Change, Enrol, Expunge, RequestKey, Update, Write
+from likeness.domain.ids import new_id
+from likeness.domain.references import Caller, Category, Facets, Purpose, Reference
+from likeness.domain.samples import Quality, QualityComponent, Template
+from likeness.store.store import Store
+
+SPACE = "test/1"
+
+
+def open_store(folder: Path) -> Store:
+    """The store of a folder, with its key beside the data."""
+    return Store.open(folder / "data", key_file=folder / "key.json")
+
+
+def write_of(change: Change, request_id: str | None = None, entity: str = "FR") -> Write:
+    """A write with a digest that follows from the change."""
+    digest = hashlib.sha256(repr(change).encode()).digest()
+    return Write(RequestKey(entity, request_id or new_id(), digest), change)
+
+
+def template(seed: int = 0) -> Template:
+    """A template of two vectors and some detail, the same for the same seed."""
+    rng = np.random.default_rng(seed)
+    return Template(SPACE, "model-1", rng.standard_normal((2, 8), dtype=np.float32), rng.bytes(20))
+
+
+def enrol(
+    seed: int = 0,
+    *,
+    reference_id: str | None = None,
+    modality: str = "face",
+    owner: str = "FR",
+    galleries: frozenset[str] = frozenset({"wanted"}),
+    category: Category = Category.SUSPECT,
+    source: bytes | None = None,
+    request_id: str | None = None,
+    **details: Any,
+) -> Write:
+    """A write that enrols a reference with everything filled in."""
+    reference = Reference(
+        reference_id=reference_id or new_id(),
+        modality=modality,
+        facets=Facets(owner, galleries, category, expires_at=4_102_444_800),
+        **{
+            "subject_id": f"subject-{seed}",
+            "owner_reference": f"{owner}/{seed}",
+            "notices": ("2024/1", "2024/2"),
+            "attributes": {"height_cm": "181", "name": "Zoë"},
+            "quality": Quality(81.5, (QualityComponent("InterEyeDistance", 70.0, 61.25, "px"),)),
+            **details,
+        },
+    )
+    return write_of(Enrol(reference, template(seed), source), request_id)
+
+
+def update(reference: Reference, expected_position: int = 0) -> Write:
+    """A write that replaces a reference's description."""
+    return write_of(Update(reference, expected_position))
+
+
+def expunge(reference_id: str, expected_position: int = 0, reason: str = "court order") -> Write:
+    """A write that expunges a reference."""
+    return write_of(Expunge(reference_id, expected_position, reason))
+
+
+def act(number: int = 0, **details: JsonValue) -> AuditEntry:
+    """An audit entry."""
+    caller = Caller("FR", Purpose.CRIMINAL_INVESTIGATION, f"case-{number}", "officer 7")
+    candidates = (AuditCandidate("reference-1", 0.75, 1e-6),)
+    return AuditEntry("Search", caller, "OK", "face", candidates=candidates, details=details)
+
+
+def template_bytes(found: Template | None) -> bytes:
+    """A template's content, for comparison: templates do not compare themselves."""
+    assert found is not None
+    return found.to_bytes()
+
+
+@contextmanager
+def tampering(folder: Path) -> Iterator[sqlite3.Connection]:
+    """Another program that changes the database of a closed store."""
+    with closing(sqlite3.connect(folder / "data" / "likeness.db")) as connection:
+        yield connection
+        connection.commit()

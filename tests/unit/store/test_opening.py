@@ -1,0 +1,251 @@
+"""What is refused at open, and that a refusal changes nothing."""
+
+import json
+import shutil
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from sqlite3 import Connection
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from tests.unit.store.making import act, enrol, open_store, tampering
+
+from likeness.domain.errors import Corrupt, LikenessError, Precondition, WrongKey
+from likeness.store.database import writer_engine
+from likeness.store.migrate import MIGRATIONS, upgrade
+from likeness.store.schema import REVISIONS, metadata
+from likeness.store.store import Store, only
+from likeness.store.vault import KeyRing, KeyUse
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> Path:
+    """The folder of a store with some content."""
+    with open_store(tmp_path) as store:
+        store.write([enrol(i, reference_id=f"r{i}") for i in range(3)])
+        store.audit(act(1))
+        store.audit(act(2))
+    return tmp_path
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every stored file, but for the lock, SQLite's shared memory and an empty write-ahead log."""
+    files = {path.name: path.read_bytes() for path in (folder / "data").iterdir()}
+    return {name: data for name, data in files.items() if data and not name.endswith((".lock", "-shm"))}
+
+
+def test_what_was_written_is_there_after_opening_again(closed: Path) -> None:
+    with open_store(closed) as store:
+        assert store.head() == 3
+        assert store.get("r2").subject_id == "subject-2"
+        assert only(store.write([enrol(9)])).position == 4
+        assert store.audit(act(3)).position == 3
+
+
+def test_files_are_the_owners_alone(closed: Path) -> None:
+    assert stat.S_IMODE((closed / "data").stat().st_mode) == 0o700
+    for path in (closed / "data").iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+
+
+def test_personal_data_is_not_stored_in_the_clear(closed: Path) -> None:
+    stored = b"".join(contents(closed).values())
+    for secret in (b"subject-", b"FR/1", b"2024/1", b"Zo", b"height_cm", b"InterEyeDistance"):
+        assert secret not in stored
+
+
+def test_a_second_opening_is_refused_and_names_the_holder(closed: Path) -> None:
+    with open_store(closed), pytest.raises(Precondition, match=r"in use by process \d+") as refusal:
+        open_store(closed)
+    assert refusal.value.reason == "STORE_IN_USE"
+    open_store(closed).close()
+
+
+def test_another_key_is_refused(closed: Path) -> None:
+    before = contents(closed)
+    KeyRing.create(closed / "other.json")
+    with pytest.raises(WrongKey, match="put back the key file"):
+        Store.open(closed / "data", key_file=closed / "other.json")
+    assert contents(closed) == before
+
+
+def test_a_missing_key_is_refused_and_not_replaced_by_a_new_one(closed: Path) -> None:
+    (closed / "key.json").unlink()
+    with pytest.raises(WrongKey, match="does not exist"):
+        open_store(closed)
+    (closed / "data" / "likeness.db").unlink()
+    with pytest.raises(WrongKey, match="does not exist"):
+        open_store(closed)
+    assert not (closed / "key.json").exists()
+
+
+def test_an_old_key_that_is_missing_is_noticed_at_open(closed: Path) -> None:
+    first = KeyRing.load(closed / "key.json").active
+    KeyRing.rotate(closed / "key.json")
+    with open_store(closed) as store:
+        assert store.get("r1").subject_id == "subject-1"
+        store.write([enrol(5, reference_id="r5")])
+        assert store.verify(full=True).problems == ()
+    with open_store(closed) as store:
+        assert len(store.tail(0)) == 4
+    content = json.loads((closed / "key.json").read_text())
+    del content["keys"][first]
+    (closed / "key.json").write_text(json.dumps(content))
+    with pytest.raises(WrongKey, match=first):
+        open_store(closed)
+
+
+def test_snapshots_are_sealed_under_the_same_ring(closed: Path) -> None:
+    with open_store(closed) as store:
+        blob = store.vault(KeyUse.SNAPSHOTS).seal(b"index", aad=b"snapshot 1")
+    with open_store(closed) as store:
+        assert store.vault(KeyUse.SNAPSHOTS).unseal(blob, aad=b"snapshot 1") == b"index"
+
+
+def put_index_out_of_step(database: Connection) -> None:
+    """Leave the index on owners with an entry that its table no longer has."""
+    database.execute("UPDATE reference SET owner = 'DE' WHERE key = 2")
+    database.commit()
+    row = database.execute("SELECT * FROM sqlite_schema WHERE name = 'reference_by_owner'").fetchone()
+    database.execute("PRAGMA writable_schema = ON")
+    database.execute("DELETE FROM sqlite_schema WHERE name = 'reference_by_owner'")
+    database.commit()
+    database.execute("PRAGMA writable_schema = RESET")
+    database.execute("UPDATE reference SET owner = 'FR' WHERE key = 2")
+    database.execute("PRAGMA writable_schema = ON")
+    database.execute("INSERT INTO sqlite_schema VALUES (?, ?, ?, ?, ?)", row)
+    database.commit()
+    database.execute("PRAGMA writable_schema = RESET")
+
+
+Damage = Callable[[Connection], object]
+REFUSALS: dict[str, tuple[Damage, type[LikenessError], str]] = {
+    "newer release": (
+        lambda db: db.execute("UPDATE alembic_version SET version_num = '0999'"),
+        Precondition,
+        "has revision 0999",
+    ),
+    "unknown revision": (
+        lambda db: db.execute("UPDATE alembic_version SET version_num = '0000x'"),
+        Corrupt,
+        "revision",
+    ),
+    "another program's file": (lambda db: db.execute("PRAGMA application_id = 1"), Precondition, "0x1"),
+    "a trigger put in": (
+        lambda db: db.execute("CREATE TRIGGER t AFTER INSERT ON log BEGIN DELETE FROM audit; END"),
+        Corrupt,
+        "definitions",
+    ),
+    "an index taken out": (lambda db: db.execute("DROP INDEX reference_by_owner"), Corrupt, "definitions"),
+    "an index out of step": (put_index_out_of_step, Corrupt, "missing from index reference_by_owner"),
+    "a table taken out": (lambda db: db.execute("DROP TABLE meta"), Corrupt, "damaged"),
+    "keys off record": (lambda db: db.execute("DELETE FROM meta WHERE name <> 'schema'"), Corrupt, "keys"),
+    "a key's record changed": (
+        lambda db: db.execute("UPDATE meta SET name = 'check:00' WHERE name <> 'schema'"),
+        Corrupt,
+        "check:00",
+    ),
+    "the newest entries gone": (
+        lambda db: db.executescript(
+            "DELETE FROM log WHERE position > 1; DELETE FROM reference WHERE key > 1"
+        ),
+        Corrupt,
+        "up to log position 3 .* ends at 1",
+    ),
+    "the newest act gone": (lambda db: db.execute("DELETE FROM audit"), Corrupt, "audit entry 2"),
+    "the last act changed": (
+        lambda db: db.execute("UPDATE audit SET at = at + 1 WHERE position = 2"),
+        Corrupt,
+        "Audit entry 2",
+    ),
+    "an entry changed": (lambda db: db.execute("UPDATE log SET entity = 'XX'"), Corrupt, "Log entry 1"),
+}
+
+
+@pytest.mark.parametrize(("damage", "error", "words"), REFUSALS.values(), ids=REFUSALS.keys())
+def test_a_refusal_says_why_and_changes_nothing(
+    closed: Path, damage: Damage, error: type[LikenessError], words: str
+) -> None:
+    with tampering(closed) as database:
+        damage(database)
+    before = contents(closed)
+    with pytest.raises(error, match=words):
+        open_store(closed)
+    assert contents(closed) == before
+    with pytest.raises(error, match=words):
+        open_store(closed)
+
+
+def test_a_lost_database_is_not_replaced_by_an_empty_one(closed: Path) -> None:
+    (closed / "data" / "likeness.db").unlink()
+    with pytest.raises(Corrupt, match="up to log position 3 and audit entry 2; the database ends at 0"):
+        open_store(closed)
+
+
+def test_an_older_copy_is_refused_until_it_is_accepted(closed: Path) -> None:
+    database = closed / "data" / "likeness.db"
+    shutil.copy(database, closed / "backup.db")
+    with open_store(closed) as store:
+        store.write([enrol(7)])
+    shutil.copy(closed / "backup.db", database)
+    with pytest.raises(Corrupt, match=r"remove .*likeness\.head to accept"):
+        open_store(closed)
+    (closed / "data" / "likeness.head").unlink()
+    with open_store(closed) as store:
+        assert store.head() == 3
+
+
+def test_a_data_directory_that_cannot_be_made_is_a_clear_refusal(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file")
+    with pytest.raises(LikenessError, match="cannot be made"):
+        open_store(tmp_path)
+
+
+def test_the_migrations_make_what_the_tables_say(tmp_path: Path) -> None:
+    engine = writer_engine(tmp_path / "new.db")
+    with engine.begin() as connection:
+        upgrade(connection)
+        context = MigrationContext.configure(connection)
+        tables = sa.inspect(connection).get_table_names()
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+    assert set(tables) == {*metadata.tables, "alembic_version"}
+
+
+def test_the_last_migration_is_the_revision_of_this_release() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    scripts = ScriptDirectory.from_config(config)
+    assert tuple(s.revision for s in scripts.walk_revisions())[::-1] == REVISIONS
+
+
+def test_verify_counts_what_it_checked(closed: Path) -> None:
+    with open_store(closed) as store:
+        report = store.verify(full=True)
+        assert (report.ok, report.log_entries, report.references, report.audit_entries) == (True, 3, 3, 2)
+        assert store.verify().references == 0
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE audit SET at = at + 1 WHERE position = 1",
+        "DELETE FROM membership WHERE key = 2",
+        "DELETE FROM subject WHERE key = 2",
+        "DELETE FROM reference WHERE key = 2",
+        "UPDATE reference SET reason = x'00' WHERE key = 2",
+    ],
+)
+def test_a_full_check_finds_what_reading_would(closed: Path, sql: str) -> None:
+    with tampering(closed) as database:
+        database.execute(sql)
+    with open_store(closed) as store:
+        assert store.verify().ok
+        report = store.verify(full=True)
+        assert len(report.problems) == 1
+        assert "restore" in report.problems[0]

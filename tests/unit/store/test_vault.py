@@ -1,0 +1,123 @@
+"""The key ring and what is sealed under it."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from likeness.domain.errors import Conflict, Corrupt, LikenessError, Precondition, WrongKey
+from likeness.store.vault import KeyRing, KeyUse
+
+AAD = b"template.body of reference-1"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "keys" / "ring.json"
+
+
+@pytest.fixture
+def ring(path: Path) -> KeyRing:
+    return KeyRing.create(path)
+
+
+def test_a_new_key_file_is_the_owners_alone_and_leaves_nothing_beside_it(path: Path, ring: KeyRing) -> None:
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(path.parent.iterdir()) == [path]
+    assert KeyRing.load(path).to_json() == ring.to_json()
+
+
+def test_a_key_file_is_never_overwritten(path: Path, ring: KeyRing) -> None:
+    with pytest.raises(Conflict, match="never overwritten"):
+        KeyRing.create(path)
+    assert KeyRing.load_or_create(path).active == ring.active
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o601])
+def test_a_key_file_open_to_others_is_refused_with_the_remedy(path: Path, ring: KeyRing, mode: int) -> None:
+    path.chmod(mode)
+    with pytest.raises(Precondition, match=f"chmod 600 {path}") as refusal:
+        KeyRing.load(path)
+    assert refusal.value.reason == "KEY_FILE_EXPOSED"
+
+
+def test_a_missing_key_file_is_a_wrong_key(path: Path) -> None:
+    with pytest.raises(WrongKey, match="does not exist"):
+        KeyRing.load(path)
+
+
+def test_no_changed_bit_of_a_key_file_passes_as_another_key(path: Path, ring: KeyRing) -> None:
+    original = path.read_bytes()
+    blob = ring.vault(KeyUse.TEMPLATES).seal(b"secret", aad=AAD)
+    refused = 0
+    for bit in range(0, len(original) * 8, 3):
+        changed = bytearray(original)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        try:
+            opened = KeyRing.load(path).vault(KeyUse.TEMPLATES).unseal(blob, aad=AAD)
+        except LikenessError:
+            refused += 1
+        else:
+            assert opened == b"secret"  # the case of a hexadecimal digit, or a kind of white space
+    assert refused > len(original) * 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{}", b"[]", b"null", b'{"version":1,"active":"x","keys":[]}', b"[" * 60_000, b"x" * 100_000],
+)
+def test_what_is_not_a_key_ring_is_refused(path: Path, ring: KeyRing, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(Corrupt, match="restore"):
+        KeyRing.load(path)
+
+
+def test_after_rotation_old_blobs_open_and_new_ones_use_the_new_key(path: Path, ring: KeyRing) -> None:
+    old = ring.vault(KeyUse.TEMPLATES).seal(b"old", aad=AAD)
+    old_seal = ring.sealer(KeyUse.ROWS).sign(b"row")
+    rotated = KeyRing.rotate(path)
+    assert rotated.active != ring.active
+    assert rotated.ids == ring.ids | {rotated.active}
+    reloaded = KeyRing.load(path)
+    assert reloaded.vault(KeyUse.TEMPLATES).unseal(old, aad=AAD) == b"old"
+    assert reloaded.sealer(KeyUse.ROWS).matches(b"row", old_seal)
+    with pytest.raises(WrongKey, match=rotated.active):
+        ring.vault(KeyUse.TEMPLATES).unseal(reloaded.vault(KeyUse.TEMPLATES).seal(b"new", aad=AAD), aad=AAD)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_no_changed_bit_of_a_blob_opens(ring: KeyRing) -> None:
+    vault = ring.vault(KeyUse.TEMPLATES)
+    blob = vault.seal(b"a template", aad=AAD)
+    for bit in range(len(blob) * 8):
+        changed = bytearray(blob)
+        changed[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(Corrupt):
+            vault.unseal(changed, aad=AAD)
+    for length in range(len(blob)):
+        with pytest.raises(Corrupt):
+            vault.unseal(blob[:length], aad=AAD)
+
+
+def test_a_blob_opens_only_in_its_place_and_for_its_use(ring: KeyRing) -> None:
+    blob = ring.vault(KeyUse.TEMPLATES).seal(b"a template", aad=AAD)
+    with pytest.raises(Corrupt, match="reference-2"):
+        ring.vault(KeyUse.TEMPLATES).unseal(blob, aad=b"template.body of reference-2")
+    with pytest.raises(Corrupt):
+        ring.vault(KeyUse.SUBJECTS).unseal(blob, aad=AAD)
+    assert ring.vault(KeyUse.TEMPLATES).unseal(memoryview(blob), aad=AAD) == b"a template"
+
+
+def test_equal_plaintexts_do_not_look_alike(ring: KeyRing) -> None:
+    vault = ring.vault(KeyUse.TEMPLATES)
+    assert vault.seal(memoryview(b"same"), aad=AAD) != vault.seal(b"same", aad=AAD)
+
+
+def test_a_row_seal_belongs_to_its_data_and_its_use(ring: KeyRing) -> None:
+    sealer = ring.sealer(KeyUse.ROWS)
+    seal = sealer.sign(b"row")
+    assert sealer.matches(b"row", seal)
+    assert not sealer.matches(b"rov", seal)
+    assert not sealer.matches(b"row", seal[:-1])
+    assert not ring.sealer(KeyUse.LOG).matches(b"row", seal)

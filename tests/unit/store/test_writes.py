@@ -1,0 +1,229 @@
+"""Enrol, update, expunge: receipts, idempotency, refusals."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from tests.unit.store.making import (
+    act,
+    enrol,
+    expunge,
+    open_store,
+    template,
+    template_bytes,
+    update,
+    write_of,
+)
+
+from likeness.domain.changes import Enrol, Receipt, RequestKey, Update, Write
+from likeness.domain.errors import Conflict, InvalidInput, LikenessError, NotFound, Stale
+from likeness.domain.references import Facets, Purpose, Reference, Restrictions, Status
+from likeness.domain.samples import Quality, Template
+from likeness.store.store import Store, only
+
+
+def enrolled(write: Write) -> Reference:
+    assert isinstance(write.change, Enrol)
+    return write.change.reference
+
+
+def replace_template(space: str, detail: bytes) -> Template:
+    return Template(space, "model-1", template().vectors, detail)
+
+
+def test_what_was_enrolled_is_read_back_whole(store: Store) -> None:
+    restrictions = Restrictions(
+        frozenset({"XX"}), frozenset({"FR", "DE"}), frozenset({Purpose.WANTED_PERSON})
+    )
+    review_at = datetime(2031, 2, 3, 4, 5, 6, 789, UTC)
+    write = enrol(7, source=b"\x00image\xff", review_at=review_at, quality_override="only picture there is")
+    reference = enrolled(write)
+    reference = replace(reference, facets=replace(reference.facets, restrictions=restrictions))
+    receipt = only(store.write([write_of(Enrol(reference, template(7), b"\x00image\xff"))]))
+    assert receipt == Receipt(reference.reference_id, 1, receipt.at)
+    assert store.get(reference.reference_id) == replace(
+        reference,
+        created_at=receipt.at,
+        updated_at=receipt.at,
+        template_space="test/1",
+        model="model-1",
+        position=1,
+        enrolled_position=1,
+    )
+    found = store.templates([reference.reference_id])[reference.reference_id]
+    assert template_bytes(found) == template_bytes(template(7))
+    assert store.source(reference.reference_id) == b"\x00image\xff"
+
+
+def test_positions_are_contiguous_in_the_order_asked(store: Store) -> None:
+    receipts = store.write([enrol(i) for i in range(5)])
+    assert [only([r]).position for r in receipts] == [1, 2, 3, 4, 5]
+    assert store.head() == 5
+
+
+def test_more_writes_than_a_group_holds_are_all_done(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("likeness.store.store.GROUP_WRITES", 4)
+    assert [only([r]).position for r in store.write([enrol(i) for i in range(10)])] == list(range(1, 11))
+
+
+def test_an_update_replaces_the_description_and_nothing_else(store: Store) -> None:
+    write = enrol(1, quality_override="reason")
+    name = enrolled(write).reference_id
+    first = only(store.write([write]))
+    before = store.get(name)
+    changed = Reference(
+        name,
+        "face",
+        Facets("DE", frozenset({"missing"}), status=Status.SUSPENDED),
+        subject_id="other",
+        attributes={"k": "v"},
+        quality=Quality(1.0),
+        template_space="forged",
+        model="forged",
+    )
+    second = only(store.write([update(changed, first.position)]))
+    assert store.get(name) == replace(
+        before,
+        facets=changed.facets,
+        subject_id="other",
+        owner_reference="",
+        notices=(),
+        attributes={"k": "v"},
+        updated_at=second.at,
+        position=2,
+    )
+    assert template_bytes(store.templates([name])[name]) == template_bytes(template(1))
+
+
+def test_a_change_in_between_is_noticed(store: Store) -> None:
+    write = enrol(1)
+    reference = enrolled(write)
+    store.write([write, update(reference, 1)])
+    with pytest.raises(Stale, match="log position 2, after position 1"):
+        only(store.write([update(reference, 1)]))
+    with pytest.raises(Stale):
+        only(store.write([expunge(reference.reference_id, 1)]))
+    assert only(store.write([update(reference, 0)])).position == 3
+
+
+def test_an_expunged_reference_is_a_tombstone_for_good(store: Store) -> None:
+    write = enrol(1, source=b"image")
+    name = enrolled(write).reference_id
+    store.write([write, expunge(name, reason="court order 12")])
+    tombstone = store.get(name)
+    assert tombstone.facets.status is Status.EXPUNGED
+    assert (tombstone.subject_id, tombstone.owner_reference, tombstone.notices) == ("", "", ())
+    assert (tombstone.attributes, tombstone.quality) == ({}, Quality())
+    assert store.expunge_reason(name) == "court order 12"
+    assert store.templates([name]) == {}
+    assert store.source(name) is None
+    for late in (update(enrolled(write)), expunge(name)):
+        with pytest.raises(NotFound):
+            only(store.write([late]))
+    with pytest.raises(Conflict, match="not even after Expunge"):
+        only(store.write([enrol(1, reference_id=name)]))
+
+
+def test_a_repeated_request_gets_the_first_receipt(tmp_path: Path) -> None:
+    write = enrol(1, request_id="request-1")
+    with open_store(tmp_path) as store:
+        first = only(store.write([write]))
+        store.write([enrol(2)])
+        assert only(store.write([write])) == replace(first, replayed=True)
+    with open_store(tmp_path) as store:
+        assert only(store.write([write])) == replace(first, replayed=True)
+        assert store.head() == 2
+
+
+def test_a_request_repeated_inside_one_batch_is_done_once(store: Store) -> None:
+    write = enrol(1, request_id="request-1")
+    first, second = store.write([write, write])
+    assert only([second]) == replace(only([first]), replayed=True)
+    assert store.head() == 1
+
+
+def test_a_request_id_for_other_content_is_refused(store: Store) -> None:
+    write = enrol(1, request_id="request-1")
+    other = Write(replace(write.key, digest=bytes(32)), write.change)
+    for outcomes in (store.write([write, other]), store.write([other])):
+        with pytest.raises(Conflict, match="request-1") as refusal:
+            only(outcomes[-1:])
+        assert refusal.value.reason == "REQUEST_ID_REUSED"
+    elsewhere = enrol(2, request_id="request-1")
+    assert not only(store.write([replace(elsewhere, key=replace(elsewhere.key, entity="DE"))])).replayed
+
+
+def test_a_refused_write_leaves_the_others_alone(store: Store) -> None:
+    good = enrol(1)
+    reference = enrolled(good)
+    bad = [
+        enrol(2, reference_id="a\x00b"),
+        enrol(2, modality=""),
+        enrol(3, owner="\ud800"),
+        update(replace(reference, reference_id="\ud800")),
+        expunge("\ud800"),
+        write_of(Enrol(reference, replace_template("\ud800", b""))),
+        write_of(Enrol(reference, replace_template("test/1", bytes(17_000_000)))),
+        enrol(3, galleries=frozenset(f"{i:0>500}" for i in range(200))),
+        enrol(3, quality_override="x" * 70_000),
+        enrol(4, quality=Quality(float("nan"))),
+        enrol(5, attributes={"k": "v" * 70_000}),
+        enrol(6, review_at=datetime(2030, 1, 1)),
+        Write(RequestKey("FR", "r", b"short"), good.change),
+        Write(RequestKey("FR", "", bytes(32)), good.change),
+        update(replace(reference, facets=Facets("FR", status=Status.EXPUNGED))),
+        update(replace(reference, facets=Facets("FR", expires_at=2**70))),
+        expunge(reference.reference_id, reason="x" * 70_000),
+        update(replace(reference, modality="object")),
+    ]
+    first, *refusals, last = store.write([good, *bad, enrol(9)])
+    assert [type(r) for r in refusals] == [InvalidInput] * len(bad)
+    assert (only([first]).position, only([last]).position) == (1, 2)
+    assert store.get(reference.reference_id).subject_id == "subject-1"
+    assert store.verify(full=True).problems == ()
+
+
+def test_a_refused_modality_leaves_the_subject_in_place(store: Store) -> None:
+    write = enrol(1)
+    reference = enrolled(write)
+    store.write([write])
+    (refusal,) = store.write([update(replace(reference, modality="object", subject_id="lost"))])
+    assert isinstance(refusal, InvalidInput)
+    assert store.get(reference.reference_id).subject_id == "subject-1"
+
+
+def test_an_audit_entry_is_committed_with_its_write_and_with_no_other(store: Store) -> None:
+    write = replace(enrol(1), audit=act(1))
+    first = only(store.write([write]))
+    store.write([write])
+    store.write([replace(enrol(2, reference_id=first.reference_id), audit=act(2))])
+    (record,) = store.audit_entries()
+    assert record.entry == replace(act(1), log_position=first.position)
+
+
+def test_a_write_whose_audit_entry_cannot_be_stored_is_refused(store: Store) -> None:
+    (refusal,) = store.write([replace(enrol(1), audit=act(1, value=float("inf")))])
+    assert isinstance(refusal, InvalidInput)
+    assert store.head() == 0
+
+
+def test_a_closed_store_refuses_and_closing_twice_is_harmless(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    future = store.write_async([enrol(1)])
+    store.close()
+    store.close()
+    assert only(future.result()).position == 1
+    with pytest.raises(LikenessError, match="closed") as refusal:
+        store.write([enrol(2)])
+    assert refusal.value.reason == "STORE_CLOSED"
+    with pytest.raises(LikenessError, match="closed"):
+        store.tail(0)
+
+
+def test_update_takes_no_reference_that_was_never_enrolled(store: Store) -> None:
+    with pytest.raises(NotFound):
+        only(store.write([write_of(Update(enrolled(enrol(1)), 0))]))
+    with pytest.raises(NotFound):
+        store.get("nobody")
+    assert store.get_many(["nobody"]) == {}

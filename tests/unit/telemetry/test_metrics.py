@@ -1,0 +1,57 @@
+"""The metrics are exposed under their names, and the labels in force replace those before."""
+
+from __future__ import annotations
+
+import urllib.request
+
+import pytest
+
+from likeness.domain.errors import Precondition
+from likeness.telemetry import metrics
+from likeness.telemetry.http import MetricsPage
+
+
+def value(name: str, **labels: str) -> float | None:
+    return metrics.REGISTRY.get_sample_value(name, labels)
+
+
+def test_a_new_generation_withdraws_the_one_before() -> None:
+    metrics.generation("test-a", "g1", "flat")
+    metrics.generation("test-b", "g9", "flat")
+    metrics.generation("test-a", "g2", "hnsw")
+    name = "likeness_index_generation_info"
+    assert value(name, modality="test-a", generation="g1", kind="flat") is None
+    assert value(name, modality="test-a", generation="g2", kind="hnsw") == 1
+    assert value(name, modality="test-b", generation="g9", kind="flat") == 1
+
+
+def test_a_commit_records_its_entries_and_its_time() -> None:
+    metrics.committed("test-chain", 3, 0.2)
+    assert value("likeness_commit_group_size_sum", chain="test-chain") == 3
+    assert value("likeness_commit_duration_seconds_bucket", chain="test-chain", le="0.1") == 0
+    assert value("likeness_commit_duration_seconds_bucket", chain="test-chain", le="0.25") == 1
+
+
+def test_recall_is_told_with_its_sample() -> None:
+    metrics.index_recall("test-a", 0.995, 256)
+    assert value("likeness_index_recall_ratio", modality="test-a") == 0.995
+    assert value("likeness_index_recall_sample_vectors", modality="test-a") == 256
+
+
+def test_every_metric_has_the_prefix_and_a_help_text() -> None:
+    metrics.stage("test-a", "decode").observe(0.001)
+    ours = [m for m in metrics.REGISTRY.collect() if not m.name.startswith(("process_", "python_"))]
+    assert len(ours) > 20
+    assert [m.name for m in ours if not m.name.startswith("likeness_") or not m.documentation] == []
+
+
+def test_the_page_shows_the_metrics_and_a_taken_port_is_a_clear_error() -> None:
+    metrics.log_position().set(41)
+    page = MetricsPage("127.0.0.1", 0)
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{page.port}/metrics") as answer:
+            assert b"likeness_log_position 41.0" in answer.read()
+        with pytest.raises(Precondition, match="metrics_address"):
+            MetricsPage("127.0.0.1", page.port)
+    finally:
+        page.close()
