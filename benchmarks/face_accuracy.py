@@ -17,7 +17,10 @@ from __future__ import annotations
 
 import argparse
 import random
+import subprocess
+import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -95,6 +98,7 @@ class Trial:
         self._mated = [p for p in people if len(p.photographs) > 1]
         self._owner: dict[str, int] = {}
         self.failed_probes = 0
+        self.refused: Counter[str] = Counter()
 
     def _each(self, what: str, work: Callable[[A], B], items: Sequence[A]) -> Iterable[B]:
         with ThreadPoolExecutor(self._callers) as pool:
@@ -121,7 +125,8 @@ class Trial:
             answer = self._client.face.enroll(
                 central(person.photographs[i]), metadata=metadata(galleries=galleries)
             )
-        except InvalidArgument:
+        except InvalidArgument as error:
+            self.refused[error.reason] += 1
             return None
         return answer.reference.reference_id
 
@@ -167,7 +172,8 @@ class Trial:
     def _search(self, photograph: Path, gallery: str, k: int) -> list[tuple[int, float]]:
         try:
             answer = self._client.face.search(central(photograph), galleries=[gallery], k=k)
-        except InvalidArgument:
+        except InvalidArgument as error:
+            self.refused[error.reason] += 1
             self.failed_probes += 1
             return []
         return [
@@ -183,8 +189,9 @@ def measure(trial: Trial, label: str, plot: Path | None) -> list[Row]:
     mates = trial.mates()
     strangers, pairs = trial.strangers()
     mated, non_mated = trial.mated(), trial.non_mated()
+    reasons = ", ".join(f"{reason} {count}" for reason, count in trial.refused.most_common())
     rows = [
-        Row(label, "failed to enrol", failed, "photographs"),
+        Row(label, "failed to enrol", failed, "photographs", reasons),
         Row(label, "failed to search", trial.failed_probes, "photographs"),
         Row(label, "rank-1", rank_one(mated), "", f"{len(mated)} mated probes"),
     ]
@@ -200,9 +207,26 @@ def measure(trial: Trial, label: str, plot: Path | None) -> list[Row]:
     return rows
 
 
-def model_settings(arguments: argparse.Namespace, scratch: Path) -> dict[str, str]:
-    """The settings that make the service use the models asked for, drafting manifests of bare ONNX files."""
-    return {}
+def model_settings(arguments: argparse.Namespace, home: Path) -> dict[str, str]:
+    """The settings that make the service use the models asked for.
+
+    A bare graph gets a drafted manifest; how its input is prepared is found out on photographs of the data.
+    """
+    chosen = {"LIKENESS_RECOGNISER": arguments.model, "LIKENESS_DETECTOR": arguments.detector}
+    settings = {}
+    for variable, model in chosen.items():
+        if model and model.endswith(".onnx"):
+            name = variable.removeprefix("LIKENESS_").lower()
+            add = [sys.executable, "-m", "likeness.cli", "models", "add", model, "--id", name]
+            subprocess.run(
+                [*add, "--home", str(home), "--faces", str(arguments.data)],
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
+            settings[variable] = name
+        elif model:
+            settings[variable] = str(Path(model).resolve()) if model.endswith(".toml") else model
+    return settings
 
 
 def main() -> None:
@@ -222,12 +246,13 @@ def main() -> None:
         flags.error("--data FOLDER is needed: one folder of photographs per person")
     people = read_people(arguments.data)[: arguments.limit or None]
     with tempfile.TemporaryDirectory() as scratch:
-        settings = model_settings(arguments, Path(scratch)) | {"LIKENESS_MAX_K": str(MOST_CANDIDATES)}
+        home = Path(scratch)
+        settings = model_settings(arguments, home) | {"LIKENESS_MAX_K": str(MOST_CANDIDATES)}
         with (
-            running_service(settings=settings) as address,
+            running_service(home=home, settings=settings) as address,
             LikenessClient(address, entity="BENCH", purpose="system_test", timeout=60) as client,
         ):
-            label = arguments.model or "default"
+            label = Path(arguments.model).stem if arguments.model else "default"
             rows = measure(Trial(client, people, arguments.seed, arguments.callers), label, arguments.plot)
     finish("Face accuracy through the service", rows, arguments)
 

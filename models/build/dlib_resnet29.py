@@ -104,7 +104,9 @@ def _rounded(value: float) -> float:
 
 if __name__ == "__main__":
     if sys.argv[1] == "--measure":
-        rows = (f"  {json.dumps(name)}: {json.dumps(pair)}" for name, pair in measure(Path(sys.argv[2])).items())
+        rows = (
+            f"  {json.dumps(name)}: {json.dumps(pair)}" for name, pair in measure(Path(sys.argv[2])).items()
+        )
         print("{\n" + ",\n".join(rows) + "\n}")
     else:
         target = Path(sys.argv[1])

@@ -94,7 +94,9 @@ class _Network:
     def slope(self, name: str, *, spatial: bool) -> str:
         slope = next(self._weights).reshape(-1)
         shape = (-1, 1, 1) if spatial else (-1,)
-        return self.graph.node("PRelu", [self.top, self.graph.constant(f"{name}.slope", slope.reshape(shape))])
+        return self.graph.node(
+            "PRelu", [self.top, self.graph.constant(f"{name}.slope", slope.reshape(shape))]
+        )
 
     def stage(self, name: str, pool: int = 0, padding: str = "SAME_UPPER") -> None:
         """Convolution, PReLU and, if `pool` is given, max-pooling of that size with stride 2."""

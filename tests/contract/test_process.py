@@ -8,13 +8,17 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import grpc
 import pytest
+from tests.contract.conftest import PATIENCE
 
 from likeness.client import LikenessClient
-from tests.contract.conftest import PATIENCE
+from likeness.v1 import face_pb2_grpc
+from likeness.v1 import matching_pb2 as matching
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,6 +42,7 @@ Launch = Callable[..., "subprocess.Popen[str]"]
 @pytest.fixture
 def launch(tmp_path: Path) -> Iterator[Launch]:
     running: list[subprocess.Popen[str]] = []
+    watchdogs: list[threading.Timer] = []  # so that a read from a process that hangs comes to an end
 
     def start(address: str = "127.0.0.1:0") -> subprocess.Popen[str]:
         process = subprocess.Popen(
@@ -49,9 +54,13 @@ def launch(tmp_path: Path) -> Iterator[Launch]:
             text=True,
         )
         running.append(process)
+        watchdogs.append(threading.Timer(2 * PATIENCE, process.kill))
+        watchdogs[-1].start()
         return process
 
     yield start
+    for watchdog in watchdogs:
+        watchdog.cancel()
     for process in running:
         process.kill()
         process.communicate()
@@ -82,20 +91,19 @@ def test_a_signal_drains_and_ends_with_0_and_the_log_tells_the_story(
 
 def test_a_second_signal_ends_the_process_at_once(launch: Launch) -> None:
     process = launch()
-    with LikenessClient(address_of(process), entity="NCB-AA", retries=0) as client:
-        held = client.face.enroll_many([])
-        assert list(held) == []
-        call = client._channel.unary_unary("/likeness.v1.FaceService/Analyze")
-        request = client.face._requests.analyze(b"1,0,0|hold")
-        call.future(request.SerializeToString(), timeout=PATIENCE)
+    request = matching.AnalyzeRequest()
+    request.caller.entity = "NCB-AA"
+    request.sample.data = b"1,0,0|hold"
+    with grpc.insecure_channel(address_of(process)) as channel:
+        call = face_pb2_grpc.FaceServiceStub(channel).Analyze.future(request, timeout=PATIENCE)
         assert process.stdout is not None
         assert process.stdout.readline().strip() == "inside"
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
-        while json.loads(process.stderr.readline())["event"] != "draining":
-            pass
+        assert [json.loads(process.stderr.readline())["event"] for _ in range(2)] == ["serving", "draining"]
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 128 + signal.SIGINT
+        assert call.exception() is not None
 
 
 def test_a_taken_port_ends_the_start_with_the_remedy(launch: Launch) -> None:

@@ -80,6 +80,7 @@ def test_items_are_worked_on_at_once_within_the_window(
     with ThreadPoolExecutor(1) as pool:
         outcomes = pool.submit(lambda: list(client.face.enroll_many(source(), window=4)))
         modality.wait_until_inside(3)
+        eventually(lambda: taken >= 4)
         assert not modality.inside.acquire(timeout=0.2)
         assert taken == 4
         modality.go_on.set()

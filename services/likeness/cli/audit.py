@@ -144,7 +144,8 @@ def _entry(record: AuditRecord) -> Table:
     if entry.searched:
         table.add_row("", f"{plural(entry.searched, 'reference')} searched by {entry.model or 'no model'}")
     for candidate in entry.candidates:
-        table.add_row("", f"  {candidate.reference_id}  score {candidate.score:.3f}  FMR {candidate.fmr:.1e}")
+        rate = f"{candidate.fmr:.1e}" if entry.calibration else "unknown"
+        table.add_row("", f"  {candidate.reference_id}  score {candidate.score:.3f}  FMR {rate}")
     details = {name: value for name, value in entry.details.items() if value not in ("", None, [])}
     if details:
         table.add_row("", ", ".join(f"{name} {value}" for name, value in details.items()), style="dim")

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from likeness.cli.failures import Commands, Exit
+from likeness.cli.model_add import add
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, fail, note
 from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
@@ -19,6 +20,10 @@ from likeness.inference.catalogue import Catalogue, FileState
 from likeness.inference.manifest import Manifest
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, help="Models: list, build, verify, add.")
+
+app.command(
+    epilog="Example: likeness models add mobilefacenet.onnx --faces people/, then answer what the draft asks."
+)(add)
 
 Names = Annotated[
     list[str] | None,

@@ -38,12 +38,12 @@ class Output:
         self.as_json = not sys.stdout.isatty() if as_json is None else as_json
 
     def answer(self, document: Mapping[str, object], shown: RenderableType) -> None:
-        """Write one answer: the document as a line of JSON, or what a person is shown."""
+        """Write one answer: the document as a line of JSON, or what a person is shown; text is not wrapped."""
         if self.as_json:
             sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
             sys.stdout.flush()
         else:
-            _answers.print(shown)
+            _answers.print(shown, markup=False, soft_wrap=isinstance(shown, str))
 
 
 def note(text: str, style: str = "") -> None:

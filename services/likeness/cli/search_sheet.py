@@ -8,7 +8,7 @@ from pathlib import Path
 from likeness.cli import files
 from likeness.cli.journal import Entry, find_references
 from likeness.cli.sheet import MAX_CANDIDATES, MAX_ROWS, Rectangle, Row, Tile, crop
-from likeness.cli.words import expected_of, rate_short
+from likeness.cli.words import expected_of, label_of, rate_short
 from likeness.domain.errors import LikenessError
 from likeness.domain.samples import Sample
 from likeness.imaging.decode import Pixels, decode
@@ -61,13 +61,14 @@ def _candidate(
     candidate: common.Candidate, header: common.AnswerHeader, enrolled: Mapping[str, Entry]
 ) -> Tile:
     said, fmr = candidate.reference.metadata, candidate.score.fmr
-    name = said.owner_reference or said.subject_id or candidate.reference.reference_id
+    name = label_of(said) or candidate.reference.reference_id
     lines = [
         f"{candidate.rank}. {name}",
         f"score {candidate.score.value:.3f}",
         f"FMR {rate_short(fmr.value, fmr.measurable, bool(header.calibration))}",
-        f"expected false {expected_of(candidate, header)}",
     ]
+    if header.calibration:
+        lines.append(f"expected false {expected_of(candidate, header)}")
     entry = enrolled.get(candidate.reference.reference_id)
     if entry is None:
         return Tile(lines)

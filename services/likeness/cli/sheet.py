@@ -24,7 +24,7 @@ TITLE_HEIGHT = 84
 FOOT_HEIGHT = 44
 PROBE_GAP = 56
 """Room between the probe and its first candidate, in pixels."""
-CROP = 2.6
+CROP = 2.1
 """Side of the crop around a face, in multiples of the longer side of its box."""
 TIGHT = 1.3
 """The same where the picture is too small for that: how tight the crop may get before its edge is padded."""

@@ -152,7 +152,7 @@ class Gallery:
         with self._folding:
             columns, ids = self.register.capture()
             other, other_ids = self._elsewhere.capture()
-            extra = {
+            extra: dict[str, NDArray[np.generic]] = {
                 "ids": ids,
                 "other_ids": other_ids,
                 "other_cells": other.cells,

@@ -142,7 +142,7 @@ def write(
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
-    """Write a manifest beside, make it durable and rename it into place, then make the folder durable.
+    """Write a manifest beside, make it durable and publish it.
 
     Raises:
         Exhausted, Unavailable: as `write`.
@@ -153,8 +153,25 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
             beside.chmod(0o600)
             file.write(manifest.to_bytes())
             _sync(file)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise _not_written(path, error) from error
+    publish(beside, path)
+
+
+def publish(beside: Path, path: Path) -> None:
+    """Rename a durable file into its place and make the name durable.
+
+    Raises:
+        Exhausted, Unavailable: as `write`.
+    """
+    try:
         beside.rename(path)
-        sync_folder(path.parent)
+        descriptor = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise _not_written(path, error) from error
@@ -179,15 +196,6 @@ def read(
             return _unseal(file, manifest, seal)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Corrupt(f"The snapshot {path.name} cannot be used ({error}); {_REMEDY}.") from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _unseal(

@@ -95,11 +95,11 @@ class FourBit:
         )
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """What `restored` makes the codes from. The code blocks are shared, not copied."""
+        """What `restored` makes the codes from. The codes are copied: faiss owns the memory they are in."""
         return {
             "rotation": self._rotation,
             "centroids": faiss.vector_to_array(self._index.pq.centroids),
-            "codes": self._blocks(),
+            "codes": self._blocks().copy(),
         }
 
     @classmethod

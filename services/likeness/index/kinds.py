@@ -26,14 +26,12 @@ _LEAST_DIMENSION = 16
 def seal(segments: Sequence[Segment], alive: Mask, dimension: int, flat_components: int) -> Segment:
     """One sealed segment of every row in `segments` that `alive` bool [rows] marks.
 
-    It is flat up to `flat_components` rows times dimension, and where no shortlist reaches the recall.
+    It is flat up to `flat_components` rows times dimension.
     Rows may be erased while it is made; erase them in the result as well.
     """
     rows = RowMap(np.flatnonzero(alive))
     if len(rows) * dimension > flat_components and dimension >= _LEAST_DIMENSION:
-        shortlisted = Shortlisted.build(rows, _wide(segments, alive, len(rows), dimension))
-        if shortlisted is not None:
-            return shortlisted
+        return Shortlisted.build(rows, _wide(segments, alive, len(rows), dimension))
     vectors = np.empty((len(rows), dimension), np.float32)
     for start, block in _live(segments, alive):
         vectors[start : start + len(block)] = block

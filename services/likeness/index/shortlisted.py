@@ -17,25 +17,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.index.fourbit import FourBit
-from likeness.index.probing import beside
 from likeness.index.rows import Mask, RowMap, Rows
-from likeness.index.scan import Found, Vectors
+from likeness.index.scan import Found, Vectors, nothing
 from likeness.index.segments import State
 from likeness.index.wide import Wide
 
 GATHER_PART = 32
 """One row in this many allowed, or fewer: decoding them all beats reading every code."""
 DEPTH_GROWTH = 0.75
-"""The shortlist grows with (k / 10) to this power. Measured on 500,000 x 128 and 100,000 x 512: for a recall of
-.99 it must be 5.2 times as deep at k = 100 and 16 times at k = 500, an exponent of 0.71 to 0.74."""
-DEPTHS = (1024, 2048, 4096, 8192)
-"""Shortlists tried at a build, for k = 10; the first that reaches TARGET_RECALL is used."""
-TARGET_RECALL = 0.997
-"""Over the .99 that searches must reach, because it is measured on a sample."""
-SAMPLE = 64
+"""Beyond k = 10 the shortlist grows with (k / 10) to this power. Measured on 500,000 x 128 and 100,000 x 512: for
+a recall of .99 it must be 5.2 times as deep at k = 100 and 16 times at k = 500, an exponent of 0.71 to 0.74."""
+DEPTH = 1024
+"""Rows shortlisted for the best 10. On vectors like embeddings of faces the true best 10 of 1,000,000 are then
+complete in more than 99 of 100 searches; the rest is noticed by SAFE_PART."""
+SAFE_PART = 0.5
+"""Share of a shortlist in which all of the best must lie for it to be trusted. One of them further down says that
+the codes cannot tell this probe's rows apart well, as when a filter leaves out all that is like it."""
+DEEPER = 4
+"""How many times deeper a shortlist is made that was not trusted."""
 TRAIN_ROWS = 65_536
 """Rows that the codes are fitted to: 4,096 for each of the 16 centroids; more change nothing measurable."""
-_TUNED_K = 10
+EXACT_PART = 8
+"""A shortlist of one row in this many, or more, costs more than ranking all of them."""
+_LEAST_K = 10
+"""So many are ranked at least, that one lucky row high in a poor shortlist does not make it look safe."""
 _SEED = 1
 
 
@@ -44,21 +49,20 @@ class Shortlisted:
 
     kind = "fourbit"
 
-    def __init__(self, rows: RowMap, wide: Wide, codes: FourBit, depth: int) -> None:
+    def __init__(self, rows: RowMap, wide: Wide, codes: FourBit) -> None:
         self._rows = rows
         self._wide = wide
         self._codes = codes
-        self._depth = depth
 
     @classmethod
-    def build(cls, rows: RowMap, wide: Wide) -> Shortlisted | None:
-        """Code the vectors and measure how deep the shortlist must be; None where no depth reaches the recall."""
-        made = cls(rows, wide, _coded(wide), depth=DEPTHS[-1])
-        depth = made._needed_depth()
-        if depth is None:
-            return None
-        made._depth = depth
-        return made
+    def build(cls, rows: RowMap, wide: Wide) -> Shortlisted:
+        """Code the vectors, one for each row; at least 16."""
+        return cls(rows, wide, _coded(wide))
+
+    @property
+    def params(self) -> dict[str, int]:
+        """`depth`: how many rows are shortlisted for the best 10."""
+        return {"depth": DEPTH}
 
     @property
     def rows(self) -> RowMap:
@@ -70,22 +74,18 @@ class Shortlisted:
         """Memory that codes, 16-bit vectors and row numbers take."""
         return self._codes.nbytes + self._wide.values.nbytes + self._rows.nbytes
 
-    @property
-    def params(self) -> dict[str, int]:
-        """`depth`: how many rows are shortlisted for the best 10."""
-        return {"depth": self._depth}
-
     def search(self, queries: Vectors, k: int, allowed: Mask | None, *, exact: bool) -> Found:
         """See `Segment.search`."""
         part = None if allowed is None else self._rows.part(allowed)
         count = len(self._wide) if part is None else int(np.count_nonzero(part))
-        depth = int(self._depth * max(1.0, (k / _TUNED_K) ** DEPTH_GROWTH))
+        depth = int(DEPTH * max(1.0, (k / _LEAST_K) ** DEPTH_GROWTH))
         if part is not None and count == len(part):
             part = None
         if exact or count <= max(depth, len(self._wide) // GATHER_PART):
             scores, at = self._wide.search(queries, k, part)
         else:
-            scores, at = self._rank(queries, k, self._codes.nearest(queries, max(depth, k), part))
+            scores, at = self._rank(queries, max(k, _LEAST_K), depth, part, count)
+            scores, at = scores[:, :k], at[:, :k]
         return scores, self._rows.rows_at(at)
 
     def blocks(self) -> Iterator[tuple[Rows, Vectors]]:
@@ -111,7 +111,6 @@ class Shortlisted:
             "kind": self.kind,
             "scale": self._wide.scale,
             "radius": self._codes.radius,
-            "depth": self._depth,
             "faiss": faiss.__version__,
         }
         return about, {"rows": self._rows.array(), "wide": self._wide.values, **self._codes.state()}
@@ -129,28 +128,24 @@ class Shortlisted:
             codes = FourBit.restored(arrays, len(wide), float(about["radius"]))
         else:
             codes = _coded(wide)  # another version may lay its code blocks out otherwise
-        return cls(rows, wide, codes, depth=int(about["depth"]))
+        return cls(rows, wide, codes)
 
-    def _rank(self, queries: Vectors, k: int, shortlists: NDArray[np.int64]) -> Found:
-        ranked = [
-            self._wide.search_at(query[None], k, np.sort(shortlist[shortlist >= 0]))
-            for query, shortlist in zip(queries, shortlists, strict=True)
-        ]
-        return np.concatenate([s for s, _ in ranked]), np.concatenate([at for _, at in ranked])
-
-    def _needed_depth(self) -> int | None:
-        """The least of DEPTHS whose shortlists hold TARGET_RECALL of the true best, or None."""
-        drawn = np.random.default_rng(_SEED).integers(0, len(self._wide), SAMPLE)
-        probes = beside(self._wide.take(drawn))
-        _, true = self._wide.search(probes, _TUNED_K, None)
-        shortlists = self._codes.nearest(probes, DEPTHS[-1], None)
-        for depth in DEPTHS:
-            found = [
-                np.isin(best, short).mean() for best, short in zip(true, shortlists[:, :depth], strict=True)
-            ]
-            if np.mean(found) >= TARGET_RECALL:
-                return depth
-        return None
+    def _rank(self, queries: Vectors, k: int, depth: int, part: Mask | None, count: int) -> Found:
+        """Shortlist and rank; a query whose best came from deep in its shortlist is asked again, deeper."""
+        scores, at = nothing(len(queries), k)
+        open_ = np.arange(len(queries))
+        while len(open_):
+            if depth >= count // EXACT_PART:
+                scores[open_], at[open_] = self._wide.search(queries[open_], k, part)
+                break
+            shortlists = self._codes.nearest(queries[open_], depth, part)
+            for query, shortlist in zip(open_, shortlists, strict=True):
+                scores[query], at[query] = self._wide.search_at(queries[query][None], k, shortlist)
+            deep = shortlists[:, int(SAFE_PART * depth) :]
+            safe = [not np.isin(best, low).any() for best, low in zip(at[open_], deep, strict=True)]
+            open_ = open_[np.logical_not(safe)]
+            depth *= DEEPER
+        return scores, at
 
 
 def _coded(wide: Wide) -> FourBit:

@@ -17,7 +17,7 @@ from likeness.domain.errors import Corrupt, WrongKey
 from likeness.index import container
 from likeness.index.columns import ColumnsState
 from likeness.index.container import Manifest, Seal
-from likeness.index.vectors import IndexState
+from likeness.index.state import IndexState
 
 KEPT = 2
 """Snapshots kept: the newest, and the one to fall back on."""
@@ -72,7 +72,7 @@ class Snapshots:
             beside, snapshot.index.generation.name, snapshot.position, about, arrays, self._seal
         )
         stem = f"{snapshot.position:020d}-{manifest.sha256[:16]}"
-        beside.rename(self._folder / f"{stem}.snapshot")
+        container.publish(beside, self._folder / f"{stem}.snapshot")
         path = self._folder / f"{stem}.json"
         container.write_manifest(path, manifest)
         self._prune()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from likeness.index.kinds import FLAT_COMPONENTS, restored, seal
 from likeness.index.rows import Mask, Rows
 from likeness.index.scan import Found, Vectors, merge, nothing
 from likeness.index.segments import Segment, Tail
+from likeness.index.state import Generation, IndexState
 
 WAITING_SHARE = 0.1
 """Rows in the tail, as a share of those sealed, from which a build is due: the tail is scanned exactly, at 15 to
@@ -22,47 +23,6 @@ REMOVED_SHARE = 0.25
 """Removed rows, as a share of those held, from which a build is due: they are read in every search."""
 REMOVED_ROWS = 1024
 _FIRST_ROWS = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """One build of an index.
-
-    `name` never names other contents. `kind` and `params` say how it is searched, `space` whose vectors it holds.
-    It has applied the log at least up to `position`; `rows` vectors were live when it was built.
-    """
-
-    name: str
-    space: str
-    kind: str
-    position: int
-    rows: int
-    params: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class IndexState:
-    """A consistent copy of an index: what it says of itself (JSON) and its arrays, by name."""
-
-    generation: Generation
-    about: Mapping[str, object]
-    arrays: Mapping[str, NDArray[np.generic]]
-
-    @classmethod
-    def of(cls, about: object, arrays: Mapping[str, NDArray[np.generic]]) -> IndexState:
-        """What `about` and `arrays` describe; raises KeyError, TypeError or ValueError where they do not."""
-        if not isinstance(about, dict):
-            raise TypeError("the index does not describe itself")
-        said = about["generation"]
-        generation = Generation(
-            str(said["name"]),
-            str(said["space"]),
-            str(said["kind"]),
-            int(said["position"]),
-            int(said["rows"]),
-            {str(name): int(value) for name, value in said["params"].items()},
-        )
-        return cls(generation, about, arrays)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +234,7 @@ class VectorIndex:
             return IndexState(view.generation, about, arrays)
 
     @classmethod
-    def restore(cls, state: IndexState) -> VectorIndex:
+    def restore(cls, state: IndexState, *, flat_components: int = FLAT_COMPONENTS) -> VectorIndex:
         """The index as it was captured.
 
         Raises:
@@ -283,7 +243,9 @@ class VectorIndex:
         try:
             about = state.about
             rows, described = int(str(about["rows"])), about["segments"]
-            made = cls(int(str(about["dimension"])), space=state.generation.space)
+            made = cls(
+                int(str(about["dimension"])), space=state.generation.space, flat_components=flat_components
+            )
             if not isinstance(described, list):
                 raise TypeError("its segments are not listed")
             segments = []

@@ -208,6 +208,12 @@ class Edges(_Table):
     warn: float | None = None
 
 
+class SelfTest(_Table):
+    """The known answer of a recogniser: the first elements of its embedding of `selftest.standard_chip`."""
+
+    embedding: Annotated[tuple[float, ...], Field(min_length=1, max_length=64)]
+
+
 class Manifest(_Table):
     """One model. See `models/README.md` for the meaning of every key by example."""
 
@@ -227,6 +233,7 @@ class Manifest(_Table):
     landmarks: Landmarks | None = None
     quality: dict[str, Edges] = Field(default_factory=dict)
     calibration: str = ""
+    self_test: SelfTest | None = None
 
     _origin: Path = PrivateAttr(default=Path())
 
@@ -242,8 +249,8 @@ class Manifest(_Table):
             raise ValueError("two files have the same name")
         if self.kind is Kind.RECOGNISER:
             self._check_recogniser()
-        elif self.embedding or self.landmarks:
-            raise ValueError("[embedding] and [landmarks] belong to recognisers only")
+        elif self.embedding or self.landmarks or self.self_test:
+            raise ValueError("[embedding], [landmarks] and [self_test] belong to recognisers only")
         return self
 
     def _check_recogniser(self) -> None:

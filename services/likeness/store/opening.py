@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from likeness.store.schema import REVISIONS
 from likeness.store.sealing import Seals
 from likeness.store.vault import KeyRing, sync_directory
 from likeness.store.witness import Witness
+
+logger = logging.getLogger(__name__)
 
 DATABASE = "likeness.db"
 WITNESS = "likeness.head"
@@ -56,8 +59,12 @@ class Opened:
     def close(self) -> None:
         """Close the files; SQLite then copies its write-ahead log into the database."""
         self.engine.dispose()
-        self.witness.close()
-        self.lock.release()
+        try:
+            self.witness.close()
+        except OSError:
+            logger.warning("The witness file could not be made durable.", exc_info=True)
+        finally:
+            self.lock.release()
 
 
 def open_files(data_dir: Path, key_file: Path) -> Opened:

@@ -82,16 +82,26 @@ class Witness:
         os.pwrite(self._descriptor, slot.ljust(_SLOT_BYTES, b"\x00"), self._turn % 2 * _SLOT_BYTES)
 
     def sync(self) -> None:
-        """Make what was written durable."""
+        """Make what was written durable.
+
+        Raises:
+            OSError: it may not be.
+        """
         if self._descriptor is not None:
             os.fdatasync(self._descriptor)
 
     def close(self) -> None:
-        """Sync and close."""
+        """Sync and close.
+
+        Raises:
+            OSError: the last entry may not be durable.
+        """
         if self._descriptor is not None:
-            self.sync()
-            os.close(self._descriptor)
-            self._descriptor = None
+            descriptor, self._descriptor = self._descriptor, None
+            try:
+                os.fdatasync(descriptor)
+            finally:
+                os.close(descriptor)
 
     def _parse(self, slot: bytes) -> tuple[int, Heads] | None:
         record, seal = slot[:_RECORD_BYTES], slot[_RECORD_BYTES : _RECORD_BYTES + SEAL_BYTES]

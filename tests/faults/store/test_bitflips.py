@@ -20,7 +20,7 @@ from likeness.domain.references import Category, Status
 from likeness.store.reads import ListFilter
 from likeness.store.store import Store
 
-FLIPS = 20 * int(os.environ.get("LIKENESS_FAULT_ROUNDS", "8"))
+FLIPS = 8 * int(os.environ.get("LIKENESS_FAULT_ROUNDS", "8"))
 REFERENCES = 25
 EARLY = 15
 """Writes before the last opening; an expunge empties the write-ahead log, which is to be full of the others."""

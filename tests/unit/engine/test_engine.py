@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.support import ALICE, BOB, Bench, VectorModality
@@ -18,7 +19,7 @@ from likeness.domain.errors import (
     SampleRejected,
     Stale,
 )
-from likeness.domain.references import Category, Facets, Purpose, Restrictions, Status
+from likeness.domain.references import Caller, Category, Facets, Purpose, Restrictions, Status
 from likeness.domain.samples import Pick, Sample, Selection
 from likeness.engine.engine import ListQuery
 from likeness.store.store import Store
@@ -124,10 +125,10 @@ def test_a_repeated_request_is_answered_with_its_first_result(bench: Bench) -> N
     ],
 )
 def test_only_what_the_caller_may_use_takes_part(
-    bench: Bench, facets: dict[str, object], caller: object, found: bool
+    bench: Bench, facets: dict[str, Any], caller: Caller, found: bool
 ) -> None:
     bench.enrol("1,0", **facets)
-    answer = bench.engine.search(caller, Sample(b"1,0"), SearchOptions())  # type: ignore[arg-type]
+    answer = bench.engine.search(caller, Sample(b"1,0"), SearchOptions())
     assert len(answer.probes[0].candidates) == answer.header.searched == int(found)
 
 
@@ -157,9 +158,7 @@ def test_an_update_moves_a_reference_between_galleries(bench: Bench) -> None:
     assert bench.search("1,0", galleries=frozenset({"a"})) == []
     assert bench.search("1,0", galleries=frozenset({"b"})) == [enrolled.reference.reference_id]
     with pytest.raises(Stale):
-        bench.engine.update(
-            ALICE, bench.key(ALICE), described, expected_position=enrolled.receipt.position
-        )
+        bench.engine.update(ALICE, bench.key(ALICE), described, expected_position=enrolled.receipt.position)
 
 
 def test_only_the_owner_changes_a_reference(bench: Bench) -> None:
@@ -276,7 +275,7 @@ def test_references_of_another_template_space_lower_the_coverage(bench: Bench) -
         ({"status": Status.EXPUNGED}, "metadata.status"),
     ],
 )
-def test_metadata_has_limits(bench: Bench, metadata: dict[str, object], field: str) -> None:
+def test_metadata_has_limits(bench: Bench, metadata: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         bench.enrol("1,0", **metadata)
     assert caught.value.field == field

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support import ALICE, DIMENSION, SPACE, Bench, VectorModality
 
 from likeness.domain.errors import Corrupt
 from likeness.domain.modality import TemplateSpace
@@ -15,7 +16,6 @@ from likeness.engine.opening import open_engine
 from likeness.engine.policy import Scope
 from likeness.engine.register import Register
 from likeness.store.store import Store
-from tests.support import ALICE, DIMENSION, SPACE, Bench, VectorModality
 
 
 def ids(gallery: Gallery) -> list[str]:

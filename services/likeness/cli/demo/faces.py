@@ -25,6 +25,9 @@ MAX_PROBES = 8
 STRANGER_EVERY = 10
 """Of one's own people with a single photograph, every so many is kept out and searched with."""
 
+SHOWN_REJECTS = 3
+"""Of the rejects file; with one's own photographs there can be many."""
+
 DARKER = 0.55
 SMALLER = 0.6
 JPEG_QUALITY = 45
@@ -97,13 +100,12 @@ class FaceSection:
     def run(self, stage: Stage) -> None:
         """Enrol, then search every probe."""
         words = ("--gallery", "demo", "--table")
-        stage.likeness(
-            "enroll", str(self._enrol), *words, "--subject-from-folder", "--rejects", str(self._rejects),
-            allow=(Exit.DONE, Exit.PARTLY),
-        )  # fmt: skip
+        said = (*words, "--category", "other", "--subject-from-folder", "--rejects", str(self._rejects))
+        stage.likeness("enroll", str(self._enrol), *said, allow=(Exit.DONE, Exit.PARTLY))
         if self._rejects.exists():
-            output.note(f"$ cat {self._rejects}", "cyan")
-            output.note(self._rejects.read_text(encoding="utf-8").rstrip())
+            lines = self._rejects.read_text(encoding="utf-8").splitlines()
+            output.note(f"$ head -n {SHOWN_REJECTS + 1} {self._rejects}", "cyan")
+            output.note("\n".join(lines[: SHOWN_REJECTS + 1]))
         stage.likeness(
             "search", str(self._probes), *words, "-k", "3", "--sheet", str(self._sheet),
             allow=(Exit.DONE, Exit.PARTLY),

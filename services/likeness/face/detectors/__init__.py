@@ -10,7 +10,11 @@ from likeness.face.detectors.yunet import YuNet
 from likeness.inference.catalogue import Catalogue
 from likeness.inference.manifest import Family, Manifest
 
-_FAMILIES = {Family.MTCNN: Mtcnn, Family.YUNET: YuNet, Family.SCRFD: Scrfd}
+_FAMILIES: dict[Family, type[Mtcnn] | type[YuNet] | type[Scrfd]] = {
+    Family.MTCNN: Mtcnn,
+    Family.YUNET: YuNet,
+    Family.SCRFD: Scrfd,
+}
 
 
 def load_detector(catalogue: Catalogue, manifest: Manifest, threads: int = 1) -> Detector:

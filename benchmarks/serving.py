@@ -1,0 +1,166 @@
+"""Throughput of the service over a bare loop of the same models, side by side in the same run.
+
+    python benchmarks/serving.py --data FOLDER [--callers 1 4 16]
+
+FOLDER holds photographs, in folders or not. The bare loop decodes, detects, aligns and embeds with the very
+sessions that the service uses and searches a plain FAISS index (or adds to one), on as many threads as the
+service works with; it keeps nothing, answers nobody and writes no audit entry. The service does all of that over
+gRPC, in a process of its own. Rounds of the two take turns, and the ratio is the median over the rounds, since
+machines are noisy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import statistics
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+
+from _service import running_service
+from _table import Row, finish, parser
+from likeness.client import LikenessClient, metadata, sample
+from likeness.domain.samples import Mode, Pick, Sample, Selection, Severity
+from likeness.face.modality import FaceModality
+from likeness.imaging.decode import decode
+from likeness.inference.threads import plan_threads
+from likeness.rpc.compose import face_modality
+from likeness.rpc.settings import load
+from likeness.v1 import common_pb2 as common
+
+SUFFIXES = {".jpg", ".jpeg", ".png"}
+Work = Callable[[bytes], None]
+
+
+class Bare:
+    """The loop that the service is measured against: the same sessions, nothing else."""
+
+    def __init__(self, modality: FaceModality) -> None:
+        self._modality = modality
+        self._index = faiss.IndexFlatIP(modality.space.dimension)
+        self._lock = threading.Lock()
+
+    def _embed(self, data: bytes) -> NDArray[np.float32]:
+        """The embedding of the face nearest to the centre, float32 [1, d]."""
+        image = decode(Sample(data))
+        faces = self._modality.detector.detect(image)
+        middle = np.array([image.shape[1], image.shape[0]]) / 2
+        face = min(faces, key=lambda f: float(np.hypot(*(np.array(f.box.centre) - middle))))
+        return self._modality.embedder.embed(self._modality.align(image, face)[None])
+
+    def enrol(self, data: bytes) -> None:
+        """Embed and add."""
+        vector = self._embed(data)
+        with self._lock:
+            self._index.add(vector)
+
+    def search(self, data: bytes) -> None:
+        """Embed and search for ten."""
+        faiss.omp_set_num_threads(1)
+        self._index.search(self._embed(data), 10)
+
+
+class Served:
+    """The same work asked of the service."""
+
+    def __init__(self, client: LikenessClient) -> None:
+        self._client = client
+        self._selection = common.Selection(most_central=True)
+
+    def enrol(self, data: bytes) -> None:
+        """Enrol; durable on return."""
+        chosen = sample(data, selection=self._selection)
+        self._client.face.enroll(chosen, metadata=metadata(galleries=["bench"]))
+
+    def search(self, data: bytes) -> None:
+        """Search for ten; recorded in the audit chain on return."""
+        self._client.face.search(sample(data, selection=self._selection), galleries=["bench"], k=10)
+
+
+def rate(work: Work, photographs: Sequence[bytes], callers: int) -> float:
+    """Photographs per second with that many concurrent callers."""
+    with ThreadPoolExecutor(callers) as pool:
+        started = time.perf_counter()
+        for _ in pool.map(work, photographs):
+            pass
+        return len(photographs) / (time.perf_counter() - started)
+
+
+def usable(modality: FaceModality, folder: Path, count: int, seed: int) -> list[bytes]:
+    """Photographs that can be enrolled, drawn at random, so that both sides do the same work."""
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    random.Random(seed).shuffle(paths)
+    chosen: list[bytes] = []
+    for path in paths:
+        data = path.read_bytes()
+        found = modality.extract([Sample(data, selection=Selection(Pick.MOST_CENTRAL))], Mode.ENROL)[0]
+        bad = any(i.severity is Severity.REJECT for finding in found.findings for i in finding.issues)
+        if found.findings and not bad:
+            chosen.append(data)
+        if len(chosen) == count:
+            return chosen
+    if not chosen:
+        raise SystemExit(f"{folder} holds no photograph with a usable face")
+    return chosen
+
+
+def measure(
+    bare: Bare, served: Served, photographs: Sequence[bytes], arguments: argparse.Namespace, threads: int
+) -> list[Row]:
+    """Both verbs at every number of callers, in turns."""
+    rows = []
+    for verb in ("enrol", "search"):
+        for callers in arguments.callers:
+            turns = [
+                (
+                    rate(getattr(bare, verb), photographs, min(callers, threads)),
+                    rate(getattr(served, verb), photographs, callers),
+                )
+                for _ in range(arguments.rounds)
+            ]
+            what = f"{verb}, {callers} callers"
+            rows += [
+                Row(what, "bare loop", statistics.median(b for b, _ in turns), "1/s"),
+                Row(what, "service", statistics.median(s for _, s in turns), "1/s"),
+                Row(what, "ratio", statistics.median(s / b for b, s in turns), "", "bar: 0.85"),
+                Row(what, "lowest ratio", min(s / b for b, s in turns), ""),
+            ]
+    return rows
+
+
+def main() -> None:
+    """Run the benchmark."""
+    flags = parser(__doc__ or "")
+    flags.formatter_class = argparse.RawDescriptionHelpFormatter
+    flags.add_argument("--callers", type=int, nargs="+", default=[1, 4, 16], help="concurrent callers")
+    flags.add_argument("--photographs", type=int, default=200, help="photographs per round (default 200)")
+    flags.add_argument("--rounds", type=int, default=5, help="turns of each side (default 5)")
+    arguments = flags.parse_args()
+    if arguments.data is None:
+        flags.error("--data FOLDER is needed: a folder of photographs of faces")
+    with (
+        running_service() as address,
+        LikenessClient(address, entity="BENCH", purpose="system_test") as client,
+    ):
+        modality = face_modality(load(None))
+        modality.warm()
+        threads = plan_threads().workers
+        photographs = usable(modality, arguments.data, arguments.photographs, arguments.seed)
+        bare, served = Bare(modality), Served(client)
+        for data in track(photographs, description="filling"):
+            bare.enrol(data)
+            served.enrol(data)
+        rows = measure(bare, served, photographs, arguments, threads)
+    finish(f"Service over a bare loop on {threads} threads", rows, arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from typer.testing import CliRunner, Result
+
+from likeness.cli.failures import Exit
+from likeness.cli.main import app
+from likeness.inference.manifest import read_manifest
+
+
+@pytest.fixture
+def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A recogniser of 112 x 112 chips that averages each channel and repeats it to 12 numbers."""
+    monkeypatch.setenv("LIKENESS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LIKENESS_MODELS", str(tmp_path / "none"))
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["input"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("Concat", ["flat"] * 4, ["embedding"], axis=1),
+    ]
+    picture = helper.make_tensor_value_info("input", TensorProto.FLOAT, ["n", 3, 112, 112])
+    vector = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", 12])
+    model = helper.make_model(
+        helper.make_graph(nodes, "test", [picture], [vector]), opset_imports=[helper.make_opsetid("", 13)]
+    )
+    model.ir_version = 8
+    path = tmp_path / "Some Model v2.onnx"
+    onnx.save(model, path)
+    return path
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(app, ["models", "add", *map(str, words)])
+
+
+def test_a_draft_is_written_and_says_what_it_could_not_tell(graph: Path, tmp_path: Path) -> None:
+    result = run(graph)
+    assert result.exit_code == 0
+    said = json.loads(result.stdout)
+    assert (said["kind"], said["family"], said["id"]) == ("recogniser", "arcface", "some-model-v2")
+    assert any("licence" in question for question in said["open_questions"])
+    assert any("normalisation" in question for question in said["open_questions"])
+    manifest = read_manifest(tmp_path / "home" / "models" / "some-model-v2.toml")
+    assert manifest.recogniser.dimension == 12
+    assert "likeness calibrate" in result.stderr
+    listed = CliRunner().invoke(app, ["models", "list"])
+    assert json.loads(listed.stdout)["state"] == "ready"
+
+
+def test_a_dry_run_writes_nothing(graph: Path, tmp_path: Path) -> None:
+    result = run(graph, "--dry-run", "--table")
+    assert result.exit_code == 0
+    assert 'id = "some-model-v2"' in result.stdout
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_draft_is_not_overwritten_unasked(graph: Path) -> None:
+    assert run(graph).exit_code == 0
+    again = run(graph)
+    assert again.exit_code == Exit.REFUSED
+    assert "--force" in again.stderr
+    assert run(graph, "--force").exit_code == 0
+    assert run(graph, "--id", "another").exit_code == 0
+
+
+@pytest.mark.parametrize("content", [None, b"not a graph"])
+def test_what_is_no_graph_is_refused_in_one_line(graph: Path, tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "broken.onnx"
+    if content is not None:
+        path.write_bytes(content)
+    result = run(path)
+    assert result.exit_code in (Exit.USAGE, Exit.REFUSED)
+    assert "broken.onnx" in result.stderr
+    assert "Traceback" not in result.output

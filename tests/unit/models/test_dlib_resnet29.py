@@ -1,0 +1,124 @@
+"""The converted recogniser against dlib itself, by stored descriptors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from likeness.domain.errors import Corrupt
+from likeness.inference.catalogue import Catalogue
+from likeness.inference.conversion.dlib_format import read_network
+from likeness.inference.conversion.packages import packaged_file
+from likeness.inference.embedder import Embedder
+from tests.unit.models.chips import CHIPS
+
+pytestmark = pytest.mark.models
+
+FP32, INT8 = "face-embed-dlib-resnet29", "face-embed-dlib-resnet29-int8"
+WEIGHTS = (
+    "face_recognition_models==0.3.0",
+    "dlib_face_recognition_resnet_model_v1.dat",
+    "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
+)
+DESCRIPTORS = json.loads(Path(__file__).with_name("dlib_descriptors.json").read_text("utf-8"))["descriptors"]
+
+
+def _run(
+    catalogue: Catalogue, model_id: str, chip: npt.NDArray[np.uint8], output: str
+) -> npt.NDArray[np.float32]:
+    manifest = catalogue.get(model_id)
+    mean, std = np.float32(manifest.input.mean), np.float32(manifest.input.std)
+    images = ((chip[None] - mean) / std).transpose(0, 3, 1, 2)
+    return np.asarray(catalogue.open(manifest).run(images, [output])[output][0])
+
+
+def test_every_chip_has_a_stored_descriptor() -> None:
+    assert set(CHIPS) == set(DESCRIPTORS)
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_the_plain_head_equals_dlib(built: Catalogue, name: str) -> None:
+    got = _run(built, FP32, CHIPS[name](), "embedding")
+    assert np.abs(got - np.array(DESCRIPTORS[name])).max() <= 1e-5
+
+
+def test_the_limited_head_equals_the_plain_one_where_nothing_runs_away(built: Catalogue) -> None:
+    chip = CHIPS["drawn face"]()
+    limited, plain = (_run(built, FP32, chip, head) for head in ("embedding_limited", "embedding"))
+    cosine = limited @ plain / np.linalg.norm(limited) / np.linalg.norm(plain)
+    assert cosine > 0.99
+
+
+def test_the_limited_head_does_limit(built: Catalogue) -> None:
+    differences = [
+        np.abs(_run(built, FP32, chip(), "embedding_limited") - _run(built, FP32, chip(), "embedding")).max()
+        for chip in CHIPS.values()
+    ]
+    assert max(differences) > 1e-3
+
+
+def test_eight_bits_stay_close_to_float(built: Catalogue) -> None:
+    chip = CHIPS["drawn face"]()
+    eight, full = (_run(built, INT8, chip, "embedding"), _run(built, FP32, chip, "embedding_limited"))
+    assert eight @ full / np.linalg.norm(eight) / np.linalg.norm(full) > 0.99
+
+
+def test_templates_of_the_two_arithmetics_are_never_compared(built: Catalogue) -> None:
+    spaces = {Embedder.open(built, built.get(model_id)).space for model_id in (FP32, INT8)}
+    assert len(spaces) == 2
+
+
+def test_a_batch_equals_its_items(built: Catalogue) -> None:
+    embedder = Embedder.open(built, built.get(FP32))
+    chips = np.stack([chip() for chip in CHIPS.values()])
+    together = embedder.embed(chips)
+    alone = np.concatenate([embedder.embed(chip[None]) for chip in chips])
+    assert np.abs(together - alone).max() < 1e-6
+    assert np.allclose(np.linalg.norm(together, axis=1), 1, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def weights(built: Catalogue) -> bytes:
+    return packaged_file(*WEIGHTS).read_bytes()
+
+
+@pytest.mark.parametrize("keep", [0, 3, 200, 5000, 100_000, 22_466_065])
+def test_a_cut_off_file_is_refused(tmp_path: Path, weights: bytes, keep: int) -> None:
+    path = tmp_path / "cut.dat"
+    path.write_bytes(weights[:keep])
+    with pytest.raises(Corrupt, match="near byte"):
+        read_network(path)
+
+
+def test_trailing_bytes_are_refused(tmp_path: Path, weights: bytes) -> None:
+    path = tmp_path / "long.dat"
+    path.write_bytes(weights + b"\x01\x05con_4")
+    with pytest.raises(Corrupt):
+        read_network(path)
+
+
+def test_a_length_that_the_file_does_not_hold_is_refused_before_memory_is_taken(
+    tmp_path: Path, weights: bytes
+) -> None:
+    at = weights.index(b"con_4") + len(b"con_4") + 2  # behind the version: the tensor's first dimension
+    assert weights[at] == 2
+    huge = weights[:at] + b"\x08" + b"\xff" * 8 + weights[at + 3 :]
+    path = tmp_path / "huge.dat"
+    path.write_bytes(huge)
+    with pytest.raises(Corrupt, match="the file ends"):
+        read_network(path)
+
+
+def test_the_file_says_what_the_manifest_says(weights: bytes, built: Catalogue, tmp_path: Path) -> None:
+    path = tmp_path / "whole.dat"
+    path.write_bytes(weights)
+    network = read_network(path)
+    declared = built.get(FP32).input
+    assert network.means == pytest.approx(declared.mean, abs=1e-3)
+    assert (network.width, network.height) == (declared.width, declared.height)
+    assert sum(layer.parameters.size for layer in network.layers) == pytest.approx(5.61e6, rel=0.01)
+    assert sum(layer.name == "con_4" for layer in network.layers) == 29
