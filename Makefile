@@ -12,6 +12,7 @@ PROTOS_VENV ?= .venv-protos
 PROTOS_OUT ?= services
 FACES ?=
 OUT ?= demo-output
+DATA ?=
 PYTEST_ARGS ?=
 
 # The generator is older than the libraries on purpose: its output runs with every later grpcio and protobuf.
@@ -61,9 +62,13 @@ protos: $(PROTOS_VENV)/.tools ## Generate services/likeness/v1 from protos/ with
 	  --grpc_python_out=$(abspath $(PROTOS_OUT)) --mypy_grpc_out=quiet:$(abspath $(PROTOS_OUT)) \
 	  $(SERVICES:protos/%=%)
 
-bench: $(VENV)/.bench ## Run the benchmarks at a small size; each takes --help
+bench: $(VENV)/.bench ## Run the benchmarks at a small size; DATA=folder of people runs those that need photographs
 	@$(BIN)/likeness models build
-	@for program in benchmarks/[a-z]*.py; do echo; echo "== $$program"; $(BIN)/python $$program; done
+	@test ! -e benchmarks/index.py || $(BIN)/python benchmarks/index.py --small
+	@if [ -n "$(DATA)" ]; then \
+	  $(BIN)/python benchmarks/serving.py --data "$(DATA)" --photographs 50 --rounds 2; \
+	  $(BIN)/python benchmarks/face_accuracy.py --data "$(DATA)" --limit 200; \
+	else echo "serving and face_accuracy need photographs: make bench DATA=folder (one folder per person)"; fi
 
 clean: ## Remove the environments and what the demo wrote; the model cache stays
 	rm -rf $(VENV) $(PROTOS_VENV) demo-output

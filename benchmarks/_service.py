@@ -28,12 +28,18 @@ def free_address() -> str:
 
 
 @contextmanager
-def running_service(*, home: Path | None = None, settings: Mapping[str, str] | None = None) -> Iterator[str]:
+def running_service(
+    *,
+    home: Path | None = None,
+    settings: Mapping[str, str] | None = None,
+    start_seconds: float = START_SECONDS,
+) -> Iterator[str]:
     """Yield the address of a service that is SERVING; it is stopped at the end.
 
     Args:
         home: its data folder; None makes one that is removed afterwards.
         settings: further LIKENESS_* variables.
+        start_seconds: how long it may take until it serves.
     """
     with tempfile.TemporaryDirectory(prefix="likeness-bench-") as scratch:
         address = free_address()
@@ -48,7 +54,7 @@ def running_service(*, home: Path | None = None, settings: Mapping[str, str] | N
         command = [sys.executable, "-m", "likeness.cli", "serve"]
         process = subprocess.Popen(command, env=environment)
         try:
-            _wait_until_serving(address, process)
+            _wait_until_serving(address, process, start_seconds)
             yield address
         finally:
             process.send_signal(signal.SIGTERM)
@@ -59,8 +65,8 @@ def running_service(*, home: Path | None = None, settings: Mapping[str, str] | N
                 process.wait()
 
 
-def _wait_until_serving(address: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_SECONDS
+def _wait_until_serving(address: str, process: subprocess.Popen[bytes], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
     with grpc.insecure_channel(address) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         while time.monotonic() < deadline:
@@ -73,4 +79,4 @@ def _wait_until_serving(address: str, process: subprocess.Popen[bytes]) -> None:
             except grpc.RpcError:
                 pass
             time.sleep(0.1)
-    raise SystemExit(f"the service was not serving within {START_SECONDS:.0f} seconds")
+    raise SystemExit(f"the service was not serving within {seconds:.0f} seconds")

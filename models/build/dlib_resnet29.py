@@ -87,9 +87,10 @@ def measure(chips_dir: Path) -> dict[str, Range]:
         path = Path(folder, "measure.onnx")
         model = OnnxModel(path, sha256=writer.graph.save(path))
     for file in sorted(chips_dir.iterdir()):
-        chip = cv2.imread(str(file), cv2.IMREAD_COLOR_RGB)
+        chip = cv2.imread(str(file), cv2.IMREAD_COLOR)
         if chip is None or chip.shape != (network.height, network.width, 3):
             raise SystemExit(f"{file} is not an image of {network.width}x{network.height} pixels")
+        chip = chip[..., ::-1]  # OpenCV reads BGR
         pair = np.stack([chip, chip[:, ::-1]])
         values = model.run(((pair - means) / np.float32(STD)).transpose(0, 3, 1, 2), writer.settled)
         for name, value in values.items():

@@ -90,6 +90,20 @@ def test_draining_finishes_what_is_under_way_refuses_the_rest_and_closes_the_sto
         client.face.search(b"1,0,0", timeout=1)
 
 
+def test_a_large_answer_has_left_before_the_connection_is_closed(
+    served: Served, modality: HoldingModality
+) -> None:
+    client = served.client(retries=0)
+    large = b"1,0,0|hold" + b" " * (8 << 20)
+    with ThreadPoolExecutor(2) as pool:
+        under_way = pool.submit(client.face.compare, large, b"1,0,0", explain=True)
+        modality.wait_until_inside()
+        draining = pool.submit(served.drain)
+        modality.go_on.set()
+        assert len(under_way.result(PATIENCE).explanation) > 8 << 20
+        draining.result(PATIENCE)
+
+
 def test_what_does_not_finish_within_the_grace_is_cut_off(
     prepare: Callable[..., Served], modality: HoldingModality
 ) -> None:

@@ -21,6 +21,11 @@ def _ours() -> list[Counter | Gauge | Histogram]:
     return [value for value in vars(metrics).values() if isinstance(value, Counter | Gauge | Histogram)]
 
 
+def _name(metric: Counter | Gauge | Histogram) -> str:
+    (family,) = metric.describe()
+    return family.name
+
+
 @cache
 def sample_labels() -> dict[str, frozenset[str]]:
     """Labels by sample name: the product's, its process's and the cluster's."""
@@ -29,13 +34,12 @@ def sample_labels() -> dict[str, frozenset[str]]:
         for sample in family.samples:
             found[sample.name] = frozenset(sample.labels)
     for metric in _ours():
-        (family,) = metric.describe()
         labels = frozenset(metric._labelnames)  # the library tells the names of labels nowhere else
         if isinstance(metric, Histogram):
-            found[f"{family.name}_bucket"] = labels | {"le"}
-            found[f"{family.name}_sum"] = found[f"{family.name}_count"] = labels
+            found[f"{_name(metric)}_bucket"] = labels | {"le"}
+            found[f"{_name(metric)}_sum"] = found[f"{_name(metric)}_count"] = labels
         else:
-            found[family.name + "_total" * isinstance(metric, Counter)] = labels
+            found[_name(metric) + "_total" * isinstance(metric, Counter)] = labels
     return found
 
 
@@ -49,7 +53,7 @@ def product_metrics() -> frozenset[str]:
 def buckets(sample: str) -> frozenset[str]:
     """The values of `le` of a histogram."""
     for metric in _ours():
-        if isinstance(metric, Histogram) and f"{metric.describe()[0].name}_bucket" == sample:
+        if isinstance(metric, Histogram) and f"{_name(metric)}_bucket" == sample:
             values = ["any"] * len(metric._labelnames)
             metric.labels(*values)
             edges = {

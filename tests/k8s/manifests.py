@@ -18,23 +18,26 @@ RENDERED = ("base", "overlays/dev", "overlays/monitored")
 Object = dict[str, Any]
 
 
-@cache
-def render(name: str) -> list[Object]:
-    """The objects of k8s/<name>; skips the test where there is no kubectl."""
+def kustomize(folder: Path) -> list[Object]:
+    """The objects that a folder renders to; skips the test where there is no kubectl."""
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl is not installed, so the manifests cannot be rendered")
     done = subprocess.run(
-        ["kubectl", "kustomize", str(K8S / name)], capture_output=True, text=True, check=False, timeout=60
+        ["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stderr
     return [found for found in yaml.safe_load_all(done.stdout) if found is not None]
 
 
+@cache
+def render(name: str) -> list[Object]:
+    """The objects of k8s/<name>."""
+    return kustomize(K8S / name)
+
+
 def one(name: str, kind: str, called: str | None = None) -> Object:
     """The only object of that kind (and name)."""
-    found = [
-        o for o in render(name) if o["kind"] == kind and called in (None, o["metadata"]["name"])
-    ]
+    found = [o for o in render(name) if o["kind"] == kind and called in (None, o["metadata"]["name"])]
     assert len(found) == 1, f"{len(found)} objects of kind {kind} in {name}"
     return found[0]
 

@@ -52,23 +52,29 @@ class Query:
         return self._labels(tree.parse(self.text))
 
     def _labels(self, node: tree.Expr) -> frozenset[str]:
-        if isinstance(node, tree.VectorSelector):
-            return self._of_selector(node)
-        if isinstance(node, tree.MatrixSelector):
-            return self._of_selector(node.vector_selector)
-        if isinstance(node, tree.ParenExpr | tree.UnaryExpr | tree.SubqueryExpr):
-            return self._labels(node.expr)
-        if isinstance(node, tree.AggregateExpr):
-            return self._of_aggregate(node)
-        if isinstance(node, tree.BinaryExpr):
-            return self._of_binary(node)
-        if isinstance(node, tree.Call):
-            inner = frozenset[str]().union(*(self._labels(argument) for argument in node.args))
-            if node.func.name == "histogram_quantile":
-                self._need({"le"}, inner)
-                return inner - {"le"}
+        match node:
+            case tree.VectorSelector():
+                labels = self._of_selector(node)
+            case tree.MatrixSelector():
+                labels = self._of_selector(node.vector_selector)
+            case tree.ParenExpr() | tree.UnaryExpr() | tree.SubqueryExpr():
+                labels = self._labels(node.expr)
+            case tree.AggregateExpr():
+                labels = self._of_aggregate(node)
+            case tree.BinaryExpr():
+                labels = self._of_binary(node)
+            case tree.Call():
+                labels = self._of_call(node)
+            case _:
+                labels = frozenset()
+        return labels
+
+    def _of_call(self, node: tree.Call) -> frozenset[str]:
+        inner = frozenset[str]().union(*(self._labels(argument) for argument in node.args))
+        if node.func.name != "histogram_quantile":
             return inner
-        return frozenset()
+        self._need({"le"}, inner)
+        return inner - {"le"}
 
     def _of_selector(self, node: tree.VectorSelector) -> frozenset[str]:
         own = self.labels.get(node.name or "")

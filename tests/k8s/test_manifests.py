@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from likeness.rpc.server import LIVE, SERVICES
 from likeness.rpc.settings import Settings, load, split_address
+from tests.k8s.containerfile import stages
 from tests.k8s.manifests import K8S, RENDERED, ROOT, Object, environment, one, pod, render, service_container
 
 OPERATOR_KINDS = {"ServiceMonitor", "PrometheusRule"}
@@ -25,19 +25,14 @@ CONFINED = {
 }
 
 
+def image() -> dict[str, str]:
+    """The variables of ours that the image sets."""
+    return {name: value for name, value in stages()[-1].environment.items() if name.startswith("LIKENESS_")}
+
+
 def settings_of(name: str) -> Settings:
     """What the service itself makes of the variables of the image and of the manifests."""
-    return load(environment=image_environment() | environment(name))
-
-
-def containerfile() -> str:
-    return (ROOT / "Containerfile").read_text(encoding="utf-8")
-
-
-def image_environment() -> dict[str, str]:
-    """The variables of ours that the final stage of the image sets."""
-    final = containerfile().rpartition("\nFROM ")[2]
-    return dict(re.findall(r"\b(LIKENESS_[A-Z_]+)=(\S+)", final))
+    return load(environment=image() | environment(name))
 
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
@@ -91,7 +86,9 @@ def test_what_is_kept_lies_on_the_volume(name: str) -> None:
 def test_every_mount_has_its_volume(name: str) -> None:
     spec = pod(name)
     volumes = {volume["name"] for volume in spec.get("volumes", [])} | {"data"}
-    used = {m["name"] for c in (*spec.get("initContainers", []), *spec["containers"]) for m in c["volumeMounts"]}
+    used = {
+        m["name"] for c in (*spec.get("initContainers", []), *spec["containers"]) for m in c["volumeMounts"]
+    }
     assert used == volumes
 
 
@@ -108,7 +105,7 @@ def test_the_pod_is_confined(name: str) -> None:
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     user = f"{spec['securityContext']['runAsUser']}:{spec['securityContext']['runAsGroup']}"
-    assert re.search(rf"^USER {user}$", containerfile(), re.MULTILINE)
+    assert stages()[-1].all("USER") == [user]
     for container in (*spec.get("initContainers", []), *spec["containers"]):
         assert container["securityContext"] == CONFINED
         assert set(container["resources"]["limits"]) >= {"cpu", "memory"}

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ RULES = K8S / "components/prometheus-operator/rules.yaml"
 DASHBOARD = K8S / "components/prometheus-operator/dashboard.json"
 ALERT_CASES = Path(__file__).with_name("alerts.yaml")
 
-METHODS = {method.name for service in face_pb2.DESCRIPTOR.services_by_name.values() for method in service.methods}
+METHODS = {
+    method.name for service in face_pb2.DESCRIPTOR.services_by_name.values() for method in service.methods
+}
 STATUSES = {code.name for code in grpc.StatusCode}
 REASON = re.compile(r"\b[A-Z]+(?:_[A-Z]+)+\b")
 SETTING = re.compile(r"\bLIKENESS_([A-Z_]+)\b")
@@ -110,6 +113,7 @@ def dashboard_queries() -> Iterator[Found]:
         yield Found(f"annotation {annotation['name']}", plain(annotation["expr"]), told)
 
 
+@cache
 def known() -> dict[str, frozenset[str]]:
     """Labels of every sample, recorded ones included."""
     labels = dict(sample_labels())
@@ -209,7 +213,10 @@ def test_runbooks_speak_of_things_that_exist() -> None:
         text = " ".join(rule["annotations"].values())
         assert set(SETTING.findall(text)) <= settings
         reasons = {found for found in REASON.findall(text) if not found.startswith("LIKENESS_")}
-        assert all(f'"{reason}"' in SOURCE or reason in STATUSES for reason in reasons), (rule["alert"], reasons)
+        assert all(f'"{reason}"' in SOURCE or reason in STATUSES for reason in reasons), (
+            rule["alert"],
+            reasons,
+        )
         for phrase in QUOTED.findall(text):
             assert phrase in titles | headings | KUBERNETES_SAYS or phrase in SOURCE, (rule["alert"], phrase)
         assert set(re.findall(r"\bLikeness[A-Z]\w+", text)) <= alert_names

@@ -79,7 +79,7 @@ class Said:
         sample = common.Sample(selection=_selection(self.which))
         sha256 = files.sha256(data)
         key = self._key(metadata, sample, sha256)
-        sample.data, sample.name = data, file.name[-MAX_NAME:]
+        sample.data, sample.name = data, file.path.name[-MAX_NAME:]
         return Enrolment(sample, metadata, self.override, f"cli-{key}", Tag(file, key, sha256))
 
     def _key(self, metadata: common.ReferenceMetadata, sample: common.Sample, sha256: str) -> str:

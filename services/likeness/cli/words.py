@@ -63,7 +63,9 @@ def plural(count: int, one: str, many: str = "") -> str:
 
 
 def label_of(said: common.ReferenceMetadata) -> str:
-    """What the owner calls a reference: subject and own number, whichever there are."""
+    """What the owner calls a reference: subject and own number; the number alone if it begins with the subject."""
+    if said.owner_reference.startswith(said.subject_id):
+        return said.owner_reference or said.subject_id
     return " / ".join(text for text in (said.subject_id, said.owner_reference) if text)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
@@ -13,7 +13,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from likeness.client import connection
-from likeness.client.errors import CallFailed, Unavailable, build, from_rpc
+from likeness.client.errors import CallFailed, Unavailable, from_rpc
 from likeness.client.requests import EnrollOptions, ListOptions, Requests, SampleLike, SearchOptions, Side
 from likeness.client.retry import Attempts
 from likeness.client.stream import WINDOW, Enrolment, Outcome, Pending, ended_early
@@ -23,9 +23,6 @@ from likeness.v1 import matching_pb2 as matching
 
 _Request = TypeVar("_Request")
 _Answer = TypeVar("_Answer")
-
-_STATUS_LOOKS = 20
-_STATUS_PAUSE = 0.01  # seconds
 
 _EOF: object = grpc.aio.EOF  # type: ignore[attr-defined]  # missing from the stubs
 
@@ -243,13 +240,14 @@ async def _pump(source: AsyncIterator[Enrolment], pending: Pending, link: _Link)
 
 
 class _Link:
-    """One stream, with a task that takes its answers in so that sending never waits for reading."""
+    """One stream, with a task that takes its answers in so that sending never waits for reading.
 
-    def __init__(
-        self,
-        call: grpc.aio.StreamStreamMultiCallable[matching.EnrollManyRequest, matching.EnrollManyResponse],
-    ) -> None:
-        start: Any = call  # the stubs do not know that a stream can be started without an iterator
+    Args:
+        start: the stub's method; the stubs do not know that it can be called without an iterator.
+    """
+
+    def __init__(self, start: Callable[..., Any]) -> None:
+        self._start = start
         self._call = start()
         self._is_broken = False
         self._in: asyncio.Queue[matching.EnrollManyResponse | CallFailed | None] = asyncio.Queue()
@@ -298,19 +296,22 @@ class _Link:
                 self._in.put_nowait(answer)
             self._in.put_nowait(None)
         except grpc.aio.AioRpcError as error:
-            self._in.put_nowait(await self._cause() if self._is_broken else from_rpc(error))
+            self._in.put_nowait(await self._cause(error))
 
-    async def _cause(self) -> CallFailed:
-        """Why the stream broke while something was being sent.
+    async def _cause(self, error: grpc.aio.AioRpcError) -> CallFailed:
+        """Why the stream broke.
 
-        grpc.aio reports a failed write as INTERNAL at once, and only then the status that the service had sent.
+        When a write meets a stream that has just ended, grpc.aio reports INTERNAL and may lose the status that
+        the service had sent. A service that refuses streams refuses an empty one too, and of that one nothing
+        is written; if it accepts it, the connection broke.
         """
-        for _ in range(_STATUS_LOOKS):
-            code, details = await self._call.code(), await self._call.details()
-            trailers = tuple(await self._call.trailing_metadata() or ())
-            if code is not grpc.StatusCode.INTERNAL or trailers:
-                return build(code, details or "", trailers)
-            await asyncio.sleep(_STATUS_PAUSE)
+        if not self._is_broken or error.code() is not grpc.StatusCode.INTERNAL:
+            return from_rpc(error)
+        try:
+            async for _ in self._start(iter(())):
+                pass
+        except grpc.aio.AioRpcError as refused:
+            return from_rpc(refused)
         return Unavailable(
             "The connection broke while items were being sent.", code=grpc.StatusCode.UNAVAILABLE
         )

@@ -52,7 +52,7 @@ def open_engine(
     snapshots = None
     if snapshot_folder is not None:
         snapshots = Snapshots(snapshot_folder, store.vault(KeyUse.SNAPSHOTS))
-    open_gallery(gallery, snapshots, store)
+    saved = open_gallery(gallery, snapshots, store)
     calibration = modality.calibration
     metrics.model(
         modality.name,
@@ -60,6 +60,6 @@ def open_engine(
         modality.space.space_id,
         calibration.calibration_id if calibration is not None else "none",
     )
-    upkeep = Upkeep(gallery, store, snapshots, snapshot_seconds=snapshot_seconds)
+    upkeep = Upkeep(gallery, store, snapshots, saved_position=saved, snapshot_seconds=snapshot_seconds)
     upkeep.start()
     return Running(Engine(modality, store, gallery, keep_sources=keep_sources), upkeep)

@@ -29,17 +29,20 @@ SNAPSHOT_CHANGES = 10_000
 """Changes since the last snapshot that make the next one due before its time: their replay takes seconds."""
 
 
-def open_gallery(gallery: Gallery, snapshots: Snapshots | None, store: Store) -> None:
+def open_gallery(gallery: Gallery, snapshots: Snapshots | None, store: Store) -> int:
     """Bring a gallery up: newest whole snapshot, tail of the log, and a check that the counts agree.
+
+    Returns the log position of the snapshot that was used; 0 for none.
 
     A snapshot that cannot be used, or that leads to another count than the store's, is passed over and the
     gallery is folded from the whole log: slower, never wrong.
     """
     if snapshots is not None and _restored(gallery, snapshots):
+        begun_at = gallery.position
         gallery.catch_up()
         if gallery.references == held(store, gallery.modality):
             gallery.start()
-            return
+            return begun_at
         log.error("snapshot disagrees with the store; folding the whole log")
         gallery.reset()
     gallery.start()
@@ -48,6 +51,7 @@ def open_gallery(gallery: Gallery, snapshots: Snapshots | None, store: Store) ->
             f"The log yields {gallery.references} {gallery.modality} references, but the store holds "
             f"{held(store, gallery.modality)}; run `likeness doctor` and restore the database from a backup."
         )
+    return 0
 
 
 def held(store: Store, modality: str) -> int:
@@ -70,17 +74,31 @@ def _restored(gallery: Gallery, snapshots: Snapshots) -> bool:
 
 
 class Upkeep:
-    """A thread that looks after one gallery until it is closed."""
+    """A thread that looks after one gallery until it is closed.
+
+    Args:
+        gallery: what is looked after.
+        store: the log that it follows.
+        snapshots: where snapshots go; None keeps none.
+        saved_position: log position of the newest snapshot.
+        snapshot_seconds: how often, at most, a snapshot is taken of a gallery that changes.
+    """
 
     def __init__(
-        self, gallery: Gallery, store: Store, snapshots: Snapshots | None, *, snapshot_seconds: float
+        self,
+        gallery: Gallery,
+        store: Store,
+        snapshots: Snapshots | None,
+        *,
+        saved_position: int,
+        snapshot_seconds: float,
     ) -> None:
         self._gallery = gallery
         self._store = store
         self._snapshots = snapshots
         self._snapshot_seconds = snapshot_seconds
         self._saved_at = time.monotonic()
-        self._saved_position = gallery.position
+        self._saved_position = saved_position
         self._recall_at = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"upkeep-{gallery.modality}", daemon=True)

@@ -1,7 +1,7 @@
 """What a face detector gives, and how a picture is fitted to what a detector takes.
 
 A detector is a function from a picture to detections. Which one, and with which thresholds, is the manifest's
-business; `load_detector` picks the decoder of its family.
+business; `detectors.load_detector` picks the decoder of its family.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.domain.samples import Box
+from likeness.face import parameters
 from likeness.imaging.geometry import overlap
 from likeness.imaging.opencv import cv2
+from likeness.inference.manifest import Detection as DetectionSettings
 from likeness.inference.manifest import Input
 
 Pixels = NDArray[np.uint8]
@@ -45,12 +47,41 @@ class Detection:
 class Detector(Protocol):
     """Finds faces; safe to call from several threads at once."""
 
-    def detect(self, image: Pixels) -> list[Detection]:
+    def detect(self, image: Pixels, *, thorough: bool = False) -> list[Detection]:
         """The faces in a picture, most confident first.
 
         Args:
             image: uint8 [height, width, 3], RGB.
+            thorough: search at a higher resolution and for smaller faces, for several times the cost.
         """
+
+    def warm(self) -> None:
+        """Runs every graph once."""
+
+
+def find_faces(detector: Detector, image: Pixels) -> list[Detection]:
+    """The faces in a picture; where there seem to be none, searched again thoroughly and with its levels stretched.
+
+    Args:
+        detector: any.
+        image: uint8 [height, width, 3], RGB.
+    """
+    return detector.detect(image) or detector.detect(stretched(image), thorough=True)
+
+
+def stretched(image: Pixels) -> Pixels:
+    """A dark or flat picture with its levels spread over the whole range; others as they are."""
+    low, high = np.percentile(image, parameters.STRETCH_PERCENTILES)
+    if high - low >= parameters.STRETCH_BELOW:
+        return image
+    gain = 255 / max(high - low, parameters.STRETCH_MIN_RANGE)
+    table = np.clip((np.arange(256) - low) * gain, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(image, table), dtype=np.uint8)
+
+
+def thorough_side(settings: DetectionSettings, thorough: bool) -> int:
+    """The longest side in pixels at which a picture is searched."""
+    return settings.max_side_px * (parameters.THOROUGH_ENLARGES if thorough else 1)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

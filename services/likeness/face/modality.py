@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,7 @@ from likeness.imaging.geometry import similarity, warp
 from likeness.inference.batcher import Batcher, BatchReport
 from likeness.inference.catalogue import Catalogue
 from likeness.inference.embedder import Embedder
+from likeness.inference.manifest import Edges
 from likeness.inference.threads import ThreadPlan
 
 _NO_LIMITS = Limits()
@@ -57,6 +58,7 @@ class FaceModality:
         model: the version written into templates and answers.
         calibration: the table for the embedder's template space, or None.
         workers: embedding runs at once.
+        edges: quality limits of these models, where they differ from ours.
         limits: what one photograph may cost.
         observe: told of every batch of the embedder.
     """
@@ -71,6 +73,7 @@ class FaceModality:
         model: str,
         calibration: Calibration | None,
         workers: int,
+        edges: Mapping[str, Edges] | None = None,
         limits: Limits = _NO_LIMITS,
         observe: Callable[[BatchReport], None] | None = None,
     ) -> None:
@@ -79,6 +82,7 @@ class FaceModality:
         self.model = model
         self.calibration = calibration
         self.space = TemplateSpace(embedder.space, embedder.dimension)
+        self._edges = dict(edges or {})
         self._limits = limits
         self._template = embedder.manifest.template
         self._batcher: Batcher[Pixels, Floats] = Batcher(
@@ -110,6 +114,7 @@ class FaceModality:
             model=f"{recognised.label}+{found.label}",
             calibration=calibration,
             workers=threads.workers,
+            edges={**found.quality, **recognised.quality},
             limits=limits,
             observe=observe,
         )
@@ -181,7 +186,7 @@ class FaceModality:
             confidence=face.confidence,
             quality=measured,
             landmarks=tuple((float(x), float(y)) for x, y in face.landmarks),
-            issues=quality.issues(measured, name),
+            issues=quality.issues(measured, name, self._edges),
             template=template,
         )
 

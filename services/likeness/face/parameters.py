@@ -33,7 +33,7 @@ WARN_YAW_DEGREES = 35.0
 WARN_PITCH_DEGREES = 35.0
 WARN_ROLL_DEGREES = 30.0
 SHARPNESS_SCALE = 12.0
-"""Mean absolute Laplacian of the chip's luminance (0..255) scoring 63; blurred chips lie near 2, crisp ones near 20."""
+"""Mean absolute Laplacian of the chip's luminance (0..255) that scores 63; crisp chips lie near 20, blurred near 2."""
 MIN_SHARPNESS = 8.0
 """Sharpness component (0..100) under which a face is rejected."""
 WARN_SHARPNESS = 20.0
@@ -44,8 +44,8 @@ BRIGHT_LEVEL = 247
 MIN_EXPOSURE = 10.0
 """Exposure component (0..100) under which a face is rejected: nearly all of it is black or white."""
 WARN_EXPOSURE = 50.0
-MIN_INSIDE = 60.0
-"""Share of the face box, in percent, that must lie inside the photograph."""
+MIN_INSIDE = 65.0
+"""Crop and margin components (0..100) under which a face is rejected: a third of it lies beyond that edge."""
 WARN_INSIDE = 90.0
 FORESHORTENING_DEGREES = 60.0
 """Yaw up to which the inter-eye distance is corrected for the turn of the head, as ISO/IEC 29794-5 does."""
@@ -65,3 +65,16 @@ SHORTLIST_FACTOR = 2
 SHORTLIST_MARGIN = 16
 """A shortlist holds SHORTLIST_FACTOR * k + SHORTLIST_MARGIN references, so that what quantisation in the index
 moved by a few ranks is still compared exactly."""
+
+USABLE_FACE = 40.0
+"""Pixels of the photograph: side of the smallest face window that is searched at first. Such a face has some 15
+pixels between the eyes, well under what enrolment accepts, so nothing usable is passed over; P-Net works on a
+quarter of the pixels that faces half as large would need."""
+THOROUGH_ENLARGES = 2
+"""Factor on a detector's longest side when nothing was found at first. Measured: see `find_faces`' tests."""
+STRETCH_PERCENTILES = (0.5, 99.5)
+"""Percentiles of all channel values taken as black and white when levels are stretched."""
+STRETCH_BELOW = 160.0
+"""Levels, 0..255: a picture whose range between those percentiles is narrower is stretched."""
+STRETCH_MIN_RANGE = 16.0
+"""Levels: a range narrower than this holds noise, and is not spread further."""

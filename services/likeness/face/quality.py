@@ -7,7 +7,9 @@ and fall as these get worse, but their values are not OFIQ's.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -15,6 +17,9 @@ from likeness.domain.samples import Issue, Quality, QualityComponent, Severity
 from likeness.face import parameters as limits
 from likeness.face.detect import Detection, Pixels
 from likeness.imaging.opencv import cv2
+from likeness.inference.manifest import Edges
+
+_NO_EDGES: Mapping[str, Edges] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,6 @@ def assess(face: Detection, chip: Pixels, size: tuple[int, int], faces: int) -> 
     detail = float(np.abs(cv2.Laplacian(luminance, cv2.CV_32F)).mean())
     dark = float(np.mean(luminance <= limits.DARK_LEVEL))
     bright = float(np.mean(luminance >= limits.BRIGHT_LEVEL))
-    inside = _inside(face, size)
     turn = math.radians(min(abs(head.yaw), limits.FORESHORTENING_DEGREES))
     eyes = face.inter_eye / math.cos(turn)
     parts = (
@@ -70,42 +74,68 @@ def assess(face: Detection, chip: Pixels, size: tuple[int, int], faces: int) -> 
         _part("Sharpness", 100 * (1 - math.exp(-detail / limits.SHARPNESS_SCALE)), detail),
         _part("UnderExposurePrevention", 100 * (1 - dark), 100 * dark, "%"),
         _part("OverExposurePrevention", 100 * (1 - bright), 100 * bright, "%"),
-        _part("FaceInsideImage", inside, inside, "%"),
+        *_margins(face, size),
         _part("SingleFacePresent", 100.0 if faces == 1 else 0.0, float(faces)),
     )
     return Quality(_unified(parts), parts)
 
 
-def issues(quality: Quality, name: str) -> tuple[Issue, ...]:
-    """What is wrong with a face; `name` is what the caller calls the sample."""
-    checks = (
-        (
-            "InterEyeDistance",
-            limits.MIN_INTER_EYE_PX,
-            limits.WARN_INTER_EYE_PX,
-            "send a larger picture of the face",
-        ),
-        ("DetectorConfidence", limits.MIN_CONFIDENCE, limits.WARN_CONFIDENCE, "make sure that it is a face"),
-        ("Sharpness", limits.MIN_SHARPNESS, limits.WARN_SHARPNESS, "send a sharper picture"),
-        ("UnderExposurePrevention", limits.MIN_EXPOSURE, limits.WARN_EXPOSURE, "send a brighter picture"),
-        ("OverExposurePrevention", limits.MIN_EXPOSURE, limits.WARN_EXPOSURE, "send a darker picture"),
-        (
-            "FaceInsideImage",
-            limits.MIN_INSIDE,
-            limits.WARN_INSIDE,
-            "send a picture that shows the whole face",
-        ),
-    )
-    found = [_below(quality, name, *check) for check in checks]
-    found += [
-        _beyond(quality, name, "HeadPoseYaw", limits.MAX_YAW_DEGREES, limits.WARN_YAW_DEGREES),
-        _beyond(quality, name, "HeadPosePitch", math.inf, limits.WARN_PITCH_DEGREES),
-        _beyond(quality, name, "HeadPoseRoll", math.inf, limits.WARN_ROLL_DEGREES),
-    ]
+def issues(quality: Quality, name: str, edges: Mapping[str, Edges] = _NO_EDGES) -> tuple[Issue, ...]:
+    """What is wrong with a face.
+
+    Args:
+        quality: what `assess` measured.
+        name: what the caller calls the sample.
+        edges: limits of the models in use, by component and in its native unit; they replace ours.
+    """
+    found = [_below(quality, name, check, edges.get(check.component)) for check in _CHECKS]
+    found += [_beyond(quality, name, *limit) for limit in _POSES]
     return tuple(issue for issue in found if issue is not None)
 
 
-_IN_NATIVE_UNITS = frozenset({"InterEyeDistance", "DetectorConfidence"})
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """Below `reject` a face is rejected, below `warn` noted. `native`: the limits are in the native unit."""
+
+    component: str
+    reject: float
+    warn: float
+    remedy: str
+    native: bool = False
+
+
+_WHOLE = "send a picture that shows the whole face"
+_MARGINS = (
+    "LeftwardCropOfTheFaceImage",
+    "RightwardCropOfTheFaceImage",
+    "MarginAboveOfTheFaceImage",
+    "MarginBelowOfTheFaceImage",
+)
+_CHECKS = (
+    _Check(
+        "InterEyeDistance",
+        limits.MIN_INTER_EYE_PX,
+        limits.WARN_INTER_EYE_PX,
+        "send a larger picture of the face",
+        native=True,
+    ),
+    _Check(
+        "DetectorConfidence",
+        limits.MIN_CONFIDENCE,
+        limits.WARN_CONFIDENCE,
+        "make sure it is a face",
+        native=True,
+    ),
+    _Check("Sharpness", limits.MIN_SHARPNESS, limits.WARN_SHARPNESS, "send a sharper picture"),
+    _Check("UnderExposurePrevention", limits.MIN_EXPOSURE, limits.WARN_EXPOSURE, "send a brighter picture"),
+    _Check("OverExposurePrevention", limits.MIN_EXPOSURE, limits.WARN_EXPOSURE, "send a darker picture"),
+    *(_Check(side, limits.MIN_INSIDE, limits.WARN_INSIDE, _WHOLE) for side in _MARGINS),
+)
+_POSES = (
+    ("HeadPoseYaw", limits.MAX_YAW_DEGREES, limits.WARN_YAW_DEGREES),
+    ("HeadPosePitch", math.inf, limits.WARN_PITCH_DEGREES),
+    ("HeadPoseRoll", math.inf, limits.WARN_ROLL_DEGREES),
+)
 
 
 def _part(name: str, value: float, native: float, unit: str = "") -> QualityComponent:
@@ -118,12 +148,19 @@ def _unified(parts: tuple[QualityComponent, ...]) -> float:
     return float(math.sqrt(min(values) * (sum(values) / len(values))))
 
 
-def _inside(face: Detection, size: tuple[int, int]) -> float:
-    """Percent of the face box inside the photograph."""
+def _margins(face: Detection, size: tuple[int, int]) -> tuple[QualityComponent, ...]:
+    """Per side, 100 less the share of the face box, in percent, that lies beyond that edge of the photograph."""
     box = face.box
-    width = min(box.x + box.width, size[0]) - max(box.x, 0)
-    height = min(box.y + box.height, size[1]) - max(box.y, 0)
-    return 100 * max(width, 0) * max(height, 0) / max(box.area, 1e-6)
+    beyond = (
+        -box.x / box.width,
+        (box.x + box.width - size[0]) / box.width,
+        -box.y / box.height,
+        (box.y + box.height - size[1]) / box.height,
+    )
+    return tuple(
+        _part(name, 100 - 100 * max(share, 0.0), 100 * max(share, 0.0), "%")
+        for name, share in zip(_MARGINS, beyond, strict=True)
+    )
 
 
 def _constant(name: str, suffix: str) -> str:
@@ -131,21 +168,23 @@ def _constant(name: str, suffix: str) -> str:
     return f"{spaced.upper()}_{suffix}"
 
 
-def _below(
-    quality: Quality, name: str, component: str, reject: float, warn: float, remedy: str
-) -> Issue | None:
-    part = quality.component(component)
+def _below(quality: Quality, name: str, check: _Check, edges: Edges | None) -> Issue | None:
+    part = quality.component(check.component)
     if part is None:
         return None
-    native = component in _IN_NATIVE_UNITS and part.native is not None
+    reject, warn, native = check.reject, check.warn, check.native
+    if edges is not None:
+        reject = reject if edges.reject is None else edges.reject
+        warn = warn if edges.warn is None else edges.warn
+        native = True
     value = part.native if native and part.native is not None else part.value
-    if value >= warn:
+    if value >= max(warn, reject):
         return None
     severity = Severity.REJECT if value < reject else Severity.WARN
     limit = reject if severity is Severity.REJECT else warn
     unit = f" {part.unit}" if native and part.unit else ""
-    text = f"{component} of the face in {name} is {value:.3g}{unit}, under {limit:g}{unit}; {remedy}."
-    return Issue(_constant(component, "TOO_LOW"), text, severity)
+    text = f"{check.component} of the face in {name} is {value:.3g}{unit}, under {limit:g}{unit}; {check.remedy}."
+    return Issue(_constant(check.component, "TOO_LOW"), text, severity)
 
 
 def _beyond(quality: Quality, name: str, component: str, reject: float, warn: float) -> Issue | None:

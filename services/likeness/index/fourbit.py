@@ -26,7 +26,8 @@ from likeness.index.rows import Mask
 from likeness.index.scan import Vectors, one_thread
 
 _BITS = 4
-_CENTROIDS = 1 << _BITS
+CENTROIDS = 1 << _BITS
+"""Centroids for each pair of dimensions; codes are fitted to at least so many vectors."""
 _PAIR = 2
 _ROTATION_SEED = 7
 
@@ -52,12 +53,13 @@ class FourBit:
 
     @classmethod
     def train(cls, sample: Vectors, radius: float) -> FourBit:
-        """Codes fitted to a sample [s, d], s at least 16, of vectors whose norm is at most `radius`."""
+        """Codes fitted to a sample [s, d], s at least CENTROIDS, of vectors whose norm is at most `radius`."""
         one_thread()
         outer = sample.shape[1] + 1
         random = faiss.RandomRotationMatrix(outer, outer + outer % _PAIR)
         random.init(_ROTATION_SEED)
         made = cls(faiss.vector_to_array(random.A).reshape(random.d_out, outer).copy(), radius)
+        made._index.pq.cp.min_points_per_centroid = 1  # a small sample is no fault here, and no news
         made._index.train(made._turned(sample, _lift(sample, radius)))
         return made
 
@@ -110,7 +112,7 @@ class FourBit:
             raise ValueError("a rotation has the wrong shape or type")
         made = cls(rotation, radius)
         index: Any = made._index
-        if centroids.dtype != np.float32 or centroids.shape != (_CENTROIDS * rotation.shape[0],):
+        if centroids.dtype != np.float32 or centroids.shape != (CENTROIDS * rotation.shape[0],):
             raise ValueError("the centroids have the wrong shape or type")
         shape = (-(-count // made._packer.nvec), made._packer.block_size)
         if codes.dtype != np.uint8 or codes.shape != shape:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from likeness.index.fourbit import CENTROIDS
 from likeness.index.rows import Mask, RowMap
 from likeness.index.scan import Vectors
 from likeness.index.segments import Flat, Segment, Tail
@@ -30,7 +31,8 @@ def seal(segments: Sequence[Segment], alive: Mask, dimension: int, flat_componen
     Rows may be erased while it is made; erase them in the result as well.
     """
     rows = RowMap(np.flatnonzero(alive))
-    if len(rows) * dimension > flat_components and dimension >= _LEAST_DIMENSION:
+    large = len(rows) * dimension > flat_components
+    if large and len(rows) >= CENTROIDS and dimension >= _LEAST_DIMENSION:
         return Shortlisted.build(rows, _wide(segments, alive, len(rows), dimension))
     vectors = np.empty((len(rows), dimension), np.float32)
     for start, block in _live(segments, alive):

@@ -31,8 +31,10 @@ DEPTH = 1024
 """Rows shortlisted for the best 10. On vectors like embeddings of faces the true best 10 of 1,000,000 are then
 complete in more than 99 of 100 searches; the rest is noticed by SAFE_PART."""
 SAFE_PART = 0.5
-"""Share of a shortlist in which all of the best must lie for it to be trusted. One of them further down says that
+"""Share of a shortlist in which all of the best must lie for it to be trusted. Some of them further down say that
 the codes cannot tell this probe's rows apart well, as when a filter leaves out all that is like it."""
+DEEP_SHARE = 0.01
+"""Share of the best that may lie further down all the same: none of 10, 1 of 100."""
 DEEPER = 4
 """How many times deeper a shortlist is made that was not trusted."""
 TRAIN_ROWS = 65_536
@@ -142,7 +144,8 @@ class Shortlisted:
             for query, shortlist in zip(open_, shortlists, strict=True):
                 scores[query], at[query] = self._wide.search_at(queries[query][None], k, shortlist)
             deep = shortlists[:, int(SAFE_PART * depth) :]
-            safe = [not np.isin(best, low).any() for best, low in zip(at[open_], deep, strict=True)]
+            allowance = int(DEEP_SHARE * k)
+            safe = [np.isin(best, low).sum() <= allowance for best, low in zip(at[open_], deep, strict=True)]
             open_ = open_[np.logical_not(safe)]
             depth *= DEEPER
         return scores, at

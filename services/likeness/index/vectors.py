@@ -69,8 +69,8 @@ class VectorIndex:
 
     @property
     def tail(self) -> int:
-        """Rows added since the last build."""
-        return len(self._view.tail)
+        """Rows added since the current generation was built, removed ones included; they are scanned exactly."""
+        return len(self) - self._view.sealed
 
     @property
     def nbytes(self) -> int:
@@ -168,10 +168,9 @@ class VectorIndex:
         """Whether a build is worth its cost: many rows wait to be sealed, or many that were removed are held."""
         view = self._view
         held = [len(segment.rows) for segment in (*view.segments, view.tail)]
-        waiting = len(self) - view.sealed
         removed = sum(held) - self.live
-        return waiting > max(
-            FLAT_COMPONENTS // self.dimension, WAITING_SHARE * view.generation.rows
+        return self.tail > max(
+            self._flat_components // self.dimension, WAITING_SHARE * view.generation.rows
         ) or removed > max(REMOVED_ROWS, REMOVED_SHARE * sum(held))
 
     def sample(self, count: int, seed: int = 0) -> tuple[Rows, Vectors]:
@@ -254,9 +253,10 @@ class VectorIndex:
                 held = {k.removeprefix(prefix): a for k, a in state.arrays.items() if k.startswith(prefix)}
                 segments.append(restored(said, held, made.dimension))
             *sealed, tail = segments
-            alive = np.unpackbits(
-                state.arrays["alive"].astype(np.uint8, copy=False), count=rows, bitorder="little"
-            )
+            bits = state.arrays["alive"]
+            if bits.dtype != np.uint8 or bits.shape != (-(-rows // 8),):
+                raise ValueError("it does not say of each row whether it is alive")
+            alive = np.unpackbits(bits.view(np.uint8), count=rows, bitorder="little")
             if not isinstance(tail, Tail) or tail.first + len(tail) != rows:
                 raise ValueError("its rows do not add up")
             if any(segment.rows.end > rows for segment in sealed):

@@ -58,6 +58,8 @@ def guarded() -> Iterator[None]:
     """Turn a driver's errors into domain errors."""
     try:
         yield
+    except UnicodeDecodeError as error:  # SQLite quotes a damaged schema in its message
+        raise Corrupt("The definitions of the tables are damaged; restore a backup.") from error
     except UnicodeEncodeError as error:
         raise InvalidInput("A name in the request is not Unicode text.") from error
     except sa.exc.TimeoutError as error:

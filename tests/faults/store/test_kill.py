@@ -84,31 +84,32 @@ def check(store: Store, ledger: Ledger) -> None:
         ledger.positions[request_id] = receipt.position
         del ledger.open[request_id]
     assert len(set(ledger.positions.values())) == len(ledger.positions) == store.head()
-    for ask in ledger.done.values():
-        expect(store, *ask)
+    expect(store, list(ledger.done.values()))
     assert store.audit_head().position == store.head()
     report = store.verify(full=True)
     assert report.problems == ()
     assert report.references == len(ledger.done)
 
 
-def expect(store: Store, operation: str, reference_id: str, request_id: str, number: int) -> None:
-    """The reference is as the ask left it, and asking again is answered with the first receipt."""
-    reference = store.get(reference_id)
-    again = only(store.write([write_for(operation, reference_id, request_id, number)]))
-    assert isinstance(again, Receipt)
-    assert again.replayed
-    assert again.position == reference.position
-    if operation == "expunge":
-        assert reference.facets.status is Status.EXPUNGED
-        assert store.templates([reference_id]) == {}
-        assert store.source(reference_id) is None
-        return
-    assert reference.facets.status is Status.ACTIVE
-    assert reference.subject_id == f"subject-{number}"
-    enrolled = int(reference_id.rsplit("-", 1)[1])
-    assert template_bytes(store.templates([reference_id])[reference_id]) == template_bytes(template(enrolled))
-    assert store.source(reference_id) == str(enrolled).encode()
+def expect(store: Store, asks: list[Ask]) -> None:
+    """Each reference is as its ask left it, and asking again is answered with the first receipt."""
+    references = store.get_many(ask[1] for ask in asks)
+    templates = store.templates(references)
+    for ask, again in zip(asks, store.write([write_for(*ask) for ask in asks]), strict=True):
+        operation, name, _, number = ask
+        assert isinstance(again, Receipt)
+        assert again.replayed
+        assert again.position == references[name].position
+        if operation == "expunge":
+            assert references[name].facets.status is Status.EXPUNGED
+            assert name not in templates
+            assert store.source(name) is None
+        else:
+            enrolled = int(name.rsplit("-", 1)[1])
+            assert references[name].facets.status is Status.ACTIVE
+            assert references[name].subject_id == f"subject-{number}"
+            assert template_bytes(templates[name]) == template_bytes(template(enrolled))
+            assert store.source(name) == str(enrolled).encode()
 
 
 def test_nothing_acknowledged_is_lost_and_nothing_expunged_returns(tmp_path: Path) -> None:

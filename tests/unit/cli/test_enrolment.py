@@ -113,7 +113,7 @@ def test_rejected_files_are_sent_again_only_when_asked(folder: Path, journal: Pa
     run(folder, journal, server)
     server.sent.clear()
     run(folder, journal, server, retry_rejected=True)
-    assert server.sent == ["bob/x.jpg"]
+    assert server.sent == ["x.jpg"]
     server.sent.clear()
     run(folder, journal, server, again=True)
     assert len(server.sent) == 4

@@ -15,16 +15,16 @@ from likeness.inference.manifest import read_manifest
 
 @pytest.fixture
 def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A recogniser of 112 x 112 chips that averages each channel and repeats it to 12 numbers."""
+    """A recogniser of 112 x 112 chips that averages each channel and repeats it to 96 numbers."""
     monkeypatch.setenv("LIKENESS_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("LIKENESS_MODELS", str(tmp_path / "none"))
     nodes = [
         helper.make_node("GlobalAveragePool", ["input"], ["pooled"]),
         helper.make_node("Flatten", ["pooled"], ["flat"]),
-        helper.make_node("Concat", ["flat"] * 4, ["embedding"], axis=1),
+        helper.make_node("Concat", ["flat"] * 32, ["embedding"], axis=1),
     ]
     picture = helper.make_tensor_value_info("input", TensorProto.FLOAT, ["n", 3, 112, 112])
-    vector = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", 12])
+    vector = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", 96])
     model = helper.make_model(
         helper.make_graph(nodes, "test", [picture], [vector]), opset_imports=[helper.make_opsetid("", 13)]
     )
@@ -46,7 +46,7 @@ def test_a_draft_is_written_and_says_what_it_could_not_tell(graph: Path, tmp_pat
     assert any("licence" in question for question in said["open_questions"])
     assert any("normalisation" in question for question in said["open_questions"])
     manifest = read_manifest(tmp_path / "home" / "models" / "some-model-v2.toml")
-    assert manifest.recogniser.dimension == 12
+    assert manifest.recogniser.dimension == 96
     assert "likeness calibrate" in result.stderr
     listed = CliRunner().invoke(app, ["models", "list"])
     assert json.loads(listed.stdout)["state"] == "ready"

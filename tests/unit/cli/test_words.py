@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from likeness.cli import words
+from likeness.v1 import common_pb2 as common
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,14 @@ def test_without_a_calibration_nothing_is_claimed() -> None:
 )
 def test_expected_false_candidates(expected: float, said: str) -> None:
     assert words.expected_words(expected) == said
+
+
+@pytest.mark.parametrize(
+    ("subject", "number", "said"),
+    [("ada", "1", "ada / 1"), ("ada", "ada_1", "ada_1"), ("ada", "", "ada"), ("", "1", "1"), ("", "", "")],
+)
+def test_what_the_owner_calls_a_reference(subject: str, number: str, said: str) -> None:
+    assert words.label_of(common.ReferenceMetadata(subject_id=subject, owner_reference=number)) == said
 
 
 def test_plural() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -30,8 +31,9 @@ def failure(code: grpc.StatusCode, *, retry_after: float | None = None) -> Any:
 
 
 class Script(face_pb2_grpc.FaceServiceServicer):
-    """Answers enrolments; each call first takes its turn from `failures`.
+    """Answers enrolments; each single one first takes its turn from `failures`.
 
+    `refusal`: what every stream is answered at once. `streams`: how many streams carried items.
     `break_after`: how many items of a stream are answered before it breaks; one number per stream.
     `refuse_once`: sequences of items that are rejected as transient the first time.
     """
@@ -41,6 +43,8 @@ class Script(face_pb2_grpc.FaceServiceServicer):
         self.break_after: list[int] = []
         self.refuse_once: set[int] = set()
         self.request_ids: list[str] = []
+        self.refusal: Any = None
+        self.refused = 0
         self.streams = 0
 
     def Enroll(self, request: matching.EnrollRequest, context: Any) -> matching.EnrollResponse:  # noqa: N802
@@ -52,11 +56,15 @@ class Script(face_pb2_grpc.FaceServiceServicer):
     def EnrollMany(  # noqa: N802
         self, request_iterator: Iterator[matching.EnrollManyRequest], context: Any
     ) -> Iterator[matching.EnrollManyResponse]:
+        if self.refusal is not None:
+            self.refused += 1
+            context.abort_with_status(self.refusal)
+        first = next(request_iterator, None)
+        if first is None:
+            return
         self.streams += 1
-        if self.failures:
-            context.abort_with_status(self.failures.pop(0))
         left = self.break_after.pop(0) if self.break_after else 1 << 30
-        for item in request_iterator:
+        for item in itertools.chain([first], request_iterator):
             if left == 0:
                 context.abort_with_status(failure(grpc.StatusCode.UNAVAILABLE))
             left -= 1

@@ -79,6 +79,12 @@ def test_an_engine_leaves_a_snapshot_and_starts_from_it(store: Store, tmp_path: 
     second.close()
 
 
+def test_a_start_from_the_log_alone_leaves_a_snapshot_too(store: Store, tmp_path: Path) -> None:
+    fill(Bench(VectorModality(), store))
+    open_engine(VectorModality(), store, tmp_path / "snapshots").close()
+    assert list((tmp_path / "snapshots").glob("*.snapshot"))
+
+
 def test_a_damaged_snapshot_is_passed_over(store: Store, tmp_path: Path) -> None:
     folder = tmp_path / "snapshots"
     running = open_engine(VectorModality(), store, folder)

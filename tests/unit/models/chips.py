@@ -22,12 +22,12 @@ def _noise(seed: int) -> Chip:
 
 def _blocks(seed: int, count: int) -> Chip:
     coarse = np.random.RandomState(seed).randint(0, 256, (count, count, 3)).astype(np.uint8)
-    return np.repeat(np.repeat(coarse, SIDE // count, 0), SIDE // count, 1)
+    return coarse.repeat(SIDE // count, 0).repeat(SIDE // count, 1)
 
 
 def _ramp() -> Chip:
     y, x, channel = np.ogrid[:SIDE, :SIDE, :3]
-    return ((x * (3 + channel) + y * (5 - channel)) % 256).astype(np.uint8)
+    return np.asarray((x * (3 + channel) + y * (5 - channel)) % 256, np.uint8)
 
 
 def _drawn_face() -> Chip:
@@ -35,13 +35,13 @@ def _drawn_face() -> Chip:
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float64)
 
     def blob(at_x: float, at_y: float, wide: float, high: float) -> npt.NDArray[np.float64]:
-        return np.exp(-(((x - at_x) / wide) ** 2) - ((y - at_y) / high) ** 2)
+        return np.asarray(np.exp(-(((x - at_x) / wide) ** 2) - ((y - at_y) / high) ** 2))
 
     light = 60.0 + 130.0 * (((x - 74) / 52) ** 2 + ((y - 74) / 68) ** 2 < 1)
     for feature in ((47, 47, 11, 5), (100, 47, 11, 5), (74, 77, 7, 10), (74, 105, 24, 5)):
         light -= 95 * blob(*feature)
     tint = np.array([1.0, 0.82, 0.7])
-    return np.clip(np.rint(light[..., None] * tint), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(light[..., None] * tint), 0, 255), np.uint8)
 
 
 CHIPS: dict[str, Callable[[], Chip]] = {

@@ -69,7 +69,7 @@ def _pool_valid(x: Array, size: int) -> Array:
 
 
 def _softmax(x: Array) -> Array:
-    return np.exp(x) / np.exp(x).sum(-1, keepdims=True)
+    return np.asarray(np.exp(x) / np.exp(x).sum(-1, keepdims=True))
 
 
 def _picture(height: int, width: int) -> Array:
@@ -132,7 +132,7 @@ def test_landmarks_agree_with_another_detector(built: Catalogue, shared_faces: P
     assert len(pictures) >= 8
     apart = []
     for file in pictures:
-        picture = cv2.imread(str(file), cv2.IMREAD_COLOR_RGB)
+        picture = np.asarray(cv2.imread(str(file), cv2.IMREAD_COLOR_RGB), np.uint8)
         one, two = (np.array(detector.detect(picture)[0].landmarks) for detector in (mtcnn, yunet))
         apart.append(np.linalg.norm(one - two, axis=1).mean() / np.linalg.norm(two[1] - two[0]))
     assert np.median(apart) < 0.1  # of the inter-eye distance

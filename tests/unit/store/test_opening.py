@@ -143,6 +143,14 @@ REFUSALS: dict[str, tuple[Damage, type[LikenessError], str]] = {
     ),
     "an index taken out": (lambda db: db.execute("DROP INDEX reference_by_owner"), Corrupt, "definitions"),
     "an index out of step": (put_index_out_of_step, Corrupt, "missing from index reference_by_owner"),
+    "a definition that is not text": (
+        lambda db: db.executescript(
+            "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = "
+            "CAST('CREATE INDEX reference_by_owner ON ' || x'e3' || 'x (owner)' AS TEXT) WHERE name = 'reference_by_owner'"
+        ),
+        Corrupt,
+        "definitions",
+    ),
     "a table taken out": (lambda db: db.execute("DROP TABLE meta"), Corrupt, "damaged"),
     "keys off record": (lambda db: db.execute("DELETE FROM meta WHERE name <> 'schema'"), Corrupt, "keys"),
     "a key's record changed": (

@@ -125,7 +125,7 @@ def _download(source: Source, target: Path) -> Path:
 
 
 def _unpack(archive: Path, wanted: Mapping[str, str], folder: Path) -> None:
-    """Take single members out of an archive: only regular files, only by their known name, size and digest."""
+    """Take single members out of an archive, only by their known name and digest, within a limit."""
     for member, digest in wanted.items():
         data = _member(archive, member)
         if data is None or hashlib.sha256(data).hexdigest() != digest:
@@ -140,7 +140,7 @@ def _unpack(archive: Path, wanted: Mapping[str, str], folder: Path) -> None:
 
 
 def _member(archive: Path, name: str) -> bytes | None:
-    """The bytes of one member, or None where it is missing, is not a regular file or is too large."""
+    """The bytes of one member, or None where it is missing, holds none or is too large."""
     try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as packed:
@@ -150,7 +150,7 @@ def _member(archive: Path, name: str) -> bytes | None:
                     return file.read(MAX_PICTURE_BYTES)
         with tarfile.open(archive) as tape:
             info = tape.getmember(name)
-            content = tape.extractfile(info) if info.isreg() and info.size <= MAX_PICTURE_BYTES else None
+            content = tape.extractfile(info) if info.size <= MAX_PICTURE_BYTES else None
             return content.read(MAX_PICTURE_BYTES) if content else None
     except (KeyError, zipfile.BadZipFile, tarfile.TarError, EOFError, OSError):
         return None

@@ -10,21 +10,23 @@ from likeness.face.detectors.yunet import YuNet
 from likeness.inference.catalogue import Catalogue
 from likeness.inference.manifest import Family, Manifest
 
-_FAMILIES: dict[Family, type[Mtcnn] | type[YuNet] | type[Scrfd]] = {
-    Family.MTCNN: Mtcnn,
-    Family.YUNET: YuNet,
-    Family.SCRFD: Scrfd,
-}
-
 
 def load_detector(catalogue: Catalogue, manifest: Manifest, threads: int = 1) -> Detector:
-    """The decoder of a manifest's family with its graphs loaded.
+    """Loads the detector that a manifest describes.
 
     Raises:
         InvalidInput: the manifest describes no detector.
-        NotFound, Corrupt, Precondition: see `Catalogue.open`.
+        Other errors as `Catalogue.open`.
     """
-    family = _FAMILIES.get(manifest.family)
-    if family is None:
-        raise InvalidInput(f"Model {manifest.id} is a {manifest.kind}, not a detector", reason="MODEL_UNFIT")
-    return family.open(catalogue, manifest, threads)
+    match manifest.family:
+        case Family.MTCNN:
+            return Mtcnn.open(catalogue, manifest, threads)
+        case Family.YUNET:
+            return YuNet.open(catalogue, manifest, threads)
+        case Family.SCRFD:
+            return Scrfd.open(catalogue, manifest, threads)
+        case _:
+            raise InvalidInput(
+                f"Model {manifest.id} is of family {manifest.family}, which detects no faces; name a detector.",
+                reason="MODEL_UNFIT",
+            )

@@ -1,4 +1,4 @@
-"""What the one-shot families share: outputs grouped by kind and stride, and the grid that they refer to.
+"""What the one-shot families share: one run, outputs grouped by kind and stride, boxes around a grid.
 
 A one-shot graph answers, for each stride, with one row per anchor of its grid, in several kinds of output (score,
 box, landmarks). Exports differ in names, order and shape: [rows, k], [1, rows, k] or [1, anchors * k, h, w].
@@ -6,16 +6,83 @@ box, landmarks). Exports differ in names, order and shape: [rows, k], [1, rows, 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar, Self
 
 import numpy as np
 
 from likeness.domain.errors import Precondition
-from likeness.face.detect import Floats
+from likeness.face.detect import Detection, Faces, Floats, Pixels, fit, suppress, tensor, thorough_side
+from likeness.inference.catalogue import Catalogue
 from likeness.inference.manifest import Manifest
-from likeness.inference.runtime import Array
+from likeness.inference.runtime import Array, OnnxModel
 
 _MAX_ANCHORS = 16  # anchors per cell; the families use one to three
+
+
+class OneShot(ABC):
+    """A detector of one graph that answers for every cell at once.
+
+    A family says what kinds of output it has, with how many values per row, and how to read a row; the last two
+    kinds are the box and the five landmarks (x, y, in strides from the cell's corner).
+    """
+
+    WIDTHS: ClassVar[tuple[int, ...]]
+    NAMES: ClassVar[tuple[str, ...]]
+
+    def __init__(self, manifest: Manifest, model: OnnxModel) -> None:
+        self._input = manifest.input
+        self._settings = manifest.detector
+        self._model = model
+        self._layout = Layout(manifest, self.WIDTHS, self.NAMES)
+
+    @classmethod
+    def open(cls, catalogue: Catalogue, manifest: Manifest, threads: int = 1) -> Self:
+        """Loads the graph. Raises what `Catalogue.open` raises."""
+        return cls(manifest, catalogue.open(manifest, threads=threads))
+
+    def detect(self, image: Pixels, *, thorough: bool = False) -> list[Detection]:
+        """See `Detector.detect`.
+
+        Raises:
+            Precondition: the graph's outputs do not fit the family.
+        """
+        canvas = fit(image, self._input, thorough_side(self._settings, thorough))
+        rows, columns = canvas.pixels.shape[:2]
+        outputs = self._model.run(tensor(canvas.pixels, self._input))
+        levels = [
+            self._read(kinds, grid(rows, columns, stride, anchors), stride)
+            for stride, anchors, kinds in self._layout.group(outputs, rows, columns)
+        ]
+        faces = Faces(
+            np.concatenate([level.boxes for level in levels]),
+            np.concatenate([level.scores for level in levels]),
+            np.concatenate([level.landmarks for level in levels]),
+        )
+        kept = suppress(faces.boxes, faces.scores, self._settings.nms_iou)
+        return faces.take(kept).detections(canvas.scale)
+
+    def warm(self) -> None:
+        """See `Detector.warm`."""
+        side = self._settings.max_side_px
+        self.detect(np.zeros((side, side, 3), np.uint8))
+
+    def _read(self, kinds: list[Floats], corners: Floats, stride: int) -> Faces:
+        """The faces of one stride whose score is high enough."""
+        score = self.scores(kinds)
+        sure = np.flatnonzero(score >= self._settings.score_threshold)
+        corner = corners[sure]
+        marks = corner[:, None, :] + kinds[-1][sure].reshape(-1, 5, 2) * stride
+        return Faces(self.boxes(kinds[-2][sure], corner, stride), score[sure], marks)
+
+    @abstractmethod
+    def scores(self, kinds: list[Floats]) -> Floats:
+        """The scores [n], 0..1, from the outputs of one stride."""
+
+    @abstractmethod
+    def boxes(self, values: Floats, corners: Floats, stride: int) -> Floats:
+        """The boxes [n, 4] from the box outputs [n, 4] and the corners [n, 2] of their cells."""
 
 
 class Layout:
@@ -119,13 +186,12 @@ def _rows(value: Array, width: int) -> Floats:
 def grid(rows: int, columns: int, stride: int, anchors: int) -> Floats:
     """The corners (x, y) in pixels of the cells of a grid, row by row, each repeated for its anchors."""
     down, across = -(-rows // stride), -(-columns // stride)
-    y, x = np.mgrid[0:down, 0:across].astype(np.float32) * stride
+    y, x = (axis.astype(np.float32) * stride for axis in np.mgrid[0:down, 0:across])
     return np.repeat(np.stack([x, y], axis=-1).reshape(-1, 2), anchors, axis=0)
 
 
 def probabilities(scores: Floats) -> Floats:
     """Scores as probabilities: exports without the last sigmoid return log-odds, which leave 0..1."""
     if scores.size and (scores.min() < 0 or scores.max() > 1):
-        odds: Floats = 1 / (1 + np.exp(-np.clip(scores, -30, 30)))
-        return odds
+        return (1 / (1 + np.exp(-np.clip(scores, -30, 30)))).astype(np.float32)
     return scores

@@ -12,7 +12,17 @@ import math
 import numpy as np
 
 from likeness.face import parameters
-from likeness.face.detect import Detection, Faces, Floats, Pixels, batch, resize, suppress, tensor
+from likeness.face.detect import (
+    Detection,
+    Faces,
+    Floats,
+    Pixels,
+    batch,
+    resize,
+    suppress,
+    tensor,
+    thorough_side,
+)
 from likeness.imaging.opencv import cv2
 from likeness.inference.catalogue import Catalogue
 from likeness.inference.manifest import Manifest
@@ -39,21 +49,30 @@ class Mtcnn:
         pnet, rnet, onet = (catalogue.open(manifest, role, threads) for role in ("pnet", "rnet", "onet"))
         return cls(manifest, pnet, rnet, onet)
 
-    def detect(self, image: Pixels) -> list[Detection]:
+    def detect(self, image: Pixels, *, thorough: bool = False) -> list[Detection]:
         """See `Detector.detect`."""
-        scale = min(1.0, self._settings.max_side_px / max(image.shape[:2]))
+        scale = min(1.0, thorough_side(self._settings, thorough) / max(image.shape[:2]))
         searched = resize(image, scale)
-        boxes = self._propose(searched)
+        smallest = 0.0 if thorough else parameters.USABLE_FACE * scale
+        boxes = self._propose(searched, max(smallest, self._settings.min_face_px))
         if len(boxes) == 0:
             return []
         halves = _halves(searched)
         boxes = self._refine(halves, boxes)
         return self._decide(halves, boxes).detections(scale) if len(boxes) else []
 
-    def _propose(self, image: Pixels) -> Floats:
-        """Square windows [n, 4] that may hold a face."""
+    def warm(self) -> None:
+        """See `Detector.warm`."""
+        self.detect(np.zeros((self._settings.max_side_px, self._settings.max_side_px, 3), np.uint8))
+        window = np.array([[0, 0, _OUTPUT_SIDE, _OUTPUT_SIDE]], np.float32)
+        blank = [np.zeros((_OUTPUT_SIDE, _OUTPUT_SIDE, 3), np.uint8)]
+        self._refine(blank, window)
+        self._decide(blank, window)
+
+    def _propose(self, image: Pixels, smallest: float) -> Floats:
+        """Square windows [n, 4], none smaller than about `smallest` pixels, that may hold a face."""
         found: list[Floats] = [np.empty((0, 9), np.float32)]
-        level = resize(image, _CELL / self._settings.min_face_px)
+        level = resize(image, _CELL / smallest)
         while min(level.shape[:2]) >= _CELL:
             across, down = level.shape[1] / image.shape[1], level.shape[0] / image.shape[0]
             found.append(self._windows(tensor(level, self._input), across, down))
@@ -95,9 +114,7 @@ class Mtcnn:
         size = (windows[:, 2:] - windows[:, :2])[:, None, :]
         marks = out["landmarks"][sure].reshape(-1, 2, 5).transpose(0, 2, 1)  # five x, then five y
         faces = Faces(_shift(windows, out["box"][sure]), scores[sure], windows[:, None, :2] + marks * size)
-        return faces.take(
-            suppress(faces.boxes, faces.scores, parameters.MTCNN_NMS_OUTPUT, of_smaller=True)
-        )
+        return faces.take(suppress(faces.boxes, faces.scores, parameters.MTCNN_NMS_OUTPUT, of_smaller=True))
 
     def _crops(self, halves: list[Pixels], boxes: Floats, side: int) -> Floats:
         """The squares cut out and resized, as input of the next graph [n, 3, side, side]; black outside."""
@@ -113,7 +130,7 @@ class Mtcnn:
 
 
 def _halves(image: Pixels) -> list[Pixels]:
-    """The picture and its copies at 1/2, 1/4, ...: a window is cut from the smallest that still shows its detail."""
+    """The picture and its copies at 1/2, 1/4, ...: a window is cut from the smallest that shows its detail."""
     halves = [image]
     while min(halves[-1].shape[:2]) >= 2 * _OUTPUT_SIDE:
         halves.append(resize(halves[-1], 0.5))

@@ -6,50 +6,29 @@ decoding as in libfacedetection.train and in OpenCV's FaceDetectorYN.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
-from likeness.face.detect import Detection, Faces, Pixels, fit, suppress, tensor
-from likeness.face.detectors.anchors import Layout, grid, probabilities
-from likeness.inference.catalogue import Catalogue
-from likeness.inference.manifest import Manifest
-from likeness.inference.runtime import OnnxModel
+from likeness.face.detect import Floats
+from likeness.face.detectors.anchors import OneShot, probabilities
 
 _MAX_LOG_SIZE = 10.0  # a box of e^10 strides is wider than any picture; beyond it exp overflows
 
 
-class YuNet:
-    """One graph of outputs cls, obj, bbox (4) and kps (10) per stride; score = sqrt(cls x obj)."""
+class YuNet(OneShot):
+    """Outputs cls, obj, bbox (shift of the centre, logarithm of the size) and kps; score = sqrt(cls x obj)."""
 
-    def __init__(self, manifest: Manifest, model: OnnxModel) -> None:
-        self._input = manifest.input
-        self._settings = manifest.detector
-        self._model = model
-        self._layout = Layout(manifest, (1, 1, 4, 10), ("cls", "obj", "bbox", "kps"))
+    WIDTHS: ClassVar[tuple[int, ...]] = (1, 1, 4, 10)
+    NAMES: ClassVar[tuple[str, ...]] = ("cls", "obj", "bbox", "kps")
 
-    @classmethod
-    def open(cls, catalogue: Catalogue, manifest: Manifest, threads: int = 1) -> YuNet:
-        """Loads the graph. Raises what `Catalogue.open` raises."""
-        return cls(manifest, catalogue.open(manifest, threads=threads))
+    def scores(self, kinds: list[Floats]) -> Floats:
+        """The geometric mean of class and object probability."""
+        joint: Floats = np.sqrt(probabilities(kinds[0][:, 0]) * probabilities(kinds[1][:, 0]))
+        return joint
 
-    def detect(self, image: Pixels) -> list[Detection]:
-        """See `Detector.detect`.
-
-        Raises:
-            Precondition: the graph's outputs do not fit the family.
-        """
-        canvas = fit(image, self._input, self._settings.max_side_px)
-        rows, columns = canvas.pixels.shape[:2]
-        outputs = self._model.run(tensor(canvas.pixels, self._input))
-        boxes, scores, landmarks = [], [], []
-        for stride, anchors, (classes, objects, sides, points) in self._layout.group(outputs, rows, columns):
-            score = np.sqrt(probabilities(classes[:, 0]) * probabilities(objects[:, 0]))
-            sure = np.flatnonzero(score >= self._settings.score_threshold)
-            corner = grid(rows, columns, stride, anchors)[sure]
-            centre = corner + sides[sure, :2] * stride
-            half = np.exp(np.minimum(sides[sure, 2:], _MAX_LOG_SIZE)) * (stride / 2)
-            boxes.append(np.concatenate([centre - half, centre + half], axis=1))
-            landmarks.append(corner[:, None, :] + points[sure].reshape(-1, 5, 2) * stride)
-            scores.append(score[sure])
-        faces = Faces(np.concatenate(boxes), np.concatenate(scores), np.concatenate(landmarks))
-        kept = suppress(faces.boxes, faces.scores, self._settings.nms_iou)
-        return faces.take(kept).detections(canvas.scale)
+    def boxes(self, values: Floats, corners: Floats, stride: int) -> Floats:
+        """Centre and size, in strides, as sides in pixels."""
+        centre = corners + values[:, :2] * stride
+        half = np.exp(np.minimum(values[:, 2:], _MAX_LOG_SIZE)) * (stride / 2)
+        return np.concatenate([centre - half, centre + half], axis=1)

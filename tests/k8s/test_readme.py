@@ -1,0 +1,59 @@
+"""What k8s/README.md tells an operator to do works."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from likeness.store.vault import KeyRing
+from tests.k8s.manifests import K8S, kustomize
+
+README = (K8S / "README.md").read_text(encoding="utf-8")
+
+
+def python_commands() -> list[str]:
+    """The programs of every `python -c`."""
+    return [shlex.split(line)[2] for line in re.findall(r"^\s*(python -c .+)$", README, re.MULTILINE)]
+
+
+def test_the_commands_make_a_key_ring_and_rotate_it(tmp_path: Path) -> None:
+    file = tmp_path / "keyring.json"
+    make, rotate = python_commands()
+    subprocess.run([sys.executable, "-c", make], cwd=tmp_path, check=True)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    before = KeyRing.load(file)
+    subprocess.run([sys.executable, "-c", rotate], cwd=tmp_path, check=True)
+    after = KeyRing.load(file)
+    assert before.ids < after.ids
+    assert after.active not in before.ids
+
+
+def test_the_overlay_to_start_from_renders(tmp_path: Path) -> None:
+    text, settings = (
+        next(block for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) if mark in block)
+        for mark in ("# kustomization.yaml", "behavior: merge")
+    )
+    monitored = os.path.relpath(K8S / "overlays/monitored", tmp_path.resolve())
+    overlay = yaml.safe_load(text) | yaml.safe_load(settings) | {"resources": [monitored]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay), encoding="utf-8")
+    objects = kustomize(tmp_path)
+    (workload,) = (found for found in objects if found["kind"] == "StatefulSet")
+    assert workload["spec"]["volumeClaimTemplates"][0]["spec"]["storageClassName"] == "fast-ssd"
+    images = {c["image"] for c in workload["spec"]["template"]["spec"]["containers"]}
+    assert images == {overlay["images"][0]["newName"] + ":" + overlay["images"][0]["newTag"]}
+    (config,) = (o for o in objects if o["metadata"]["name"].startswith("likeness-settings"))
+    assert config["data"]["LIKENESS_KEEP_SOURCES"] == "true"
+    assert "LIKENESS_HOME" in config["data"]
+
+
+def test_what_it_names_exists() -> None:
+    folders = re.findall(r"^\| `([a-z/-]+)` \|", README, re.MULTILINE)
+    assert len(folders) == 4
+    assert all((K8S / folder / "kustomization.yaml").is_file() for folder in folders)

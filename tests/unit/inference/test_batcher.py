@@ -1,0 +1,222 @@
+"""Batcher: everyone gets their own answer, limits hold, nobody waits for ever."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from likeness.domain.deadline import Deadline
+from likeness.domain.errors import DeadlineExceeded, Exhausted, LikenessError, Unavailable
+from likeness.inference.batcher import Batcher, BatchReport
+
+_PATIENCE = 20.0  # seconds until a test that hangs is called a failure
+
+
+class _Gate:
+    """Work that stops at the first batch until it is opened, so that a test decides what queues up behind it."""
+
+    def __init__(self, work: Callable[[list[Any]], list[Any]] = lambda items: items) -> None:
+        self.entered, self.open = threading.Event(), threading.Event()
+        self.batches: list[list[Any]] = []
+        self._work = work
+
+    def __call__(self, items: list[Any]) -> list[Any]:
+        self.batches.append(items)
+        self.entered.set()
+        assert self.open.wait(_PATIENCE)
+        return self._work(items)
+
+
+def _queued(batcher: Batcher[Any, Any], count: int) -> None:
+    """Waits until that many items are waiting."""
+    done = threading.Event()
+    for _ in range(2000):
+        if batcher.depth == count:
+            return
+        done.wait(0.005)
+    pytest.fail(f"{batcher.depth} items wait, {count} expected")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    calls=st.lists(st.lists(st.integers(-5, 50), max_size=6), min_size=1, max_size=12),
+    slots=st.integers(1, 3),
+    max_batch=st.integers(1, 5),
+)
+def test_everyone_gets_the_answers_to_their_own_items(
+    calls: list[list[int]], slots: int, max_batch: int
+) -> None:
+    """Negative items are at fault: their callers, and nobody else, get the error."""
+    busy, most_busy, lock = 0, 0, threading.Lock()
+    sizes: list[int] = []
+
+    def work(items: list[int]) -> list[int]:
+        nonlocal busy, most_busy
+        with lock:
+            busy += 1
+            most_busy = max(most_busy, busy)
+            sizes.append(len(items))
+        try:
+            if any(item < 0 for item in items):
+                raise ValueError("negative")
+            return [item * 2 for item in items]
+        finally:
+            with lock:
+                busy -= 1
+
+    batcher = Batcher(work, slots=slots, max_batch=max_batch, max_queue=1000)
+    with ThreadPoolExecutor(len(calls)) as pool:
+        futures = [pool.submit(batcher.run, items) for items in calls]
+        for items, future in zip(calls, futures, strict=True):
+            if any(item < 0 for item in items):
+                with pytest.raises(ValueError, match="negative"):
+                    future.result(_PATIENCE)
+            else:
+                assert future.result(_PATIENCE) == [item * 2 for item in items]
+    assert most_busy <= slots
+    assert max(sizes, default=0) <= max_batch
+    assert batcher.depth == 0
+    assert batcher.close(Deadline.after(_PATIENCE))
+
+
+def test_a_lone_caller_works_in_its_own_thread() -> None:
+    batcher: Batcher[str, int] = Batcher(
+        lambda items: [threading.get_ident()] * len(items), slots=1, max_batch=8, max_queue=8
+    )
+    assert batcher.run(["x"]) == [threading.get_ident()]
+
+
+def test_what_waits_becomes_one_batch_and_is_reported() -> None:
+    gate, reports = _Gate(), list[BatchReport]()
+    batcher = Batcher(gate, slots=1, max_batch=3, max_queue=8, observe=reports.append)
+    with ThreadPoolExecutor(6) as pool:
+        first = pool.submit(batcher.run, [0])
+        assert gate.entered.wait(_PATIENCE)
+        others = []
+        for item in range(1, 6):
+            others.append(pool.submit(batcher.run, [item]))
+            _queued(batcher, item)
+        gate.open.set()
+        assert [future.result(_PATIENCE) for future in (first, *others)] == [[n] for n in range(6)]
+    assert gate.batches == [[0], [1, 2, 3], [4, 5]]
+    assert [(report.size, report.depth) for report in reports] == [(1, 5), (3, 2), (2, 0)]
+    assert all(report.waited >= 0 and report.took >= 0 for report in reports)
+
+
+def test_the_guilty_item_is_tried_alone() -> None:
+    def work(items: list[int]) -> list[int]:
+        if 13 in items:
+            raise LikenessError("thirteen")
+        return items
+
+    gate = _Gate(work)
+    batcher = Batcher(gate, slots=1, max_batch=8, max_queue=8)
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(batcher.run, [0])
+        assert gate.entered.wait(_PATIENCE)
+        good, bad, fine = (pool.submit(batcher.run, [item]) for item in (1, 13, 2))
+        _queued(batcher, 3)
+        gate.open.set()
+        assert (first.result(_PATIENCE), good.result(_PATIENCE), fine.result(_PATIENCE)) == ([0], [1], [2])
+        with pytest.raises(LikenessError, match="thirteen"):
+            bad.result(_PATIENCE)
+
+
+def test_a_caller_whose_time_is_up_is_dropped_without_being_run() -> None:
+    gate = _Gate()
+    batcher = Batcher(gate, slots=1, max_batch=8, max_queue=8)
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(batcher.run, ["slow"])
+        assert gate.entered.wait(_PATIENCE)
+        late = pool.submit(batcher.run, ["late"], Deadline.after(0.02))
+        with pytest.raises(DeadlineExceeded, match="waiting for work"):
+            late.result(_PATIENCE)
+        assert batcher.depth == 0
+        gate.open.set()
+        assert first.result(_PATIENCE) == ["slow"]
+    assert gate.batches == [["slow"]]
+
+
+def test_a_deadline_already_passed_runs_nothing() -> None:
+    gate = _Gate()
+    batcher = Batcher(gate, slots=1, max_batch=8, max_queue=8)
+    with pytest.raises(DeadlineExceeded):
+        batcher.run(["x"], Deadline(0.0))
+    assert gate.batches == []
+    gate.open.set()
+    assert batcher.run(["y"]) == ["y"]  # the slot was given back
+
+
+def test_a_full_queue_refuses_and_recovers() -> None:
+    gate = _Gate()
+    batcher = Batcher(gate, slots=1, max_batch=8, max_queue=2, name="embedding")
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(batcher.run, [0])
+        assert gate.entered.wait(_PATIENCE)
+        waiting = pool.submit(batcher.run, [1, 2])
+        _queued(batcher, 2)
+        with pytest.raises(Exhausted, match="2 items wait for embedding") as caught:
+            batcher.run([3])
+        assert caught.value.reason == "QUEUE_FULL"
+        gate.open.set()
+        assert (first.result(_PATIENCE), waiting.result(_PATIENCE)) == ([0], [1, 2])
+    assert batcher.run([4]) == [4]
+
+
+def test_closing_lets_what_waits_finish_and_refuses_the_rest() -> None:
+    gate = _Gate()
+    batcher = Batcher(gate, slots=1, max_batch=1, max_queue=8)
+    with ThreadPoolExecutor(3) as pool:
+        running: list[Future[list[int]]] = [pool.submit(batcher.run, [0])]
+        assert gate.entered.wait(_PATIENCE)
+        running.append(pool.submit(batcher.run, [1]))
+        _queued(batcher, 1)
+        assert batcher.close(Deadline.after(0.01)) is False
+        with pytest.raises(Unavailable, match="shutting down"):
+            batcher.run([2])
+        gate.open.set()
+        assert batcher.close(Deadline.after(_PATIENCE)) is True
+        assert [future.result(_PATIENCE) for future in running] == [[0], [1]]
+
+
+def test_an_interrupted_worker_leaves_nobody_waiting() -> None:
+    def work(items: list[str]) -> list[str]:
+        if "interrupt" in items:
+            raise KeyboardInterrupt
+        return items
+
+    gate = _Gate(work)
+    batcher = Batcher(gate, slots=1, max_batch=8, max_queue=8)
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(batcher.run, ["first"])
+        assert gate.entered.wait(_PATIENCE)
+        stopped = pool.submit(batcher.run, ["interrupt"])
+        _queued(batcher, 1)
+        beside = pool.submit(batcher.run, ["beside"])
+        _queued(batcher, 2)
+        gate.open.set()
+        assert first.result(_PATIENCE) == ["first"]
+        outcomes = [type(future.exception(_PATIENCE)) for future in (stopped, beside)]
+    assert outcomes == [KeyboardInterrupt, Unavailable]
+    assert batcher.run(["after"]) == ["after"]
+
+
+def test_too_few_results_are_an_error_of_the_work() -> None:
+    batcher: Batcher[int, int] = Batcher(
+        lambda _items: [], slots=1, max_batch=8, max_queue=8, name="embedding"
+    )
+    with pytest.raises(LikenessError, match="embedding gave 0 results for 1 items"):
+        batcher.run([1])
+
+
+@pytest.mark.parametrize("limits", [(0, 1, 1), (1, 0, 1), (1, 1, 0)])
+def test_limits_are_at_least_one(limits: tuple[int, int, int]) -> None:
+    slots, max_batch, max_queue = limits
+    with pytest.raises(ValueError, match="at least 1"):
+        Batcher(list, slots=slots, max_batch=max_batch, max_queue=max_queue)

@@ -1,0 +1,103 @@
+"""OnnxModel: digests before parsing, batches of any size, errors that name the file."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.unit.inference.graphs import detector, open_model, recogniser, weights
+
+from likeness.domain.errors import Corrupt, InvalidInput, NotFound, Precondition
+from likeness.inference import runtime
+from likeness.inference.digest import file_sha256
+from likeness.inference.runtime import OnnxModel
+
+
+def _pictures(count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    return weights(5, count, 3, 16, 14)
+
+
+@pytest.mark.parametrize("batch", ["n", 1, 4])
+@pytest.mark.parametrize("count", [1, 3, 4, 9])
+def test_any_number_of_pictures_gives_the_same_rows(tmp_path: Path, batch: int | str, count: int) -> None:
+    path = tmp_path / "tiny.onnx"
+    matrix = recogniser(path, batch=batch)
+    model = open_model(path)
+    assert model.batch == (None if batch == "n" else batch)
+    pictures = _pictures(count)
+    rows = model.run(pictures)["features"]
+    assert rows.shape == (count, 16)
+    assert np.allclose(rows, pictures.reshape(count, -1) @ matrix, atol=1e-4)
+
+
+def test_a_changed_byte_is_refused_before_onnxruntime_sees_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "tiny.onnx"
+    recogniser(path)
+    digest = file_sha256(path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    monkeypatch.setattr(runtime, "_open", lambda *_args, **_kw: pytest.fail("the bytes were parsed"))
+    with pytest.raises(Corrupt, match=r"tiny\.onnx has SHA-256"):
+        OnnxModel(path, sha256=digest)
+
+
+def test_a_missing_file_says_how_to_make_it(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="likeness models build"):
+        OnnxModel(tmp_path / "none.onnx", sha256="0" * 64)
+
+
+def test_a_file_over_the_limit_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "tiny.onnx"
+    recogniser(path)
+    monkeypatch.setattr(runtime, "MAX_MODEL_BYTES", 100)
+    monkeypatch.setattr(Path, "read_bytes", lambda _self: pytest.fail("the file was read"))
+    with pytest.raises(InvalidInput, match="more than the 100"):
+        OnnxModel(path, sha256="0" * 64)
+
+
+def test_bytes_that_are_no_graph_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "text.onnx"
+    path.write_bytes(b"this is no protobuf")
+    with pytest.raises(Precondition, match=r"cannot load .*text\.onnx"):
+        open_model(path)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 16, 15), (1, 16, 14, 3), (3, 16, 14), (0, 3, 16, 14)])
+def test_a_wrong_shape_names_both_shapes(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    path = tmp_path / "tiny.onnx"
+    recogniser(path)
+    with pytest.raises(InvalidInput, match=r"takes picture \[\?, 3, 16, 14\]"):
+        open_model(path).run(np.zeros(shape, np.float32))
+
+
+def test_only_the_wanted_outputs_come_back_in_the_order_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "det.onnx"
+    detector(path, {"a": 1, "b": 4})
+    model = open_model(path)
+    assert list(model.run(np.zeros((1, 3, 64, 96), np.float32), ["b_8", "a_32"])) == ["b_8", "a_32"]
+
+
+def test_rows_that_cannot_be_told_apart_by_picture_are_refused(tmp_path: Path) -> None:
+    """A graph with a fixed batch of one whose outputs have no batch axis cannot be looped over silently."""
+    path = tmp_path / "det.onnx"
+    detector(path, {"a": 1}, squeeze=True)
+    model = open_model(path)
+    assert model.run(np.zeros((1, 3, 64, 64), np.float32))["a_8"].shape == (64, 1)
+    with pytest.raises(InvalidInput, match="cannot be told apart"):
+        model.run(np.zeros((2, 3, 64, 64), np.float32))
+
+
+def test_several_threads_may_run_one_model(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.onnx"
+    matrix = recogniser(path)
+    model = open_model(path)
+    inputs = [weights(seed, 2, 3, 16, 14) for seed in range(40)]
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda x: model.run(x)["features"], inputs))
+    for x, rows in zip(inputs, results, strict=True):
+        assert np.allclose(rows, x.reshape(2, -1) @ matrix, atol=1e-4)
