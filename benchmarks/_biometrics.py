@@ -15,16 +15,35 @@ NO_SCORE = -np.inf
 """The score of a comparison that could not be made: it matches nothing."""
 
 
-def threshold_at_fmr(strangers: Scores, pairs: int, fmr: float) -> float:
-    """The score that at most a share `fmr` of `pairs` stranger pairs exceeds.
-
-    `strangers` float64 [n] may hold the highest scores only, n <= pairs.
-    """
-    allowed = int(fmr * pairs)
-    ordered = np.sort(strangers)[::-1]
+def threshold_at(scores: Scores, pairs: int, rate: float) -> float:
+    """The score that at most a share `rate` of `pairs` exceeds; `scores` float64 [n] holds the highest of them."""
+    allowed = int(rate * pairs)
+    ordered = np.sort(scores)[::-1]
     if allowed >= len(ordered):
-        raise ValueError(f"{len(ordered)} scores kept of {pairs} pairs do not reach down to FMR {fmr}")
+        raise ValueError(f"{len(ordered)} scores kept of {pairs} do not reach down to a rate of {rate}")
     return float(ordered[allowed])
+
+
+@dataclass(frozen=True, eq=False)
+class Strangers:
+    """Scores of stranger pairs, float64 [n]: the highest of `pairs`. No pair left out scores above `unseen`."""
+
+    scores: Scores
+    pairs: int
+    unseen: float = NO_SCORE
+
+    def threshold(self, fmr: float) -> float:
+        """The score that at most a share `fmr` of all pairs exceeds.
+
+        Raises:
+            ValueError: too few scores were kept to know it.
+        """
+        found = threshold_at(self.scores, self.pairs, fmr)
+        if found < self.unseen:
+            raise ValueError(
+                f"pairs left out may score up to {self.unseen}, above the threshold at FMR {fmr}"
+            )
+        return found
 
 
 def true_match_rate(mates: Scores, threshold: float) -> float:
@@ -53,7 +72,7 @@ def fnir_at_fpir(searches: Sequence[Identification], non_mated: Scores, fpir: fl
 
     `non_mated` float64 [n]: the best score that each non-mated probe found.
     """
-    threshold = threshold_at_fmr(non_mated, len(non_mated), fpir)
+    threshold = threshold_at(non_mated, len(non_mated), fpir)
     return float(np.mean([not (s.mate_rank == 1 and s.mate_score > threshold) for s in searches]))
 
 

@@ -35,11 +35,11 @@ from _biometrics import (
     NO_SCORE,
     Identification,
     Scores,
+    Strangers,
     det_points,
     fnir_at_fpir,
     plot_det,
     rank_one,
-    threshold_at_fmr,
     true_match_rate,
 )
 from _service import running_service
@@ -52,7 +52,9 @@ FPIRS = (0.10, 0.01)
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 STRANGERS = "strangers"
 IDENTIFICATION = "identification"
-MOST_CANDIDATES = 1000
+NEAREST = 400
+"""Strangers asked for per photograph: enough that every pair above the thresholds of interest is among them,
+which is checked."""
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -141,15 +143,21 @@ class Trial:
             return NO_SCORE
         return self._client.face.compare(reference(one), reference(other)).score.value
 
-    def strangers(self) -> tuple[Scores, int]:
-        """The highest scores among pairs of first photographs, and how many pairs there are."""
+    def strangers(self) -> Strangers:
+        """The pairs of first photographs, from one search each for the best `NEAREST` of the others."""
         usable = [n for n, p in enumerate(self._people) if p.references[0] is not None]
-        found = self._each("strangers", self._stranger_scores, usable)
-        return np.concatenate([np.array(s) for s in found]), len(usable) * (len(usable) - 1) // 2
+        scores: dict[tuple[int, int], float] = {}
+        unseen = NO_SCORE
+        answers = self._each("strangers", self._nearest, usable)
+        for n, found in zip(usable, answers, strict=True):
+            scores |= {(min(n, other), max(n, other)): score for other, score in found if other != n}
+            if len(found) < len(usable):
+                unseen = max(unseen, min((score for _, score in found), default=np.inf))
+        pairs = len(usable) * (len(usable) - 1) // 2
+        return Strangers(np.array(list(scores.values())), pairs, unseen)
 
-    def _stranger_scores(self, n: int) -> list[float]:
-        found = self._search(self._people[n].photographs[0], STRANGERS, MOST_CANDIDATES)
-        return [score for other, score in found if other > n]
+    def _nearest(self, n: int) -> list[tuple[int, float]]:
+        return self._search(self._people[n].photographs[0], STRANGERS, NEAREST)
 
     def mated(self) -> list[Identification]:
         """One search per mated probe."""
@@ -187,7 +195,7 @@ def measure(trial: Trial, label: str, plot: Path | None) -> list[Row]:
     """Run the whole protocol."""
     failed = trial.enrol()
     mates = trial.mates()
-    strangers, pairs = trial.strangers()
+    strangers = trial.strangers()
     mated, non_mated = trial.mated(), trial.non_mated()
     reasons = ", ".join(f"{reason} {count}" for reason, count in trial.refused.most_common())
     rows = [
@@ -196,14 +204,14 @@ def measure(trial: Trial, label: str, plot: Path | None) -> list[Row]:
         Row(label, "rank-1", rank_one(mated), "", f"{len(mated)} mated probes"),
     ]
     for fmr in FMRS:
-        threshold = threshold_at_fmr(strangers, pairs, fmr)
-        note = f"score above {threshold:.3f}; {len(mates)} mates, {pairs} strangers"
+        threshold = strangers.threshold(fmr)
+        note = f"score above {threshold:.3f}; {len(mates)} mates, {strangers.pairs} strangers"
         rows.append(Row(label, f"TAR@FMR {fmr:.0e}", true_match_rate(mates, threshold), "", note))
     for fpir in FPIRS:
         value = fnir_at_fpir(mated, non_mated, fpir)
         rows.append(Row(label, f"FNIR@FPIR {fpir:.0%}", value, "", f"{len(non_mated)} non-mated probes"))
     if plot is not None:
-        plot_det(plot, {label: det_points(mates, strangers, pairs)}, "Face comparison, 1:1")
+        plot_det(plot, {label: det_points(mates, strangers.scores, strangers.pairs)}, "Face comparison, 1:1")
     return rows
 
 
@@ -247,7 +255,7 @@ def main() -> None:
     people = read_people(arguments.data)[: arguments.limit or None]
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch)
-        settings = model_settings(arguments, home) | {"LIKENESS_MAX_K": str(MOST_CANDIDATES)}
+        settings = model_settings(arguments, home) | {"LIKENESS_MAX_K": str(NEAREST)}
         with (
             running_service(home=home, settings=settings) as address,
             LikenessClient(address, entity="BENCH", purpose="system_test", timeout=60) as client,

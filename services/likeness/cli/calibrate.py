@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,6 @@ from likeness.cli import files
 from likeness.cli.files import Found
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, note, progress, warn
-from likeness.cli.said import Which
 from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
 from likeness.cli.tables import plain_table
 from likeness.cli.words import one_in, plural
@@ -33,7 +33,15 @@ from likeness.inference.threads import plan_threads
 
 MAX_GROUP_ROWS = 1_000_000
 
-_PICKS = {Which.ONLY: Pick.ONLY, Which.LARGEST: Pick.MOST_PROMINENT, Which.CENTRAL: Pick.MOST_CENTRAL}
+
+class Face(StrEnum):
+    """Which of several faces shows the person that the folder is named for."""
+
+    CENTRAL = "central"
+    LARGEST = "largest"
+
+
+_PICKS = {Face.LARGEST: Pick.MOST_PROMINENT, Face.CENTRAL: Pick.MOST_CENTRAL}
 
 
 def calibrate(
@@ -64,7 +72,7 @@ def calibrate(
             help="What the sample is, in a sentence, for whoever reads the table.", show_default=False
         ),
     ] = "",
-    face: Annotated[Which, typer.Option(help="Of several faces in a photograph.")] = Which.CENTRAL,
+    face: Annotated[Face, typer.Option(help="Of several faces in a photograph.")] = Face.CENTRAL,
     config: ConfigFile = None,
     home: Home = None,
     single: Set = None,

@@ -15,6 +15,7 @@ from likeness.cli.connection import connect
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, note
 from likeness.cli.tables import plain_table
+from likeness.cli.which import selection
 from likeness.cli.words import rate_words
 from likeness.client import reference, sample
 from likeness.v1 import common_pb2 as common
@@ -26,6 +27,12 @@ def compare(
     probe: Annotated[str, typer.Argument(help="A photograph, or the id of a reference.")],
     candidate: Annotated[str, typer.Argument(help="A photograph, or the id of a reference.")],
     *,
+    face: Annotated[
+        str,
+        typer.Option(
+            metavar="only|largest|central|INDEX", help="Of several faces in a photograph, the one compared."
+        ),
+    ] = "largest",
     explain: Annotated[
         Path | None,
         typer.Option(help="Also write a picture of what was compared, PNG.", show_default=False),
@@ -34,8 +41,10 @@ def compare(
     asking: Asking,
 ) -> None:
     """Compare two faces and say how often strangers score as high. The judgement is a person's."""
+    chosen = selection(face, otherwise="only")
+    one, other = _side(probe, chosen), _side(candidate, chosen)
     with connect(asking) as client:
-        response = client.face.compare(_side(probe), _side(candidate), explain=explain is not None)
+        response = client.face.compare(one, other, explain=explain is not None)
     if explain is not None:
         beside = explain.with_name(explain.name + ".part")
         beside.write_bytes(response.explanation)
@@ -44,11 +53,11 @@ def compare(
     Output(as_json).answer(_document(probe, candidate, response), _shown(probe, candidate, response))
 
 
-def _side(given: str) -> matching.Comparand:
+def _side(given: str, chosen: common.Selection | None) -> matching.Comparand:
     """A file if there is one of that name, else the id of a reference."""
     path = Path(given)
     if path.exists():
-        return matching.Comparand(sample=sample(files.read(path), name=path.name))
+        return matching.Comparand(sample=sample(files.read(path), name=path.name, selection=chosen))
     return reference(given)
 
 
@@ -89,4 +98,8 @@ def _shown(probe: str, candidate: str, response: matching.CompareResponse) -> Re
 
 
 def _quality(found: bool, finding: common.Finding) -> str:
-    return f"quality {finding.quality.unified:.0f} of 100" if found else "enrolled reference"
+    return (
+        f"face {finding.index}, quality {finding.quality.unified:.0f} of 100"
+        if found
+        else "enrolled reference"
+    )

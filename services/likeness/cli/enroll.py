@@ -18,8 +18,9 @@ from likeness.cli.files import Found
 from likeness.cli.journal import Journal, default_path
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, note, progress, warn
-from likeness.cli.said import Label, Said, Which
+from likeness.cli.said import Label, Said
 from likeness.cli.tables import plain_table
+from likeness.cli.which import selection
 from likeness.cli.words import plural
 from likeness.client import LikenessClient, NotFound
 from likeness.domain.references import Category
@@ -72,9 +73,13 @@ def enroll(
         typer.Option(help="Identifier or link of a notice; repeatable.", rich_help_panel=PANEL),
     ] = None,
     face: Annotated[
-        Which,
-        typer.Option(help="Of several faces: reject, or take one.", rich_help_panel=PANEL),
-    ] = Which.ONLY,
+        str,
+        typer.Option(
+            metavar="only|largest|central|INDEX",
+            help="Of several faces: reject the photograph, or take one.",
+            rich_help_panel=PANEL,
+        ),
+    ] = "only",
     override: Annotated[
         str,
         typer.Option(
@@ -135,7 +140,7 @@ def enroll(
         subject_from_folder=subject_from_folder,
         label=label,
         notices=tuple(notice or ()),
-        which=face,
+        selection=selection(face, otherwise="only"),
         override=override,
         salt=salt,
     )

@@ -30,15 +30,6 @@ class Label(StrEnum):
     NONE = "none"
 
 
-class Which(StrEnum):
-    """Which face of a photograph with several is meant."""
-
-    ONLY = "only"
-    """There must be exactly one; the others are rejected."""
-    LARGEST = "largest"
-    CENTRAL = "central"
-
-
 @dataclass(frozen=True, slots=True)
 class Tag:
     """The file that an enrolment was made from, and the journal's key for it."""
@@ -53,7 +44,7 @@ class Said:
     """The same words for every file of a run.
 
     `subject` names the subject of all; with `subject_from_folder` it is the folder that holds the file.
-    `override` is the reason to enrol in spite of quality. `salt` makes other request ids of the same words.
+    `selection` says which of several faces; None takes photographs of one face only. `override` is the reason to enrol in spite of quality. `salt` makes other request ids of the same words.
     """
 
     asking: Asking
@@ -63,7 +54,7 @@ class Said:
     subject_from_folder: bool = False
     label: Label = Label.STEM
     notices: tuple[str, ...] = ()
-    which: Which = Which.ONLY
+    selection: common.Selection | None = None
     override: str = ""
     salt: str = ""
 
@@ -76,7 +67,7 @@ class Said:
             notices=self.notices,
             owner_reference=self._label(file),
         )
-        sample = common.Sample(selection=_selection(self.which))
+        sample = common.Sample(selection=self.selection)
         sha256 = files.sha256(data)
         key = self._key(metadata, sample, sha256)
         sample.data, sample.name = data, file.path.name[-MAX_NAME:]
@@ -111,12 +102,3 @@ class Said:
             case Label.PATH:
                 return file.name
         return ""
-
-
-def _selection(which: Which) -> common.Selection | None:
-    match which:
-        case Which.LARGEST:
-            return common.Selection(most_prominent=True)
-        case Which.CENTRAL:
-            return common.Selection(most_central=True)
-    return None

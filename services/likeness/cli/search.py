@@ -21,6 +21,7 @@ from likeness.cli.options import FILTERS, AsJson, InGalleries, OfCategories, OfO
 from likeness.cli.output import Output, fail, note, warn
 from likeness.cli.search_sheet import rows_of
 from likeness.cli.tables import plain_table
+from likeness.cli.which import selection
 from likeness.cli.words import LEAD, expected_of, label_of, plural, rate_short
 from likeness.client import CallFailed, LikenessClient, SearchOptions, sample
 from likeness.v1 import common_pb2 as common
@@ -52,6 +53,14 @@ def search(
             "--exhaustive", help="Compare with every allowed reference, exactly.", rich_help_panel=FILTERS
         ),
     ] = False,
+    face: Annotated[
+        str,
+        typer.Option(
+            metavar="each|largest|central|INDEX",
+            help="Of several faces in a probe, the one searched with.",
+            rich_help_panel=ANSWER,
+        ),
+    ] = "each",
     k: Annotated[
         int, typer.Option("-k", min=1, help="At most this many candidates per face.", rich_help_panel=ANSWER)
     ] = 10,
@@ -102,10 +111,11 @@ def search(
         exhaustive=exhaustive,
         min_log_position=min_log_position,
     )
+    chosen = selection(face, otherwise="each")
     output = Output(as_json)
     answered = []
     with connect(asking) as client:
-        for answer in each(client, files.find(paths), options, asking):
+        for answer in each(client, files.find(paths), chosen, options, asking):
             show(output, answer)
             answered.append(answer)
     if not output.as_json and any(a.response is not None for a in answered):
@@ -117,7 +127,11 @@ def search(
 
 
 def each(
-    client: LikenessClient, found: list[Found], options: SearchOptions, asking: Asking
+    client: LikenessClient,
+    found: list[Found],
+    chosen: common.Selection | None,
+    options: SearchOptions,
+    asking: Asking,
 ) -> Iterator[Answered]:
     """Search with one file after the other; what concerns one probe does not stop the others.
 
@@ -126,7 +140,7 @@ def each(
     """
     for file in found:
         try:
-            probe = sample(files.read(file.path), name=file.name)
+            probe = sample(files.read(file.path), name=file.name, selection=chosen)
             yield Answered(file, client.face.search(probe, **options))
         except OSError as error:
             yield Answered(file, refusal=f"{file.path}: {error.strerror or error}", reason="UNREADABLE_FILE")

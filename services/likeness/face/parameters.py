@@ -26,9 +26,8 @@ FULL_INTER_EYE_PX = 90.0
 MIN_CONFIDENCE = 0.80
 """Detector confidence under which a face is rejected; what detectors take for faces by mistake lies below it."""
 WARN_CONFIDENCE = 0.95
-MAX_YAW_DEGREES = 80.0
-"""Head pose beyond which a face is rejected: one eye has vanished. The estimate from five landmarks runs high, so
-the limit does too; of press photographs it refuses fewer than one in a thousand."""
+MAX_YAW_DEGREES = 65.0
+"""Head pose beyond which a face is rejected: one eye is about to vanish, and landmarks are guesses."""
 WARN_YAW_DEGREES = 35.0
 WARN_PITCH_DEGREES = 35.0
 WARN_ROLL_DEGREES = 30.0
@@ -49,8 +48,9 @@ MIN_INSIDE = 65.0
 WARN_INSIDE = 90.0
 FORESHORTENING_DEGREES = 60.0
 """Yaw up to which the inter-eye distance is corrected for the turn of the head, as ISO/IEC 29794-5 does."""
-YAW_FROM_ASYMMETRY = 70.0
-"""Degrees of yaw per unit of asymmetry of the nose between the eyes, (d1 - d2) / (d1 + d2) along the eye line."""
+NOSE_DEPTH = 0.95
+"""How far the nose tip stands before the plane of the eyes, in halves of the inter-eye distance: seen from the
+side by an angle, its offset from the middle of the eyes is NOSE_DEPTH * tan(angle) of the half distance seen."""
 PITCH_FROM_NOSE = 180.0
 """Degrees of pitch per unit of the nose's height between eye line and mouth line, away from NOSE_HEIGHT."""
 NOSE_HEIGHT = 0.53

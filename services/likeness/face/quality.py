@@ -43,7 +43,7 @@ def pose(face: Detection) -> Pose:
     height = float(((mouth_left + mouth_right) / 2 - middle) @ down)
     nose_height = float((nose - middle) @ down) / max(height, 1e-6)
     return Pose(
-        yaw=float(np.clip(along * limits.YAW_FROM_ASYMMETRY, -90, 90)),
+        yaw=math.degrees(math.atan(along / limits.NOSE_DEPTH)),
         pitch=float(np.clip((nose_height - limits.NOSE_HEIGHT) * limits.PITCH_FROM_NOSE, -90, 90)),
         roll=math.degrees(math.atan2(across[1], across[0])),
     )

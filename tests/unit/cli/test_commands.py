@@ -104,6 +104,23 @@ def test_a_search_shows_a_table_per_face(cli: Cli, folder: Path, enrolled: str) 
     assert "lead for a person to verify" in result.stderr
 
 
+@pytest.mark.parametrize(("face", "indices"), [("each", [0, 1]), ("largest", [0]), ("1", [1])])
+def test_one_of_several_faces_can_be_searched_with(
+    cli: Cli, folder: Path, enrolled: str, face: str, indices: list[int]
+) -> None:
+    two = folder / "two.jpg"
+    two.write_text("1,0,0;0,1,0")
+    (answer,) = lines(cli("search", two, "-g", enrolled, "--face", face).stdout)
+    assert [a["finding"]["index"] for a in answer["answers"]] == indices
+
+
+@pytest.mark.parametrize("words", [["search"], ["enroll"], ["compare", "a.jpg"]])
+def test_a_face_that_is_none_is_refused(cli: Cli, folder: Path, words: list[str]) -> None:
+    result = cli(*words, folder / "ada" / "1.jpg", "--face", "nicest")
+    assert result.exit_code == Exit.USAGE
+    assert "or the index of a face" in result.stderr
+
+
 def test_a_probe_that_cannot_be_used_does_not_stop_the_others(cli: Cli, folder: Path, enrolled: str) -> None:
     result = cli("search", folder, "-g", enrolled)
     assert result.exit_code == Exit.PARTLY

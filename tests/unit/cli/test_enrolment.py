@@ -13,7 +13,7 @@ from likeness.cli.enrolment import BulkEnrolment, Fate
 from likeness.cli.files import find
 from likeness.cli.journal import Journal
 from likeness.cli.rejects import Reject
-from likeness.cli.said import Label, Said, Which
+from likeness.cli.said import Label, Said
 from likeness.client import Enrolment, Outcome
 from likeness.domain.errors import InvalidInput
 from likeness.domain.references import Category, Purpose
@@ -158,7 +158,11 @@ def test_a_file_that_cannot_be_read_is_a_reject_and_the_run_goes_on(folder: Path
 
 def test_what_is_said_reaches_the_request(folder: Path) -> None:
     said = replace(
-        SAID, subject_from_folder=True, which=Which.LARGEST, override="court order", notices=("n",)
+        SAID,
+        subject_from_folder=True,
+        selection=common.Selection(most_prominent=True),
+        override="court order",
+        notices=("n",),
     )
     file = find([folder])[0]
     sent = said.enrolment(file, b"data")

@@ -146,7 +146,8 @@ REFUSALS: dict[str, tuple[Damage, type[LikenessError], str]] = {
     "a definition that is not text": (
         lambda db: db.executescript(
             "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = "
-            "CAST('CREATE INDEX reference_by_owner ON ' || x'e3' || 'x (owner)' AS TEXT) WHERE name = 'reference_by_owner'"
+            "CAST('CREATE INDEX reference_by_owner ON ' || x'e3' || 'x (owner)' AS TEXT) "
+            "WHERE name = 'reference_by_owner'"
         ),
         Corrupt,
         "definitions",
