@@ -64,7 +64,8 @@ protos: $(PROTOS_VENV)/.tools ## Generate services/likeness/v1 from protos/ with
 
 bench: $(VENV)/.bench ## Run the benchmarks at a small size; DATA=folder of people runs those that need photographs
 	@$(BIN)/likeness models build
-	@test ! -e benchmarks/index.py || $(BIN)/python benchmarks/index.py --small
+	@$(BIN)/python benchmarks/index.py --quick
+	@$(BIN)/python benchmarks/restart.py --references 20000
 	@if [ -n "$(DATA)" ]; then \
 	  $(BIN)/python benchmarks/serving.py --data "$(DATA)" --photographs 50 --rounds 2; \
 	  $(BIN)/python benchmarks/face_accuracy.py --data "$(DATA)" --limit 200; \

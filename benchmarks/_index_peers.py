@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.index import VectorIndex
-from likeness.index.vectors import FLAT_COMPONENTS
+from likeness.index.kinds import FLAT_COMPONENTS
 
 Vectors = NDArray[np.float32]
 Positions = NDArray[np.int64]
@@ -117,7 +117,7 @@ def hnswlib(stored: Vectors) -> System:
 
 
 def usearch(stored: Vectors) -> System:
-    """usearch, a graph over 8-bit vectors, as it is by default but for its links."""
+    """usearch, a graph over half-precision vectors."""
     from usearch.index import Index  # noqa: PLC0415 an optional peer
 
     index: Any = Index(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -37,28 +38,31 @@ def parser(description: str) -> argparse.ArgumentParser:
     return made
 
 
-def print_table(title: str, rows: Sequence[Row], *, console: Console | None = None) -> None:
+def print_table(
+    title: str, rows: Sequence[Row], *, console: Console | None = None, by_what: bool | None = None
+) -> None:
     """Print the rows with what was measured side by side.
 
-    One line per `what` and one column per metric, or the other way round where there are more metrics than
-    things measured. Notes follow the table.
+    One line per `what` and one column per metric, or the other way round where `by_what` is False or, if it is
+    None, where there are more metrics than things measured. Notes follow the table.
     """
     whats = list(dict.fromkeys(row.what for row in rows))
     metrics = list(dict.fromkeys(_label(row) for row in rows))
     cells = {(row.what, _label(row)): _figure(row.value) for row in rows}
-    by_what = len(whats) >= len(metrics)
+    if by_what is None:
+        by_what = len(whats) >= len(metrics)
     table = Table(title=title, title_justify="left")
     table.add_column("")
     for head in metrics if by_what else whats:
-        table.add_column(head, justify="right")
+        table.add_column(escape(head), justify="right")
     for line in whats if by_what else metrics:
         across = [(line, m) for m in metrics] if by_what else [(w, line) for w in whats]
-        table.add_row(line, *(cells.get(key, "") for key in across))
+        table.add_row(escape(line), *(cells.get(key, "") for key in across))
     out = console or Console()
     out.print(table)
     for row in rows:
         if row.note:
-            out.print(f"  {row.what}, {row.metric}: {row.note}", highlight=False)
+            out.print(f"  {row.what}, {row.metric}: {row.note}", highlight=False, markup=False)
 
 
 def write_json(path: Path, rows: Iterable[Row]) -> None:

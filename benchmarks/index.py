@@ -45,11 +45,11 @@ OWNERS = 196
 def main() -> None:
     """Measure and print."""
     arguments = _arguments()
-    console = Console(width=max(140, Console().width))
+    console = Console(width=max(120, Console().width))
     rows: list[Row] = []
     for title, section in _sections(arguments):
         console.print()
-        print_table(title, section, console=console)
+        print_table(title, section, console=console, by_what=True)
         rows += section
     if arguments.json is not None:
         write_json(arguments.json, rows)
@@ -145,7 +145,7 @@ def _beside(index: VectorIndex, size: str) -> Iterator[Row]:
     """What stands beside the search: columns, the gauge, and snapshots under AES-256-GCM."""
     columns = Columns()
     for n in range(OWNERS * 12):
-        limits = Restrictions(denied_entities=frozenset({f"NCB-{n % 12}"}))
+        limits = Restrictions(denied_entities=frozenset({f"NCB-{n // OWNERS}"}))
         facets = Facets(f"NCB-{n % OWNERS}", restrictions=limits, expires_at=2_000_000_000 + n)
         columns.append(facets, len(index) // (OWNERS * 12))
     columns.append(Facets("NCB-0"), len(index) - len(columns))

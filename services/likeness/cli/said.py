@@ -44,7 +44,8 @@ class Said:
     """The same words for every file of a run.
 
     `subject` names the subject of all; with `subject_from_folder` it is the folder that holds the file.
-    `selection` says which of several faces; None takes photographs of one face only. `override` is the reason to enrol in spite of quality. `salt` makes other request ids of the same words.
+    `selection` says which of several faces; None takes photographs of one face only. `override` is the reason to
+    enrol in spite of quality. `salt` makes other request ids of the same words.
     """
 
     asking: Asking

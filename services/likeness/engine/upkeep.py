@@ -13,7 +13,7 @@ from likeness.engine.gallery import Gallery
 from likeness.index.recall import measure_recall
 from likeness.index.snapshot import Snapshots
 from likeness.store.store import Store
-from likeness.telemetry import metrics
+from likeness.telemetry import logs, metrics
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def open_gallery(gallery: Gallery, snapshots: Snapshots | None, store: Store) ->
         if gallery.references == held(store, gallery.modality):
             gallery.start()
             return begun_at
-        log.error("snapshot disagrees with the store; folding the whole log")
+        logs.event(log, logging.ERROR, "snapshot disagrees with the store", modality=gallery.modality)
         gallery.reset()
     gallery.start()
     if gallery.references != held(store, gallery.modality):
@@ -62,13 +62,13 @@ def held(store: Store, modality: str) -> int:
 def _restored(gallery: Gallery, snapshots: Snapshots) -> bool:
     loaded = snapshots.newest()
     for refused in loaded.refused:
-        log.warning("snapshot refused", extra={"detail": refused.message})
+        logs.event(log, logging.WARNING, "snapshot refused", error=refused, modality=gallery.modality)
     if loaded.snapshot is None:
         return False
     try:
         gallery.restore(loaded.snapshot)
     except LikenessError as error:
-        log.warning("snapshot not used", extra={"detail": error.message})
+        logs.event(log, logging.WARNING, "snapshot not used", error=error, modality=gallery.modality)
         return False
     return True
 
@@ -106,6 +106,8 @@ class Upkeep:
     def start(self) -> None:
         """Begin."""
         self.gauge()
+        if self._saved_position:
+            metrics.snapshot_time(self._gallery.modality).set(time.time())
         self._thread.start()
 
     def close(self) -> None:
@@ -128,8 +130,8 @@ class Upkeep:
         """Upkeep must outlive a full disk: log, and try again at the next tick."""
         try:
             work()
-        except Exception:
-            log.exception("upkeep failed", extra={"detail": what})
+        except Exception as error:
+            logs.event(log, logging.ERROR, "upkeep failed", error=error, task=what)
 
     def gauge(self) -> None:
         """Set the gallery's gauges."""
@@ -147,7 +149,7 @@ class Upkeep:
         if self._gallery.index.due:
             started = time.monotonic()
             generation = self._gallery.index.build(self._gallery.position)
-            log.info("generation built", extra={"generation": generation.name})
+            logs.event(log, logging.INFO, "generation built", generation=generation.name)
             metrics.index_build_seconds(self._gallery.modality).observe(time.monotonic() - started)
 
     def _snapshot_if_due(self) -> None:

@@ -8,6 +8,7 @@ requests), determinism, and the memory arena, which is kept only where shapes ar
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+# onnxruntime's builds send usage data to its maker unless this is set before the first import; nothing leaves here.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 import onnxruntime as ort  # type: ignore[import-untyped]
 
-from likeness.domain.errors import Corrupt, InvalidInput, LikenessError, NotFound, Precondition
+from likeness.domain.errors import (
+    Corrupt,
+    InvalidInput,
+    LikenessError,
+    NotFound,
+    Precondition,
+)
 
 MAX_MODEL_BYTES = 2 << 30
 """Largest model file that is read; a protobuf message cannot be larger."""

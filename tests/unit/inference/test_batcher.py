@@ -220,3 +220,31 @@ def test_limits_are_at_least_one(limits: tuple[int, int, int]) -> None:
     slots, max_batch, max_queue = limits
     with pytest.raises(ValueError, match="at least 1"):
         Batcher(list, slots=slots, max_batch=max_batch, max_queue=max_queue)
+
+
+class _Switch(Deadline):
+    """A deadline that passes when told, long before its waiter would wake by itself."""
+
+    passed = threading.Event()
+
+    @property
+    def remaining(self) -> float:
+        return 0.0 if self.passed.is_set() else _PATIENCE
+
+
+def test_a_worker_drops_what_has_expired_in_the_queue() -> None:
+    gate = _Gate()
+    batcher = Batcher(gate, slots=1, max_batch=8, max_queue=8)
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(batcher.run, ["first"])
+        assert gate.entered.wait(_PATIENCE)
+        late = pool.submit(batcher.run, ["late"], _Switch())
+        _queued(batcher, 1)
+        fine = pool.submit(batcher.run, ["fine"])
+        _queued(batcher, 2)
+        _Switch.passed.set()
+        gate.open.set()
+        assert (first.result(_PATIENCE), fine.result(_PATIENCE)) == (["first"], ["fine"])
+        with pytest.raises(DeadlineExceeded):
+            late.result(_PATIENCE)
+    assert gate.batches == [["first"], ["fine"]]
