@@ -13,7 +13,7 @@ from likeness.domain.calibration import Calibration, Fmr
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import InvalidInput, Precondition
 from likeness.domain.modality import Modality
-from likeness.domain.references import Caller, Reference
+from likeness.domain.references import Caller
 from likeness.domain.samples import Extraction, Finding, Mode, Sample, Template
 from likeness.engine.audit import audit_search
 from likeness.engine.enrol import rejected
@@ -185,16 +185,17 @@ class Searcher:
         self, scored: Sequence[tuple[str, Score]], scope: Scope, view: View, k: int
     ) -> tuple[Candidate, ...]:
         """Read the references from the store, the truth; what changed since the view was taken is left out."""
-        references: dict[str, Reference] = self._store.get_many([i for i, _ in scored])
-        kept = [
-            (references[i], score)
-            for i, score in scored
-            if i in references and scope.admits(references[i].facets, now=view.now)
-        ][:k]
-        found = []
-        for rank, (reference, score) in enumerate(kept, start=1):
-            fmr = rate(self._modality.calibration, score.value)
-            found.append(Candidate(rank, reference, score, fmr, fmr.value * view.searched))
+        found: list[Candidate] = []
+        for start in range(0, len(scored), k):
+            part = scored[start : start + k]
+            references = self._store.get_many([reference_id for reference_id, _ in part])
+            for reference_id, score in part:
+                reference = references.get(reference_id)
+                if len(found) < k and reference and scope.admits(reference.facets, now=view.now):
+                    fmr = rate(self._modality.calibration, score.value)
+                    found.append(Candidate(len(found) + 1, reference, score, fmr, fmr.value * view.searched))
+            if len(found) == k:
+                break
         return tuple(found)
 
     def _header(self, view: View) -> Header:

@@ -71,7 +71,9 @@ def find_faces(detector: Detector, image: Pixels) -> list[Detection]:
 
 def stretched(image: Pixels) -> Pixels:
     """A dark or flat picture with its levels spread over the whole range; others as they are."""
-    low, high = np.percentile(image, parameters.STRETCH_PERCENTILES)
+    counts = np.bincount(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).reshape(-1), minlength=256)
+    shares = np.cumsum(counts) * (100 / image[..., 0].size)
+    low, high = np.searchsorted(shares, parameters.STRETCH_PERCENTILES).tolist()
     if high - low >= parameters.STRETCH_BELOW:
         return image
     gain = 255 / max(high - low, parameters.STRETCH_MIN_RANGE)

@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from likeness.domain.answers import Score
 from likeness.domain.calibration import Calibration
-from likeness.domain.errors import LikenessError, SampleRejected
+from likeness.domain.errors import InvalidInput, LikenessError, SampleRejected
 from likeness.domain.modality import TemplateSpace
-from likeness.domain.samples import (
-    Extraction,
-    Finding,
-    Issue,
-    Mode,
-    Pick,
-    Sample,
-    Selection,
-    Template,
-)
-from likeness.face import parameters, quality
-from likeness.face.detect import Detection, Detector, Floats, Pixels
+from likeness.domain.samples import Extraction, Finding, Issue, Mode, Pick, Sample, Selection, Template
+from likeness.face import parameters
+from likeness.face.align import chip
+from likeness.face.detect import Detection, Detector, Floats, Pixels, find_faces
 from likeness.face.detectors import load_detector
-from likeness.face.explain import picture
+from likeness.face.explain import Side, picture
+from likeness.face.judge import issues, limits_of, several
+from likeness.face.quality import assess
 from likeness.face.selection import Indexed, choose, without_bystanders
 from likeness.imaging.decode import Limits, decode
-from likeness.imaging.geometry import similarity, warp
 from likeness.inference.batcher import Batcher, BatchReport
 from likeness.inference.catalogue import Catalogue
 from likeness.inference.embedder import Embedder
-from likeness.inference.manifest import Edges
 from likeness.inference.threads import ThreadPlan
 
 _NO_LIMITS = Limits()
@@ -40,13 +32,10 @@ _NO_LIMITS = Limits()
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Seen:
-    """A photograph with its chosen faces and their chips, before anything was embedded."""
+    """What was found in one sample before anything was embedded; `chips` belong to the findings one by one."""
 
-    image: Pixels
-    faces: Indexed
+    extraction: Extraction
     chips: list[Pixels]
-    total: int
-    timings: dict[str, float]
 
 
 class FaceModality:
@@ -56,11 +45,14 @@ class FaceModality:
         detector: finds faces.
         embedder: turns aligned chips into embeddings; chips of concurrent callers are embedded together.
         model: the version written into templates and answers.
+        quality_limits: what is noted and what stops an enrolment, by quality component.
         calibration: the table for the embedder's template space, or None.
         workers: embedding runs at once.
-        edges: quality limits of these models, where they differ from ours.
         limits: what one photograph may cost.
         observe: told of every batch of the embedder.
+
+    Raises:
+        InvalidInput: the calibration belongs to another template space.
     """
 
     name = "face"
@@ -71,19 +63,25 @@ class FaceModality:
         embedder: Embedder,
         *,
         model: str,
+        quality_limits: Mapping[str, parameters.Limit],
         calibration: Calibration | None,
         workers: int,
-        edges: Mapping[str, Edges] | None = None,
         limits: Limits = _NO_LIMITS,
         observe: Callable[[BatchReport], None] | None = None,
     ) -> None:
+        if calibration is not None and calibration.space != embedder.space:
+            raise InvalidInput(
+                f"Calibration {calibration.calibration_id} was measured in template space {calibration.space}; the "
+                f"recogniser's is {embedder.space}. Calibrate this recogniser.",
+                reason="CALIBRATION_UNFIT",
+            )
         self.detector = detector
         self.embedder = embedder
         self.model = model
         self.calibration = calibration
         self.space = TemplateSpace(embedder.space, embedder.dimension)
-        self._edges = dict(edges or {})
         self._limits = limits
+        self._limits_of_quality = quality_limits
         self._template = embedder.manifest.template
         self._batcher: Batcher[Pixels, Floats] = Batcher(
             lambda chips: list(embedder.embed(np.stack(chips))),
@@ -106,93 +104,108 @@ class FaceModality:
         limits: Limits = _NO_LIMITS,
         observe: Callable[[BatchReport], None] | None = None,
     ) -> FaceModality:
-        """Load the two models by the ids of their manifests. Raises what `Catalogue.open` raises."""
+        """Load the two models by the ids of their manifests.
+
+        Raises what `Catalogue.open`, `Embedder` and `load_detector` raise.
+        """
         found, recognised = catalogue.get(detector_id), catalogue.get(recogniser_id)
         return cls(
             load_detector(catalogue, found, threads.intra_op),
             Embedder.open(catalogue, recognised, threads.intra_op),
             model=f"{recognised.label}+{found.label}",
+            quality_limits=limits_of(found, recognised),
             calibration=calibration,
             workers=threads.workers,
-            edges={**found.quality, **recognised.quality},
             limits=limits,
             observe=observe,
         )
 
     def extract(self, samples: Sequence[Sample], mode: Mode) -> list[Extraction]:
-        """See `Modality.extract`."""
-        return [self._extract(sample, mode) for sample in samples]
-
-    def _extract(self, sample: Sample, mode: Mode) -> Extraction:
-        try:
-            seen = self._see(sample, mode)
-        except SampleRejected as error:
-            return Extraction(rejection=Issue(error.reason, error.message))
-        height, width = seen.image.shape[:2]
+        """See `Modality.extract`. Indices of findings count the faces from the largest down."""
+        seen = [self._see(sample, mode) for sample in samples]
+        if mode is Mode.ANALYSE:
+            return [one.extraction for one in seen]
         started = time.perf_counter()
-        embeddings = [None] * len(seen.faces) if mode is Mode.ANALYSE else self._batcher.run(seen.chips)
-        if mode is not Mode.ANALYSE:
-            seen.timings["embed"] = time.perf_counter() - started
-        findings = tuple(
-            self._finding(index, face, chip, embedding, seen, sample.name)
-            for (index, face), chip, embedding in zip(seen.faces, seen.chips, embeddings, strict=True)
-        )
-        return Extraction(findings, width=width, height=height, timings=seen.timings)
+        chips = [chip for one in seen for chip in one.chips]
+        vectors = iter(self._batcher.run(chips))
+        each = (time.perf_counter() - started) / max(len(chips), 1)
+        return [self._complete(one, vectors, each) for one in seen]
 
     def _see(self, sample: Sample, mode: Mode) -> _Seen:
-        """Decode, detect, choose and align.
-
-        Raises:
-            SampleRejected: no picture, no face, or none that was meant.
-        """
+        """Decode, detect, choose, measure and align."""
         begun = time.perf_counter()
-        image = decode(sample, self._limits)
+        try:
+            image = decode(sample, self._limits)
+        except SampleRejected as error:
+            return _Seen(Extraction(rejection=Issue(error.reason, error.message)), [])
         decoded = time.perf_counter()
-        found = self.detector.detect(image)[: parameters.MAX_FACES]
+        found = find_faces(self.detector, image)[: parameters.MAX_FACES]
+        found.sort(key=lambda face: -face.box.area)
+        chosen = self._choose(found, sample, mode, (image.shape[1], image.shape[0]))
+        findings = self._findings(chosen, found, image, sample, mode) if not isinstance(chosen, Issue) else ()
+        chips = [self.align(image, found[finding.index]) for finding in findings if mode is not Mode.ANALYSE]
+        timings = {"decode": decoded - begun, "detect": time.perf_counter() - decoded}
+        rejection = chosen if isinstance(chosen, Issue) else None
+        return _Seen(Extraction(findings, rejection, image.shape[1], image.shape[0], timings), chips)
+
+    def _choose(
+        self, found: list[Detection], sample: Sample, mode: Mode, size: tuple[int, int]
+    ) -> Indexed | Issue:
+        """The faces that are meant, or why there are none."""
         if not found:
-            raise SampleRejected(
+            return Issue(
+                "NO_FACE",
                 f"No face was found in {sample.name}; send a photograph that shows a face, upright, with the eyes "
-                f"at least {parameters.MIN_INTER_EYE_PX:g} pixels apart.",
-                reason="NO_FACE",
+                f"at least {self._limits_of_quality['InterEyeDistance'].reject:g} pixels apart.",
             )
-        chosen = choose(found, sample.selection, (image.shape[1], image.shape[0]))
+        chosen = choose(found, sample.selection, size)
         if mode is Mode.ENROL and sample.selection.pick is Pick.ONLY:
             chosen = without_bystanders(chosen)
-        if not chosen:
-            raise SampleRejected(
-                f"None of the {len(found)} faces in {sample.name} is the one selected; Analyze tells their indices "
-                "and boxes.",
-                reason="FACE_NOT_SELECTED",
+        return chosen or Issue(
+            "FACE_NOT_SELECTED",
+            f"None of the {len(found)} faces in {sample.name} is the one selected; Analyze tells their indices and "
+            "boxes.",
+        )
+
+    def _findings(
+        self, chosen: Indexed, found: list[Detection], image: Pixels, sample: Sample, mode: Mode
+    ) -> tuple[Finding, ...]:
+        ambiguous: tuple[Issue, ...] = ()
+        if sample.selection.pick is Pick.ONLY and len(without_bystanders(chosen)) > 1:
+            ambiguous = (several(len(chosen), mode, sample.name),)
+        findings = []
+        for index, face in chosen:
+            measured = assess(face, image, [other for other in found if other is not face])
+            findings.append(
+                Finding(
+                    index=index,
+                    box=face.box,
+                    confidence=face.confidence,
+                    quality=measured,
+                    landmarks=tuple((float(x), float(y)) for x, y in face.landmarks),
+                    issues=ambiguous + issues(measured, self._limits_of_quality, mode, sample.name),
+                )
             )
-        chips = [self.align(image, face) for _, face in chosen]
-        timings = {"decode": decoded - begun, "detect": time.perf_counter() - decoded}
-        return _Seen(image, chosen, chips, len(found), timings)
+        return tuple(findings)
+
+    def _complete(self, seen: _Seen, vectors: Iterator[Floats], each: float) -> Extraction:
+        """The extraction with its templates; takes as many vectors as it has chips."""
+        if not seen.chips:
+            return seen.extraction
+        findings = tuple(
+            replace(finding, template=Template(self.space.space_id, self.model, next(vectors)[None]))
+            for finding in seen.extraction.findings
+        )
+        timings = {**seen.extraction.timings, "embed": each * len(findings)}
+        return replace(seen.extraction, findings=findings, timings=timings)
 
     def align(self, image: Pixels, face: Detection) -> Pixels:
         """The face moved onto the recogniser's landmark template; uint8 [h, w, 3], RGB."""
-        return warp(image, similarity(face.landmarks, self._template), self.embedder.size)
-
-    def _finding(
-        self, index: int, face: Detection, chip: Pixels, embedding: Floats | None, seen: _Seen, name: str
-    ) -> Finding:
-        size = (seen.image.shape[1], seen.image.shape[0])
-        measured = quality.assess(face, chip, size, seen.total)
-        template = None
-        if embedding is not None:
-            template = Template(self.space.space_id, self.model, embedding[None])
-        return Finding(
-            index=index,
-            box=face.box,
-            confidence=face.confidence,
-            quality=measured,
-            landmarks=tuple((float(x), float(y)) for x, y in face.landmarks),
-            issues=quality.issues(measured, name, self._edges),
-            template=template,
-        )
+        return chip(image, face, self._template, self.embedder.size)
 
     def shortlist(self, k: int) -> int:
         """See `Modality.shortlist`."""
-        return parameters.SHORTLIST_FACTOR * k + parameters.SHORTLIST_MARGIN
+        return k + parameters.SHORTLIST_MARGIN
 
     def compare(self, probe: Template, candidates: Sequence[Template]) -> list[Score]:
         """The cosine of the embeddings, -1..1."""
@@ -202,29 +215,38 @@ class FaceModality:
         return [Score(value, {"cosine": value}) for value in cosines.tolist()]
 
     def explain(self, probe: Sample, candidate: Sample) -> bytes:
-        """See `Modality.explain`: both photographs with box and landmarks, the aligned faces, the score."""
+        """See `Modality.explain`: both photographs with box and landmarks, the aligned faces, the score.
+
+        Where a sample shows several faces and none was selected, the largest is taken.
+
+        Raises:
+            SampleRejected: a sample is not a picture, or shows no face or not the one selected.
+        """
         sides = [self._side(probe), self._side(candidate)]
-        chips = np.stack([chip for _, _, chip in sides])
-        one, other = self.embedder.embed(chips)
+        one, other = self._batcher.run([side.chip for side in sides])
         score = float(one @ other)
-        captions = [f"Score {score:.3f} (cosine of two embeddings by {self.model})"]
+        captions = [f"Score {score:.3f} (cosine)", f"Model {self.model}"]
         if self.calibration is not None:
             rate = self.calibration.rate(score)
             captions.append(f"Strangers score this high at a false match rate of {rate}")
         captions.append("A lead for a person to verify, not an identification")
         return picture(sides, captions)
 
-    def _side(self, sample: Sample) -> tuple[Pixels, Detection, Pixels]:
-        chosen = sample
+    def _side(self, sample: Sample) -> Side:
         if sample.selection.pick is Pick.ONLY:
-            chosen = Sample(sample.data, sample.name, sample.media_type, Selection(Pick.MOST_PROMINENT))
-        seen = self._see(chosen, Mode.PROBE)
-        return seen.image, seen.faces[0][1], seen.chips[0]
+            sample = replace(sample, selection=Selection(Pick.MOST_PROMINENT))
+        image = decode(sample, self._limits)
+        found = sorted(find_faces(self.detector, image), key=lambda face: -face.box.area)
+        chosen = self._choose(found, sample, Mode.PROBE, (image.shape[1], image.shape[0]))
+        if isinstance(chosen, Issue):
+            raise SampleRejected(chosen.message, reason=chosen.reason)
+        face = chosen[0][1]
+        return Side(sample.name, image, face, self.align(image, face))
 
     def warm(self) -> None:
-        """Run detector and embedder once on a grey picture."""
+        """Run detector and embedder once on blank pictures."""
+        self.detector.warm()
         width, height = self.embedder.size
-        self.detector.detect(np.full((240, 240, 3), 128, np.uint8))
         vector = self._batcher.run([np.full((height, width, 3), 128, np.uint8)])[0]
         if not np.isfinite(vector).all():
             raise LikenessError(f"The recogniser of {self.model} returned values that are not finite.")

@@ -1,200 +1,171 @@
-"""Quality of a face, by components named as in ISO/IEC 29794-5 (OFIQ); each 0..100, higher is better.
+"""Quality of a face, by components named as in ISO/IEC 29794-5:2025; each 0..100, higher is better.
 
-The measures are simple ones on landmarks and luminance, not OFIQ's own networks: they name the same properties
-and fall as these get worse, but their values are not OFIQ's.
+Native values and their mapping to 0..100 follow OFIQ, the standard's reference implementation, as far as five
+landmarks and plain image statistics allow:
+
+| component | native value | as OFIQ? |
+|---|---|---|
+| DetectorConfidence | the detector's score | not an OFIQ name; ours |
+| InterEyeDistance | px between the eyes, over the cosine of yaw | yes |
+| HeadPoseYaw, -Pitch, -Roll | degrees, see `pose` | mapping yes, estimate ours |
+| Sharpness | share of fine detail in the contrast of the face | ours: OFIQ has a trained forest |
+| UnderExposurePrevention, OverExposurePrevention | share of dark, of bright pixels in the face | yes, on luma |
+| DynamicRange | bits of entropy of the luminance of the face | yes, on luma |
+| LeftwardCrop-, RightwardCropOfTheFaceImage | eye to edge, in inter-eye distances | yes |
+| MarginAbove-, MarginBelowOfTheFaceImage | eyes to edge, in eye-to-chin distances | yes, chin estimated |
+| SingleFacePresent | size of the next largest face over this one's | yes |
+
+`Quality.unified` stands in the place of UnifiedQualityScore. OFIQ's is a trained network; ours is the geometric
+mean of the components that bear on recognition, and falls with every one of them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from likeness.domain.samples import Issue, Quality, QualityComponent, Severity
-from likeness.face import parameters as limits
+from likeness.domain.samples import Quality, QualityComponent
+from likeness.face import parameters, pose
 from likeness.face.detect import Detection, Pixels
+from likeness.imaging.geometry import similarity, warp
 from likeness.imaging.opencv import cv2
-from likeness.inference.manifest import Edges
 
-_NO_EDGES: Mapping[str, Edges] = MappingProxyType({})
+_FRAMING = frozenset(
+    (
+        "LeftwardCropOfTheFaceImage",
+        "RightwardCropOfTheFaceImage",
+        "MarginAboveOfTheFaceImage",
+        "MarginBelowOfTheFaceImage",
+        "SingleFacePresent",
+    )
+)
+"""How the picture is framed for a document; it does not bear on recognition and stays out of the unified score."""
+
+_MAX_CORRECTED_YAW = 60.0  # degrees; beyond, the cosine would blow up a distance that is mostly error
 
 
-@dataclass(frozen=True, slots=True)
-class Pose:
-    """Head pose in degrees, estimated from five landmarks; good to about ten degrees near the front."""
+def assess(face: Detection, image: Pixels, others: Sequence[Detection] = ()) -> Quality:
+    """Measures one face.
 
-    yaw: float
-    pitch: float
-    roll: float
+    Args:
+        face: box and landmarks in the picture.
+        image: uint8 [height, width, 3], RGB.
+        others: the other faces in the picture.
+    """
+    components = (
+        _component("DetectorConfidence", 100 * face.confidence, face.confidence),
+        *_geometry(face),
+        *_luminance(face_view(face, image)),
+        *_margins(face, image.shape[1], image.shape[0]),
+        _single(face, others),
+    )
+    return Quality(_unified(components), components)
 
 
-def pose(face: Detection) -> Pose:
-    """The pose that the landmarks suggest; 0, 0, 0 for a frontal, upright face."""
-    left, right, nose, mouth_left, mouth_right = face.landmarks.astype(np.float64)
-    across = right - left
-    length = max(float(np.hypot(*across)), 1e-6)
-    unit = across / length
-    down = np.array([-unit[1], unit[0]])
-    middle = (left + right) / 2
-    along = float((nose - middle) @ unit) / (length / 2)
-    height = float(((mouth_left + mouth_right) / 2 - middle) @ down)
-    nose_height = float((nose - middle) @ down) / max(height, 1e-6)
-    return Pose(
-        yaw=math.degrees(math.atan(along / limits.NOSE_DEPTH)),
-        pitch=float(np.clip((nose_height - limits.NOSE_HEIGHT) * limits.PITCH_FROM_NOSE, -90, 90)),
-        roll=math.degrees(math.atan2(across[1], across[0])),
+def face_view(face: Detection, image: Pixels) -> Pixels:
+    """Luminance of the face, upright and at a fixed size: uint8 [side, side]."""
+    side = parameters.FACE_VIEW_SIDE
+    return np.asarray(
+        cv2.cvtColor(
+            warp(image, similarity(face.landmarks, _VIEW_TEMPLATE), (side, side)), cv2.COLOR_RGB2GRAY
+        ),
+        dtype=np.uint8,
     )
 
 
-def assess(face: Detection, chip: Pixels, size: tuple[int, int], faces: int) -> Quality:
-    """Measure one face.
-
-    Args:
-        face: box and landmarks in the photograph.
-        chip: the aligned face, uint8 [h, w, 3], RGB.
-        size: (width, height) of the photograph.
-        faces: how many faces the photograph holds.
-    """
-    head = pose(face)
-    luminance = cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY)
-    detail = float(np.abs(cv2.Laplacian(luminance, cv2.CV_32F)).mean())
-    dark = float(np.mean(luminance <= limits.DARK_LEVEL))
-    bright = float(np.mean(luminance >= limits.BRIGHT_LEVEL))
-    turn = math.radians(min(abs(head.yaw), limits.FORESHORTENING_DEGREES))
+def _geometry(face: Detection) -> tuple[QualityComponent, ...]:
+    head = pose.estimate(face.landmarks)
+    turn = math.radians(min(abs(head.yaw), _MAX_CORRECTED_YAW))
     eyes = face.inter_eye / math.cos(turn)
-    parts = (
-        _part("DetectorConfidence", 100 * face.confidence, face.confidence),
-        _part("InterEyeDistance", 100 * eyes / limits.FULL_INTER_EYE_PX, eyes, "px"),
-        _part("HeadPoseYaw", 100 * math.cos(math.radians(head.yaw)) ** 2, head.yaw, "degree"),
-        _part("HeadPosePitch", 100 * math.cos(math.radians(head.pitch)) ** 2, head.pitch, "degree"),
-        _part("HeadPoseRoll", 100 * math.cos(math.radians(head.roll)) ** 2, head.roll, "degree"),
-        _part("Sharpness", 100 * (1 - math.exp(-detail / limits.SHARPNESS_SCALE)), detail),
-        _part("UnderExposurePrevention", 100 * (1 - dark), 100 * dark, "%"),
-        _part("OverExposurePrevention", 100 * (1 - bright), 100 * bright, "%"),
-        *_margins(face, size),
-        _part("SingleFacePresent", 100.0 if faces == 1 else 0.0, float(faces)),
+    angles = (("Yaw", head.yaw), ("Pitch", head.pitch), ("Roll", head.roll))
+    return (
+        _component("InterEyeDistance", 100 * _sigmoid(eyes, 70, 20), eyes, "px"),
+        *(_component(f"HeadPose{name}", _facing(angle), angle, "degree") for name, angle in angles),
     )
-    return Quality(_unified(parts), parts)
 
 
-def issues(quality: Quality, name: str, edges: Mapping[str, Edges] = _NO_EDGES) -> tuple[Issue, ...]:
-    """What is wrong with a face.
-
-    Args:
-        quality: what `assess` measured.
-        name: what the caller calls the sample.
-        edges: limits of the models in use, by component and in its native unit; they replace ours.
-    """
-    found = [_below(quality, name, check, edges.get(check.component)) for check in _CHECKS]
-    found += [_beyond(quality, name, *limit) for limit in _POSES]
-    return tuple(issue for issue in found if issue is not None)
+def _facing(degrees: float) -> float:
+    """100 cos^2 of an angle, 0 from a right angle on."""
+    return 100 * math.cos(math.radians(min(abs(degrees), 90.0))) ** 2
 
 
-@dataclass(frozen=True, slots=True)
-class _Check:
-    """Below `reject` a face is rejected, below `warn` noted. `native`: the limits are in the native unit."""
-
-    component: str
-    reject: float
-    warn: float
-    remedy: str
-    native: bool = False
-
-
-_WHOLE = "send a picture that shows the whole face"
-_MARGINS = (
-    "LeftwardCropOfTheFaceImage",
-    "RightwardCropOfTheFaceImage",
-    "MarginAboveOfTheFaceImage",
-    "MarginBelowOfTheFaceImage",
-)
-_CHECKS = (
-    _Check(
-        "InterEyeDistance",
-        limits.MIN_INTER_EYE_PX,
-        limits.WARN_INTER_EYE_PX,
-        "send a larger picture of the face",
-        native=True,
-    ),
-    _Check(
-        "DetectorConfidence",
-        limits.MIN_CONFIDENCE,
-        limits.WARN_CONFIDENCE,
-        "make sure it is a face",
-        native=True,
-    ),
-    _Check("Sharpness", limits.MIN_SHARPNESS, limits.WARN_SHARPNESS, "send a sharper picture"),
-    _Check("UnderExposurePrevention", limits.MIN_EXPOSURE, limits.WARN_EXPOSURE, "send a brighter picture"),
-    _Check("OverExposurePrevention", limits.MIN_EXPOSURE, limits.WARN_EXPOSURE, "send a darker picture"),
-    *(_Check(side, limits.MIN_INSIDE, limits.WARN_INSIDE, _WHOLE) for side in _MARGINS),
-)
-_POSES = (
-    ("HeadPoseYaw", limits.MAX_YAW_DEGREES, limits.WARN_YAW_DEGREES),
-    ("HeadPosePitch", math.inf, limits.WARN_PITCH_DEGREES),
-    ("HeadPoseRoll", math.inf, limits.WARN_ROLL_DEGREES),
-)
+def _luminance(view: Pixels) -> tuple[QualityComponent, ...]:
+    """The components that are measured on the pixels of the face."""
+    inside = view[_OVAL]
+    histogram = np.bincount(inside, minlength=256) / inside.size
+    present = histogram[histogram > 0]
+    entropy = float(-(present * np.log2(present)).sum())
+    dark = float(histogram[: parameters.DARK_LEVEL + 1].sum())
+    bright = float(histogram[parameters.BRIGHT_LEVEL :].sum())
+    detail = _detail(view)
+    return (
+        _component("Sharpness", 100 * detail / parameters.SHARPNESS_FULL, detail),
+        _component("UnderExposurePrevention", 120 * (0.832 - _sigmoid(dark, 0.92, 0.05)), dark),
+        _component("OverExposurePrevention", 1 / (bright + 0.01), bright),
+        _component("DynamicRange", 12.5 * entropy, entropy, "bit"),
+    )
 
 
-def _part(name: str, value: float, native: float, unit: str = "") -> QualityComponent:
-    return QualityComponent(name, float(np.clip(value, 0, 100)), native, unit)
+def _detail(view: Pixels) -> float:
+    """Standard deviation of the detail between two blurs, over that of the luminance; within the oval."""
+    luminance = view.astype(np.float32)
+    fine, coarse = (cv2.GaussianBlur(luminance, (0, 0), sigma) for sigma in parameters.SHARPNESS_SIGMAS)
+    contrast = float(luminance[_OVAL].std())
+    return float((fine - coarse)[_OVAL].std()) / max(contrast, 1.0)  # one grey level: less is no contrast
 
 
-def _unified(parts: tuple[QualityComponent, ...]) -> float:
-    """The geometric mean of the worst component and the mean: one bad property cannot be averaged away."""
-    values = [part.value for part in parts if part.name != "SingleFacePresent"]
-    return float(math.sqrt(min(values) * (sum(values) / len(values))))
-
-
-def _margins(face: Detection, size: tuple[int, int]) -> tuple[QualityComponent, ...]:
-    """Per side, 100 less the share of the face box, in percent, that lies beyond that edge of the photograph."""
-    box = face.box
-    beyond = (
-        -box.x / box.width,
-        (box.x + box.width - size[0]) / box.width,
-        -box.y / box.height,
-        (box.y + box.height - size[1]) / box.height,
+def _margins(face: Detection, width: int, height: int) -> tuple[QualityComponent, ...]:
+    left, right, _, *mouth = face.landmarks.astype(np.float64)
+    eyes = (left + right) / 2
+    apart = max(face.inter_eye, 1.0)
+    chin = max(parameters.CHIN_PER_MOUTH * float(np.hypot(*(np.mean(mouth, axis=0) - eyes))), 1.0)
+    natives = (
+        ("LeftwardCropOfTheFaceImage", float(left[0]) / apart, 0.9),
+        ("RightwardCropOfTheFaceImage", (width - float(right[0])) / apart, 0.9),
+        ("MarginAboveOfTheFaceImage", float(eyes[1]) / chin, 1.4),
+        ("MarginBelowOfTheFaceImage", (height - float(eyes[1])) / chin, 1.8),
     )
     return tuple(
-        _part(name, 100 - 100 * max(share, 0.0), 100 * max(share, 0.0), "%")
-        for name, share in zip(_MARGINS, beyond, strict=True)
+        _component(name, 100 * _sigmoid(native, middle, 0.1), native) for name, native, middle in natives
     )
 
 
-def _constant(name: str, suffix: str) -> str:
-    spaced = "".join(f"_{c}" if c.isupper() else c for c in name).lstrip("_")
-    return f"{spaced.upper()}_{suffix}"
+def _single(face: Detection, others: Sequence[Detection]) -> QualityComponent:
+    largest = max((other.box.area for other in others), default=0.0)
+    share = math.sqrt(largest / max(face.box.area, 1.0))
+    return _component("SingleFacePresent", 100 * (1 - share), share)
 
 
-def _below(quality: Quality, name: str, check: _Check, edges: Edges | None) -> Issue | None:
-    part = quality.component(check.component)
-    if part is None:
-        return None
-    reject, warn, native = check.reject, check.warn, check.native
-    if edges is not None:
-        reject = reject if edges.reject is None else edges.reject
-        warn = warn if edges.warn is None else edges.warn
-        native = True
-    value = part.native if native and part.native is not None else part.value
-    if value >= max(warn, reject):
-        return None
-    severity = Severity.REJECT if value < reject else Severity.WARN
-    limit = reject if severity is Severity.REJECT else warn
-    unit = f" {part.unit}" if native and part.unit else ""
-    text = f"{check.component} of the face in {name} is {value:.3g}{unit}, under {limit:g}{unit}; {check.remedy}."
-    return Issue(_constant(check.component, "TOO_LOW"), text, severity)
+def _component(name: str, value: float, native: float, unit: str = "") -> QualityComponent:
+    return QualityComponent(name, min(max(value, 0.0), 100.0), native, unit)
 
 
-def _beyond(quality: Quality, name: str, component: str, reject: float, warn: float) -> Issue | None:
-    part = quality.component(component)
-    if part is None or part.native is None or abs(part.native) <= warn:
-        return None
-    severity = Severity.REJECT if abs(part.native) > reject else Severity.WARN
-    limit = reject if severity is Severity.REJECT else warn
-    text = (
-        f"{component} of the face in {name} is about {part.native:.0f} degrees, beyond {limit:g}; send a picture "
-        "taken more from the front."
-    )
-    return Issue(_constant(component, "TOO_LARGE"), text, severity)
+def _sigmoid(value: float, middle: float, width: float) -> float:
+    return 1 / (1 + math.exp(min(-(value - middle) / width, 700.0)))  # exp(700) is near the largest float
+
+
+def _unified(components: Sequence[QualityComponent]) -> float:
+    logs = [math.log(max(c.value, parameters.UNIFIED_SMALLEST)) for c in components if c.name not in _FRAMING]
+    return math.exp(sum(logs) / len(logs))
+
+
+def _view_template() -> NDArray[np.float64]:
+    """The mean head's landmarks in the view."""
+    head = np.array(parameters.MEAN_HEAD)[:, :2]
+    height, apart = parameters.FACE_VIEW_EYES
+    scale = apart / float(head[1, 0] - head[0, 0])
+    return np.add(head * scale, (parameters.FACE_VIEW_SIDE / 2, height))
+
+
+def _oval() -> NDArray[np.bool_]:
+    """Which pixels of the view are face."""
+    x, y, across, down = parameters.FACE_VIEW_OVAL
+    mask = np.zeros((parameters.FACE_VIEW_SIDE, parameters.FACE_VIEW_SIDE), np.uint8)
+    return np.asarray(cv2.ellipse(mask, (x, y), (across, down), 0, 0, 360, 1, -1), dtype=np.bool_)
+
+
+_VIEW_TEMPLATE = _view_template()
+_OVAL = _oval()

@@ -32,6 +32,7 @@ _GONE = 0
 _CACHED_TABLES = 256
 """Look-up tables kept for predicates that came with a key."""
 _FIRST_ROWS = 1024
+_NOTHING = np.zeros(0, np.bool_)
 
 Allows = Callable[[Facets], bool]
 """Whether a row with these facets may take part; `expires_at` is always None here, the mask checks it."""
@@ -105,11 +106,9 @@ class Columns:
         `now` is in Unix seconds. With a `key` the answers of `allows` are remembered under it, so give the same
         key only for the same predicate.
         """
-        count = self._count
-        cells = self._cells[:count].copy()  # read once, so that code and expiry are of the same moment
-        table = self._table(allows, key)
-        # A code newer than the table meets its last entry, False: a row updated this very moment stays out.
-        mask = table.take(cells >> _EXPIRY_BITS, mode="clip")
+        # Copied once, so that code and expiry are of the same moment, and before the table, so that it knows them.
+        cells = self._cells[: self._count].copy()
+        mask = self._table(allows, key).take(cells >> _EXPIRY_BITS)
         if self._soonest <= now:
             mask &= (cells & _NEVER) > now
         return mask
@@ -162,15 +161,12 @@ class Columns:
         return code << _EXPIRY_BITS | expiry
 
     def _table(self, allows: Allows, key: Hashable) -> NDArray[np.bool_]:
-        """The predicate's answer for every code so far, and a last False for codes that are newer."""
-        known = self._facets[: len(self._facets)]
+        """The predicate's answer for every code so far."""
         with self._tables_lock:
-            table = self._tables.get(key) if key is not None else None
-        if table is None or len(table) != len(known) + 1:
-            start = 1 if table is None else len(table) - 1
-            before = np.zeros(1, np.bool_) if table is None else table[:-1]
-            fresh = [f is not None and allows(f) for f in known[start:]]
-            table = np.concatenate([before, np.array([*fresh, False], np.bool_)])
+            table = self._tables.get(key, _NOTHING) if key is not None else _NOTHING
+        fresh = [facets is not None and allows(facets) for facets in self._facets[len(table) :]]
+        if fresh:
+            table = np.concatenate([table, np.array(fresh, np.bool_)])
         if key is not None:
             with self._tables_lock:
                 self._tables[key] = table

@@ -51,6 +51,11 @@ class Gate:
         self._state = State.DRAINING
         self.draining.set()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is inside."""
+        return self._idle.is_set()
+
     async def empty(self) -> None:
         """Wait until nothing is inside."""
         await self._idle.wait()

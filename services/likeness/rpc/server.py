@@ -54,8 +54,9 @@ _KEEPALIVE = (
 # Health probes and reflection come beside the requests that the gate counts.
 _SPARE_RPCS = 64
 
-_FLUSH = 1.0
-"""Seconds that answers have to leave the process after their handlers returned."""
+_LINGER = 0.5
+"""Seconds that connections stay open after the last handler returned. Stopping closes them at once, and a socket
+that is closed before its peer has read everything is reset: the peer would lose an answer that was sent."""
 
 _STATUS = health_pb2.HealthCheckResponse
 
@@ -143,7 +144,7 @@ class Server:
             for name, engine in self._composition.engines.items():
                 self._handlers[name].attach(engine)
         except BaseException:
-            await self._stop(0)
+            await self._stop()
             raise
         self._gate.open()
         await self._report(_STATUS.SERVING)
@@ -152,17 +153,19 @@ class Server:
         """Report NOT_SERVING, let nothing new in, let what is under way finish within the grace, and close."""
         await self._report(_STATUS.NOT_SERVING)
         self._gate.drain()
-        flush = _FLUSH
+        busy = not self._gate.is_empty
         try:
             async with asyncio.timeout(self._settings.drain_grace):
                 await self._gate.empty()
         except TimeoutError:
-            flush = 0
             logs.event(_logger, logging.WARNING, "drain grace passed", grace=self._settings.drain_grace)
-        await self._stop(flush)
+        else:
+            if busy:
+                await asyncio.sleep(_LINGER)
+        await self._stop()
 
-    async def _stop(self, grace: float) -> None:
-        await self._server.stop(grace)
+    async def _stop(self) -> None:
+        await self._server.stop(0)
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
@@ -19,6 +20,13 @@ from likeness.engine.opening import Running, open_engine
 from likeness.rpc.server import Server
 from likeness.rpc.settings import Settings, load
 from likeness.store.store import Store
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test depends on what the developer's shell has set."""
+    for name in [name for name in os.environ if name.startswith("LIKENESS_")]:
+        monkeypatch.delenv(name)
 
 
 @dataclass(frozen=True)

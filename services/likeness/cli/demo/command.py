@@ -84,6 +84,7 @@ def _audit(stage: Stage, folder: Path) -> None:
 def _next_steps(folder: Path) -> None:
     output.note("What next", "bold")
     for line in (
+        "source .venv/bin/activate                     puts likeness on your path",
         "make serve                                    starts a server that keeps its data",
         "export LIKENESS_ENTITY=NCB-XX LIKENESS_PURPOSE=missing_person",
         "likeness enroll FOLDER --gallery missing --subject-from-folder",
