@@ -16,10 +16,11 @@ from likeness.cli.options import AsJson
 from likeness.cli.output import Output, fail, note
 from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
 from likeness.cli.tables import plain_table
+from likeness.inference import selftest
 from likeness.inference.catalogue import Catalogue, FileState
 from likeness.inference.manifest import Manifest
 
-app = typer.Typer(cls=Commands, no_args_is_help=True, help="Models: list, build, verify, add.")
+app = typer.Typer(cls=Commands, no_args_is_help=True, help="Models: list, build, fetch, verify, add.")
 
 app.command(
     epilog="Example: likeness models add mobilefacenet.onnx --faces people/, then answer what the draft asks."
@@ -59,6 +60,21 @@ def build(names: Names = None, config: ConfigFile = None, home: Home = None, sin
     build_models(catalogue, names or [m.id for m in catalogue.manifests if m.build is not None])
 
 
+@app.command(epilog="Example: likeness models fetch my-recogniser; nothing is ever downloaded unasked.")
+def fetch(
+    names: Annotated[list[str], typer.Argument(help="Ids of models whose manifests give addresses.")],
+    config: ConfigFile = None,
+    home: Home = None,
+    single: Set = None,
+) -> None:
+    """Download models from the addresses in their manifests, check their digests and put them into the cache."""
+    catalogue = Catalogue.standard(settings_from(config, home, single).home)
+    for name in names:
+        note(f"model {name}: fetching ...")
+        for path in catalogue.fetch(name):
+            note(f"  {path} ({path.stat().st_size / 1e6:.1f} MB)", "dim")
+
+
 @app.command(epilog="Example: likeness models verify; exit code 5 if a file is damaged, 1 if one is missing.")
 def verify(
     names: Names = None,
@@ -67,10 +83,13 @@ def verify(
     single: Set = None,
     as_json: AsJson = None,
 ) -> None:
-    """Check every file of the models against its digest."""
+    """Check every file of the models against its digest, load it and run its self-test."""
     catalogue = Catalogue.standard(settings_from(config, home, single).home)
     chosen = [catalogue.get(name) for name in names] if names else list(catalogue.manifests)
     rows = [(manifest, catalogue.state(manifest)) for manifest in chosen]
+    for manifest, state in rows:
+        if state is FileState.READY:
+            selftest.verify(catalogue, manifest)
     document = {manifest.id: state.value for manifest, state in rows}
     Output(as_json).answer(document, _table(rows))
     _tell_problems(catalogue)

@@ -43,12 +43,14 @@ def similarity(source: Floats, target: Floats) -> NDArray[np.float64]:
         raise InvalidInput(
             f"A similarity needs two lists of at least two points; got {a.shape} and {b.shape}."
         )
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise InvalidInput("A similarity needs finite points.")
     centre_a, centre_b = a.mean(axis=0), b.mean(axis=0)
     x, y = (a - centre_a).T
     u, v = (b - centre_b).T
     spread = float(x @ x + y @ y)
-    if not (math.isfinite(spread) and spread > 0 and np.isfinite(b).all()):
-        raise InvalidInput("A similarity needs finite points that do not all coincide.")
+    if spread == 0:
+        raise InvalidInput("A similarity needs points that do not all coincide.")
     cosine, sine = float(x @ u + y @ v) / spread, float(x @ v - y @ u) / spread
     turn = np.array([[cosine, -sine], [sine, cosine]])
     return np.hstack([turn, (centre_b - turn @ centre_a)[:, None]])

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from likeness.cli.failures import Exit
 from likeness.cli.main import app
+from tests.unit.inference.graphs import recogniser
 
-CONTENT = b"the bytes of a graph"
 MANIFEST = """
 schema = 1
 id = "test-recogniser"
@@ -41,13 +41,15 @@ template = [[1, 1], [8, 1], [5, 5], [2, 8], [8, 8]]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A shipped-manifests folder with one model whose build script writes CONTENT."""
+    """A shipped-manifests folder with one model whose build script writes a small real graph."""
     models = tmp_path / "models"
     models.mkdir()
-    digest = hashlib.sha256(CONTENT).hexdigest()
+    recogniser(tmp_path / "graph.onnx", width=10, height=10, dimension=4)
+    content = (tmp_path / "graph.onnx").read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
     (models / "test.toml").write_text(MANIFEST.format(digest=digest))
     (models / "make.py").write_text(
-        f"def build(target):\n    (target / 'test.onnx').write_bytes({CONTENT!r})\n"
+        f"def build(target):\n    (target / 'test.onnx').write_bytes({content!r})\n"
     )
     monkeypatch.setenv("LIKENESS_MODELS", str(models))
     monkeypatch.setenv("LIKENESS_CACHE", str(tmp_path / "cache"))
@@ -65,7 +67,7 @@ def test_a_model_is_built_once_and_then_verified(folder: Path, tmp_path: Path) -
     code, _, told = run("build")
     assert code == 0
     assert "built and verified in" in told
-    assert (tmp_path / "cache" / "test-recogniser" / "test.onnx").read_bytes() == CONTENT
+    assert (tmp_path / "cache" / "test-recogniser" / "test.onnx").read_bytes() == (tmp_path / "graph.onnx").read_bytes()
     (folder / "make.py").write_text("def build(target):\n    raise AssertionError('built again')\n")
     assert run("build")[0] == 0
     assert run("verify")[0] == 0

@@ -12,12 +12,12 @@ from PIL import Image, ImageOps
 
 from likeness.domain.errors import SampleRejected
 from likeness.domain.samples import Sample
-from likeness.imaging import decode as module
 from likeness.imaging.decode import Limits, decode
 from likeness.imaging.headers import Reason
 from likeness.imaging.opencv import cv2
 
 WIDTH, HEIGHT = 96, 64
+NO_LIMITS = Limits()
 
 
 def photograph() -> Image.Image:
@@ -33,7 +33,7 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def reason_of(data: bytes, media_type: str = "", limits: Limits = Limits()) -> str:
+def reason_of(data: bytes, media_type: str = "", limits: Limits = NO_LIMITS) -> str:
     with pytest.raises(SampleRejected) as caught:
         decode(Sample(data, name="case-7.jpg", media_type=media_type), limits)
     assert caught.value.message.startswith("case-7.jpg ")
@@ -71,7 +71,9 @@ def test_formats_agree_with_pillow(kind: str, options: dict[str, Any], tolerance
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize(("kind", "options"), [("JPEG", {"quality": 95}), ("PNG", {}), ("WEBP", {"lossless": True})])
+@pytest.mark.parametrize(
+    ("kind", "options"), [("JPEG", {"quality": 95}), ("PNG", {}), ("WEBP", {"lossless": True})]
+)
 def test_exif_orientation_is_applied(kind: str, options: dict[str, Any], orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -115,7 +117,12 @@ def test_cmyk_becomes_rgb() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "mode", "options"),
-    [("PNG", "RGBA", {}), ("PNG", "LA", {}), ("WEBP", "RGBA", {"lossless": True, "exact": True}), ("TIFF", "RGBA", {})],
+    [
+        ("PNG", "RGBA", {}),
+        ("PNG", "LA", {}),
+        ("WEBP", "RGBA", {"lossless": True, "exact": True}),
+        ("TIFF", "RGBA", {}),
+    ],
 )
 def test_transparency_is_laid_over_white(kind: str, mode: str, options: dict[str, Any]) -> None:
     image = photograph().convert(mode)
@@ -223,14 +230,16 @@ def _png_claiming(width: int, height: int) -> bytes:
         return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
     size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    )
 
 
 def test_the_header_is_judged_before_the_codec_sees_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     def codec(*arguments: Any) -> None:
         raise AssertionError("the codec was called")
 
-    monkeypatch.setattr(module.cv2, "imdecode", codec)
+    monkeypatch.setattr(cv2, "imdecode", codec)
     assert reason_of(_png_claiming(60_000, 60_000)) == Reason.IMAGE_TOO_LARGE
     ordinary = encoded(photograph(), "JPEG")
     assert reason_of(ordinary, limits=Limits(max_bytes=len(ordinary) - 1)) == Reason.IMAGE_TOO_LARGE

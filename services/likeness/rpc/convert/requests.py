@@ -36,7 +36,8 @@ def request_key(request: Write, caller: Caller) -> RequestKey:
     """The key that makes a write idempotent.
 
     The digest is a SHA-256 over the message's full name and its deterministic serialisation, without the
-    request id (it is the key) and without the operator (another clerk may repeat a request).
+    request id (it is the key), without the operator (another clerk may repeat a request) and without the sample's
+    name (the file may have been renamed; it is not stored).
 
     Raises:
         InvalidInput: the request id is missing or malformed.
@@ -45,6 +46,8 @@ def request_key(request: Write, caller: Caller) -> RequestKey:
     content: Write = type(request).FromString(request.SerializeToString())
     content.ClearField("request_id")
     content.caller.ClearField("operator")
+    if isinstance(content, matching.EnrollRequest):
+        content.sample.ClearField("name")
     digest = hashlib.sha256(request.DESCRIPTOR.full_name.encode() + b"\0")
     digest.update(content.SerializeToString(deterministic=True))
     return RequestKey(caller.entity, request.request_id, digest.digest())
