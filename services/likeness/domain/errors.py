@@ -111,7 +111,7 @@ class Denied(LikenessError):
 
 
 class Unauthenticated(LikenessError):
-    """The request does not say who asks, or why."""
+    """The request does not say who asks."""
 
     kind = Kind.UNAUTHENTICATED
     reason = "CALLER_UNKNOWN"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from likeness.domain.errors import Corrupt
 from likeness.domain.modality import Modality
 from likeness.engine.engine import Engine
 from likeness.engine.gallery import Gallery
@@ -13,6 +14,9 @@ from likeness.index.snapshot import Snapshots
 from likeness.store.store import Store
 from likeness.store.vault import KeyUse
 from likeness.telemetry import metrics
+
+SELF_TEST_TOLERANCE = 0.01
+"""How much less than its own inner product a stored vector may score against itself: what quantisation costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ def open_engine(
     if snapshot_folder is not None:
         snapshots = Snapshots(snapshot_folder, store.vault(KeyUse.SNAPSHOTS))
     saved = open_gallery(gallery, snapshots, store)
+    self_test(gallery)
     calibration = modality.calibration
     metrics.model(
         modality.name,
@@ -63,3 +68,21 @@ def open_engine(
     upkeep = Upkeep(gallery, store, snapshots, saved_position=saved, snapshot_seconds=snapshot_seconds)
     upkeep.start()
     return Running(Engine(modality, store, gallery, keep_sources=keep_sources), upkeep)
+
+
+def self_test(gallery: Gallery) -> None:
+    """Search for one stored vector; what was enrolled must be found before the service reports SERVING.
+
+    Raises:
+        Corrupt: a stored vector does not find itself.
+    """
+    rows, vectors = gallery.index.sample(1)
+    if not len(rows):
+        return
+    scores, _ = gallery.index.search(vectors, 1)
+    itself = float(vectors[0] @ vectors[0])
+    if not scores[0, 0] >= itself - SELF_TEST_TOLERANCE:
+        raise Corrupt(
+            f"A stored {gallery.modality} vector scores {scores[0, 0]:.4f} against itself instead of {itself:.4f}: "
+            "it does not find itself; remove the snapshots folder and start again, the index is then folded from the log."
+        )

@@ -7,8 +7,16 @@ from __future__ import annotations
 
 import cv2
 
+_SILENT = 0
+
+
+def _silence() -> None:
+    """What OpenCV would print comes back as an error with the sample's name; its log would repeat it nameless."""
+    at_home = getattr(cv2.utils, "logging", cv2)  # OpenCV 5 moved the function there
+    at_home.setLogLevel(_SILENT)
+
+
 cv2.setNumThreads(1)
-# What OpenCV would print is returned as an error with the sample's name; its log would only repeat it nameless.
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+_silence()
 
 __all__ = ["cv2"]

@@ -20,9 +20,6 @@ from likeness.rpc.settings import Settings
 from likeness.store.store import Store
 from likeness.telemetry import logs, metrics
 
-DEFAULT_DETECTOR = "face-detect-mtcnn"
-DEFAULT_RECOGNISER = "face-embed-dlib-resnet29"
-
 _EMBEDDER = "face-embedder"
 
 _logger = logging.getLogger(__name__)
@@ -57,6 +54,7 @@ def compose(settings: Settings) -> Composed:
     """
     modality = face_modality(settings)
     store = Store.open(settings.home, key_file=key_file(settings))
+    store.observe_commits(metrics.committed)
     try:
         face = open_engine(
             modality,
@@ -79,14 +77,14 @@ def key_file(settings: Settings) -> Path:
 def face_modality(settings: Settings) -> FaceModality:
     """The face modality that the settings name, with its calibration."""
     catalogue = Catalogue.standard(settings.home)
-    recogniser = catalogue.get(settings.recogniser or DEFAULT_RECOGNISER)
+    recogniser = catalogue.get(settings.recogniser)
     calibration = calibration_of(recogniser, settings.calibration)
     if calibration is None:
         logs.event(_logger, logging.WARNING, "not calibrated", model=recogniser.label)
     return FaceModality.load(
         catalogue,
-        detector_id=settings.detector or DEFAULT_DETECTOR,
-        recogniser_id=settings.recogniser or DEFAULT_RECOGNISER,
+        detector_id=settings.detector,
+        recogniser_id=settings.recogniser,
         calibration=calibration,
         threads=plan_threads(settings.threads or None),
         limits=Limits(max_bytes=settings.max_sample_bytes, max_pixels=settings.max_pixels),

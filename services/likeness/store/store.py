@@ -32,7 +32,7 @@ from likeness.store.prepare import prepare
 from likeness.store.reads import ListFilter, Page
 from likeness.store.vault import KeyUse, Vault
 from likeness.store.verify import VerifyReport, verify_store
-from likeness.store.writer import GROUP_WRITES, AuditJob, Listener, Outcome, WriteJob, Writer
+from likeness.store.writer import GROUP_WRITES, AuditJob, Listener, Observer, Outcome, WriteJob, Writer
 
 TAIL_CHUNK = 10_000
 """Log entries read in one transaction of `tail`."""
@@ -121,6 +121,10 @@ class Store:
     def unsubscribe(self, listener: Listener) -> None:
         """Hear no more."""
         self._writer.unsubscribe(listener)
+
+    def observe_commits(self, observer: Observer) -> None:
+        """Report every later commit's size and duration; the observer must be quick and must not raise."""
+        self._writer.observe = observer
 
     def head(self) -> int:
         """The position of the last committed log entry; 0 while the log is empty."""

@@ -33,6 +33,9 @@ logger = logging.getLogger(__name__)
 Outcome = Receipt | LikenessError
 Listener = Callable[[Sequence[LogEntry]], None]
 
+Observer = Callable[[str, int, float], None]
+"""Told of every commit: the chain (log or audit), the entries added to it, and the seconds it took."""
+
 GROUP_WRITES = 4096
 """Writes and audit entries in one commit; bounds the memory and the latency of a transaction."""
 
@@ -87,6 +90,7 @@ class Writer:
         self._witness = witness
         self._queue: queue.Queue[Job | None] = queue.Queue(QUEUED_JOBS)
         self._listeners: list[Listener] = []
+        self.observe: Observer | None = None
         self._between_commits = threading.RLock()
         self._closing = threading.Lock()
         self._closed = False
@@ -167,6 +171,7 @@ class Writer:
 
     def _process(self, jobs: Sequence[Job]) -> None:
         """Commit a group, tell the listeners, then release the callers."""
+        began, before = time.monotonic(), self.heads
         try:
             outcomes, entries = self._commit(jobs)
         except Exception as error:
@@ -175,6 +180,7 @@ class Writer:
             for job in jobs:
                 _fail(job, problem)
             return
+        self._measure(before, time.monotonic() - began)
         self._tell(entries)
         for job, outcome in zip(jobs, outcomes, strict=True):
             job.future.set_result(outcome)
@@ -215,6 +221,16 @@ class Writer:
             logger.warning(
                 "The witness file cannot be written; damage may be found later than usual.", exc_info=True
             )
+
+    def _measure(self, before: Heads, seconds: float) -> None:
+        if self.observe is None:
+            return
+        for chain, old, new in (
+            ("log", before.log, self.heads.log),
+            ("audit", before.audit, self.heads.audit),
+        ):
+            if new.position > old.position:
+                self.observe(chain, new.position - old.position, seconds)
 
     def _tell(self, entries: Sequence[LogEntry]) -> None:
         if not entries:

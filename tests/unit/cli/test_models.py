@@ -5,11 +5,11 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.unit.inference.graphs import recogniser
 from typer.testing import CliRunner
 
 from likeness.cli.failures import Exit
 from likeness.cli.main import app
-from tests.unit.inference.graphs import recogniser
 
 MANIFEST = """
 schema = 1
@@ -67,7 +67,9 @@ def test_a_model_is_built_once_and_then_verified(folder: Path, tmp_path: Path) -
     code, _, told = run("build")
     assert code == 0
     assert "built and verified in" in told
-    assert (tmp_path / "cache" / "test-recogniser" / "test.onnx").read_bytes() == (tmp_path / "graph.onnx").read_bytes()
+    assert (tmp_path / "cache" / "test-recogniser" / "test.onnx").read_bytes() == (
+        tmp_path / "graph.onnx"
+    ).read_bytes()
     (folder / "make.py").write_text("def build(target):\n    raise AssertionError('built again')\n")
     assert run("build")[0] == 0
     assert run("verify")[0] == 0

@@ -12,9 +12,11 @@ from likeness.domain.modality import TemplateSpace
 from likeness.domain.references import Facets, Status
 from likeness.domain.samples import Template
 from likeness.engine.gallery import Gallery
-from likeness.engine.opening import open_engine
+from likeness.engine.opening import open_engine, self_test
 from likeness.engine.policy import Scope
 from likeness.engine.register import Register
+from likeness.index.scan import Found, Vectors, nothing
+from likeness.index.vectors import VectorIndex
 from likeness.store.store import Store
 
 
@@ -129,3 +131,18 @@ class TestRegister:
         assert list(restored.rows(names[9])) == list(register.rows(names[9]))
         mask = restored.columns.mask(lambda facets: facets.owner == "A", 0)
         assert restored.count(mask) == 999
+
+
+class Blind(VectorIndex):
+    """An index whose search has lost its rows."""
+
+    def search(self, queries: Vectors, k: int, *_: object, **__: object) -> Found:
+        return nothing(len(queries), k)
+
+
+def test_a_start_is_refused_if_a_stored_vector_does_not_find_itself(bench: Bench) -> None:
+    fill(bench)
+    self_test(bench.gallery)
+    bench.gallery.index.__class__ = Blind
+    with pytest.raises(Corrupt, match="does not find itself"):
+        self_test(bench.gallery)

@@ -13,21 +13,22 @@ from likeness.imaging.decode import decode
 from likeness.imaging.opencv import cv2
 from likeness.inference.catalogue import Catalogue, FileState
 from likeness.inference.threads import ThreadPlan
-from likeness.rpc.compose import DEFAULT_DETECTOR, DEFAULT_RECOGNISER
+from likeness.rpc.settings import load
 
+DEFAULTS = load(environment={"LIKENESS_HOME": "/nowhere"})
 FACES = Path(__file__).parents[4] / "shared" / "data" / "faces"
 
 
 @pytest.fixture(scope="module")
 def modality() -> FaceModality:
     catalogue = Catalogue.standard()
-    for name in (DEFAULT_DETECTOR, DEFAULT_RECOGNISER):
+    for name in (DEFAULTS.detector, DEFAULTS.recogniser):
         if catalogue.state(catalogue.get(name)) is not FileState.READY:
             pytest.skip("the default models are not built; run `likeness models build`")
     return FaceModality.load(
         catalogue,
-        detector_id=DEFAULT_DETECTOR,
-        recogniser_id=DEFAULT_RECOGNISER,
+        detector_id=DEFAULTS.detector,
+        recogniser_id=DEFAULTS.recogniser,
         calibration=None,
         threads=ThreadPlan(workers=1),
     )

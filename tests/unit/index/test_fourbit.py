@@ -81,7 +81,24 @@ def test_arrays_that_do_not_fit_are_refused_before_faiss_sees_them(
         FourBit.restored(state | {name: array}, ROWS, 1.0)
 
 
-def test_codes_of_another_faiss_version_are_made_again(stored: np.ndarray) -> None:
+def test_an_erased_row_is_in_neither_its_code_nor_its_vector(stored: np.ndarray) -> None:
+    segment = sealed(stored)
+    for row, position in ((8, 4), (9_998, 4_999)):
+        segment.erase(row)
+        assert not segment.take(np.array([position])).any()
+        blocks = segment._codes._blocks()
+        assert not segment._codes._packer.unpack_1(blocks[position // 32][None], position % 32).any()
+    before = segment.state()[1]
+    for absent in (9, 10_000, -2):
+        segment.erase(absent)
+    after = segment.state()[1]
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_codes_of_another_faiss_version_are_made_again(
+    stored: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("likeness.index.shortlisted.DEPTH", 100)
     segment = sealed(stored)
     about, arrays = segment.state()
     assert about["faiss"]

@@ -197,6 +197,13 @@ def test_only_allowed_rows_are_found_and_rows_beyond_the_mask_are_not_allowed() 
         assert (index.search(VECTORS[4:5], 5, np.zeros(0, np.bool_))[1] == -1).all()
 
 
+def test_a_mask_cannot_bring_a_removed_row_back() -> None:
+    for index in (filled(built=True), filled(FOURBIT, built=True)):
+        index.remove([4, 310])
+        _, rows = index.search(VECTORS[[4, 310]], 3, np.ones(400, np.bool_))
+        assert not np.isin([4, 310], rows).any()
+
+
 def test_an_index_is_due_when_much_waits_or_much_was_removed() -> None:
     index = VectorIndex(DIMENSION, space="test/1", flat_components=DIMENSION * 100)
     index.add(VECTORS[:100])
