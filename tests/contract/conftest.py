@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from tests.support import VectorModality
 
 from likeness.client import LikenessClient
 from likeness.domain.samples import Extraction, Mode, Sample
@@ -20,6 +19,7 @@ from likeness.engine.gallery import Gallery
 from likeness.rpc.server import Server
 from likeness.rpc.settings import Settings
 from likeness.store.store import Store
+from tests.support import VectorModality
 
 _Answer = TypeVar("_Answer")
 

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.contract.conftest import PATIENCE, HoldingModality, build
 
 from likeness.client import (
     AsyncLikenessClient,
@@ -20,6 +19,7 @@ from likeness.client import (
 )
 from likeness.rpc.server import Server
 from likeness.rpc.settings import Settings
+from tests.contract.conftest import PATIENCE, HoldingModality, build
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
-from tests.contract.conftest import PATIENCE, Built, HoldingModality, Served, build, eventually
 
 from likeness.client import CallFailed, LikenessClient, Unavailable
 from likeness.domain.errors import Precondition, WrongKey
 from likeness.rpc.settings import Settings
+from tests.contract.conftest import PATIENCE, Built, HoldingModality, Served, build, eventually
 
 Status = health_pb2.HealthCheckResponse
 FACE = "likeness.v1.FaceService"

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
-from tests.contract.conftest import PATIENCE, HoldingModality, Served, eventually
 
 from likeness.client import (
     DeadlineExceeded,
@@ -24,6 +23,7 @@ from likeness.telemetry import logs, metrics
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import face_pb2_grpc
 from likeness.v1 import matching_pb2 as matching
+from tests.contract.conftest import PATIENCE, HoldingModality, Served, eventually
 
 SERVICE = "likeness.v1.FaceService"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from tests.contract.conftest import Served
 
 from likeness.client import (
     Aborted,
@@ -21,6 +20,7 @@ from likeness.client import (
     sample,
 )
 from likeness.v1 import common_pb2 as common
+from tests.contract.conftest import Served
 
 
 def test_an_enrolled_reference_is_found_read_listed_updated_and_expunged(client: LikenessClient) -> None:

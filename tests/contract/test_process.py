@@ -14,11 +14,11 @@ from pathlib import Path
 
 import grpc
 import pytest
-from tests.contract.conftest import PATIENCE
 
 from likeness.client import LikenessClient
 from likeness.v1 import face_pb2_grpc
 from likeness.v1 import matching_pb2 as matching
+from tests.contract.conftest import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 

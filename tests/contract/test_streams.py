@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.contract.conftest import PATIENCE, HoldingModality, Served, eventually
 
 from likeness.client import Enrolment, LikenessClient, Outcome, ResourceExhausted, Unavailable, metadata
 from likeness.telemetry import metrics
+from tests.contract.conftest import PATIENCE, HoldingModality, Served, eventually
 
 LABELS = {"service": "likeness.v1.FaceService", "method": "EnrollMany"}
 

@@ -17,6 +17,7 @@ from likeness.domain.deadline import Deadline
 from likeness.domain.errors import Corrupt, DeadlineExceeded
 from likeness.domain.modality import TemplateSpace
 from likeness.domain.samples import Template
+from likeness.engine.memory import Memory
 from likeness.engine.policy import Scope
 from likeness.engine.register import Register
 from likeness.index.columns import ColumnsState
@@ -61,6 +62,7 @@ class Gallery:
         self.index = VectorIndex(space.dimension, space=space.space_id)
         self.register = Register()
         self._elsewhere = Register()
+        self.memory = Memory(store)
         self._position = 0
         self._folding = threading.RLock()
         self._moved = threading.Condition()
@@ -119,6 +121,7 @@ class Gallery:
         if entry.kind is ChangeKind.ENROL:
             self._enrol(entry)
             return
+        self.memory.forget(entry.reference_id, entry.position)
         register = self.register if entry.reference_id in self.register else self._elsewhere
         if entry.kind is ChangeKind.EXPUNGE or entry.facets is None:
             rows = register.remove(entry.reference_id)

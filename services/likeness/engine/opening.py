@@ -84,5 +84,6 @@ def self_test(gallery: Gallery) -> None:
     if not scores[0, 0] >= itself - SELF_TEST_TOLERANCE:
         raise Corrupt(
             f"A stored {gallery.modality} vector scores {scores[0, 0]:.4f} against itself instead of {itself:.4f}: "
-            "it does not find itself; remove the snapshots folder and start again, the index is then folded from the log."
+            "it does not find itself; remove the snapshots folder and start again, so that the index is folded "
+            "from the log."
         )

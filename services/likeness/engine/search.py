@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -161,7 +161,7 @@ class Searcher:
         with timings.stage("search"):
             ids = self._gallery.shortlist(probe, self._modality.shortlist(k), view)
         with timings.stage("compare"):
-            return self._compare(probe, ids)
+            return self._compare(probe, self._gallery.memory.templates(ids))
 
     def _exhaustive(
         self, probe: Template, view: View, k: int, deadline: Deadline, timings: Timings
@@ -171,12 +171,11 @@ class Searcher:
         for start in range(0, len(ids), EXHAUSTIVE_BATCH):
             deadline.check(f"{start} of {len(ids)} references were compared")
             with timings.stage("compare"):
-                best += self._compare(probe, ids[start : start + EXHAUSTIVE_BATCH])
+                best += self._compare(probe, self._store.templates(ids[start : start + EXHAUSTIVE_BATCH]))
                 best = _ranked(best)[: self._modality.shortlist(k)]
         return best
 
-    def _compare(self, probe: Template, ids: Sequence[str]) -> list[tuple[str, Score]]:
-        templates = self._store.templates(ids)
+    def _compare(self, probe: Template, templates: Mapping[str, Template]) -> list[tuple[str, Score]]:
         usable = [(i, t) for i, t in templates.items() if t.space == probe.space]
         scores = self._modality.compare(probe, [template for _, template in usable])
         return _ranked([(i, score) for (i, _), score in zip(usable, scores, strict=True)])
@@ -188,7 +187,7 @@ class Searcher:
         found: list[Candidate] = []
         for start in range(0, len(scored), k):
             part = scored[start : start + k]
-            references = self._store.get_many([reference_id for reference_id, _ in part])
+            references = self._gallery.memory.references(reference_id for reference_id, _ in part)
             for reference_id, score in part:
                 reference = references.get(reference_id)
                 if len(found) < k and reference and scope.admits(reference.facets, now=view.now):

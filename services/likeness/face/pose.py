@@ -27,7 +27,7 @@ _VANISHING = 1e-9  # pixels per millimetre; landmarks that coincide have no pose
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Degrees; 0, 0, 0 looks into the camera.
+    """Degrees; 0, 0, 0 looks into the camera. The head is turned by yaw first, then nods, then tilts.
 
     `yaw` positive: turned to the right of the image. `pitch` positive: looking down. `roll` positive: clockwise as
     seen in the image.
@@ -45,10 +45,10 @@ def estimate(landmarks: NDArray[np.floating]) -> Pose:
     left, scales, right = np.linalg.svd(camera, full_matrices=False)
     if not np.isfinite(scales).all() or scales[1] < _VANISHING:
         return Pose(0.0, 0.0, 0.0)
-    x_axis, y_axis = left @ right
-    z_axis = np.cross(x_axis, y_axis)
+    x_row, y_row = left @ right
+    z_row = np.cross(x_row, y_row)
     return Pose(
-        yaw=math.degrees(math.atan2(x_axis[2], z_axis[2])),
-        pitch=math.degrees(math.asin(min(max(y_axis[2], -1.0), 1.0))),
-        roll=math.degrees(math.atan2(y_axis[0], x_axis[0])),
+        yaw=math.degrees(math.atan2(-z_row[0], z_row[2])),
+        pitch=math.degrees(math.asin(min(max(-z_row[1], -1.0), 1.0))),
+        roll=math.degrees(math.atan2(-x_row[1], y_row[1])),
     )

@@ -16,8 +16,9 @@ Vectors = NDArray[np.float32]
 Found = tuple[NDArray[np.float32], NDArray[np.int64]]
 """Scores float32 [q, k], descending, and where they were found, int64 [q, k]; padded with -inf and -1."""
 
-GATHER_SHARE = 0.2
-"""Allowed share under which copying the allowed vectors together beats testing every one of them."""
+GATHER_SHARE = 0.08
+"""Allowed share under which copying the allowed vectors together beats testing every one of them: at 65,536 x 128
+0.12 ms against 0.19 ms for a share of .05, 0.28 ms against 0.25 ms for .1."""
 
 
 def one_thread() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.domain.errors import Corrupt, WrongKey
+from likeness.domain.errors import Corrupt, Unavailable, WrongKey
 from likeness.index import container
 from likeness.index.columns import ColumnsState
 from likeness.index.container import Manifest, Seal
@@ -57,7 +57,7 @@ class Snapshots:
 
         Raises:
             Exhausted: the disk is full; older snapshots are untouched.
-            Unavailable: the folder cannot be written.
+            Unavailable: the folder cannot be written, or what is no longer needed cannot be removed.
         """
         about = {"index": snapshot.index.about}
         arrays = {
@@ -127,6 +127,13 @@ class Snapshots:
 
     def _prune(self) -> None:
         kept = {path.stem for path in self._manifests()[:KEPT]}
-        for path in self._folder.iterdir():
-            if path.suffix in {".json", ".snapshot", ".new", ".part"} and path.stem not in kept:
-                path.unlink(missing_ok=True)
+        try:
+            for path in self._folder.iterdir():
+                if path.suffix in {".json", ".snapshot", ".new", ".part"} and path.stem not in kept:
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            raise Unavailable(
+                f"The snapshot was saved, but older ones in {self._folder} cannot be removed ({error.strerror}); "
+                "check the folder's rights.",
+                reason="SNAPSHOTS_NOT_REMOVED",
+            ) from error

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.unit.store.making import act, enrol, expunge, open_store, update
 
 from likeness.domain.audit import AuditEntry
 from likeness.domain.changes import LogEntry, Write
@@ -19,6 +18,7 @@ from likeness.domain.errors import LikenessError
 from likeness.domain.references import Category, Status
 from likeness.store.reads import ListFilter
 from likeness.store.store import Store
+from tests.unit.store.making import act, enrol, expunge, open_store, update
 
 FLIPS = 8 * int(os.environ.get("LIKENESS_FAULT_ROUNDS", "8"))
 REFERENCES = 25

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.unit.store.making import act, enrol, expunge, open_store
 
 from likeness.domain.changes import Enrol, Receipt, Write
 from likeness.domain.errors import Unavailable
 from likeness.store.database import CHECKPOINT_PAGES, PAGE_BYTES
 from likeness.store.store import Store, only
+from tests.unit.store.making import act, enrol, expunge, open_store
 
 SOURCE = bytes(30_000)
 LONG_ACT = act(1, value="x" * 1_000_000)

@@ -11,12 +11,11 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.faults.store.worker import write_for
-from tests.unit.store.making import open_store, template, template_bytes
-
 from likeness.domain.changes import Receipt
 from likeness.domain.references import Status
 from likeness.store.store import Store, only
+from tests.faults.store.worker import write_for
+from tests.unit.store.making import open_store, template, template_bytes
 
 ROUNDS = int(os.environ.get("LIKENESS_FAULT_ROUNDS", "8"))
 EARLY_SHARE = 0.15

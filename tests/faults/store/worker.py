@@ -12,10 +12,9 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
-from tests.unit.store.making import act, enrol, expunge, open_store, update
-
 from likeness.domain.changes import Enrol, Write
 from likeness.store.store import Store, only
+from tests.unit.store.making import act, enrol, expunge, open_store, update
 
 THREADS = 3
 

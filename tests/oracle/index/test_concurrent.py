@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 
 import numpy as np
-from tests.oracle.index.naive import clustered
 
 from likeness.domain.references import Facets
 from likeness.index import Columns, VectorIndex
+from tests.oracle.index.naive import clustered
 
 DIMENSION = 32
 FIRST, LATER, GONE = 2_000, 2_000, 500

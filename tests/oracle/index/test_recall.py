@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.oracle.index.naive import Vectors, clustered
 
 from likeness.index import VectorIndex
+from tests.oracle.index.naive import Vectors, clustered
 
 ROWS, DIMENSION, PROBES, K = 40_000, 64, 60, 10
 

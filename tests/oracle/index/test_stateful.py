@@ -9,11 +9,11 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tests.oracle.index.naive import Naive, agrees
 
 from likeness.domain.references import Category, Facets, Status
 from likeness.index import Columns, Snapshot, Snapshots, VectorIndex
 from likeness.store.vault import KeyRing, KeyUse
+from tests.oracle.index.naive import Naive, agrees
 
 DIMENSION = 16
 FACETS = st.builds(

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.support import VectorModality
 from typer.testing import CliRunner, Result
 
 from likeness.cli.main import app
@@ -20,6 +19,7 @@ from likeness.engine.opening import Running, open_engine
 from likeness.rpc.server import Server
 from likeness.rpc.settings import Settings, load
 from likeness.store.store import Store
+from tests.support import VectorModality
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support import SPACE, VectorModality
 from typer.testing import CliRunner, Result
 
 from likeness.cli.calibrate import read_groups
@@ -14,6 +13,7 @@ from likeness.cli.main import app
 from likeness.domain.errors import InvalidInput
 from likeness.engine.calibrate import load
 from likeness.face.modality import FaceModality
+from tests.support import SPACE, VectorModality
 
 
 @pytest.fixture

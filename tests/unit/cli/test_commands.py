@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.unit.cli.conftest import Cli
 
 from likeness.cli.failures import Exit
 from likeness.domain.samples import Sample
 from likeness.imaging.decode import decode
+from tests.unit.cli.conftest import Cli
 
 
 @pytest.fixture

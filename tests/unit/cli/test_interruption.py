@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.unit.cli.conftest import Cli
 
 from likeness.cli.failures import Exit
 from likeness.cli.journal import find_references
+from tests.unit.cli.conftest import Cli
 
 FILES = 3000
 

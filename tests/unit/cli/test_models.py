@@ -5,11 +5,11 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.unit.inference.graphs import recogniser
 from typer.testing import CliRunner
 
 from likeness.cli.failures import Exit
 from likeness.cli.main import app
+from tests.unit.inference.graphs import recogniser
 
 MANIFEST = """
 schema = 1

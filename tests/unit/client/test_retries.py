@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 import grpc
 import pytest
-from tests.unit.client.conftest import Script, failure
 
 from likeness.client import (
     AsyncLikenessClient,
@@ -22,6 +21,7 @@ from likeness.client import (
     Unavailable,
 )
 from likeness.client import retry as policy
+from tests.unit.client.conftest import Script, failure
 
 PATIENCE = 20.0
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support import Bench, VectorModality
 
 from likeness.store.store import Store
+from tests.support import Bench, VectorModality
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support import DIMENSION, SPACE, VectorModality
 
 from likeness.domain.errors import InvalidInput, Precondition
 from likeness.domain.samples import Template
 from likeness.engine import calibrate
+from tests.support import DIMENSION, SPACE, VectorModality
 
 
 def templates(subjects: int, per_subject: int, seed: int = 3) -> dict[str, list[Template]]:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.support import ALICE, BOB, Bench, VectorModality
 
 from likeness.domain.answers import SearchOptions
 from likeness.domain.deadline import Deadline
@@ -23,6 +22,7 @@ from likeness.domain.references import Caller, Category, Facets, Purpose, Restri
 from likeness.domain.samples import Pick, Sample, Selection
 from likeness.engine.engine import ListQuery
 from likeness.store.store import Store
+from tests.support import ALICE, BOB, Bench, VectorModality
 
 
 def test_a_search_finds_what_was_enrolled_best_first(bench: Bench) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support import ALICE, DIMENSION, SPACE, Bench, VectorModality
 
 from likeness.domain.errors import Corrupt
 from likeness.domain.modality import TemplateSpace
@@ -18,6 +17,7 @@ from likeness.engine.register import Register
 from likeness.index.scan import Found, Vectors, nothing
 from likeness.index.vectors import VectorIndex
 from likeness.store.store import Store
+from tests.support import ALICE, DIMENSION, SPACE, Bench, VectorModality
 
 
 def ids(gallery: Gallery) -> list[str]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from likeness.domain.calibration import Calibration
+from likeness.domain.errors import InvalidInput
 from likeness.domain.samples import Mode, Pick, Sample, Selection
+from likeness.face.detect import find_faces
 from likeness.face.modality import FaceModality
 from likeness.imaging.decode import decode
 from likeness.imaging.opencv import cv2
@@ -79,21 +84,148 @@ def test_mates_score_above_strangers(modality: FaceModality) -> None:
     assert np.median(scores[same]) > np.quantile(scores[~same & ~np.eye(len(kept), dtype=bool)], 0.99)
 
 
+def beside(one: np.ndarray, other: np.ndarray) -> bytes:
+    """Two photographs in one, PNG; the second may be smaller."""
+    sheet = np.zeros((max(one.shape[0], other.shape[0]), one.shape[1] + other.shape[1], 3), np.uint8)
+    sheet[: one.shape[0], : one.shape[1]] = one
+    sheet[: other.shape[0], one.shape[1] :] = other
+    return png(sheet)
+
+
+def png(pixels: np.ndarray) -> bytes:
+    done, data = cv2.imencode(".png", np.ascontiguousarray(pixels[:, :, ::-1]))
+    assert done
+    return data.tobytes()
+
+
+def single_faces(modality: FaceModality, count: int) -> list[np.ndarray]:
+    """Photographs in which the detector sees one face only."""
+    people = (decode(sample(p[0])) for p in photographs(60, 1))
+    return [image for image in people if len(modality.detector.detect(image, thorough=True)) == 1][:count]
+
+
 @pytest.mark.shared
 @pytest.mark.models
 def test_several_faces_are_each_found_and_one_can_be_selected(modality: FaceModality) -> None:
-    one, other = (decode(sample(p[0])) for p in photographs(2, 1))
-    _, png = cv2.imencode(".png", np.hstack([one, other])[:, :, ::-1])
-    (both,) = modality.extract([Sample(png.tobytes(), "two.png")], Mode.PROBE)
-    assert len(both.findings) >= 2
-    by_index = Sample(png.tobytes(), "two.png", selection=Selection(Pick.INDEX, index=1))
-    (single,) = modality.extract([by_index], Mode.PROBE)
+    one, other = single_faces(modality, 2)
+    both = Sample(beside(one, other), "two.png")
+    (found,) = modality.extract([both], Mode.PROBE)
+    assert [f.index for f in found.findings] == [0, 1]
+    assert found.findings[0].box is not None
+    assert found.findings[1].box is not None
+    assert found.findings[0].box.area >= found.findings[1].box.area
+    (single,) = modality.extract([replace(both, selection=Selection(Pick.INDEX, index=1))], Mode.PROBE)
     assert [f.index for f in single.findings] == [1]
-    assert single.findings[0].box == both.findings[1].box
-    nowhere = Sample(png.tobytes(), "two.png", selection=Selection(Pick.INDEX, index=9))
-    (none,) = modality.extract([nowhere], Mode.PROBE)
+    assert single.findings[0].box == found.findings[1].box
+    (none,) = modality.extract([replace(both, selection=Selection(Pick.INDEX, index=9))], Mode.PROBE)
     assert none.rejection is not None
     assert none.rejection.reason == "FACE_NOT_SELECTED"
+
+
+@pytest.mark.shared
+@pytest.mark.models
+def test_several_faces_stop_an_enrolment_unless_one_is_selected(modality: FaceModality) -> None:
+    one, other = single_faces(modality, 2)
+    both = Sample(beside(one, other), "two.png")
+    for mode, severity in ((Mode.ENROL, "reject"), (Mode.ANALYSE, "reject"), (Mode.PROBE, "warn")):
+        (found,) = modality.extract([both], mode)
+        severities = [[i.severity for i in f.issues if i.reason == "SEVERAL_FACES"] for f in found.findings]
+        assert severities == [[severity]] * 2
+    (chosen,) = modality.extract([replace(both, selection=Selection(Pick.MOST_PROMINENT))], Mode.ENROL)
+    assert [
+        issue.reason for f in chosen.findings for issue in f.issues if issue.reason == "SEVERAL_FACES"
+    ] == []
+    assert len(chosen.findings) == 1
+
+
+@pytest.mark.shared
+@pytest.mark.models
+def test_a_bystander_does_not_stop_an_enrolment_and_is_answered_in_a_search(modality: FaceModality) -> None:
+    one, other = single_faces(modality, 2)
+    main = cv2.resize(one, (1000, 1000), interpolation=cv2.INTER_CUBIC)
+    both = Sample(beside(np.asarray(main, np.uint8), other), "portrait.png")
+    (found,) = modality.extract([both], Mode.PROBE)
+    assert len(found.findings) == 2
+    (portrait,) = modality.extract([both], Mode.ENROL)
+    assert [f.index for f in portrait.findings] == [0]
+    assert "SEVERAL_FACES" not in {issue.reason for issue in portrait.findings[0].issues}
+
+
+@pytest.mark.shared
+@pytest.mark.models
+def test_samples_are_answered_in_order_and_alike_alone_or_together(modality: FaceModality) -> None:
+    samples: list[Sample] = []
+    for pair in photographs(4, 2):
+        samples += [*(sample(p) for p in pair), Sample(b"GIF89a", "no.gif")]
+    together = modality.extract(samples, Mode.PROBE)
+    alone = [modality.extract([one], Mode.PROBE)[0] for one in samples]
+    assert [bool(e.rejection) for e in together] == [False, False, True] * 4
+    for a, b in zip(together, alone, strict=True):
+        assert [f.box for f in a.findings] == [f.box for f in b.findings]
+        for x, y in zip(a.findings, b.findings, strict=True):
+            assert x.template is not None
+            assert y.template is not None
+            assert np.allclose(x.template.vectors, y.template.vectors, atol=1e-5)
+    first = together[0]
+    assert (first.width, first.height) == (250, 250)
+    assert set(first.timings) == {"decode", "detect", "embed"}
+
+
+@pytest.mark.shared
+@pytest.mark.models
+def test_many_threads_get_what_one_gets(modality: FaceModality) -> None:
+    samples = [sample(p) for pair in photographs(6, 2) for p in pair]
+    alone = [modality.extract([one], Mode.PROBE)[0].findings[0] for one in samples]
+    with ThreadPoolExecutor(8) as pool:
+        crowd = list(pool.map(lambda one: modality.extract([one], Mode.PROBE)[0].findings[0], samples * 3))
+    for found, expected in zip(crowd, alone * 3, strict=True):
+        assert found.landmarks == expected.landmarks
+        assert found.template is not None
+        assert expected.template is not None
+        assert np.allclose(found.template.vectors, expected.template.vectors, atol=1e-5)
+
+
+@pytest.mark.shared
+@pytest.mark.models
+def test_analysis_measures_without_making_templates(modality: FaceModality) -> None:
+    (found,) = modality.extract([sample(photographs(1, 1)[0][0])], Mode.ANALYSE)
+    assert found.findings[0].template is None
+    assert found.findings[0].quality.unified > 50
+    assert "embed" not in found.timings
+
+
+@pytest.mark.shared
+@pytest.mark.models
+def test_small_dark_and_tightly_cropped_faces_are_found(modality: FaceModality) -> None:
+    (image,) = single_faces(modality, 1)
+    face = find_faces(modality.detector, image)[0]
+    x, y = (int(v) for v in face.box.centre)
+    half = int(face.box.height / 2)
+    tight = image[y - half : y + half, x - half : x + half]
+    far = np.full((1800, 2400, 3), 90, np.uint8)
+    far[700 : 700 + image.shape[0], 900 : 900 + image.shape[1]] = image
+    dark = (image * 0.08).astype(np.uint8)
+    tiny = np.asarray(cv2.resize(image, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA), np.uint8)
+    for changed in (tight, far, dark, tiny):
+        assert len(find_faces(modality.detector, changed)) == 1
+    (extraction,) = modality.extract([Sample(png(tiny), "tiny.png")], Mode.ENROL)
+    reasons = {i.reason: i.severity for i in extraction.findings[0].issues}
+    assert reasons["INTER_EYE_DISTANCE_TOO_SMALL"] == "reject"
+
+
+@pytest.mark.models
+def test_a_calibration_of_another_space_is_refused(modality: FaceModality) -> None:
+    column = np.array([0.5, 0.1])
+    foreign = Calibration("c", "another/1", "", 10, 5, np.array([0.1, 0.9]), column, column / 2, column * 2)
+    with pytest.raises(InvalidInput, match="another/1"):
+        FaceModality(
+            modality.detector, modality.embedder, model="m", quality_limits={}, calibration=foreign, workers=1
+        )
+
+
+@pytest.mark.models
+def test_warming_runs_every_graph(modality: FaceModality) -> None:
+    modality.warm()
 
 
 @pytest.mark.shared

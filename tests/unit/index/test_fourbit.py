@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.oracle.index.naive import clustered
 
 from likeness.index.fourbit import FourBit
 from likeness.index.rows import RowMap
 from likeness.index.shortlisted import Shortlisted
 from likeness.index.wide import Wide
+from tests.oracle.index.naive import clustered
 
 ROWS, DIMENSION = 5_000, 32
 

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.oracle.index.naive import clustered
 
 from likeness.index import VectorIndex, measure_recall
 from likeness.index.fourbit import FourBit
+from tests.oracle.index.naive import clustered
 
 VECTORS = clustered(6_000, 32, seed=1)
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.oracle.index.naive import clustered
 
 from likeness.domain.errors import Corrupt, Exhausted, LikenessError, Unavailable, WrongKey
 from likeness.domain.references import Facets
 from likeness.index import Columns, Snapshot, Snapshots, VectorIndex, container
 from likeness.index.container import Manifest
 from likeness.store.vault import KeyRing, KeyUse, Vault
+from tests.oracle.index.naive import clustered
 
 DIMENSION = 16
 

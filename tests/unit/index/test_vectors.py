@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from tests.oracle.index.naive import clustered
 
 from likeness.domain.errors import Corrupt, InvalidInput
 from likeness.index import kinds
 from likeness.index.segments import Segment
 from likeness.index.state import IndexState
 from likeness.index.vectors import VectorIndex
+from tests.oracle.index.naive import clustered
 
 DIMENSION = 24
 VECTORS = clustered(400, DIMENSION, seed=1)

@@ -6,11 +6,11 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from tests.unit.inference.graphs import recogniser, recogniser_toml
 
 from likeness.domain.errors import Conflict, Corrupt, InvalidInput, NotFound, Precondition, Unavailable
 from likeness.inference import catalogue as module
 from likeness.inference.catalogue import Catalogue, FileState, default_cache, shipped_manifests
+from tests.unit.inference.graphs import recogniser, recogniser_toml
 
 CONTENT = b"these bytes stand for a model"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from tests.unit.inference.graphs import open_model, recogniser, recogniser_manifest
 
 from likeness.domain.errors import InvalidInput, LikenessError, Precondition
 from likeness.inference.embedder import Embedder, magnify
+from tests.unit.inference.graphs import open_model, recogniser, recogniser_manifest
 
 Chips = npt.NDArray[np.uint8]
 

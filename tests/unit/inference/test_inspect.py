@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from tests.unit.inference.graphs import detector, open_model, recogniser, recogniser_toml
 
 from likeness.domain.errors import InvalidInput, LikenessError
 from likeness.inference.catalogue import Catalogue
@@ -26,6 +25,7 @@ from likeness.inference.trials import (
     templates_for,
     try_recogniser,
 )
+from tests.unit.inference.graphs import detector, open_model, recogniser, recogniser_toml
 
 YUNET = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
 SCRFD = {"score": 1, "bbox": 4, "kps": 10}

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.unit.inference.graphs import recogniser_toml
 
 from likeness.domain.errors import InvalidInput, NotFound
 from likeness.inference.manifest import MAX_MANIFEST_BYTES, Family, Kind, parse_manifest, read_manifest
+from tests.unit.inference.graphs import recogniser_toml
 
 ORIGIN = Path("folder/tiny.toml")
 

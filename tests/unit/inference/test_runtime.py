@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.unit.inference.graphs import detector, open_model, recogniser, weights
 
 from likeness.domain.errors import Corrupt, InvalidInput, NotFound, Precondition
 from likeness.inference import runtime
 from likeness.inference.digest import file_sha256
 from likeness.inference.runtime import OnnxModel
+from tests.unit.inference.graphs import detector, open_model, recogniser, weights
 
 
 def _pictures(count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from tests.unit.models.chips import CHIPS
 
 from likeness.domain.errors import Corrupt
 from likeness.inference.catalogue import Catalogue
@@ -17,6 +16,7 @@ from likeness.inference.conversion.dlib_resnet import ResNetWriter
 from likeness.inference.conversion.packages import packaged_file
 from likeness.inference.embedder import Embedder
 from likeness.inference.runtime import OnnxModel
+from tests.unit.models.chips import CHIPS
 
 pytestmark = pytest.mark.models
 

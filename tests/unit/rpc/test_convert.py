@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from google.protobuf.descriptor import EnumDescriptor
-from tests.support import SPACE
 
 from likeness.domain.answers import Candidate, Comparison, Header, ProbeAnswer, Score, SearchAnswer
 from likeness.domain.calibration import Fmr
@@ -28,6 +27,7 @@ from likeness.domain.samples import (
 from likeness.rpc.convert import answers, enums, requests
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
+from tests.support import SPACE
 
 CALLER = Caller("NCB-AA", Purpose.MISSING_PERSON)
 

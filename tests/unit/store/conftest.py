@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.unit.store.making import open_store
 
 from likeness.store.store import Store
+from tests.unit.store.making import open_store
 
 
 @pytest.fixture

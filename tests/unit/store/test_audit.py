@@ -7,10 +7,10 @@ from pathlib import Path
 from sqlite3 import Connection
 
 import pytest
-from tests.unit.store.making import act, open_store, tampering
 
 from likeness.domain.errors import Corrupt, InvalidInput
 from likeness.store.store import Store
+from tests.unit.store.making import act, open_store, tampering
 
 
 def rechain(database: Connection) -> bytes:

@@ -4,9 +4,8 @@ import random
 import time
 from pathlib import Path
 
-from tests.unit.store.making import enrol, expunge, open_store, tampering, update
-
 from likeness.store.store import Store
+from tests.unit.store.making import enrol, expunge, open_store, tampering, update
 
 PIECE = 24
 """Bytes of a sealed blob that cannot occur twice by chance."""

@@ -6,6 +6,10 @@ from pathlib import Path
 from sqlite3 import Connection
 
 import pytest
+
+from likeness.domain.changes import ChangeKind, LogEntry
+from likeness.domain.errors import Corrupt
+from likeness.store.store import Store, only
 from tests.unit.store.making import (
     act,
     enrol,
@@ -16,10 +20,6 @@ from tests.unit.store.making import (
     template_bytes,
     update,
 )
-
-from likeness.domain.changes import ChangeKind, LogEntry
-from likeness.domain.errors import Corrupt
-from likeness.store.store import Store, only
 
 
 def fill(store: Store) -> None:

@@ -13,7 +13,6 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from tests.unit.store.making import act, enrol, open_store, tampering
 
 from likeness.domain.errors import Corrupt, LikenessError, Precondition, WrongKey
 from likeness.store.database import writer_engine
@@ -21,6 +20,7 @@ from likeness.store.migrate import MIGRATIONS, upgrade
 from likeness.store.schema import REVISIONS, metadata
 from likeness.store.store import Store, only
 from likeness.store.vault import KeyRing, KeyUse
+from tests.unit.store.making import act, enrol, open_store, tampering
 
 
 @pytest.fixture

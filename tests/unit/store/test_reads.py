@@ -5,12 +5,12 @@ from pathlib import Path
 from sqlite3 import Connection
 
 import pytest
-from tests.unit.store.making import enrol, expunge, open_store, tampering, update
 
 from likeness.domain.errors import Corrupt, InvalidInput
 from likeness.domain.references import Category, Status
 from likeness.store.reads import MAX_PAGE, ListFilter
 from likeness.store.store import Store
+from tests.unit.store.making import enrol, expunge, open_store, tampering, update
 
 WANTED = frozenset({"wanted"})
 MISSING = frozenset({"missing"})

@@ -5,6 +5,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
+from likeness.domain.changes import Enrol, Receipt, RequestKey, Update, Write
+from likeness.domain.errors import Conflict, InvalidInput, LikenessError, NotFound, Stale
+from likeness.domain.references import Facets, Purpose, Reference, Restrictions, Status
+from likeness.domain.samples import Quality, Template
+from likeness.store.store import Store, only
 from tests.unit.store.making import (
     act,
     enrol,
@@ -15,12 +21,6 @@ from tests.unit.store.making import (
     update,
     write_of,
 )
-
-from likeness.domain.changes import Enrol, Receipt, RequestKey, Update, Write
-from likeness.domain.errors import Conflict, InvalidInput, LikenessError, NotFound, Stale
-from likeness.domain.references import Facets, Purpose, Reference, Restrictions, Status
-from likeness.domain.samples import Quality, Template
-from likeness.store.store import Store, only
 
 
 def enrolled(write: Write) -> Reference:

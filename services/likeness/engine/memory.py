@@ -1,0 +1,100 @@
+"""Templates and references that were read of late, so that a small or much-searched gallery is not decrypted anew
+for every answer.
+
+What is kept always equals what is stored: the fold of the log calls `forget` for every change before the change is
+acknowledged, and a read that may have begun before a change is not kept.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Generic, TypeVar
+
+from likeness.domain.references import Reference
+from likeness.domain.samples import Template
+from likeness.store.store import Store
+
+CAPACITY = 8192
+"""Entries of each kind: about 3 KB for a reference and 1 KB for a template of 128 numbers, 32 MB in all."""
+
+_CHANGES = 8192
+"""Changes remembered, to tell whether a read began before one of them."""
+
+T = TypeVar("T")
+
+
+class _Kept(Generic[T]):
+    """The most recently used entries of one kind. Not locked."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._entries: OrderedDict[str, T] = OrderedDict()
+
+    def get(self, key: str) -> T | None:
+        entry = self._entries.get(key)
+        if entry is not None:
+            self._entries.move_to_end(key)
+        return entry
+
+    def put(self, key: str, entry: T) -> None:
+        self._entries[key] = entry
+        self._entries.move_to_end(key)
+        if len(self._entries) > self._capacity:
+            self._entries.popitem(last=False)
+
+    def drop(self, key: str) -> None:
+        self._entries.pop(key, None)
+
+
+class Memory:
+    """Reads through to the store. Thread-safe."""
+
+    def __init__(self, store: Store, *, capacity: int = CAPACITY) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._references: _Kept[Reference] = _Kept(capacity)
+        self._templates: _Kept[Template] = _Kept(capacity)
+        self._changed: OrderedDict[str, int] = OrderedDict()
+        self._known_since = 0
+
+    def references(self, ids: Iterable[str]) -> dict[str, Reference]:
+        """As `Store.get_many`."""
+        return self._through(self._references, ids, self._store.get_many)
+
+    def templates(self, ids: Iterable[str]) -> dict[str, Template]:
+        """As `Store.templates`, in the order asked for."""
+        return self._through(self._templates, ids, self._store.templates)
+
+    def forget(self, reference_id: str, position: int) -> None:
+        """The reference was changed at a log position: drop what is kept of it."""
+        with self._lock:
+            self._references.drop(reference_id)
+            self._templates.drop(reference_id)
+            self._changed[reference_id] = position
+            self._changed.move_to_end(reference_id)
+            if len(self._changed) > _CHANGES:
+                _, self._known_since = self._changed.popitem(last=False)
+
+    def _through(
+        self, kept: _Kept[T], ids: Iterable[str], read: Callable[[list[str]], Mapping[str, T]]
+    ) -> dict[str, T]:
+        listed = list(ids)
+        with self._lock:
+            found = {key: entry for key in listed if (entry := kept.get(key)) is not None}
+        missing = [key for key in listed if key not in found]
+        if missing:
+            began = self._store.head()
+            fresh = read(missing)
+            self._keep(kept, fresh, began)
+            found |= fresh
+        return {key: found[key] for key in listed if key in found}
+
+    def _keep(self, kept: _Kept[T], fresh: Mapping[str, T], began: int) -> None:
+        with self._lock:
+            if began < self._known_since:
+                return
+            for key, entry in fresh.items():
+                if self._changed.get(key, 0) <= began:
+                    kept.put(key, entry)

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+
+from likeness.domain.references import Facets, Reference, Status
+from likeness.engine.memory import Memory
+from likeness.store.store import Store
+from tests.support import ALICE, Bench
+
+
+def test_an_answer_shows_an_update_that_was_acknowledged(bench: Bench) -> None:
+    reference = bench.enrol("1,0").reference
+    for number in range(3):
+        bench.search("1,0")
+        facets = Facets("NCB-AA", galleries=frozenset({f"g{number}"}))
+        bench.engine.update(ALICE, bench.key(ALICE), replace(reference, facets=facets))
+        (kept,) = bench.gallery.memory.references([reference.reference_id]).values()
+        assert kept.facets.galleries == frozenset({f"g{number}"})
+        assert kept == bench.store.get(reference.reference_id)
+
+
+def test_nothing_is_kept_of_an_expunged_reference(bench: Bench) -> None:
+    reference = bench.enrol("1,0").reference
+    bench.search("1,0")
+    bench.engine.expunge(ALICE, bench.key(ALICE), reference.reference_id, reason="x")
+    memory = bench.gallery.memory
+    assert memory.templates([reference.reference_id]) == {}
+    assert (
+        memory.references([reference.reference_id])[reference.reference_id].facets.status is Status.EXPUNGED
+    )
+
+
+def test_a_second_read_does_not_touch_the_store(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [bench.enrol("1,0").reference.reference_id for _ in range(3)]
+    memory = Memory(bench.store)
+    first = memory.templates(reversed(ids))
+    assert list(first) == ids[::-1]
+
+    def unreadable(_: object) -> None:
+        raise AssertionError("read again")
+
+    monkeypatch.setattr(bench.store, "templates", unreadable)
+    assert memory.templates(ids)[ids[0]] is first[ids[0]]
+
+
+def test_a_read_that_began_before_a_change_is_not_kept(bench: Bench) -> None:
+    reference = bench.enrol("1,0").reference
+
+    class Slow:
+        """A store in which the reference changes while it is being read."""
+
+        def head(self) -> int:
+            return bench.store.head()
+
+        def get_many(self, ids: Iterable[str]) -> dict[str, Reference]:
+            before = bench.store.get_many(ids)
+            receipt = bench.engine.expunge(ALICE, bench.key(ALICE), reference.reference_id, reason="x")
+            memory.forget(reference.reference_id, receipt.position)
+            return before
+
+    memory = Memory(Slow())  # type: ignore[arg-type]
+    memory.references([reference.reference_id])
+    memory._store = bench.store
+    found = memory.references([reference.reference_id])[reference.reference_id]
+    assert found.facets.status is Status.EXPUNGED
+
+
+def test_the_least_used_entry_makes_room(bench: Bench, store: Store) -> None:
+    ids = [bench.enrol("1,0").reference.reference_id for _ in range(3)]
+    memory = Memory(store, capacity=2)
+    first = memory.templates(ids[:1])[ids[0]]
+    memory.templates(ids[1:2])
+    memory.templates(ids[:1])
+    memory.templates(ids[2:])
+    assert memory.templates(ids[:1])[ids[0]] is first
