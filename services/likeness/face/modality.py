@@ -26,6 +26,7 @@ from likeness.inference.batcher import Batcher, BatchReport
 from likeness.inference.catalogue import Catalogue
 from likeness.inference.embedder import Embedder
 from likeness.inference.threads import ThreadPlan
+from likeness.inference.turns import Turns
 
 _NO_LIMITS = Limits()
 
@@ -47,6 +48,7 @@ class FaceModality:
         model: the version written into templates and answers.
         quality_limits: what is noted and what stops an enrolment, by quality component.
         calibration: the table for the embedder's template space, or None.
+        turns: at computing, shared with the embedder.
         workers: embedding runs at once.
         limits: what one photograph may cost.
         observe: told of every batch of the embedder.
@@ -65,6 +67,7 @@ class FaceModality:
         model: str,
         quality_limits: Mapping[str, parameters.Limit],
         calibration: Calibration | None,
+        turns: Turns,
         workers: int,
         limits: Limits = _NO_LIMITS,
         observe: Callable[[BatchReport], None] | None = None,
@@ -80,11 +83,12 @@ class FaceModality:
         self.model = model
         self.calibration = calibration
         self.space = TemplateSpace(embedder.space, embedder.dimension)
+        self._turns = turns
         self._limits = limits
         self._limits_of_quality = quality_limits
         self._template = embedder.manifest.template
         self._batcher: Batcher[Pixels, Floats] = Batcher(
-            lambda chips: list(embedder.embed(np.stack(chips))),
+            self._embed,
             slots=workers,
             max_batch=parameters.MAX_BATCH,
             max_queue=parameters.MAX_QUEUE,
@@ -109,12 +113,14 @@ class FaceModality:
         Raises what `Catalogue.open`, `Embedder` and `load_detector` raise.
         """
         found, recognised = catalogue.get(detector_id), catalogue.get(recogniser_id)
+        turns = Turns(threads.workers)
         return cls(
             load_detector(catalogue, found, threads.intra_op),
-            Embedder.open(catalogue, recognised, threads.intra_op),
+            Embedder.open(catalogue, recognised, threads.intra_op, turns),
             model=f"{recognised.label}+{found.label}",
             quality_limits=limits_of(found, recognised),
             calibration=calibration,
+            turns=turns,
             workers=threads.workers,
             limits=limits,
             observe=observe,
@@ -122,7 +128,10 @@ class FaceModality:
 
     def extract(self, samples: Sequence[Sample], mode: Mode) -> list[Extraction]:
         """See `Modality.extract`. Indices of findings count the faces from the largest down."""
-        seen = [self._see(sample, mode) for sample in samples]
+        seen = []
+        for sample in samples:
+            with self._turns.one():
+                seen.append(self._see(sample, mode))
         if mode is Mode.ANALYSE:
             return [one.extraction for one in seen]
         started = time.perf_counter()
@@ -130,6 +139,10 @@ class FaceModality:
         vectors = iter(self._batcher.run(chips))
         each = (time.perf_counter() - started) / max(len(chips), 1)
         return [self._complete(one, vectors, each) for one in seen]
+
+    def _embed(self, chips: list[Pixels]) -> list[Floats]:
+        with self._turns.one():
+            return list(self.embedder.embed(np.stack(chips)))
 
     def _see(self, sample: Sample, mode: Mode) -> _Seen:
         """Decode, detect, choose, measure and align."""

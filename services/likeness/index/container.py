@@ -62,8 +62,9 @@ class Manifest:
 
     def aad(self, frame: int) -> bytes:
         """The associated data of a frame."""
-        return json.dumps(
-            ["likeness-snapshot", _VERSION, self.name, self.position, frame, self.frames]
+        return (
+            f"frame {frame} of {self.frames} of the snapshot (format {_VERSION}) of {self.name} "
+            f"at log position {self.position}"
         ).encode()
 
     def to_bytes(self) -> bytes:

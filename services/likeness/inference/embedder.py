@@ -9,10 +9,14 @@ from likeness.domain.errors import InvalidInput, LikenessError, Precondition
 from likeness.inference.catalogue import Catalogue
 from likeness.inference.manifest import Manifest
 from likeness.inference.runtime import OnnxModel
+from likeness.inference.turns import Turns
 
 MAX_IMAGES_PER_RUN = 32
 """Images (every view of a chip counted) that go through the graph at once: beyond it a CPU gains nothing and the
 activations of one run no longer fit its caches."""
+
+IMAGES_PER_PART = 2
+"""Fewest images that are worth a thread of their own."""
 
 FloatArray = npt.NDArray[np.float32]
 Chips = npt.NDArray[np.uint8]
@@ -38,15 +42,17 @@ class Embedder:
     Args:
         manifest: what the graph expects and returns.
         model: the graph. Its shapes are compared with the manifest here, not at the first request.
+        turns: lets a run use idle cores; the caller of `embed` holds a turn. None keeps to the calling thread.
 
     Raises:
         InvalidInput: the manifest describes no recogniser.
         Precondition: the manifest does not describe this graph; every difference is named.
     """
 
-    def __init__(self, manifest: Manifest, model: OnnxModel) -> None:
+    def __init__(self, manifest: Manifest, model: OnnxModel, turns: Turns | None = None) -> None:
         self.manifest = manifest
         self._model = model
+        self._turns = turns
         self._settings = manifest.recogniser
         self._output = self._settings.output or model.outputs[0].name
         self._mean = np.array(manifest.input.mean, np.float32)
@@ -59,9 +65,15 @@ class Embedder:
             )
 
     @classmethod
-    def open(cls, catalogue: Catalogue, manifest: Manifest, threads: int = 1) -> Embedder:
+    def open(
+        cls, catalogue: Catalogue, manifest: Manifest, threads: int = 1, turns: Turns | None = None
+    ) -> Embedder:
         """Loads the model of a manifest. Raises what `Catalogue.open` and the constructor raise."""
-        return cls(manifest, catalogue.open(manifest, threads=threads))
+        return cls(manifest, catalogue.open(manifest, threads=threads), turns)
+
+    def alone(self) -> Embedder:
+        """The same graph in the calling thread alone, whatever is idle."""
+        return Embedder(self.manifest, self._model)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -106,9 +118,18 @@ class Embedder:
 
     def _embed_piece(self, chips: Chips) -> FloatArray:
         images = self._views_of(chips)
-        raw = self._model.run(images, [self._output])[self._output]
+        raw = self._run(images)
         views = raw.reshape(self._views, len(chips), self.dimension).astype(np.float32, copy=False)
         return self._finish(views.mean(axis=0))
+
+    def _run(self, images: FloatArray) -> FloatArray:
+        """The graph's output for the images; in halves, thirds, ... beside each other where cores are idle."""
+        if self._turns is None:
+            return self._model.run(images, [self._output])[self._output]
+        with self._turns.spare(len(images) // IMAGES_PER_PART - 1) as others:
+            parts = np.array_split(images, others + 1)
+            found = self._turns.map(lambda part: self._model.run(part, [self._output])[self._output], parts)
+        return np.concatenate(found)
 
     def _views_of(self, chips: Chips) -> FloatArray:
         """The graph's input: every view of every chip, float32, view by view, in the graph's layout."""

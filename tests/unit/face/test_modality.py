@@ -18,6 +18,7 @@ from likeness.imaging.decode import decode
 from likeness.imaging.opencv import cv2
 from likeness.inference.catalogue import Catalogue, FileState
 from likeness.inference.threads import ThreadPlan
+from likeness.inference.turns import Turns
 from likeness.rpc.settings import load
 
 DEFAULTS = load(environment={"LIKENESS_HOME": "/nowhere"})
@@ -219,7 +220,13 @@ def test_a_calibration_of_another_space_is_refused(modality: FaceModality) -> No
     foreign = Calibration("c", "another/1", "", 10, 5, np.array([0.1, 0.9]), column, column / 2, column * 2)
     with pytest.raises(InvalidInput, match="another/1"):
         FaceModality(
-            modality.detector, modality.embedder, model="m", quality_limits={}, calibration=foreign, workers=1
+            modality.detector,
+            modality.embedder,
+            model="m",
+            quality_limits={},
+            calibration=foreign,
+            turns=Turns(1),
+            workers=1,
         )
 
 

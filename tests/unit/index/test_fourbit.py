@@ -104,6 +104,7 @@ def test_codes_of_another_faiss_version_are_made_again(
     assert about["faiss"]
     arrays["codes"] = np.zeros_like(arrays["codes"])
     again = Shortlisted.restored(about | {"faiss": "another"}, arrays, DIMENSION)
+    assert np.array_equal(again.state()[1]["codes"], segment.state()[1]["codes"])
     for exact in (False, True):
         ours, theirs = (s.search(stored[:5], 3, None, exact=exact) for s in (segment, again))
         assert np.array_equal(ours[1], theirs[1])

@@ -5,6 +5,7 @@ import pytest
 
 from likeness.index import VectorIndex, measure_recall
 from likeness.index.fourbit import FourBit
+from likeness.index.probing import beside
 from tests.oracle.index.naive import clustered
 
 VECTORS = clustered(6_000, 32, seed=1)
@@ -40,6 +41,13 @@ def test_an_index_that_went_wrong_is_noticed(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("likeness.index.shortlisted.DEPTH", 700)
     monkeypatch.setattr(FourBit, "nearest", stuck)
     assert 0.05 < measure_recall(made, sample=50).recall < 0.4
+
+
+def test_probes_are_as_far_from_their_origin_as_another_sample_would_be() -> None:
+    unrelated = clustered(6_000, 128, seed=2)[::8]
+    probes = beside(unrelated)
+    cosines = np.einsum("nd,nd->n", unrelated, probes) / np.linalg.norm(probes, axis=1)
+    assert 0.6 < cosines.mean() < 0.8
 
 
 def test_copies_of_one_vector_are_no_loss() -> None:

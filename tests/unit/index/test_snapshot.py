@@ -139,18 +139,22 @@ def frames(data: bytes) -> list[bytes]:
     return found
 
 
-@pytest.mark.parametrize("change", ["swap", "drop", "repeat", "cut", "length", "magic", "position", "name"])
+@pytest.mark.parametrize(
+    "change", ["swap", "twice", "drop", "repeat", "cut", "length", "magic", "position", "name"]
+)
 def test_whoever_has_the_disk_but_no_key_cannot_rearrange_a_snapshot(
     snapshots: Snapshots, folder: Path, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(container, "FRAME_BYTES", 4096)
+    monkeypatch.setattr(container, "FRAME_BYTES", 2048)
     path = snapshots.save(snapshot())
     manifest, whole = Manifest.read(path), parts(folder)[1].read_bytes()
     listed = frames(whole)
+    twin = next(n for n in range(1, len(listed)) if len(listed[n]) == len(listed[n + 1]))
     assert b"".join([whole[:8], *listed]) == whole
     fewer = Manifest(manifest.name, manifest.position, manifest.frames - 1, 0, "")
     listings = {
-        "swap": [listed[0], listed[2], listed[1], *listed[3:]],
+        "swap": [*listed[:twin], listed[twin + 1], listed[twin], *listed[twin + 2 :]],
+        "twice": [*listed[: twin + 1], listed[twin], *listed[twin + 2 :]],
         "drop": listed[:-1],
         "repeat": [*listed, listed[-1]],
         "cut": [*listed[:-1], listed[-1][:-5]],
@@ -164,6 +168,14 @@ def test_whoever_has_the_disk_but_no_key_cannot_rearrange_a_snapshot(
     }.get(change, manifest)
     vouched(path, said, data)
     with pytest.raises(Corrupt):
+        snapshots.load(path)
+
+
+def test_a_length_that_no_frame_has_is_refused_before_it_is_read(snapshots: Snapshots, folder: Path) -> None:
+    path = snapshots.save(snapshot())
+    whole = parts(folder)[1].read_bytes()
+    vouched(path, Manifest.read(path), whole[:8] + b"\xff\xff\xff\xff" + whole[12:])
+    with pytest.raises(Corrupt, match="longer than a frame"):
         snapshots.load(path)
 
 
@@ -269,6 +281,7 @@ def sealed_by_hand(tmp_path: Path, header: object, *payload: bytes) -> tuple[Pat
         ([["a", "<f4", [2]]], [b"1234"]),
         ([["a", "|u1", [4]]], [b"1234", b"5678"]),
         ([["a", "|u1", [4]]], []),
+        ([["a", "|u1", [4]]], [b"1"]),
         ([["a", "|u1"]], [b"1234"]),
         (7, []),
     ],

@@ -200,7 +200,8 @@ def test_only_allowed_rows_are_found_and_rows_beyond_the_mask_are_not_allowed() 
 def test_a_mask_cannot_bring_a_removed_row_back() -> None:
     for index in (filled(built=True), filled(FOURBIT, built=True)):
         index.remove([4, 310])
-        _, rows = index.search(VECTORS[[4, 310]], 3, np.ones(400, np.bool_))
+        _, rows = index.search(VECTORS[[4, 310]], 400, np.ones(400, np.bool_))
+        assert (rows >= 0).sum() == 2 * 398
         assert not np.isin([4, 310], rows).any()
 
 

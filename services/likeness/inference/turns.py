@@ -1,0 +1,48 @@
+"""Turns at computing: never more at once than there are cores, and none of them idle while one could help.
+
+Every heavy stage takes a turn. A stage that can be split may ask for turns that nobody needs at the moment: a lone
+request then uses the idle cores, and under load every request keeps to one. `benchmarks/serving.py` shows both.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Turns:
+    """`count` turns, shared by all stages of a process. Thread-safe."""
+
+    def __init__(self, count: int) -> None:
+        self._free = threading.Semaphore(count)
+        self._helpers = ThreadPoolExecutor(max(1, count - 1), thread_name_prefix="likeness-helper")
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Wait for a turn and hold it for the length of the block."""
+        with self._free:
+            yield
+
+    @contextmanager
+    def spare(self, most: int) -> Iterator[int]:
+        """Hold up to `most` turns that are free right now, besides one's own; yields how many."""
+        held = 0
+        try:
+            while held < most and self._free.acquire(blocking=False):
+                held += 1
+            yield held
+        finally:
+            if held:
+                self._free.release(held)
+
+    def map(self, work: Callable[[T], R], parts: Sequence[T]) -> list[R]:
+        """Do the first part in this thread and the others beside it; the caller holds a turn for each."""
+        others = [self._helpers.submit(work, part) for part in parts[1:]]
+        mine = work(parts[0])
+        return [mine, *(other.result() for other in others)]

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from likeness.inference.turns import Turns
+
+
+def test_no_more_work_at_once_than_there_are_turns() -> None:
+    turns = Turns(2)
+    lock, running, most = threading.Lock(), 0, 0
+
+    def work() -> None:
+        nonlocal running, most
+        with turns.one():
+            with lock:
+                running += 1
+                most = max(most, running)
+            time.sleep(0.01)
+            with lock:
+                running -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 2
+
+
+def test_only_idle_turns_are_spare_and_they_are_given_back() -> None:
+    turns = Turns(3)
+    with turns.one():
+        with turns.spare(5) as held:
+            assert held == 2
+            with turns.spare(1) as more:
+                assert more == 0
+        with turns.one(), turns.spare(5) as held:
+            assert held == 1
+        with turns.spare(0) as held:
+            assert held == 0
+        with turns.spare(-1) as held:
+            assert held == 0
+
+
+def test_parts_are_done_beside_each_other_and_come_back_in_order() -> None:
+    turns = Turns(3)
+    meeting = threading.Barrier(3, timeout=5)
+
+    def work(part: int) -> tuple[int, int]:
+        meeting.wait()
+        return part * part, threading.get_ident()
+
+    found = turns.map(work, [1, 2, 3])
+    assert [square for square, _ in found] == [1, 4, 9]
+    assert len({thread for _, thread in found}) == 3
+    assert found[0][1] == threading.get_ident()
+
+
+def test_a_failure_in_any_part_is_raised() -> None:
+    for bad in (0, 1):
+        with pytest.raises(ZeroDivisionError):
+            Turns(2).map(lambda part: 1 // part, [1 - bad, bad])
