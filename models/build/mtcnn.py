@@ -14,6 +14,11 @@ writes `pnet.onnx`, `rnet.onnx` and `onet.onnx`. Every graph takes `input`, floa
 | rnet | 24,24 | `probability` [N,2], `box` [N,4] |
 | onet | 48,48 | `probability` [N,2], `box` [N,4], `landmarks` [N,10]: five x, then five y |
 
+onnxruntime runs PReLU element by element and without vector instructions, which would take most of the time of
+these small graphs. So the convolutions' PReLU is written as slope * x + (1 - slope) * relu(x), and channels are
+filled up with zeros to a multiple of 16, the widest block that onnxruntime lays channels out in: with both, a
+graph stays in that layout from end to end, runs two to three times as fast and answers the same to 2e-6.
+
 `box` is the offset (x1, y1, x2, y2) of each side in units of the candidate's width and height; `landmarks` are
 positions within the candidate in the same units, in the order left eye, right eye, nose, left and right mouth
 corner as seen in the image.
@@ -39,6 +44,9 @@ WEIGHTS_SHA256 = {
     "rnet.lz4": "cb00e6460f3c98b0bfafaba3c0a0ded4bdf6e62cee7174d969e8670d7e757fee",
     "onet.lz4": "94f6ea2f4cf985275ee958cdd762d17b6009348a4fb9d8c6be39ba73ffd22ca3",
 }
+
+CHANNEL_BLOCK = 16
+"""Channels that onnxruntime keeps together on processors with AVX-512 (8 on AVX2, which divides it)."""
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -73,15 +81,25 @@ class _Network:
         self.graph = GraphWriter(name, description)
         self._weights: Iterator[FloatArray] = iter(weights)
         self.top = self.graph.input("input", ["n", 3, side or "height", side or "width"])
+        self._channels = 3
 
-    def convolve(self, name: str) -> str:
+    def convolve(self, name: str, *, block: int = 1) -> tuple[str, int]:
+        """A convolution of the value on top, its channels filled up with zeros to a multiple of `block`.
+
+        Returns:
+            Its output and the channels that this has.
+        """
         kernel = next(self._weights).transpose(3, 2, 0, 1)  # HWIO to OIHW
-        inputs = [
+        bias = next(self._weights)
+        outputs, inputs = -len(kernel) % block, self._channels - kernel.shape[1]
+        kernel = np.pad(kernel, ((0, outputs), (0, inputs), (0, 0), (0, 0)))
+        tensors = [
             self.top,
             self.graph.constant(f"{name}.kernel", kernel),
-            self.graph.constant(f"{name}.bias", next(self._weights)),
+            self.graph.constant(f"{name}.bias", np.pad(bias, (0, outputs))),
         ]
-        return self.graph.node("Conv", inputs, name=name, kernel_shape=list(kernel.shape[2:]))
+        output = self.graph.node("Conv", tensors, name=name, kernel_shape=list(kernel.shape[2:]))
+        return output, len(kernel)
 
     def dense(self, name: str) -> str:
         inputs = [
@@ -91,17 +109,24 @@ class _Network:
         ]
         return self.graph.node("Gemm", inputs, name=name)
 
-    def slope(self, name: str, *, spatial: bool) -> str:
+    def slope(self, name: str) -> str:
+        """PReLU after a dense layer."""
         slope = next(self._weights).reshape(-1)
-        shape = (-1, 1, 1) if spatial else (-1,)
-        return self.graph.node(
-            "PRelu", [self.top, self.graph.constant(f"{name}.slope", slope.reshape(shape))]
-        )
+        return self.graph.node("PRelu", [self.top, self.graph.constant(f"{name}.slope", slope)])
+
+    def spatial_slope(self, name: str) -> str:
+        """PReLU after a convolution, in operators that onnxruntime keeps in its blocked layout."""
+        slopes = next(self._weights).reshape(-1)
+        slope = np.pad(slopes, (0, self._channels - len(slopes))).reshape(-1, 1, 1)
+        below = self.graph.node("Mul", [self.top, self.graph.constant(f"{name}.slope", slope)])
+        rest = self.graph.constant(f"{name}.rest", (1 - slope).astype(np.float32))
+        above = self.graph.node("Mul", [self.graph.node("Relu", [self.top]), rest])
+        return self.graph.node("Add", [above, below])
 
     def stage(self, name: str, pool: int = 0, padding: str = "SAME_UPPER") -> None:
         """Convolution, PReLU and, if `pool` is given, max-pooling of that size with stride 2."""
-        self.top = self.convolve(name)
-        self.top = self.slope(name, spatial=True)
+        self.top, self._channels = self.convolve(name, block=CHANNEL_BLOCK)
+        self.top = self.spatial_slope(name)
         if pool:
             self.top = self.graph.node(
                 "MaxPool", [self.top], kernel_shape=[pool, pool], strides=[2, 2], auto_pad=padding
@@ -127,8 +152,8 @@ def build_pnet(target: Path, weights: list[FloatArray]) -> str:
     net.stage("conv1", pool=2)
     net.stage("conv2")
     net.stage("conv3")
-    net.graph.output(net.convolve("box"), ["n", 4, "rows", "columns"])
-    net.softmax(net.convolve("class"), ["n", 2, "rows", "columns"])
+    net.graph.output(net.convolve("box")[0], ["n", 4, "rows", "columns"])
+    net.softmax(net.convolve("class")[0], ["n", 2, "rows", "columns"])
     return net.save(target)
 
 
@@ -140,7 +165,7 @@ def build_rnet(target: Path, weights: list[FloatArray]) -> str:
     net.stage("conv3")
     net.flatten()
     net.top = net.dense("dense4")
-    net.top = net.slope("dense4", spatial=False)
+    net.top = net.slope("dense4")
     net.graph.output(net.dense("box"), ["n", 4])
     net.softmax(net.dense("class"), ["n", 2])
     return net.save(target)
@@ -155,7 +180,7 @@ def build_onet(target: Path, weights: list[FloatArray]) -> str:
     net.stage("conv4")
     net.flatten()
     net.top = net.dense("dense5")
-    net.top = net.slope("dense5", spatial=False)
+    net.top = net.slope("dense5")
     net.graph.output(net.dense("box"), ["n", 4])
     net.graph.output(net.dense("landmarks"), ["n", 10])
     net.softmax(net.dense("class"), ["n", 2])

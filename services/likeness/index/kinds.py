@@ -18,7 +18,8 @@ from likeness.index.wide import Wide
 FLAT_COMPONENTS = 8 << 20
 """Vectors times dimension up to which a flat scan is used: 65,536 x 128 or 16,384 x 512, 32 MiB.
 
-One core reads that in 1.3 ms, about what the fixed cost of shortlisting is worth (`benchmarks/index.py --flat`).
+One core reads that in 1.1 to 1.3 ms; a shortlist takes 0.8 to 1.0 ms, too little less to give up exactness for. At
+twice the size it is 2.2 against 1.1 ms (`python benchmarks/index.py --sizes 65536x128 131072x128 16384x512`).
 """
 _LEAST_DIMENSION = 16
 """Under this the codes are too short to tell vectors apart."""
@@ -27,8 +28,7 @@ _LEAST_DIMENSION = 16
 def seal(segments: Sequence[Segment], alive: Mask, dimension: int, flat_components: int) -> Segment:
     """One sealed segment of every row in `segments` that `alive` bool [rows] marks.
 
-    It is flat up to `flat_components` rows times dimension.
-    Rows may be erased while it is made; erase them in the result as well.
+    It is flat up to `flat_components` rows times dimension. Rows may be erased while it is made; erase them in the result as well.
     """
     rows = RowMap(np.flatnonzero(alive))
     large = len(rows) * dimension > flat_components
