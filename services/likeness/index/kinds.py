@@ -28,7 +28,8 @@ _LEAST_DIMENSION = 16
 def seal(segments: Sequence[Segment], alive: Mask, dimension: int, flat_components: int) -> Segment:
     """One sealed segment of every row in `segments` that `alive` bool [rows] marks.
 
-    It is flat up to `flat_components` rows times dimension. Rows may be erased while it is made; erase them in the result as well.
+    It is flat up to `flat_components` rows times dimension. Rows may be erased while it is made; erase them in
+    the result as well.
     """
     rows = RowMap(np.flatnonzero(alive))
     large = len(rows) * dimension > flat_components
