@@ -76,13 +76,13 @@ def fnir_at_fpir(searches: Sequence[Identification], non_mated: Scores, fpir: fl
     return float(np.mean([not (s.mate_rank == 1 and s.mate_score > threshold) for s in searches]))
 
 
-def det_points(mates: Scores, strangers: Scores, pairs: int) -> tuple[Scores, Scores]:
-    """FMR and FNMR, float64 [m] each, at the stranger scores kept, thinned to points that a plot can show."""
-    ordered = np.sort(strangers)[::-1]
+def det_points(mates: Scores, strangers: Strangers) -> tuple[Scores, Scores]:
+    """FMR and FNMR, float64 [m] each, where all stranger scores are known, thinned to points a plot can show."""
+    ordered = np.sort(strangers.scores[strangers.scores >= strangers.unseen])[::-1]
     counts = np.unique(np.round(np.logspace(0, np.log10(len(ordered) - 1), 200)).astype(int))
     thresholds = ordered[counts]
     fnmr = np.array([1 - true_match_rate(mates, float(t)) for t in thresholds])
-    return counts / pairs, fnmr
+    return counts / strangers.pairs, fnmr
 
 
 def plot_det(path: Path, curves: Mapping[str, tuple[Scores, Scores]], title: str) -> None:

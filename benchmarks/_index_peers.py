@@ -21,7 +21,7 @@ Search = Callable[[Vectors, int], Positions]
 
 CORES = os.cpu_count() or 1
 """Threads that a peer may build with; every search uses one."""
-EFFORTS = (32, 64, 128, 256, 512, 1024)
+EFFORTS = (32, 64, 128, 256, 512, 1024, 2048)
 """Settings tried, in order, of a peer's knob between speed and recall (efSearch, nprobe, expansion)."""
 LINKS = 32
 """Links per vector in a graph: faiss's HNSW32, M in hnswlib and connectivity in usearch."""

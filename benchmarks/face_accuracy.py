@@ -211,7 +211,7 @@ def measure(trial: Trial, label: str, plot: Path | None) -> list[Row]:
         value = fnir_at_fpir(mated, non_mated, fpir)
         rows.append(Row(label, f"FNIR@FPIR {fpir:.0%}", value, "", f"{len(non_mated)} non-mated probes"))
     if plot is not None:
-        plot_det(plot, {label: det_points(mates, strangers.scores, strangers.pairs)}, "Face comparison, 1:1")
+        plot_det(plot, {label: det_points(mates, strangers)}, "Face comparison, 1:1")
     return rows
 
 
