@@ -61,6 +61,11 @@ def new_request_id() -> str:
     return str(uuid.uuid4())
 
 
+def utf8(text: str) -> str:
+    """Text that can be sent: bytes of a file name that are not UTF-8 become question marks."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def sample(
     data: SampleLike, *, name: str = "", media_type: str = "", selection: common.Selection | None = None
 ) -> common.Sample:
@@ -74,7 +79,7 @@ def sample(
     if not isinstance(data, bytes):
         path = Path(data)
         data, name = path.read_bytes(), name or path.name
-    return common.Sample(data=data, name=name, media_type=media_type, selection=selection)
+    return common.Sample(data=data, name=utf8(name), media_type=media_type, selection=selection)
 
 
 def reference(reference_id: str) -> matching.Comparand:
@@ -104,13 +109,13 @@ def metadata(
         ValueError: a name is not in the protocol, or a time has no time zone.
     """
     return common.ReferenceMetadata(
-        subject_id=subject_id,
+        subject_id=utf8(subject_id),
         owner=owner,
         galleries=galleries,
         category=category_number(category),
         status=status_number(status),
         notices=notices,
-        owner_reference=owner_reference,
+        owner_reference=utf8(owner_reference),
         attributes=attributes or {},
         restrictions=common.Restrictions(
             denied_entities=denied_entities,

@@ -10,12 +10,15 @@ from likeness.domain.deadline import Deadline
 from likeness.domain.errors import LikenessError, NotFound, Precondition
 from likeness.domain.modality import Modality
 from likeness.domain.references import Caller
-from likeness.domain.samples import Finding, Mode, Sample, Template
+from likeness.domain.samples import Finding, Mode, Pick, Sample, Selection, Template
 from likeness.engine.audit import audit_compare
 from likeness.engine.enrol import the_one
 from likeness.engine.policy import Scope
 from likeness.engine.search import ObserveStage, Timings, rate
 from likeness.store.store import Store
+
+SAME_PRESENTATION = 0.01
+"""How much less than against itself a template made anew of the same presentation may score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,4 +123,26 @@ class Comparer:
                 "the image itself, or ask without explain.",
                 reason="SOURCE_NOT_KEPT",
             )
-        return self._modality.explain(one.sample, other.sample)
+        return self._modality.explain(self._enrolled(one), self._enrolled(other))
+
+    def _enrolled(self, side: _Side) -> Sample:
+        """The sample of a side, with the very presentation selected that its template was made of.
+
+        Raises:
+            Precondition: a kept source no longer yields that template, so a picture would show something else.
+        """
+        if side.sample is None or side.finding is not None:
+            return side.sample or Sample(b"")
+        findings = self._modality.extract([side.sample], Mode.PROBE)[0].findings
+        known = [(f.index, f.template) for f in findings if f.template is not None]
+        usable = [(index, template) for index, template in known if template.space == side.template.space]
+        scores = self._modality.compare(side.template, [template for _, template in usable])
+        itself = self._modality.compare(side.template, [side.template])[0].value
+        best = max(zip(scores, usable, strict=True), key=lambda entry: entry[0].value, default=None)
+        if best is None or best[0].value < itself - SAME_PRESENTATION:
+            raise Precondition(
+                "The kept source of that reference does not yield its template with the models in use, so a "
+                "picture would not show what was compared; ask without explain.",
+                reason="SOURCE_DOES_NOT_MATCH",
+            )
+        return replace(side.sample, selection=Selection(Pick.INDEX, index=best[1][0]))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from likeness.domain.answers import Comparison, SearchAnswer, SearchOptions
 from likeness.domain.changes import Receipt, RequestKey
@@ -16,7 +17,7 @@ from likeness.domain.samples import Extraction, Mode, Sample
 from likeness.engine.compare import Comparer
 from likeness.engine.enrol import Enrolled, Enroller
 from likeness.engine.gallery import Gallery
-from likeness.engine.policy import Scope
+from likeness.engine.policy import Scope, as_seen_by, visible
 from likeness.engine.records import Records
 from likeness.engine.search import Searcher
 from likeness.store.reads import ListFilter, Page
@@ -119,7 +120,14 @@ class Engine:
             categories=query.categories,
             statuses=statuses,
         )
-        return self._store.list(wanted, query.page_token, size, admits=scope.allows)
+        now = int(time.time())
+        page = self._store.list(
+            wanted,
+            query.page_token,
+            size,
+            admits=lambda facets: scope.allows(facets) and visible(caller, facets, now=now),
+        )
+        return replace(page, references=tuple(as_seen_by(caller, r) for r in page.references))
 
     def update(
         self, caller: Caller, key: RequestKey, described: Reference, *, expected_position: int = 0

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from likeness.domain.changes import ChangeKind, LogEntry
 from likeness.domain.deadline import Deadline
-from likeness.domain.errors import Corrupt, DeadlineExceeded
+from likeness.domain.errors import Corrupt, DeadlineExceeded, Exhausted
 from likeness.domain.modality import TemplateSpace
 from likeness.domain.samples import Template
 from likeness.engine.memory import Memory
@@ -26,6 +26,9 @@ from likeness.index.vectors import VectorIndex
 from likeness.store.store import Store
 
 log = logging.getLogger(__name__)
+
+MAX_WAITING = 8
+"""Searches that may wait for a log position at once. Each holds a worker, and a position far ahead never comes."""
 
 _EXTRA = ("ids", "other_ids", "other_cells", "other_facets")
 
@@ -66,6 +69,7 @@ class Gallery:
         self._position = 0
         self._folding = threading.RLock()
         self._moved = threading.Condition()
+        self._waiting = threading.Semaphore(MAX_WAITING)
 
     @property
     def position(self) -> int:
@@ -202,7 +206,22 @@ class Gallery:
 
         Raises:
             DeadlineExceeded: it was not, in time.
+            Exhausted: too many callers wait already.
         """
+        if self._position >= position:
+            return
+        if not self._waiting.acquire(blocking=False):
+            raise Exhausted(
+                f"{MAX_WAITING} searches already wait for log positions that are not reached yet; search without "
+                "min_log_position, or retry later.",
+                reason="TOO_MANY_WAIT",
+            )
+        try:
+            self._wait_for(position, deadline)
+        finally:
+            self._waiting.release()
+
+    def _wait_for(self, position: int, deadline: Deadline) -> None:
         with self._moved:
             left = deadline.remaining
             timeout = None if math.isinf(left) else left

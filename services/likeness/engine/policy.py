@@ -8,10 +8,10 @@ every reference that is read from the store for an answer.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from likeness.domain.errors import Denied, InvalidInput
-from likeness.domain.references import Caller, Category, Facets, Status
+from likeness.domain.references import Caller, Category, Facets, Reference, Restrictions, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,20 @@ class Scope:
 def may_use(caller: Caller, facets: Facets) -> bool:
     """Whether the caller has a right to the reference at all; the owner always has."""
     return facets.owner == caller.entity or facets.restrictions.admits(caller)
+
+
+def visible(caller: Caller, facets: Facets, *, now: int) -> bool:
+    """Whether the caller may know of the reference: its owner always, others while active and open to them."""
+    if facets.owner == caller.entity:
+        return True
+    return Scope(caller).admits(facets, now=now)
+
+
+def as_seen_by(caller: Caller, reference: Reference) -> Reference:
+    """The reference as the caller may read it: whom an owner trusts is the owner's own business."""
+    if reference.facets.owner == caller.entity:
+        return reference
+    return replace(reference, facets=replace(reference.facets, restrictions=Restrictions()))
 
 
 def require_owner(caller: Caller, facets: Facets, doing: str) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 from likeness.domain.changes import Change, Expunge, Receipt, RequestKey, Update, Write
 from likeness.domain.errors import InvalidInput, NotFound
-from likeness.domain.references import Caller, Reference, Status
+from likeness.domain.references import Caller, Reference
 from likeness.engine.audit import audit_write
 from likeness.engine.enrol import MAX_TEXT, check_described
-from likeness.engine.policy import may_use, owned_by, require_owner
+from likeness.engine.policy import as_seen_by, owned_by, require_owner, visible
 from likeness.store.store import Store, only
 
 
@@ -27,18 +28,16 @@ class Records:
             NotFound: there is none that the caller may know of.
         """
         found = self._store.get_many([reference_id]).get(reference_id)
-        if found is None or found.modality != self._modality or not self._visible(caller, found):
+        if (
+            found is None
+            or found.modality != self._modality
+            or not visible(caller, found.facets, now=int(time.time()))
+        ):
             raise NotFound(
                 f"There is no {self._modality} reference {reference_id!r}; check the identifier.",
                 metadata={"reference_id": reference_id[:64]},
             )
-        return found
-
-    @staticmethod
-    def _visible(caller: Caller, reference: Reference) -> bool:
-        if reference.facets.owner == caller.entity:
-            return True
-        return reference.facets.status is not Status.EXPUNGED and may_use(caller, reference.facets)
+        return as_seen_by(caller, found)
 
     def update(
         self, caller: Caller, key: RequestKey, described: Reference, expected_position: int

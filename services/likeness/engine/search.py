@@ -18,7 +18,7 @@ from likeness.domain.samples import Extraction, Finding, Mode, Sample, Template
 from likeness.engine.audit import audit_search
 from likeness.engine.enrol import rejected
 from likeness.engine.gallery import Gallery, View
-from likeness.engine.policy import Scope
+from likeness.engine.policy import Scope, as_seen_by
 from likeness.store.store import Store
 
 MAX_K = 1000
@@ -78,9 +78,9 @@ class Searcher:
             DeadlineExceeded: time ran out; there is then no audit entry and no answer.
         """
         threshold = self._threshold(options)
+        self._gallery.wait_for(options.min_log_position, deadline)
         timings = Timings(self._observe)
         extraction = self._extract(sample, deadline, timings)
-        self._gallery.wait_for(options.min_log_position, deadline)
         scope = Scope(caller, options.galleries, options.owners, options.categories)
         with timings.stage("search"):
             view = self._gallery.view(scope)
@@ -192,7 +192,8 @@ class Searcher:
                 reference = references.get(reference_id)
                 if len(found) < k and reference and scope.admits(reference.facets, now=view.now):
                     fmr = rate(self._modality.calibration, score.value)
-                    found.append(Candidate(len(found) + 1, reference, score, fmr, fmr.value * view.searched))
+                    seen = as_seen_by(scope.caller, reference)
+                    found.append(Candidate(len(found) + 1, seen, score, fmr, fmr.value * view.searched))
             if len(found) == k:
                 break
         return tuple(found)

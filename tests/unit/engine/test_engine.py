@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +15,7 @@ from likeness.domain.errors import (
     DeadlineExceeded,
     Denied,
     InvalidInput,
+    LikenessError,
     NotFound,
     Precondition,
     SampleRejected,
@@ -21,6 +24,7 @@ from likeness.domain.errors import (
 from likeness.domain.references import Caller, Category, Facets, Purpose, Restrictions, Status
 from likeness.domain.samples import Pick, Sample, Selection
 from likeness.engine.engine import ListQuery
+from likeness.engine.gallery import MAX_WAITING
 from likeness.store.store import Store
 from tests.support import ALICE, BOB, Bench, VectorModality
 
@@ -228,10 +232,63 @@ def test_a_refused_write_leaves_no_audit_entry(bench: Bench) -> None:
 def test_a_search_waits_for_a_log_position_within_its_deadline(bench: Bench) -> None:
     receipt = bench.enrol("1,0").receipt
     assert len(bench.search("1,0", min_log_position=receipt.position)) == 1
-    options = SearchOptions(min_log_position=receipt.position + 1)
     with pytest.raises(DeadlineExceeded, match="did not reach"):
-        bench.engine.search(ALICE, Sample(b"1,0"), options, deadline=Deadline.after(0.05))
-    assert [r.entry.rpc for r in bench.store.audit_entries()] == ["Enroll", "Search"]
+        bench.gallery.wait_for(receipt.position + 1, Deadline.after(0.05))
+
+
+def test_only_a_few_searches_may_wait_at_once(bench: Bench) -> None:
+    options = SearchOptions(min_log_position=10**12)
+
+    def wait(_: int) -> str:
+        with pytest.raises(LikenessError) as caught:
+            bench.engine.search(ALICE, Sample(b"1,0"), options, deadline=Deadline.after(0.5))
+        return caught.value.reason
+
+    with ThreadPoolExecutor(MAX_WAITING + 4) as pool:
+        reasons = Counter(pool.map(wait, range(MAX_WAITING + 4)))
+    assert reasons == {"DEADLINE_EXCEEDED": MAX_WAITING, "TOO_MANY_WAIT": 4}
+
+
+@pytest.mark.parametrize("facets", [{"status": Status.SUSPENDED}, {"expires_at": 1}])
+def test_what_is_suspended_or_expired_is_the_owners_alone(bench: Bench, facets: dict[str, Any]) -> None:
+    reference = bench.enrol("1,0", **facets).reference
+    assert bench.engine.get(ALICE, reference.reference_id) == reference
+    assert bench.engine.list(ALICE, ListQuery()).references == (reference,)
+    with pytest.raises(NotFound):
+        bench.engine.get(BOB, reference.reference_id)
+    assert bench.engine.list(BOB, ListQuery()).references == ()
+
+
+def test_tombstones_are_listed_to_their_owner_alone(bench: Bench) -> None:
+    reference = bench.enrol("1,0").reference
+    bench.engine.expunge(ALICE, bench.key(ALICE), reference.reference_id, reason="x")
+    query = ListQuery(statuses=frozenset({Status.EXPUNGED}))
+    assert [r.reference_id for r in bench.engine.list(ALICE, query).references] == [reference.reference_id]
+    assert bench.engine.list(BOB, query).references == ()
+
+
+def test_restrictions_are_shown_to_their_owner_alone(bench: Bench) -> None:
+    limits = Restrictions(denied_entities=frozenset({"NCB-CC"}))
+    reference = bench.enrol("1,0", restrictions=limits).reference
+    assert bench.engine.get(ALICE, reference.reference_id).facets.restrictions == limits
+    assert bench.engine.get(BOB, reference.reference_id).facets.restrictions == Restrictions()
+    assert bench.engine.list(BOB, ListQuery()).references[0].facets.restrictions == Restrictions()
+    answer = bench.engine.search(BOB, Sample(b"1,0"), SearchOptions())
+    assert answer.probes[0].candidates[0].reference.facets.restrictions == Restrictions()
+
+
+def test_an_explanation_shows_the_presentation_that_was_enrolled(store: Store) -> None:
+    chosen: list[Selection] = []
+
+    class Watched(VectorModality):
+        def explain(self, probe: Sample, candidate: Sample) -> bytes:
+            chosen.append(candidate.selection)
+            return b"png"
+
+    bench = Bench(Watched(), store, keep_sources=True)
+    enrolled = bench.enrol("1,0;0,1", selection=Selection(Pick.INDEX, index=1)).reference
+    bench.engine.compare(ALICE, Sample(b"0,1"), enrolled.reference_id, explain=True)
+    assert chosen == [Selection(Pick.INDEX, index=1)]
 
 
 def test_comparing_two_sides(store: Store) -> None:
