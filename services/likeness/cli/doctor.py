@@ -112,7 +112,7 @@ def _store(settings: Settings, *, full: bool) -> Result:
     if not report.ok:
         more = f" (and {len(report.problems) - 1} more)" if len(report.problems) > 1 else ""
         return red("store", report.problems[0] + more, "stop the server and restore the store from a backup")
-    how = "every link, row and blob" if full else "quick check"
+    how = "every link, row and blob" if full else "quick check; --full checks every row"
     return green("store", f"sound ({how}); log position {report.log_entries}, audit {report.audit_entries}")
 
 
