@@ -14,6 +14,7 @@ from likeness.domain.errors import InvalidInput, SampleRejected
 from likeness.domain.modality import Modality
 from likeness.domain.references import Caller, Category, Reference, Status
 from likeness.domain.samples import Extraction, Mode, Sample
+from likeness.engine.answering import Timings
 from likeness.engine.compare import Comparer
 from likeness.engine.enrol import Enrolled, Enroller
 from likeness.engine.gallery import Gallery
@@ -63,7 +64,7 @@ class Engine:
         self._enroller = Enroller(modality, store, keep_sources=keep_sources)
         self._records = Records(modality.name, store)
         self._searcher = Searcher(modality, gallery, store, observe=self._observe)
-        self._comparer = Comparer(modality, store, observe=self._observe)
+        self._comparer = Comparer(modality, store, gallery.memory, observe=self._observe)
 
     def _observe(self, stage: str, seconds: float) -> None:
         metrics.stage(self.modality.name, stage).observe(seconds)
@@ -164,6 +165,5 @@ class Engine:
         del caller  # identified by the interceptor; any caller may analyse its own sample
         deadline.check(f"{sample.name} waited to be analysed")
         extraction = self.modality.extract([sample], Mode.ANALYSE)[0]
-        for stage, seconds in extraction.timings.items():
-            self._observe(stage, seconds)
+        Timings(self._observe).add_all(extraction)
         return extraction

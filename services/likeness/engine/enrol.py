@@ -11,7 +11,7 @@ from likeness.domain.errors import InvalidInput, LikenessError, SampleRejected
 from likeness.domain.ids import new_id
 from likeness.domain.modality import Modality
 from likeness.domain.references import Caller, Reference, Status
-from likeness.domain.samples import Extraction, Finding, Issue, Mode, Sample, Severity
+from likeness.domain.samples import Extraction, Finding, Issue, Mode, Sample, Severity, Template
 from likeness.engine.audit import audit_write
 from likeness.engine.policy import owned_by
 from likeness.store.store import Store, only
@@ -104,6 +104,17 @@ def the_one(extraction: Extraction, sample: Sample, field: str) -> Finding:
     return extraction.findings[0]
 
 
+def template_of(finding: Finding, modality: Modality, sample: Sample) -> Template:
+    """The template of a finding.
+
+    Raises:
+        LikenessError: the modality made none, against its contract.
+    """
+    if finding.template is None:
+        raise LikenessError(f"The {modality.name} modality made no template of {sample.name}.")
+    return finding.template
+
+
 class Enroller:
     """Enrols references of one modality."""
 
@@ -154,9 +165,7 @@ class Enroller:
         finding: Finding,
         override: str,
     ) -> Enrolled:
-        template = finding.template
-        if template is None:
-            raise LikenessError(f"The {self._modality.name} modality made no template of {sample.name}.")
+        template = template_of(finding, self._modality, sample)
         reference = replace(
             described,
             reference_id=new_id(),

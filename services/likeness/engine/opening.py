@@ -7,6 +7,7 @@ from pathlib import Path
 
 from likeness.domain.errors import Corrupt
 from likeness.domain.modality import Modality
+from likeness.engine.answering import calibration_id
 from likeness.engine.engine import Engine
 from likeness.engine.gallery import Gallery
 from likeness.engine.upkeep import Upkeep, open_gallery
@@ -58,12 +59,11 @@ def open_engine(
         snapshots = Snapshots(snapshot_folder, store.vault(KeyUse.SNAPSHOTS))
     saved = open_gallery(gallery, snapshots, store)
     self_test(gallery)
-    calibration = modality.calibration
     metrics.model(
         modality.name,
         modality.model,
         modality.space.space_id,
-        calibration.calibration_id if calibration is not None else "none",
+        calibration_id(modality) or "none",
     )
     upkeep = Upkeep(gallery, store, snapshots, saved_position=saved, snapshot_seconds=snapshot_seconds)
     upkeep.start()

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
 
 from likeness.domain.answers import Candidate, Header, ProbeAnswer, Score, SearchAnswer, SearchOptions
 from likeness.domain.audit import AuditEntry
-from likeness.domain.calibration import Calibration, Fmr
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import InvalidInput, Precondition
 from likeness.domain.modality import Modality
 from likeness.domain.references import Caller
 from likeness.domain.samples import Extraction, Finding, Mode, Sample, Template
+from likeness.engine.answering import ObserveStage, Timings, calibration_id, rate, recorded
 from likeness.engine.audit import audit_search
 from likeness.engine.enrol import rejected
 from likeness.engine.gallery import Gallery, View
@@ -26,35 +23,6 @@ MAX_K = 1000
 
 EXHAUSTIVE_BATCH = 2048
 """Templates held in memory at once by an exhaustive comparison; the deadline is checked between batches."""
-
-UNCALIBRATED = Fmr(1.0, 0.0, 1.0, measurable=False)
-
-ObserveStage = Callable[[str, float], None]
-
-
-@dataclass
-class Timings:
-    """Seconds per stage of one answer, also reported to whoever observes stages."""
-
-    observe: ObserveStage
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def add(self, stage: str, seconds: float) -> None:
-        """Add time to a stage."""
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
-        self.observe(stage, seconds)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time a block as a stage."""
-        started = time.perf_counter()
-        yield
-        self.add(name, time.perf_counter() - started)
-
-
-def rate(calibration: Calibration | None, score: float) -> Fmr:
-    """The false match rate of a score; where nothing was calibrated, the honest answer is `at most 1`."""
-    return calibration.rate(score) if calibration is not None else UNCALIBRATED
 
 
 class Searcher:
@@ -94,13 +62,7 @@ class Searcher:
         header = self._header(view)
         with timings.stage("audit"):
             receipt = self._store.audit(self._entry(caller, options, sample, header, answers))
-        recorded = replace(
-            header,
-            audit_position=receipt.position,
-            audit_digest=receipt.digest.hex(),
-            timings=timings.seconds,
-        )
-        return SearchAnswer(recorded, answers)
+        return SearchAnswer(recorded(header, receipt, timings), answers)
 
     def _entry(
         self,
@@ -129,8 +91,7 @@ class Searcher:
     def _extract(self, sample: Sample, deadline: Deadline, timings: Timings) -> Extraction:
         deadline.check(f"{sample.name} waited to be searched")
         extraction = self._modality.extract([sample], Mode.PROBE)[0]
-        for stage, seconds in extraction.timings.items():
-            timings.add(stage, seconds)
+        timings.add_all(extraction)
         if extraction.rejection is not None:
             raise rejected(extraction.rejection, "probe.data")
         return extraction
@@ -161,7 +122,7 @@ class Searcher:
         with timings.stage("search"):
             ids = self._gallery.shortlist(probe, self._modality.shortlist(k), view)
         with timings.stage("compare"):
-            return self._compare(probe, self._gallery.memory.templates(ids))
+            return _ranked(self._compare(probe, self._gallery.memory.templates(ids)))
 
     def _exhaustive(
         self, probe: Template, view: View, k: int, deadline: Deadline, timings: Timings
@@ -178,7 +139,7 @@ class Searcher:
     def _compare(self, probe: Template, templates: Mapping[str, Template]) -> list[tuple[str, Score]]:
         usable = [(i, t) for i, t in templates.items() if t.space == probe.space]
         scores = self._modality.compare(probe, [template for _, template in usable])
-        return _ranked([(i, score) for (i, _), score in zip(usable, scores, strict=True)])
+        return [(i, score) for (i, _), score in zip(usable, scores, strict=True)]
 
     def _describe(
         self, scored: Sequence[tuple[str, Score]], scope: Scope, view: View, k: int
@@ -199,13 +160,12 @@ class Searcher:
         return tuple(found)
 
     def _header(self, view: View) -> Header:
-        calibration = self._modality.calibration
         return Header(
             log_position=view.position,
             generation=view.generation,
             coverage=view.coverage,
             model=self._modality.model,
-            calibration=calibration.calibration_id if calibration is not None else "",
+            calibration=calibration_id(self._modality),
             searched=view.searched,
         )
 

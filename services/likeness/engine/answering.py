@@ -1,0 +1,63 @@
+"""What a search and a comparison share: their stages timed, their scores rated, their answers on record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from likeness.domain.answers import Header
+from likeness.domain.calibration import Calibration, Fmr
+from likeness.domain.modality import Modality
+from likeness.domain.samples import Extraction
+from likeness.store.audit import AuditReceipt
+
+UNCALIBRATED = Fmr(1.0, 0.0, 1.0, measurable=False)
+
+ObserveStage = Callable[[str, float], None]
+
+
+@dataclass
+class Timings:
+    """Seconds per stage of one answer, also reported to whoever observes stages."""
+
+    observe: ObserveStage
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def add(self, stage: str, seconds: float) -> None:
+        """Add time to a stage."""
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+        self.observe(stage, seconds)
+
+    def add_all(self, extraction: Extraction) -> None:
+        """Add the stages of an extraction."""
+        for stage, seconds in extraction.timings.items():
+            self.add(stage, seconds)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a block as a stage."""
+        started = time.perf_counter()
+        yield
+        self.add(name, time.perf_counter() - started)
+
+
+def rate(calibration: Calibration | None, score: float) -> Fmr:
+    """The false match rate of a score; where nothing was calibrated, the honest answer is `at most 1`."""
+    return calibration.rate(score) if calibration is not None else UNCALIBRATED
+
+
+def calibration_id(modality: Modality) -> str:
+    """The name of the calibration in use; empty if there is none."""
+    return modality.calibration.calibration_id if modality.calibration is not None else ""
+
+
+def recorded(header: Header, receipt: AuditReceipt, timings: Timings) -> Header:
+    """The header of an answer that was put on record."""
+    return replace(
+        header,
+        audit_position=receipt.position,
+        audit_digest=receipt.digest.hex(),
+        timings=timings.seconds,
+    )
