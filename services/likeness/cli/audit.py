@@ -16,7 +16,8 @@ from likeness.cli.output import Output
 from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
 from likeness.cli.tables import plain_table
 from likeness.cli.words import plural
-from likeness.store.audit import AuditRecord, audit_head, read_audit, verify_links
+from likeness.store.audit import AuditRecord, read_audit, verify_links
+from likeness.store.chain import AUDIT
 
 _CHUNK = 1000
 """Entries read at once."""
@@ -46,7 +47,7 @@ def verify(
     """Check that no entry was changed or taken out, from the first to the last; needs no key."""
     settings = settings_from(config, home, single)
     with read_only(settings) as connection:
-        last = audit_head(connection).position
+        last = AUDIT.head(connection).position
         report = verify_links(connection, 1, last)
         problems = list(report.problems)
         if expect:
@@ -84,7 +85,7 @@ def show(
     opened = seals(settings)
     output = Output(as_json)
     with read_only(settings) as connection:
-        head = audit_head(connection).position
+        head = AUDIT.head(connection).position
         first = position or (max(1, head - last + 1) if last else 1)
         end = position or head
         for after in range(first - 1, end, _CHUNK):

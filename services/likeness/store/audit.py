@@ -20,7 +20,7 @@ from likeness.domain.audit import AuditCandidate, AuditEntry
 from likeness.domain.errors import Corrupt, InvalidInput
 from likeness.domain.references import Caller, Purpose
 from likeness.store.canonical import canonical_json, from_micros, to_micros
-from likeness.store.log import EMPTY, Head
+from likeness.store.chain import AUDIT, Head
 from likeness.store.schema import audit
 from likeness.store.sealing import GENESIS, Seals, audit_digest
 
@@ -61,8 +61,6 @@ class AuditReport:
         return not self.problems
 
 
-_LAST = sa.select(audit.c.position, audit.c.digest).order_by(audit.c.position.desc()).limit(1)
-_AT = sa.select(audit.c.digest).where(audit.c.position == sa.bindparam("position"))
 _RANGE = (
     sa.select(*audit.columns)
     .where(audit.c.position >= sa.bindparam("first"), audit.c.position <= sa.bindparam("last"))
@@ -125,37 +123,13 @@ class AuditPlan:
             connection.execute(audit.insert(), self._rows)
 
 
-def audit_head(connection: sa.Connection) -> Head:
-    """Where the chain ends."""
-    row = connection.execute(_LAST).first()
-    if row is None:
-        return EMPTY
-    if not isinstance(row.digest, bytes):
-        raise Corrupt("The digest of the last audit entry is no digest; restore the database from a backup.")
-    return Head(row.position, row.digest)
-
-
-def audit_digest_at(connection: sa.Connection, position: int) -> bytes:
-    """The digest of the entry at a position; `GENESIS` before the first.
-
-    Raises:
-        Corrupt: there is no such entry.
-    """
-    if position == 0:
-        return GENESIS
-    digest = connection.execute(_AT, {"position": position}).scalar()
-    if not isinstance(digest, bytes):
-        raise _gap(position)
-    return digest
-
-
 def read_audit(connection: sa.Connection, seals: Seals, after: int, last: int) -> list[AuditRecord]:
     """The entries in (after, last], every link checked and every body opened.
 
     Raises:
         Corrupt: an entry is missing or damaged.
     """
-    previous = audit_digest_at(connection, after)
+    previous = AUDIT.digest_at(connection, after)
     records: list[AuditRecord] = []
     for row in connection.execute(_RANGE, {"first": after + 1, "last": last}):
         _check_link(row, after + 1 + len(records), previous)
@@ -163,7 +137,7 @@ def read_audit(connection: sa.Connection, seals: Seals, after: int, last: int) -
         previous = row.digest
         records.append(AuditRecord(row.position, from_micros(row.at), row.digest, _decode_entry(body)))
     if after + len(records) != last:
-        raise _gap(after + len(records) + 1)
+        raise AUDIT.gap(after + len(records) + 1)
     return records
 
 
@@ -171,12 +145,12 @@ def verify_links(connection: sa.Connection, first: int, last: int) -> AuditRepor
     """Check the chain from `first` to `last` without any key; stops at the first break."""
     digest, position = GENESIS, first - 1
     try:
-        digest = audit_digest_at(connection, first - 1)
+        digest = AUDIT.digest_at(connection, first - 1)
         for row in connection.execute(_RANGE, {"first": first, "last": last}):
             _check_link(row, position + 1, digest)
             position, digest = row.position, row.digest
         if position != last:
-            raise _gap(position + 1)
+            raise AUDIT.gap(position + 1)
     except Corrupt as problem:
         return AuditReport(first, position, digest, (problem.message,))
     return AuditReport(first, last, digest)
@@ -185,7 +159,7 @@ def verify_links(connection: sa.Connection, first: int, last: int) -> AuditRepor
 def _check_link(row: Sequence[Any], position: int, previous: bytes) -> None:
     found, at, body, digest = row
     if found != position:
-        raise _gap(position)
+        raise AUDIT.gap(position)
     sound = isinstance(at, int) and isinstance(body, bytes)
     if not sound or audit_digest(previous, position, at, body) != digest:
         raise Corrupt(
@@ -196,7 +170,3 @@ def _check_link(row: Sequence[Any], position: int, previous: bytes) -> None:
 
 def _place(position: int, previous: bytes) -> bytes:
     return f"audit.body of entry {position} after {previous.hex()}".encode()
-
-
-def _gap(position: int) -> Corrupt:
-    return Corrupt(f"Audit entry {position} is missing; restore the database from a backup.")

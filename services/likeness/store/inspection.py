@@ -11,10 +11,11 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from likeness.domain.errors import Corrupt
-from likeness.store.audit import audit_digest_at, audit_head, verify_links
+from likeness.store.audit import verify_links
 from likeness.store.canonical import canonical_row
+from likeness.store.chain import AUDIT, LOG
 from likeness.store.database import scalar
-from likeness.store.log import log_digest, log_head, verify_chain
+from likeness.store.log import verify_chain
 from likeness.store.schema import meta
 from likeness.store.sealing import Seals
 from likeness.store.witness import Heads, Witness
@@ -78,7 +79,7 @@ def check_schema(connection: sa.Connection, seals: Seals) -> None:
 
 def stored_heads(connection: sa.Connection) -> Heads:
     """The ends of both chains as the database has them."""
-    return Heads(log_head(connection), audit_head(connection))
+    return Heads(LOG.head(connection), AUDIT.head(connection))
 
 
 def check_nothing_lost(witness: Witness) -> None:
@@ -105,8 +106,8 @@ def check_heads(connection: sa.Connection, witness: Witness) -> None:
     if (
         stored.log.position < witnessed.log.position
         or stored.audit.position < witnessed.audit.position
-        or log_digest(connection, witnessed.log.position) != witnessed.log.digest
-        or audit_digest_at(connection, witnessed.audit.position) != witnessed.audit.digest
+        or LOG.digest_at(connection, witnessed.log.position) != witnessed.log.digest
+        or AUDIT.digest_at(connection, witnessed.audit.position) != witnessed.audit.digest
     ):
         raise _behind(stored, witnessed, witness)
 
@@ -117,7 +118,7 @@ def check_ends(connection: sa.Connection, seals: Seals) -> None:
     Raises:
         Corrupt: one is broken.
     """
-    log, audit = log_head(connection), audit_head(connection)
+    log, audit = LOG.head(connection), AUDIT.head(connection)
     verify_chain(connection, seals, max(0, log.position - RECENT_ENTRIES), log.position)
     report = verify_links(connection, max(1, audit.position), audit.position)
     if report.problems:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,24 +12,12 @@ from likeness.domain.errors import Conflict, Corrupt
 from likeness.domain.references import Status
 from likeness.domain.samples import Template
 from likeness.store.canonical import from_micros
+from likeness.store.chain import LOG
 from likeness.store.codec import decode_facets
 from likeness.store.rows import load_rows
 from likeness.store.schema import log, template
-from likeness.store.sealing import GENESIS, Seals, place
+from likeness.store.sealing import Seals, place
 
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The end of a chain: the position of its last entry, 0 when empty, and that entry's digest."""
-
-    position: int = 0
-    digest: bytes = GENESIS
-
-
-EMPTY = Head()
-
-_LAST = sa.select(log.c.position, log.c.digest).order_by(log.c.position.desc()).limit(1)
-_AT = sa.select(log.c.digest).where(log.c.position == sa.bindparam("position"))
 _ENTRY = sa.select(log).where(log.c.position == sa.bindparam("position"))
 _LINKS = (
     sa.select(log)
@@ -46,30 +33,6 @@ _RANGE = (
 """Only an enrolment's position is ever a template's key."""
 
 
-def log_head(connection: sa.Connection) -> Head:
-    """Where the log ends."""
-    row = connection.execute(_LAST).first()
-    if row is None:
-        return EMPTY
-    if not isinstance(row.digest, bytes):
-        raise Corrupt("The digest of the last log entry is no digest; restore the database from a backup.")
-    return Head(row.position, row.digest)
-
-
-def log_digest(connection: sa.Connection, position: int) -> bytes:
-    """The digest of the entry at a position; `GENESIS` before the first.
-
-    Raises:
-        Corrupt: there is no such entry.
-    """
-    if position == 0:
-        return GENESIS
-    digest = connection.execute(_AT, {"position": position}).scalar()
-    if not isinstance(digest, bytes):
-        raise _gap(position)
-    return digest
-
-
 def read_log(
     connection: sa.Connection, seals: Seals, after: int, until: int, modality: str | None
 ) -> list[LogEntry]:
@@ -78,14 +41,14 @@ def read_log(
     Raises:
         Corrupt: an entry is missing or damaged, or a template is.
     """
-    previous = log_digest(connection, after)
+    previous = LOG.digest_at(connection, after)
     entries: list[LogEntry] = []
     without: list[str] = []
     position = after
     for *columns, body in connection.execute(_RANGE, {"after": after, "until": until}):
         position += 1
         if columns[0] != position:
-            raise _gap(position)
+            raise LOG.gap(position)
         seals.check_chain(previous, columns)
         previous = columns[-1]
         if modality is not None and columns[3] != modality:
@@ -94,7 +57,7 @@ def read_log(
         if body is None and columns[2] == ChangeKind.ENROL:
             without.append(columns[4])
     if position != until:
-        raise _gap(position + 1)
+        raise LOG.gap(position + 1)
     _expect_expunged(connection, seals, without)
     return entries
 
@@ -105,15 +68,15 @@ def verify_chain(connection: sa.Connection, seals: Seals, after: int, until: int
     Raises:
         Corrupt: an entry is missing or damaged.
     """
-    previous, position = log_digest(connection, after), after
+    previous, position = LOG.digest_at(connection, after), after
     for row in connection.execute(_LINKS, {"after": after, "until": until}):
         position += 1
         if row.position != position:
-            raise _gap(position)
+            raise LOG.gap(position)
         seals.check_chain(previous, row)
         previous = row.digest
     if position != until:
-        raise _gap(position + 1)
+        raise LOG.gap(position + 1)
 
 
 def receipt_at(connection: sa.Connection, seals: Seals, position: int, key: RequestKey) -> Receipt:
@@ -125,8 +88,8 @@ def receipt_at(connection: sa.Connection, seals: Seals, position: int, key: Requ
     """
     row = connection.execute(_ENTRY, {"position": position}).first()
     if row is None:
-        raise _gap(position)
-    seals.check_chain(log_digest(connection, position - 1), row)
+        raise LOG.gap(position)
+    seals.check_chain(LOG.digest_at(connection, position - 1), row)
     if (row.entity, row.request_id) != (key.entity, key.request_id):
         raise Corrupt(f"Log entry {position} is not that of its request; restore the database from a backup.")
     if row.request_digest != key.digest:
@@ -167,7 +130,3 @@ def _expect_expunged(connection: sa.Connection, seals: Seals, reference_ids: Seq
             raise Corrupt(
                 f"The template of reference {reference_id} is missing; restore the database from a backup."
             )
-
-
-def _gap(position: int) -> Corrupt:
-    return Corrupt(f"Log entry {position} is missing; restore the database from a backup.")

@@ -17,8 +17,9 @@ from likeness.domain.changes import ChangeKind, Enrol, Expunge, LogEntry, Receip
 from likeness.domain.errors import Conflict, InvalidInput, LikenessError, NotFound, Stale
 from likeness.domain.references import Status
 from likeness.store.canonical import to_micros
+from likeness.store.chain import Head
 from likeness.store.codec import decode_facets, encode_facets, facet_columns
-from likeness.store.log import Head, receipt_at, request_id_reused
+from likeness.store.log import receipt_at, request_id_reused
 from likeness.store.prepare import Prepared
 from likeness.store.rows import Row, checked, chunks, fetch_rows
 from likeness.store.schema import log, membership, reference, source, subject, template

@@ -25,8 +25,9 @@ from likeness.store.audit import (
     read_audit,
     verify_links,
 )
+from likeness.store.chain import Head
 from likeness.store.database import reader_engine, reading
-from likeness.store.log import Head, read_log
+from likeness.store.log import read_log
 from likeness.store.opening import Opened, open_files
 from likeness.store.prepare import prepare
 from likeness.store.reads import ListFilter, Page

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from likeness.domain.errors import Corrupt, Unavailable, WrongKey
-from likeness.store.log import EMPTY, Head
+from likeness.store.chain import EMPTY, Head
 from likeness.store.sealing import GENESIS
 from likeness.store.vault import SEAL_BYTES, Sealer
 

@@ -20,9 +20,9 @@ import sqlalchemy as sa
 
 from likeness.domain.changes import LogEntry, Receipt
 from likeness.domain.errors import LikenessError, Unavailable
-from likeness.store.audit import AuditPlan, AuditReceipt, audit_head, encode_entry
+from likeness.store.audit import AuditPlan, AuditReceipt, encode_entry
+from likeness.store.chain import AUDIT, LOG
 from likeness.store.database import BUSY_MILLISECONDS, guarded
-from likeness.store.log import log_head
 from likeness.store.plan import Plan
 from likeness.store.prepare import Prepared
 from likeness.store.sealing import Seals
@@ -250,7 +250,7 @@ class Writer:
 
     def _read_heads(self) -> Heads:
         with guarded(), self._engine.begin() as connection:
-            return Heads(log_head(connection), audit_head(connection))
+            return Heads(LOG.head(connection), AUDIT.head(connection))
 
     def _erase(self) -> None:
         """Truncate the write-ahead log, where bytes of expunged references would otherwise linger."""
