@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,14 @@ def folder(tmp_path: Path) -> Path:
     for number in range(FILES):
         (root / f"{number:05}.jpg").write_text(f"1,{number / FILES},0.5")
     return root
+
+
+@pytest.fixture(autouse=True)
+def hearing() -> Iterator[None]:
+    """A shell without job control starts what runs in its background deaf to SIGINT, and children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def test_what_was_interrupted_is_gone_on_with_and_nothing_is_enrolled_twice(

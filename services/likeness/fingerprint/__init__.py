@@ -1,0 +1,1 @@
+"""Fingerprint templates: records, minutiae, the shortlist's vectors and the exact comparison."""

@@ -1,0 +1,77 @@
+"""Minutiae as every part of the product sees them, whatever record they came in.
+
+One convention: pixels at 500 dpi, x to the right, y downwards, as the impression is looked at; angles in radians,
+counter-clockwise as seen from the positive x axis, so that a minutia points along (cos a, -sin a). The direction is
+that of ISO/IEC 19794-2:2005, 6.4.3: along the ridge for an ending, along the valley for a bifurcation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+DPI = 500
+"""Pixels per inch of every coordinate in the product."""
+
+
+class Kind(IntEnum):
+    """The type of a minutia, numbered as in ISO/IEC 19794-2:2005, 6.4.2."""
+
+    OTHER = 0
+    ENDING = 1
+    BIFURCATION = 2
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Minutiae:
+    """The minutiae of one impression; `n` may be 0.
+
+    `xy` float32 [n, 2], pixels at 500 dpi; `angle` float32 [n], radians in [0, 2 pi); `kind` uint8 [n], see `Kind`;
+    `quality` uint8 [n], 1..100, 0 where the record does not tell.
+    """
+
+    xy: NDArray[np.float32]
+    angle: NDArray[np.float32]
+    kind: NDArray[np.uint8]
+    quality: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.angle)
+
+
+@dataclass(frozen=True, slots=True)
+class Extended:
+    """One block of extended data, kept as it came. `identifier` as in ISO/IEC 19794-2:2005, 6.5.1."""
+
+    identifier: int
+    data: bytes
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class View:
+    """One impression of one finger.
+
+    `position`: finger position code of ISO/IEC 19794-2 (0 unknown, 1 right thumb .. 10 left little finger).
+    `impression`: impression type code as the record had it. `number` tells views of one finger apart.
+    `width`, `height`: pixels at 500 dpi, 0 where unknown. `quality`: 0..100, None where the record does not tell.
+    """
+
+    minutiae: Minutiae
+    position: int = 0
+    impression: int = 0
+    number: int = 0
+    width: int = 0
+    height: int = 0
+    quality: int | None = None
+    extended: tuple[Extended, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Record:
+    """What one record held. `standard` names the format that was read, for example `ISO/IEC 19794-2:2005`."""
+
+    standard: str
+    views: tuple[View, ...] = field(default=())

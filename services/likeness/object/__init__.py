@@ -1,0 +1,1 @@
+"""Photographs of objects: the global embedding, local descriptors, and their geometric verification."""
