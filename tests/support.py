@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from likeness.domain.answers import Score, SearchOptions
+from likeness.domain.answers import Explanation, Score, SearchOptions
 from likeness.domain.calibration import Calibration
 from likeness.domain.changes import RequestKey
-from likeness.domain.modality import TemplateSpace
+from likeness.domain.modality import Companion, Presented, TemplateSpace
 from likeness.domain.references import Caller, Facets, Purpose, Reference
 from likeness.domain.samples import (
     Box,
@@ -125,8 +125,16 @@ class VectorModality:
             for cosine in (float(c.vectors[0] @ probe.vectors[0]) for c in candidates)
         ]
 
-    def explain(self, probe: Sample, candidate: Sample) -> bytes:
-        return b"\x89PNG\r\n\x1a\n" + probe.data + candidate.data
+    explains_templates = False
+    groups_subjects = False
+
+    def companion(self) -> Companion | None:
+        return None
+
+    def explain(self, probe: Presented, candidate: Presented) -> Explanation:
+        assert probe.sample is not None
+        assert candidate.sample is not None
+        return Explanation(b"\x89PNG\r\n\x1a\n" + probe.sample.data + candidate.sample.data)
 
 
 ALICE = Caller("NCB-AA", Purpose.CRIMINAL_INVESTIGATION, case_reference="A-1", operator="op-1")
@@ -138,7 +146,7 @@ class Bench:
 
     def __init__(self, modality: VectorModality, store: Store, *, keep_sources: bool = False) -> None:
         self.store = store
-        self.gallery = Gallery(modality.name, modality.space, store)
+        self.gallery = Gallery(modality.name, modality.space, store, companion=modality.companion)
         self.gallery.start()
         self.engine = Engine(modality, store, self.gallery, keep_sources=keep_sources)
         self._requests = 0
@@ -157,9 +165,10 @@ class Bench:
         override: str = "",
         request_id: str = "",
         selection: Selection = Selection(),
+        subject: str = "someone",
         **facets: Any,
     ) -> Enrolled:
-        described = Reference("", "face", Facets(owner=caller.entity, **facets), subject_id="someone")
+        described = Reference("", "face", Facets(owner=caller.entity, **facets), subject_id=subject)
         sample = Sample(text.encode(), name="a sample", selection=selection)
         key = self.key(caller, text.encode(), request_id)
         return self.engine.enrol(caller, key, described, sample, override=override)

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -18,8 +18,15 @@ from likeness.client.requests import EnrollOptions, ListOptions, Requests, Sampl
 from likeness.client.retry import Attempts
 from likeness.client.stream import WINDOW, Enrolment, Outcome, Pending, ended_early
 from likeness.v1 import common_pb2 as common
-from likeness.v1 import face_pb2_grpc
+from likeness.v1 import face_pb2_grpc, fingerprint_pb2_grpc, object_pb2_grpc
 from likeness.v1 import matching_pb2 as matching
+
+if TYPE_CHECKING:
+    _Stub = (
+        face_pb2_grpc.FaceServiceAsyncStub
+        | fingerprint_pb2_grpc.FingerprintServiceAsyncStub
+        | object_pb2_grpc.ObjectServiceAsyncStub
+    )
 
 _Request = TypeVar("_Request")
 _Answer = TypeVar("_Answer")
@@ -51,9 +58,15 @@ class AsyncLikenessClient:
         self._bind()
 
     def _bind(self) -> None:
-        stub = face_pb2_grpc.FaceServiceStub(self._channel)
-        self.face = AsyncModality(stub, Requests(self._caller), self._timeout, self._retries)
+        self.face = self._modality(face_pb2_grpc.FaceServiceStub(self._channel))
         """Photographs of faces."""
+        self.fingerprint = self._modality(fingerprint_pb2_grpc.FingerprintServiceStub(self._channel))
+        """Finger minutiae records."""
+        self.object = self._modality(object_pb2_grpc.ObjectServiceStub(self._channel))
+        """Photographs of objects."""
+
+    def _modality(self, stub: _Stub) -> AsyncModality:
+        return AsyncModality(stub, Requests(self._caller), self._timeout, self._retries)
 
     def asking(
         self, *, purpose: str | None = None, case_reference: str | None = None, operator: str | None = None
@@ -100,9 +113,7 @@ class AsyncLikenessClient:
 class AsyncModality:
     """The methods of one modality, as `Modality` has them."""
 
-    def __init__(
-        self, stub: face_pb2_grpc.FaceServiceAsyncStub, requests: Requests, timeout: float, retries: int
-    ) -> None:
+    def __init__(self, stub: _Stub, requests: Requests, timeout: float, retries: int) -> None:
         self._stub = stub
         self._requests = requests
         self._timeout = timeout

@@ -30,7 +30,11 @@ RETRIES = 4
 READY_PAUSE = 0.1
 """Seconds between two looks at the health of a service that is starting."""
 
-SERVICES = {"face": "likeness.v1.FaceService"}
+SERVICES = {
+    "face": "likeness.v1.FaceService",
+    "fingerprint": "likeness.v1.FingerprintService",
+    "object": "likeness.v1.ObjectService",
+}
 """Modality to service, as the health service names it."""
 
 

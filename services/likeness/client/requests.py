@@ -44,6 +44,7 @@ class SearchOptions(TypedDict, total=False):
     max_fmr: float
     exhaustive: bool
     min_log_position: int
+    group_by_subject: bool | None
 
 
 class ListOptions(TypedDict, total=False):
@@ -235,6 +236,7 @@ class Requests:
         max_fmr: float = 0.0,
         exhaustive: bool = False,
         min_log_position: int = 0,
+        group_by_subject: bool | None = None,
     ) -> matching.SearchRequest:
         """Search with one probe."""
         options = common.SearchOptions(
@@ -245,6 +247,7 @@ class Requests:
             max_fmr=max_fmr,
             profile=common.PROFILE_EXHAUSTIVE if exhaustive else common.PROFILE_INTERACTIVE,
             min_log_position=min_log_position,
+            group_by_subject=group_by_subject,
         )
         return matching.SearchRequest(caller=self.caller, probe=sample(probe), options=options)
 

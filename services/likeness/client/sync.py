@@ -18,8 +18,14 @@ from likeness.client.requests import EnrollOptions, ListOptions, Requests, Sampl
 from likeness.client.retry import Attempts
 from likeness.client.stream import WINDOW, Enrolment, Outcome, Pending, ended_early
 from likeness.v1 import common_pb2 as common
-from likeness.v1 import face_pb2_grpc
+from likeness.v1 import face_pb2_grpc, fingerprint_pb2_grpc, object_pb2_grpc
 from likeness.v1 import matching_pb2 as matching
+
+_Stub = (
+    face_pb2_grpc.FaceServiceStub
+    | fingerprint_pb2_grpc.FingerprintServiceStub
+    | object_pb2_grpc.ObjectServiceStub
+)
 
 _Request = TypeVar("_Request")
 _Answer = TypeVar("_Answer")
@@ -60,9 +66,23 @@ class LikenessClient:
         self._bind()
 
     def _bind(self) -> None:
-        stub = face_pb2_grpc.FaceServiceStub(self._channel)
-        self.face = Modality(stub, Requests(self._caller), self._timeout, self._retries)
+        self.face = self._modality(face_pb2_grpc.FaceServiceStub(self._channel))
         """Photographs of faces."""
+        self.fingerprint = self._modality(fingerprint_pb2_grpc.FingerprintServiceStub(self._channel))
+        """Finger minutiae records."""
+        self.object = self._modality(object_pb2_grpc.ObjectServiceStub(self._channel))
+        """Photographs of objects."""
+
+    def _modality(self, stub: _Stub) -> Modality:
+        return Modality(stub, Requests(self._caller), self._timeout, self._retries)
+
+    def of(self, modality: str) -> Modality:
+        """The methods of the modality of that name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return {"face": self.face, "fingerprint": self.fingerprint, "object": self.object}[modality]
 
     def asking(
         self, *, purpose: str | None = None, case_reference: str | None = None, operator: str | None = None
@@ -109,9 +129,7 @@ class LikenessClient:
 class Modality:
     """The methods of one modality. Every one raises `CallFailed`, by the class of its status code."""
 
-    def __init__(
-        self, stub: face_pb2_grpc.FaceServiceStub, requests: Requests, timeout: float, retries: int
-    ) -> None:
+    def __init__(self, stub: _Stub, requests: Requests, timeout: float, retries: int) -> None:
         self._stub = stub
         self._requests = requests
         self._timeout = timeout

@@ -12,10 +12,42 @@ from likeness.domain.samples import Finding, Issue
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How alike two templates are, on the modality's own scale, with the named parts it was made of."""
+    """How alike two templates are, on the modality's own scale, with the named parts it was made of.
+
+    `likelihood` is what the score was measured to mean, in words, where the modality has such bands.
+    """
 
     value: float
     parts: Mapping[str, float] = field(default_factory=dict)
+    likelihood: str = ""
+
+
+Points = tuple[tuple[float, float], ...]
+"""(x, y) in pixels of a sample as it is seen; of records at 500 per inch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a comparison rests on, for machines.
+
+    `probe` and `candidate` are the points that correspond, one for one. `transform` takes points of the probe to
+    points of the candidate: a 3 by 3 homogeneous matrix, row by row, empty if there is none. The outlines
+    surround the parts that correspond.
+    """
+
+    probe: Points = ()
+    candidate: Points = ()
+    transform: tuple[float, ...] = ()
+    probe_outline: Points = ()
+    candidate_outline: Points = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """`picture` is a PNG for a person; `evidence` the same for a machine, where the modality has any."""
+
+    picture: bytes
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +55,7 @@ class Candidate:
     """One entry of an answer. `rank` begins at 1.
 
     `expected_false` is FMR times the number of references searched: how many strangers would be expected to
-    score this high by chance.
+    score this high by chance. `further` are the ids of other references of the same subject that were found.
     """
 
     rank: int
@@ -31,6 +63,7 @@ class Candidate:
     score: Score
     fmr: Fmr
     expected_false: float
+    further: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +72,8 @@ class SearchOptions:
 
     Empty sets mean no limit beyond the caller's rights. `max_fmr`: candidates above this false match rate are
     left out; None returns the best `k` whatever their score. `profile` INTERACTIVE uses the shortlist,
-    EXHAUSTIVE compares every allowed reference exactly.
+    EXHAUSTIVE compares every allowed reference exactly. `group_by_subject`: one candidate per subject, the best
+    reference of it; None leaves it to the modality.
     """
 
     k: int = 10
@@ -49,6 +83,7 @@ class SearchOptions:
     categories: frozenset[Category] = frozenset()
     exhaustive: bool = False
     min_log_position: int = 0
+    group_by_subject: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +127,7 @@ class Comparison:
     """The answer of a 1:1 comparison.
 
     `probe` and `candidate` say what was found in the samples; None for a side that was a reference.
-    `explanation` is a PNG, empty unless asked for.
+    `explanation` is None unless asked for.
     """
 
     header: Header
@@ -100,4 +135,4 @@ class Comparison:
     fmr: Fmr
     probe: Finding | None = None
     candidate: Finding | None = None
-    explanation: bytes = b""
+    explanation: Explanation | None = None

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from likeness.domain.answers import Score
+import numpy as np
+from numpy.typing import NDArray
+
+from likeness.domain.answers import Explanation, Score
 from likeness.domain.calibration import Calibration
 from likeness.domain.samples import Extraction, Mode, Sample, Template
 
@@ -20,6 +23,35 @@ class TemplateSpace:
 
     space_id: str
     dimension: int
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """One side of a comparison that is to be explained.
+
+    `sample` is None for a reference of a modality whose templates tell enough by themselves; otherwise its
+    selection names the presentation that was compared. `name` is what errors call it by.
+    """
+
+    template: Template
+    name: str
+    sample: Sample | None = None
+
+
+class Companion(Protocol):
+    """A second way to candidates, folded from the log beside the vectors, row for row with them.
+
+    One writer calls `add` and `remove`; any number of readers call `search` beside it.
+    """
+
+    def add(self, row: int, template: Template) -> None:
+        """Take in the template whose vectors begin at this row."""
+
+    def remove(self, row: int) -> None:
+        """Forget what was taken in for this row; nothing of it stays in memory."""
+
+    def search(self, probe: Template, count: int, mask: NDArray[np.bool_]) -> list[int]:
+        """The rows most like the probe among those of the mask, bool [rows], best first, at most `count`."""
 
 
 class Modality(Protocol):
@@ -50,8 +82,19 @@ class Modality(Protocol):
     def compare(self, probe: Template, candidates: Sequence[Template]) -> list[Score]:
         """The comparison score of the probe with each candidate, in order."""
 
-    def explain(self, probe: Sample, candidate: Sample) -> bytes:
-        """A PNG that shows a person what was compared."""
+    @property
+    def explains_templates(self) -> bool:
+        """Whether templates are enough for an explanation; if not, it needs the samples."""
+
+    @property
+    def groups_subjects(self) -> bool:
+        """Whether a search answers with one candidate per subject unless it asks otherwise."""
+
+    def companion(self) -> Companion | None:
+        """A new, empty second way to candidates, or None where the vectors suffice."""
+
+    def explain(self, probe: Presented, candidate: Presented) -> Explanation:
+        """What a person, and a machine, can check the comparison by."""
 
     def warm(self) -> None:
         """Run every model once, so that the first request finds them ready."""

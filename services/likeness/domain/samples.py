@@ -185,6 +185,7 @@ class Finding:
 
     `landmarks` are (x, y) pixels in the modality's own order (faces: left eye, right eye, nose, left and right
     mouth corner, as seen in the image). `template` is None where only quality was asked for.
+    `finger_positions` are the codes of ISO/IEC 19794-2, one per view of a fingerprint record.
     """
 
     index: int
@@ -194,6 +195,7 @@ class Finding:
     landmarks: tuple[tuple[float, float], ...] = ()
     issues: tuple[Issue, ...] = ()
     template: Template | None = None
+    finger_positions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

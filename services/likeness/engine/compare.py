@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
-from likeness.domain.answers import Comparison, Header
+from likeness.domain.answers import Comparison, Explanation, Header
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import NotFound, Precondition
-from likeness.domain.modality import Modality
+from likeness.domain.modality import Modality, Presented
 from likeness.domain.references import Caller
 from likeness.domain.samples import Finding, Mode, Pick, Sample, Selection, Template
 from likeness.engine.answering import ObserveStage, Timings, calibration_id, rate, recorded
@@ -67,7 +67,7 @@ class Comparer:
         with timings.stage("compare"):
             score = self._modality.compare(one.template, [other.template])[0]
         fmr = rate(self._modality.calibration, score.value)
-        picture = self._explain(one, other) if explain else b""
+        explanation = self._explain(one, other) if explain else None
         deadline.check("the comparison was being recorded")
         header = Header(
             log_position=self._store.head(),
@@ -80,7 +80,9 @@ class Comparer:
         with timings.stage("audit"):
             sides = [one.audit_name, other.audit_name]
             receipt = self._store.audit(audit_compare(self._modality.name, caller, sides, header, score, fmr))
-        return Comparison(recorded(header, receipt, timings), score, fmr, one.finding, other.finding, picture)
+        return Comparison(
+            recorded(header, receipt, timings), score, fmr, one.finding, other.finding, explanation
+        )
 
     def _side(
         self, caller: Caller, side: Sample | str, field: str, deadline: Deadline, timings: Timings
@@ -111,8 +113,13 @@ class Comparer:
             )
         return _Side(template, None, reference_id, None)
 
-    def _explain(self, one: _Side, other: _Side) -> bytes:
-        return self._modality.explain(self._pictured(one), self._pictured(other))
+    def _explain(self, one: _Side, other: _Side) -> Explanation:
+        return self._modality.explain(self._presented(one), self._presented(other))
+
+    def _presented(self, side: _Side) -> Presented:
+        sample = None if self._modality.explains_templates else self._pictured(side)
+        name = side.audit_name if side.sample is None else side.sample.name
+        return Presented(side.template, name, sample)
 
     def _pictured(self, side: _Side) -> Sample:
         """The sample of a side; of a reference, its source with the presentation selected that was enrolled.

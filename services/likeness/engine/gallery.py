@@ -6,7 +6,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from likeness.domain.changes import ChangeKind, LogEntry
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import Corrupt, DeadlineExceeded, Exhausted
-from likeness.domain.modality import TemplateSpace
+from likeness.domain.modality import Companion, TemplateSpace
 from likeness.domain.samples import Template
 from likeness.engine.memory import Memory
 from likeness.engine.policy import Scope
@@ -56,15 +56,31 @@ class Gallery:
     """Folds the log of one modality into an index.
 
     `apply` is called by the store's writer, in order; searches go on beside it.
+
+    Args:
+        modality: whose references are folded.
+        space: the space of its templates.
+        store: the log that is followed.
+        companion: makes the second way to candidates, empty; it is not in snapshots but folded from the stored
+            templates.
     """
 
-    def __init__(self, modality: str, space: TemplateSpace, store: Store) -> None:
+    def __init__(
+        self,
+        modality: str,
+        space: TemplateSpace,
+        store: Store,
+        *,
+        companion: Callable[[], Companion | None] = lambda: None,
+    ) -> None:
         self.modality = modality
         self.space = space
         self._store = store
         self.index = VectorIndex(space.dimension, space=space.space_id)
         self.register = Register()
         self._elsewhere = Register()
+        self._make_companion = companion
+        self._companion = companion()
         self.memory = Memory(store)
         self._position = 0
         self._folding = threading.RLock()
@@ -86,6 +102,7 @@ class Gallery:
         with self._folding:
             self.index = VectorIndex(self.space.dimension, space=self.space.space_id)
             self.register, self._elsewhere = Register(), Register()
+            self._companion = self._make_companion()
             self._position = 0
 
     # -- folding ----------------------------------------------------------------------------------------------
@@ -131,6 +148,8 @@ class Gallery:
             rows = register.remove(entry.reference_id)
             if register is self.register:
                 self.index.remove(rows)
+                if self._companion is not None and len(rows):
+                    self._companion.remove(rows[0])
         else:
             register.update(entry.reference_id, entry.facets)
 
@@ -150,6 +169,8 @@ class Gallery:
             )
         # The vectors first: a reader takes part in what the columns show, so a row shown must have its vector.
         self.index.add(template.vectors)
+        if self._companion is not None:
+            self._companion.add(len(self.register), template)
         self.register.add(entry.reference_id, entry.facets, len(template.vectors))
 
     # -- snapshots --------------------------------------------------------------------------------------------
@@ -197,7 +218,19 @@ class Gallery:
             raise Corrupt("The snapshot has another number of vectors than of rows.")
         with self._folding:
             self.index, self.register, self._elsewhere = index, register, elsewhere
+            self._companion = self._make_companion()
             self._position = snapshot.position
+            self._accompany()
+
+    def _accompany(self) -> None:
+        """Fold the stored templates of every row into the companion; those expunged since are gone."""
+        if self._companion is None:
+            return
+        held = self.register.references_in(self.register.columns.mask(lambda _: True, 0))
+        for start in range(0, len(held), TAIL_BATCH):
+            for reference_id, template in self._store.templates(held[start : start + TAIL_BATCH]).items():
+                if template.space == self.space.space_id:
+                    self._companion.add(self.register.rows(reference_id)[0], template)
 
     # -- searching --------------------------------------------------------------------------------------------
 
@@ -245,12 +278,16 @@ class Gallery:
         return View(mask, searched, coverage, position, generation, now)
 
     def shortlist(self, probe: Template, count: int, view: View) -> list[str]:
-        """The references most like the probe, best first, at most `count`."""
+        """The references most like the probe, best first: at most `count` of each way to candidates."""
         rows_per_reference = math.ceil(len(self.register) / max(1, self.register.references))
         scores, rows = self.index.search(probe.vectors, count * rows_per_reference, view.mask)
         order = np.argsort(-scores, axis=None, kind="stable")
         best = (int(row) for row in rows.reshape(-1)[order] if row >= 0)
-        return list(dict.fromkeys(self.register.reference_at(row) for row in best))[:count]
+        found = list(dict.fromkeys(self.register.reference_at(row) for row in best))[:count]
+        if self._companion is None:
+            return found
+        further = self._companion.search(probe, count, view.mask)
+        return list(dict.fromkeys([*found, *(self.register.reference_at(row) for row in further)]))
 
     def allowed_ids(self, view: View) -> list[str]:
         """Every reference of the view, in order of enrolment."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from likeness.domain.answers import Candidate, Header, ProbeAnswer, Score, SearchAnswer, SearchOptions
 from likeness.domain.audit import AuditEntry
@@ -116,7 +117,10 @@ class Searcher:
             scored = self._shortlisted(probe, view, options.k, timings)
         if threshold is not None:
             scored = [entry for entry in scored if entry[1].value >= threshold]
-        return self._describe(scored, scope, view, options.k)
+        grouped = options.group_by_subject
+        if grouped is None:
+            grouped = self._modality.groups_subjects
+        return self._describe(scored, scope, view, options.k, grouped=grouped)
 
     def _shortlisted(self, probe: Template, view: View, k: int, timings: Timings) -> list[tuple[str, Score]]:
         with timings.stage("search"):
@@ -142,16 +146,28 @@ class Searcher:
         return [(i, score) for (i, _), score in zip(usable, scores, strict=True)]
 
     def _describe(
-        self, scored: Sequence[tuple[str, Score]], scope: Scope, view: View, k: int
+        self, scored: Sequence[tuple[str, Score]], scope: Scope, view: View, k: int, *, grouped: bool
     ) -> tuple[Candidate, ...]:
-        """Read the references from the store, the truth; what changed since the view was taken is left out."""
+        """Read the references from the store, the truth; what changed since the view was taken is left out.
+
+        Where candidates are grouped, further references of a subject join the best one of it; an owner's word
+        for a subject is that owner's alone, so subjects of two owners are two.
+        """
         found: list[Candidate] = []
+        place: dict[tuple[str, str], int] = {}
         for start in range(0, len(scored), k):
             part = scored[start : start + k]
             references = self._gallery.memory.references(reference_id for reference_id, _ in part)
             for reference_id, score in part:
                 reference = references.get(reference_id)
-                if len(found) < k and reference and scope.admits(reference.facets, now=view.now):
+                if reference is None or not scope.admits(reference.facets, now=view.now):
+                    continue
+                subject = (reference.facets.owner, reference.subject_id)
+                if grouped and reference.subject_id and subject in place:
+                    best = found[place[subject]]
+                    found[place[subject]] = replace(best, further=(*best.further, reference_id))
+                elif len(found) < k:
+                    place[subject] = len(found)
                     fmr = rate(self._modality.calibration, score.value)
                     seen = as_seen_by(scope.caller, reference)
                     found.append(Candidate(len(found) + 1, seen, score, fmr, fmr.value * view.searched))

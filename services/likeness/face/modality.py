@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from likeness.domain.answers import Score
+from likeness.domain.answers import Explanation, Score
 from likeness.domain.calibration import Calibration
 from likeness.domain.errors import InvalidInput, LikenessError, SampleRejected
-from likeness.domain.modality import TemplateSpace
+from likeness.domain.modality import Companion, Presented, TemplateSpace
 from likeness.domain.samples import Extraction, Finding, Issue, Mode, Pick, Sample, Selection, Template
 from likeness.face import parameters
 from likeness.face.align import chip
@@ -58,6 +58,8 @@ class FaceModality:
     """
 
     name = "face"
+    explains_templates = False
+    groups_subjects = False
 
     def __init__(
         self,
@@ -227,7 +229,11 @@ class FaceModality:
         cosines = np.concatenate([c.vectors for c in candidates]) @ probe.vectors[0]
         return [Score(value, {"cosine": value}) for value in cosines.tolist()]
 
-    def explain(self, probe: Sample, candidate: Sample) -> bytes:
+    def companion(self) -> Companion | None:
+        """See `Modality.companion`: the embeddings suffice."""
+        return None
+
+    def explain(self, probe: Presented, candidate: Presented) -> Explanation:
         """See `Modality.explain`: both photographs with box and landmarks, the aligned faces, the score.
 
         Where a sample shows several faces and none was selected, the largest is taken.
@@ -243,9 +249,12 @@ class FaceModality:
             rate = self.calibration.rate(score)
             captions.append(f"Strangers score this high at a false match rate of {rate}")
         captions.append("A lead for a person to verify, not an identification")
-        return picture(sides, captions)
+        return Explanation(picture(sides, captions))
 
-    def _side(self, sample: Sample) -> Side:
+    def _side(self, presented: Presented) -> Side:
+        sample = presented.sample
+        if sample is None:
+            raise InvalidInput(f"A picture of {presented.name} needs its photograph; send it, or do not ask.")
         if sample.selection.pick is Pick.ONLY:
             sample = replace(sample, selection=Selection(Pick.MOST_PROMINENT))
         image = decode(sample, self._limits)

@@ -24,7 +24,14 @@ from likeness.rpc.settings import Settings, split_address
 from likeness.rpc.workers import Workers
 from likeness.telemetry import logs, metrics
 from likeness.telemetry.http import MetricsPage
-from likeness.v1 import face_pb2, face_pb2_grpc
+from likeness.v1 import (
+    face_pb2,
+    face_pb2_grpc,
+    fingerprint_pb2,
+    fingerprint_pb2_grpc,
+    object_pb2,
+    object_pb2_grpc,
+)
 
 OVERALL = ""
 """The health name that stands for all services together."""
@@ -39,6 +46,14 @@ def _name(file: FileDescriptor, service: str) -> str:
 
 SERVICES: Mapping[str, tuple[str, Callable[[Any, grpc.aio.Server], None]]] = {
     "face": (_name(face_pb2.DESCRIPTOR, "FaceService"), face_pb2_grpc.add_FaceServiceServicer_to_server),
+    "fingerprint": (
+        _name(fingerprint_pb2.DESCRIPTOR, "FingerprintService"),
+        fingerprint_pb2_grpc.add_FingerprintServiceServicer_to_server,
+    ),
+    "object": (
+        _name(object_pb2.DESCRIPTOR, "ObjectService"),
+        object_pb2_grpc.add_ObjectServiceServicer_to_server,
+    ),
 }
 """Modality to its service's name and the function that registers a servicer for it."""
 

@@ -717,6 +717,7 @@ class Finding(_message.Message):
     LANDMARKS_FIELD_NUMBER: _builtins.int
     QUALITY_FIELD_NUMBER: _builtins.int
     ISSUES_FIELD_NUMBER: _builtins.int
+    FINGER_POSITIONS_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Its index in this sample, usable in a Selection."""
     confidence: _builtins.float
@@ -737,6 +738,12 @@ class Finding(_message.Message):
     def issues(self) -> _containers.RepeatedCompositeFieldContainer[Global___Issue]:
         """What is wrong with it."""
 
+    @_builtins.property
+    def finger_positions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Fingerprints: the finger position codes of ISO/IEC 19794-2 that it holds (0 unknown, 1 right thumb .. 10 left
+        little finger), one per view.
+        """
+
     def __init__(
         self,
         *,
@@ -746,10 +753,11 @@ class Finding(_message.Message):
         landmarks: _abc.Iterable[Global___Point] | None = ...,
         quality: Global___Quality | None = ...,
         issues: _abc.Iterable[Global___Issue] | None = ...,
+        finger_positions: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["box", b"box", "quality", b"quality"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["box", b"box", "confidence", b"confidence", "index", b"index", "issues", b"issues", "landmarks", b"landmarks", "quality", b"quality"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["box", b"box", "confidence", b"confidence", "finger_positions", b"finger_positions", "index", b"index", "issues", b"issues", "landmarks", b"landmarks", "quality", b"quality"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -824,8 +832,11 @@ class Score(_message.Message):
     VALUE_FIELD_NUMBER: _builtins.int
     PARTS_FIELD_NUMBER: _builtins.int
     FMR_FIELD_NUMBER: _builtins.int
+    LIKELIHOOD_FIELD_NUMBER: _builtins.int
     value: _builtins.float
     """The comparison score on the modality's own scale."""
+    likelihood: _builtins.str
+    """Objects: what the score was measured to mean, "strong", "probable" or "similar only". Empty elsewhere."""
     @_builtins.property
     def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScorePart]:
         """The parts that it was made of."""
@@ -840,14 +851,87 @@ class Score(_message.Message):
         value: _builtins.float = ...,
         parts: _abc.Iterable[Global___ScorePart] | None = ...,
         fmr: Global___FalseMatchRate | None = ...,
+        likelihood: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["fmr", b"fmr"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fmr", b"fmr", "parts", b"parts", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fmr", b"fmr", "likelihood", b"likelihood", "parts", b"parts", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Score: _TypeAlias = Score  # noqa: Y015
+
+@_typing.final
+class Correspondence(_message.Message):
+    """Two points that a comparison takes for the same: minutiae, or details of an object."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROBE_FIELD_NUMBER: _builtins.int
+    CANDIDATE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def probe(self) -> Global___Point:
+        """In the probe."""
+
+    @_builtins.property
+    def candidate(self) -> Global___Point:
+        """In the candidate."""
+
+    def __init__(
+        self,
+        *,
+        probe: Global___Point | None = ...,
+        candidate: Global___Point | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "probe", b"probe"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "probe", b"probe"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Correspondence: _TypeAlias = Correspondence  # noqa: Y015
+
+@_typing.final
+class Evidence(_message.Message):
+    """What a comparison rests on, for machines; pixels of each sample as it is seen, of records at 500 per inch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CORRESPONDENCES_FIELD_NUMBER: _builtins.int
+    TRANSFORM_FIELD_NUMBER: _builtins.int
+    PROBE_OUTLINE_FIELD_NUMBER: _builtins.int
+    CANDIDATE_OUTLINE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def correspondences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Correspondence]:
+        """The points that correspond."""
+
+    @_builtins.property
+    def transform(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Takes points of the probe to points of the candidate: a 3 by 3 homogeneous matrix, row by row. Empty if none."""
+
+    @_builtins.property
+    def probe_outline(self) -> _containers.RepeatedCompositeFieldContainer[Global___Point]:
+        """The outline of the part of the probe that corresponds. Empty if none."""
+
+    @_builtins.property
+    def candidate_outline(self) -> _containers.RepeatedCompositeFieldContainer[Global___Point]:
+        """The outline of the part of the candidate that corresponds. Empty if none."""
+
+    def __init__(
+        self,
+        *,
+        correspondences: _abc.Iterable[Global___Correspondence] | None = ...,
+        transform: _abc.Iterable[_builtins.float] | None = ...,
+        probe_outline: _abc.Iterable[Global___Point] | None = ...,
+        candidate_outline: _abc.Iterable[Global___Point] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate_outline", b"candidate_outline", "correspondences", b"correspondences", "probe_outline", b"probe_outline", "transform", b"transform"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Evidence: _TypeAlias = Evidence  # noqa: Y015
 
 @_typing.final
 class Candidate(_message.Message):
@@ -859,6 +943,7 @@ class Candidate(_message.Message):
     REFERENCE_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
     EXPECTED_FALSE_FIELD_NUMBER: _builtins.int
+    FURTHER_REFERENCE_IDS_FIELD_NUMBER: _builtins.int
     rank: _builtins.int
     """Place in the list, from 1."""
     expected_false: _builtins.float
@@ -871,6 +956,10 @@ class Candidate(_message.Message):
     def score(self) -> Global___Score:
         """Its comparison score."""
 
+    @_builtins.property
+    def further_reference_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Further references of the same subject that were found, best first; see SearchOptions.group_by_subject."""
+
     def __init__(
         self,
         *,
@@ -878,10 +967,11 @@ class Candidate(_message.Message):
         reference: Global___Reference | None = ...,
         score: Global___Score | None = ...,
         expected_false: _builtins.float = ...,
+        further_reference_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["reference", b"reference", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected_false", b"expected_false", "rank", b"rank", "reference", b"reference", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected_false", b"expected_false", "further_reference_ids", b"further_reference_ids", "rank", b"rank", "reference", b"reference", "score", b"score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -900,6 +990,7 @@ class SearchOptions(_message.Message):
     MAX_FMR_FIELD_NUMBER: _builtins.int
     PROFILE_FIELD_NUMBER: _builtins.int
     MIN_LOG_POSITION_FIELD_NUMBER: _builtins.int
+    GROUP_BY_SUBJECT_FIELD_NUMBER: _builtins.int
     k: _builtins.int
     """At most this many candidates; 0 means 10."""
     max_fmr: _builtins.float
@@ -908,6 +999,8 @@ class SearchOptions(_message.Message):
     """How thoroughly to search."""
     min_log_position: _builtins.int
     """Answer from a state at least this fresh, waiting within the deadline (see the position of a write's answer)."""
+    group_by_subject: _builtins.bool
+    """Answer with one candidate per subject, the best reference of it. Not set: objects yes, others no."""
     @_builtins.property
     def galleries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only these galleries; empty means all that the caller may search."""
@@ -930,12 +1023,15 @@ class SearchOptions(_message.Message):
         max_fmr: _builtins.float = ...,
         profile: Global___Profile.ValueType = ...,
         min_log_position: _builtins.int = ...,
+        group_by_subject: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_group_by_subject", b"_group_by_subject", "group_by_subject", b"group_by_subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["categories", b"categories", "galleries", b"galleries", "k", b"k", "max_fmr", b"max_fmr", "min_log_position", b"min_log_position", "owners", b"owners", "profile", b"profile"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_group_by_subject", b"_group_by_subject", "categories", b"categories", "galleries", b"galleries", "group_by_subject", b"group_by_subject", "k", b"k", "max_fmr", b"max_fmr", "min_log_position", b"min_log_position", "owners", b"owners", "profile", b"profile"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__group_by_subject: _TypeAlias = _typing.Literal["group_by_subject"]  # noqa: Y015
+    _WhichOneofArgType__group_by_subject: _TypeAlias = _typing.Literal["_group_by_subject", b"_group_by_subject"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__group_by_subject) -> _WhichOneofReturnType__group_by_subject | None: ...
 
 Global___SearchOptions: _TypeAlias = SearchOptions  # noqa: Y015
 

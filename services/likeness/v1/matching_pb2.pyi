@@ -617,6 +617,7 @@ class CompareResponse(_message.Message):
     PROBE_FIELD_NUMBER: _builtins.int
     CANDIDATE_FIELD_NUMBER: _builtins.int
     EXPLANATION_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
     explanation: _builtins.bytes
     """A PNG, if asked for."""
     @_builtins.property
@@ -635,6 +636,10 @@ class CompareResponse(_message.Message):
     def candidate(self) -> _common_pb2.Finding:
         """What was found in the candidate; absent for a reference."""
 
+    @_builtins.property
+    def evidence(self) -> _common_pb2.Evidence:
+        """What the picture shows, for machines; only with an explanation, and not for faces."""
+
     def __init__(
         self,
         *,
@@ -643,10 +648,11 @@ class CompareResponse(_message.Message):
         probe: _common_pb2.Finding | None = ...,
         candidate: _common_pb2.Finding | None = ...,
         explanation: _builtins.bytes = ...,
+        evidence: _common_pb2.Evidence | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "header", b"header", "probe", b"probe", "score", b"score"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "evidence", b"evidence", "header", b"header", "probe", b"probe", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "explanation", b"explanation", "header", b"header", "probe", b"probe", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "evidence", b"evidence", "explanation", b"explanation", "header", b"header", "probe", b"probe", "score", b"score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from likeness.domain.answers import SearchOptions
+from likeness.domain.answers import Explanation, SearchOptions
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import (
     Conflict,
@@ -21,6 +21,7 @@ from likeness.domain.errors import (
     SampleRejected,
     Stale,
 )
+from likeness.domain.modality import Presented
 from likeness.domain.references import Caller, Category, Facets, Purpose, Restrictions, Status
 from likeness.domain.samples import Pick, Sample, Selection
 from likeness.engine.engine import ListQuery
@@ -281,9 +282,10 @@ def test_an_explanation_shows_the_presentation_that_was_enrolled(store: Store) -
     chosen: list[Selection] = []
 
     class Watched(VectorModality):
-        def explain(self, probe: Sample, candidate: Sample) -> bytes:
-            chosen.append(candidate.selection)
-            return b"png"
+        def explain(self, probe: Presented, candidate: Presented) -> Explanation:
+            assert candidate.sample is not None
+            chosen.append(candidate.sample.selection)
+            return Explanation(b"png")
 
     bench = Bench(Watched(), store, keep_sources=True)
     enrolled = bench.enrol("1,0;0,1", selection=Selection(Pick.INDEX, index=1)).reference
@@ -297,7 +299,8 @@ def test_comparing_two_sides(store: Store) -> None:
     found = bench.engine.compare(BOB, Sample(b"1,0"), enrolled.reference_id, explain=True)
     assert found.score.value == pytest.approx(0.6)
     assert found.fmr.value == pytest.approx(0.01)
-    assert found.explanation.endswith(b"1,00.6,0.8")
+    assert found.explanation is not None
+    assert found.explanation.picture.endswith(b"1,00.6,0.8")
     assert found.probe is not None
     assert found.candidate is None
     with pytest.raises(SampleRejected):

@@ -11,6 +11,7 @@ import pytest
 
 from likeness.domain.calibration import Calibration
 from likeness.domain.errors import InvalidInput
+from likeness.domain.modality import Presented
 from likeness.domain.samples import Mode, Pick, Sample, Selection
 from likeness.face.detect import find_faces
 from likeness.face.modality import FaceModality
@@ -239,7 +240,15 @@ def test_warming_runs_every_graph(modality: FaceModality) -> None:
 @pytest.mark.models
 def test_an_explanation_is_a_picture_of_both(modality: FaceModality) -> None:
     (pair,) = photographs(1, 2)
-    png = modality.explain(sample(pair[0], Pick.ONLY), sample(pair[1], Pick.ONLY))
+    sides = []
+    for photograph in map(lambda path: sample(path, Pick.ONLY), pair):
+        (found,) = modality.extract(
+            [replace(photograph, selection=Selection(Pick.MOST_PROMINENT))], Mode.PROBE
+        )
+        template = found.findings[0].template
+        assert template is not None
+        sides.append(Presented(template, photograph.name, photograph))
+    png = modality.explain(*sides).picture
     picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
     assert picture is not None
     assert picture.shape[1] > 500

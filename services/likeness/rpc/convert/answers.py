@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from google.protobuf import duration_pb2, timestamp_pb2
 
-from likeness.domain.answers import Candidate, Comparison, Header, ProbeAnswer, Score, SearchAnswer
+from likeness.domain.answers import Candidate, Comparison, Evidence, Header, ProbeAnswer, Score, SearchAnswer
 from likeness.domain.calibration import Fmr
 from likeness.domain.changes import Receipt
 from likeness.domain.references import Reference
@@ -61,7 +61,8 @@ def compared(answer: Comparison) -> matching.CompareResponse:
         score=_score(answer.score, answer.fmr),
         probe=_finding(answer.probe),
         candidate=_finding(answer.candidate),
-        explanation=answer.explanation,
+        explanation=b"" if answer.explanation is None else answer.explanation.picture,
+        evidence=None if answer.explanation is None else _evidence(answer.explanation.evidence),
     )
 
 
@@ -144,6 +145,7 @@ def _candidate(value: Candidate) -> common.Candidate:
         reference=reference(value.reference),
         score=_score(value.score, value.fmr),
         expected_false=value.expected_false,
+        further_reference_ids=value.further,
     )
 
 
@@ -154,7 +156,26 @@ def _score(value: Score, fmr: Fmr) -> common.Score:
         fmr=common.FalseMatchRate(
             value=fmr.value, lower=fmr.lower, upper=fmr.upper, measurable=fmr.measurable
         ),
+        likelihood=value.likelihood,
     )
+
+
+def _evidence(value: Evidence | None) -> common.Evidence | None:
+    if value is None:
+        return None
+    return common.Evidence(
+        correspondences=[
+            common.Correspondence(probe=_point(one), candidate=_point(other))
+            for one, other in zip(value.probe, value.candidate, strict=True)
+        ],
+        transform=value.transform,
+        probe_outline=map(_point, value.probe_outline),
+        candidate_outline=map(_point, value.candidate_outline),
+    )
+
+
+def _point(value: tuple[float, float]) -> common.Point:
+    return common.Point(x=value[0], y=value[1])
 
 
 def _finding(value: Finding | None) -> common.Finding | None:
@@ -167,9 +188,10 @@ def _present(value: Finding) -> common.Finding:
         index=value.index,
         box=None if box is None else common.Box(x=box.x, y=box.y, width=box.width, height=box.height),
         confidence=value.confidence,
-        landmarks=[common.Point(x=x, y=y) for x, y in value.landmarks],
+        landmarks=map(_point, value.landmarks),
         quality=_quality(value.quality),
         issues=[_issue(issue) for issue in value.issues],
+        finger_positions=value.finger_positions,
     )
 
 

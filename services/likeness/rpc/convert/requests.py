@@ -227,6 +227,7 @@ def search_options(message: common.SearchOptions, *, max_k: int) -> SearchOption
         categories=frozenset(member(CATEGORIES, n, "options.categories") for n in message.categories),
         exhaustive=member(PROFILES, message.profile, "options.profile"),
         min_log_position=message.min_log_position,
+        group_by_subject=message.group_by_subject if message.HasField("group_by_subject") else None,
     )
 
 
