@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from likeness.cli.modality import WORDS, ModalityName, Words
 from likeness.domain.errors import InvalidInput
 from likeness.domain.references import Purpose
 from likeness.v1 import common_pb2 as common
@@ -28,6 +29,19 @@ def _option(*names: str, variable: str, about: str) -> Any:
 
 
 _OPTIONS: dict[str, tuple[Any, object]] = {
+    "modality": (
+        Annotated[
+            ModalityName,
+            typer.Option(
+                "--modality",
+                "-m",
+                envvar="LIKENESS_MODALITY",
+                help="What is enrolled, searched and compared.",
+                show_envvar=True,
+            ),
+        ],
+        ModalityName.FACE,
+    ),
     "server": (
         Annotated[str, _option("--server", variable="LIKENESS_SERVER", about="The server, host:port.")],
         DEFAULT_SERVER,
@@ -83,12 +97,18 @@ _OPTIONS: dict[str, tuple[Any, object]] = {
 class Asking:
     """The server that is asked, and the caller that every request carries."""
 
+    modality: ModalityName
     server: str
     entity: str
     purpose: Purpose
     case: str
     operator: str
     timeout: float
+
+    @property
+    def words(self) -> Words:
+        """What the modality's samples are called, and which files hold them."""
+        return WORDS[self.modality]
 
     @property
     def context(self) -> common.CallerContext:
@@ -131,6 +151,7 @@ def asks(*, purpose: bool = False) -> Callable[[_Command], _Command]:
 def _checked(
     purpose_needed: bool,
     *,
+    modality: ModalityName,
     server: str,
     entity: str,
     purpose: Purpose,
@@ -148,7 +169,7 @@ def _checked(
         raise InvalidInput(
             f"Why do you ask? Give --purpose, or set LIKENESS_PURPOSE; it is put on record. One of: {known}."
         )
-    return Asking(server, entity, purpose, case, operator or _login(), timeout)
+    return Asking(modality, server, entity, purpose, case, operator or _login(), timeout)
 
 
 def _login() -> str:

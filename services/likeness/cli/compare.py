@@ -1,4 +1,4 @@
-"""`likeness compare`: two photographs or references, 1:1."""
+"""`likeness compare`: two samples or references, 1:1."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.text import Text
 from likeness.cli import documents, files
 from likeness.cli.caller import Asking, asks
 from likeness.cli.connection import connect
+from likeness.cli.modality import Words
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, note
 from likeness.cli.tables import plain_table
@@ -24,13 +25,16 @@ from likeness.v1 import matching_pb2 as matching
 
 @asks(purpose=True)
 def compare(
-    probe: Annotated[str, typer.Argument(help="A photograph, or the id of a reference.")],
-    candidate: Annotated[str, typer.Argument(help="A photograph, or the id of a reference.")],
+    probe: Annotated[str, typer.Argument(help="A file, or the id of a reference.")],
+    candidate: Annotated[str, typer.Argument(help="A file, or the id of a reference.")],
     *,
-    face: Annotated[
+    which: Annotated[
         str,
         typer.Option(
-            metavar="only|largest|central|INDEX", help="Of several faces in a photograph, the one compared."
+            "--which",
+            "--face",
+            metavar="only|largest|central|INDEX|X,Y,WIDTH,HEIGHT",
+            help="Of several faces, the one compared. Of an object: where it is, in pixels.",
         ),
     ] = "largest",
     explain: Annotated[
@@ -40,17 +44,20 @@ def compare(
     as_json: AsJson = None,
     asking: Asking,
 ) -> None:
-    """Compare two faces and say how often strangers score as high. The judgement is a person's."""
-    chosen = selection(face, otherwise="only")
+    """Compare two samples or references and say how often strangers score as high. The judgement is a person's."""
+    chosen = selection(which, otherwise="only")
     one, other = _side(probe, chosen), _side(candidate, chosen)
     with connect(asking) as client:
-        response = client.face.compare(one, other, explain=explain is not None)
+        response = client.of(asking.modality).compare(one, other, explain=explain is not None)
     if explain is not None:
         beside = explain.with_name(explain.name + ".part")
         beside.write_bytes(response.explanation)
         beside.replace(explain)
         note(f"explanation: {explain}")
-    Output(as_json).answer(_document(probe, candidate, response), _shown(probe, candidate, response))
+    Output(as_json).answer(
+        _document(probe, candidate, response),
+        _shown(probe, candidate, response, asking.words),
+    )
 
 
 def _side(given: str, chosen: common.Selection | None) -> matching.Comparand:
@@ -66,6 +73,7 @@ def _document(probe: str, candidate: str, response: matching.CompareResponse) ->
         "probe": probe,
         "candidate": candidate,
         "score": documents.score(response.score, bool(response.header.calibration)),
+        "evidence": documents.evidence(response.evidence) if response.HasField("evidence") else None,
         "probe_finding": documents.finding(response.probe) if response.HasField("probe") else None,
         "candidate_finding": documents.finding(response.candidate)
         if response.HasField("candidate")
@@ -74,15 +82,16 @@ def _document(probe: str, candidate: str, response: matching.CompareResponse) ->
     }
 
 
-def _shown(probe: str, candidate: str, response: matching.CompareResponse) -> RenderableType:
+def _shown(probe: str, candidate: str, response: matching.CompareResponse, words: Words) -> RenderableType:
     fmr = response.score.fmr
     table = plain_table("", "", whole=("",))
     table.show_header = False
-    table.add_row("score", f"{response.score.value:.3f}", style="bold")
+    likelihood = f"  {response.score.likelihood}" if response.score.likelihood else ""
+    table.add_row("score", f"{response.score.value:.3f}{likelihood}", style="bold")
     for part in response.score.parts:
         table.add_row(f"  {part.name}", f"{part.value:.3f}", style="dim")
-    table.add_row(probe, _quality(response.HasField("probe"), response.probe))
-    table.add_row(candidate, _quality(response.HasField("candidate"), response.candidate))
+    table.add_row(probe, _quality(response.HasField("probe"), response.probe, words))
+    table.add_row(candidate, _quality(response.HasField("candidate"), response.candidate, words))
     calibrated = bool(response.header.calibration)
     said = rate_words(fmr.value, fmr.lower, fmr.upper, fmr.measurable, calibrated)
     issues = [
@@ -97,9 +106,9 @@ def _shown(probe: str, candidate: str, response: matching.CompareResponse) -> Re
     return Group(table, *issues, Text(said, style="bold"), Text(origin, style="dim"))
 
 
-def _quality(found: bool, finding: common.Finding) -> str:
+def _quality(found: bool, finding: common.Finding, words: Words) -> str:
     return (
-        f"face {finding.index}, quality {finding.quality.unified:.0f} of 100"
+        f"{words.presentation} {finding.index}, quality {finding.quality.unified:.0f} of 100"
         if found
         else "enrolled reference"
     )

@@ -48,6 +48,7 @@ def score(message: common.Score, calibrated: bool) -> Document:
     return {
         "value": message.value,
         "parts": {part.name: part.value for part in message.parts},
+        **({"likelihood": message.likelihood} if message.likelihood else {}),
         "fmr": {
             "value": fmr.value,
             "lower": fmr.lower,
@@ -65,11 +66,27 @@ def candidate(message: common.Candidate, calibrated: bool) -> Document:
         "reference": reference(message.reference),
         "score": score(message.score, calibrated),
         "expected_false": message.expected_false,
+        "further_references": list(message.further_reference_ids),
     }
 
 
+def evidence(message: common.Evidence) -> Document:
+    """What a comparison rests on: points [x, y] in pixels, and the transform row by row."""
+    return {
+        "probe": [_xy(c.probe) for c in message.correspondences],
+        "candidate": [_xy(c.candidate) for c in message.correspondences],
+        "transform": list(message.transform),
+        "probe_outline": [_xy(p) for p in message.probe_outline],
+        "candidate_outline": [_xy(p) for p in message.candidate_outline],
+    }
+
+
+def _xy(point: common.Point) -> list[float]:
+    return [round(point.x, 1), round(point.y, 1)]
+
+
 def finding(message: common.Finding) -> Document:
-    """One face: where it is, how good it is, what is wrong with it."""
+    """One face, record or object: where it is, how good it is, what is wrong with it."""
     box = message.box
     return {
         "index": message.index,

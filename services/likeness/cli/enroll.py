@@ -22,10 +22,10 @@ from likeness.cli.said import Label, Said
 from likeness.cli.tables import plain_table
 from likeness.cli.which import selection
 from likeness.cli.words import plural
-from likeness.client import LikenessClient, NotFound
+from likeness.client import Modality, NotFound
 from likeness.domain.references import Category
 
-PANEL = "What is said of every photograph"
+PANEL = "What is said of every sample"
 RESUMING = "Resuming"
 
 
@@ -41,7 +41,9 @@ class Plan:
 
 @asks()
 def enroll(
-    paths: Annotated[list[Path], typer.Argument(help="Photographs, and folders of them.")],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Photographs or minutiae records, and folders of them.")
+    ],
     *,
     gallery: Annotated[
         list[str] | None,
@@ -72,11 +74,13 @@ def enroll(
         list[str] | None,
         typer.Option(help="Identifier or link of a notice; repeatable.", rich_help_panel=PANEL),
     ] = None,
-    face: Annotated[
+    which: Annotated[
         str,
         typer.Option(
-            metavar="only|largest|central|INDEX",
-            help="Of several faces: reject the photograph, or take one.",
+            "--which",
+            "--face",
+            metavar="only|largest|central|INDEX|X,Y,WIDTH,HEIGHT",
+            help="Of several faces: reject the photograph, or take one. Of an object: where it is, in pixels.",
             rich_help_panel=PANEL,
         ),
     ] = "only",
@@ -131,7 +135,7 @@ def enroll(
     as_json: AsJson = None,
     asking: Asking,
 ) -> None:
-    """Enrol photographs. Run the same command again to go on after an interruption: nothing is enrolled twice."""
+    """Enrol samples. Run the same command again to go on after an interruption: nothing is enrolled twice."""
     said = Said(
         asking,
         galleries=tuple(gallery or ()),
@@ -140,13 +144,18 @@ def enroll(
         subject_from_folder=subject_from_folder,
         label=label,
         notices=tuple(notice or ()),
-        selection=selection(face, otherwise="only"),
+        selection=selection(which, otherwise="only"),
         override=override,
         salt=salt,
     )
     rejects.check(rejects_file)
-    plan = Plan(journal or default_path(asking.server, asking.entity), rejects_file, again, retry_rejected)
-    done, interrupted = run(said, files.find(paths), plan)
+    plan = Plan(
+        journal or default_path(asking.server, asking.entity, asking.modality),
+        rejects_file,
+        again,
+        retry_rejected,
+    )
+    done, interrupted = run(said, files.find(paths, asking.words), plan)
     Output(as_json).answer(_document(done, plan, interrupted), _table(done))
     if interrupted:
         note("interrupted; run the same command again to go on")
@@ -154,7 +163,7 @@ def enroll(
     if done.counts[Fate.REJECTED]:
         warn(
             f"{plural(done.counts[Fate.REJECTED], 'file was', 'files were')} rejected; {plan.rejects} says why. "
-            "Mend them and run again, or see --face and --override."
+            "Mend them and run again, or see --which and --override."
         )
         raise typer.Exit(Exit.PARTLY)
 
@@ -176,10 +185,11 @@ def run(said: Said, found: list[Found], plan: Plan) -> tuple[BulkEnrolment, bool
             said, journal, again=plan.again, retry_rejected=plan.retry_rejected, step=step
         )
         try:
-            with connect(said.asking) as client:
+            with connect(said.asking) as connected:
+                client = connected.of(said.asking.modality)
                 if not plan.again:
                     _check_same_store(client, journal)
-                for outcome in client.face.enroll_many(enrolment.pending(found)):
+                for outcome in client.enroll_many(enrolment.pending(found)):
                     enrolment.settle(outcome)
         except KeyboardInterrupt:
             return enrolment, True
@@ -189,13 +199,13 @@ def run(said: Said, found: list[Found], plan: Plan) -> tuple[BulkEnrolment, bool
     return enrolment, False
 
 
-def _check_same_store(client: LikenessClient, journal: Journal) -> None:
+def _check_same_store(client: Modality, journal: Journal) -> None:
     """Refuse to skip files as enrolled where the server does not know what they became."""
     last = journal.last_enrolled()
     if last is None:
         return
     try:
-        client.face.get(last.reference_id)
+        client.get(last.reference_id)
     except NotFound:
         raise Stopped(
             f"The journal {journal.path} says that {last.path} became reference {last.reference_id}, but this "
@@ -209,7 +219,7 @@ def _document(done: BulkEnrolment, plan: Plan, interrupted: bool) -> dict[str, o
     return {
         "enrolled": done.counts[Fate.ENROLLED],
         "already_enrolled": done.counts[Fate.KNOWN],
-        "same_photograph_twice": done.counts[Fate.TWICE],
+        "same_sample_twice": done.counts[Fate.TWICE],
         "rejected": done.counts[Fate.REJECTED],
         "log_position": done.log_position,
         "interrupted": interrupted,

@@ -22,7 +22,7 @@ class Fate(StrEnum):
     ENROLLED = "enrolled"
     KNOWN = "already enrolled"
     """By an earlier run: the journal or the server says so."""
-    TWICE = "the same photograph twice"
+    TWICE = "the same file twice"
     REJECTED = "rejected"
 
 

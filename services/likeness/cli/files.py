@@ -1,4 +1,4 @@
-"""Finds the photographs that a command is given, and reads them within a limit."""
+"""Finds the samples that a command is given, and reads them within a limit."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from likeness.cli.modality import WORDS, ModalityName, Words
 from likeness.domain.errors import InvalidInput
-
-PICTURES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff"})
-"""Endings that are taken from folders; a file that is named itself is taken whatever its ending."""
 
 MAX_FILE_BYTES = 64 << 20
 """Larger files are not read at all; no service accepts a sample of this size."""
@@ -25,36 +23,38 @@ class Found:
     name: str
 
 
-def find(paths: Sequence[Path]) -> list[Found]:
-    """The files given, and the pictures in and below the folders given, in a stable order.
+def find(paths: Sequence[Path], words: Words = WORDS[ModalityName.FACE]) -> list[Found]:
+    """The files given, and those in and below the folders given that have one of the endings, in a stable order.
+
+    A file that is named itself is taken whatever its ending.
 
     Hidden files and folders and links to folders are passed over; a file that is reached twice comes once.
 
     Raises:
-        InvalidInput: a path does not exist, or there is no picture at all.
+        InvalidInput: a path does not exist, or there is no file of that kind at all.
     """
     found: dict[Path, Found] = {}
     for given in paths:
         if given.is_dir():
-            for file in _below(given):
+            for file in _below(given, words.endings):
                 found.setdefault(file.resolve(), Found(file, file.relative_to(given).as_posix()))
         elif given.exists():
             found.setdefault(given.resolve(), Found(given, given.name))
         else:
             raise InvalidInput(f"There is no file or folder {given}; check the path.")
     if not found:
-        endings = ", ".join(sorted(PICTURES))
+        endings = ", ".join(sorted(words.endings))
         raise InvalidInput(
-            f"There is no picture in {', '.join(map(str, paths))}; these endings are looked for: {endings}."
+            f"There is no {words.sample} in {', '.join(map(str, paths))}; these endings are looked for: {endings}."
         )
     return list(found.values())
 
 
-def _below(folder: Path) -> Iterator[Path]:
+def _below(folder: Path, endings: frozenset[str]) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in PICTURES:
+            if not name.startswith(".") and Path(name).suffix.lower() in endings:
                 yield Path(parent, name)
 
 

@@ -191,7 +191,7 @@ def state_folder() -> Path:
         ) from error
 
 
-def default_path(server: str, entity: str) -> Path:
-    """The journal of one entity at one server."""
-    name = "".join(c if c.isalnum() or c in "-." else "_" for c in f"{server}-{entity}")
+def default_path(server: str, entity: str, modality: str) -> Path:
+    """The journal of one entity and modality at one server."""
+    name = "".join(c if c.isalnum() or c in "-." else "_" for c in f"{server}-{entity}-{modality}")
     return state_folder() / "enrolments" / f"{name}.jsonl"

@@ -24,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help=f"Search faces by likeness, with honest error rates. {LEAD}",
+    help=f"Search faces, fingerprint templates and objects by likeness, with honest error rates. {LEAD}",
     epilog=EXIT_CODES,
 )
 
@@ -34,7 +34,7 @@ RUNNING = "Running a server"
 app.command(
     rich_help_panel=USING,
     epilog="Example: likeness enroll portraits/ --gallery wanted --category wanted --subject-from-folder "
-    "--entity NCB-FR",
+    "--entity NCB-FR, or likeness enroll records/ -m fingerprint --gallery wanted",
 )(enroll)
 app.command(
     rich_help_panel=USING,

@@ -29,7 +29,7 @@ def get(ids: Ids, *, as_json: AsJson = None, asking: Asking) -> None:
     output = Output(as_json)
     with connect(asking) as client:
         for reference_id in ids:
-            found = client.face.get(reference_id)
+            found = client.of(asking.modality).get(reference_id)
             output.answer(documents.reference(found), _card(found))
 
 
@@ -47,7 +47,7 @@ def list_references(
     """List references, oldest first: active and suspended ones unless --status says otherwise."""
     output = Output(as_json)
     with connect(asking) as client:
-        every = client.face.list(
+        every = client.of(asking.modality).list(
             galleries=gallery or [],
             owners=owner or [],
             categories=[c.value for c in category or []],
@@ -90,11 +90,11 @@ def update(
     as_json: AsJson = None,
     asking: Asking,
 ) -> None:
-    """Change what is said of references; what is not given stays. The photograph and its template stay too."""
+    """Change what is said of references; what is not given stays. The sample and its template stay too."""
     output = Output(as_json)
     with connect(asking) as client:
         for reference_id in ids:
-            current = client.face.get(reference_id)
+            current = client.of(asking.modality).get(reference_id)
             said = current.metadata
             if gallery is not None:
                 said.galleries[:] = gallery
@@ -108,7 +108,9 @@ def update(
                 said.subject_id = subject
             if owner_reference is not None:
                 said.owner_reference = owner_reference
-            done = client.face.update(reference_id, said, expected_log_position=current.log_position)
+            done = client.of(asking.modality).update(
+                reference_id, said, expected_log_position=current.log_position
+            )
             output.answer(
                 documents.reference(done.reference),
                 _card(done.reference),
@@ -133,7 +135,7 @@ def expunge(
         for reference_id in ids:
             try:
                 with explained(asking):
-                    done = client.face.expunge(reference_id, reason)
+                    done = client.of(asking.modality).expunge(reference_id, reason)
             except Stopped as error:
                 if error.code is Exit.UNREACHABLE:
                     raise

@@ -1,4 +1,4 @@
-"""`likeness search`: who in the galleries resembles the faces of these photographs."""
+"""`likeness search`: what in the galleries resembles these probes."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from likeness.cli.connection import connect, exit_code, explain
 from likeness.cli.failures import Exit
 from likeness.cli.files import Found
 from likeness.cli.journal import default_path
+from likeness.cli.modality import Words
 from likeness.cli.options import FILTERS, AsJson, InGalleries, OfCategories, OfOwners
 from likeness.cli.output import Output, fail, note, warn
 from likeness.cli.search_sheet import rows_of
@@ -42,7 +43,9 @@ class Answered:
 
 @asks(purpose=True)
 def search(
-    paths: Annotated[list[Path], typer.Argument(help="Probes: photographs, and folders of them.")],
+    paths: Annotated[
+        list[Path], typer.Argument(help="Probes: photographs or minutiae records, and folders of them.")
+    ],
     *,
     gallery: InGalleries = None,
     owner: OfOwners = None,
@@ -53,16 +56,24 @@ def search(
             "--exhaustive", help="Compare with every allowed reference, exactly.", rich_help_panel=FILTERS
         ),
     ] = False,
-    face: Annotated[
+    which: Annotated[
         str,
         typer.Option(
-            metavar="each|largest|central|INDEX",
-            help="Of several faces in a probe, the one searched with.",
+            "--which",
+            "--face",
+            metavar="each|largest|central|INDEX|X,Y,WIDTH,HEIGHT",
+            help="Of several faces, the one searched with. Of an object: where it is, in pixels.",
             rich_help_panel=ANSWER,
         ),
     ] = "each",
     k: Annotated[
-        int, typer.Option("-k", min=1, help="At most this many candidates per face.", rich_help_panel=ANSWER)
+        int,
+        typer.Option(
+            "-k",
+            min=1,
+            help="At most this many candidates for each face, record or object.",
+            rich_help_panel=ANSWER,
+        ),
     ] = 10,
     max_fmr: Annotated[
         float | None,
@@ -98,7 +109,7 @@ def search(
     as_json: AsJson = None,
     asking: Asking,
 ) -> None:
-    """Search with photographs; each face in them is answered by itself.
+    """Search with probes; each face in a photograph is answered by itself.
 
     A candidate is a lead for a person to verify, not an identification.
     """
@@ -111,17 +122,19 @@ def search(
         exhaustive=exhaustive,
         min_log_position=min_log_position,
     )
-    chosen = selection(face, otherwise="each")
+    chosen = selection(which, otherwise="each")
     output = Output(as_json)
     answered = []
     with connect(asking) as client:
-        for answer in each(client, files.find(paths), chosen, options, asking):
-            show(output, answer)
+        for answer in each(client, files.find(paths, asking.words), chosen, options, asking):
+            show(output, answer, asking.words)
             answered.append(answer)
     if not output.as_json and any(a.response is not None for a in answered):
         note(LEAD, "bold")
     if sheet_file is not None:
-        draw_sheet(answered, sheet_file, journal or default_path(asking.server, asking.entity))
+        draw_sheet(
+            answered, sheet_file, journal or default_path(asking.server, asking.entity, asking.modality)
+        )
     if any(a.response is None for a in answered):
         raise typer.Exit(Exit.PARTLY)
 
@@ -141,7 +154,7 @@ def each(
     for file in found:
         try:
             probe = sample(files.read(file.path), name=file.name, selection=chosen)
-            yield Answered(file, client.face.search(probe, **options))
+            yield Answered(file, client.of(asking.modality).search(probe, **options))
         except OSError as error:
             yield Answered(file, refusal=f"{file.path}: {error.strerror or error}", reason="UNREADABLE_FILE")
         except CallFailed as error:
@@ -155,12 +168,12 @@ def _concerns_the_probe(error: CallFailed) -> bool:
     return exit_code(error) is Exit.REFUSED and any(field.startswith("probe") for field in fields)
 
 
-def show(output: Output, answer: Answered) -> None:
+def show(output: Output, answer: Answered, words: Words) -> None:
     """Write one answer, or why there is none."""
     name = str(answer.file.path)
     if answer.response is not None:
         response = answer.response
-        output.answer(documents.search(name, response), tables(name, response))
+        output.answer(documents.search(name, response), tables(name, response, words))
         return
     if output.as_json:
         rejection = {"reason": answer.reason, "message": answer.refusal}
@@ -168,11 +181,11 @@ def show(output: Output, answer: Answered) -> None:
     fail(f"{name}: {answer.refusal}")
 
 
-def tables(name: str, response: matching.SearchResponse) -> RenderableType:
-    """The answer for one probe as a person reads it: one table per face."""
+def tables(name: str, response: matching.SearchResponse, words: Words) -> RenderableType:
+    """The answer for one probe as a person reads it: one table per face, record or object in it."""
     parts: list[RenderableType] = []
     for answer in response.answers:
-        parts.append(_heading(name, answer, len(response.answers)))
+        parts.append(_heading(name, answer, words.presentation if len(response.answers) > 1 else ""))
         parts.append(_candidates(answer, response.header))
         parts.extend(
             Text(f"  {issue.message}", style="yellow") for issue in answer.finding.issues if issue.message
@@ -182,9 +195,9 @@ def tables(name: str, response: matching.SearchResponse) -> RenderableType:
     return Group(*parts)
 
 
-def _heading(name: str, answer: matching.ProbeAnswer, faces: int) -> Text:
+def _heading(name: str, answer: matching.ProbeAnswer, presentation: str) -> Text:
     finding = answer.finding
-    which = f", face {finding.index}" if faces > 1 else ""
+    which = f", {presentation} {finding.index}" if presentation else ""
     heading = Text(f"{name}{which}", style="bold")
     return heading.append(f"  quality {finding.quality.unified:.0f} of 100", style="not bold dim")
 
@@ -203,7 +216,7 @@ def _candidates(answer: matching.ProbeAnswer, header: common.AnswerHeader) -> Re
             candidate.reference.reference_id,
             label_of(said),
             documents.category(said.category),
-            f"{candidate.score.value:.3f}",
+            f"{candidate.score.value:.3f} {candidate.score.likelihood}".rstrip(),
             rate_short(fmr.value, fmr.measurable, bool(header.calibration)),
             expected_of(candidate, header),
         )

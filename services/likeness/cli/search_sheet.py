@@ -20,7 +20,7 @@ Answer = tuple[Path, matching.SearchResponse | None, str]
 
 
 def rows_of(answers: Sequence[Answer], journal: Path) -> list[Row]:
-    """One row per face, or per probe that was refused; pictures only of the first MAX_ROWS.
+    """One row per presentation, or per probe that was refused; pictures only of the first MAX_ROWS.
 
     Args:
         answers: the probes and their answers.
@@ -52,7 +52,7 @@ def _row(
     enrolled: Mapping[str, Entry],
 ) -> Row:
     finding = answer.finding
-    lines = [name, f"face {finding.index}, quality {finding.quality.unified:.0f} of 100"]
+    lines = [name, f"quality {finding.quality.unified:.0f} of 100"]
     candidates = [_candidate(c, header, enrolled) for c in answer.candidates[:MAX_CANDIDATES]]
     return Row(_tile(lines, picture, _rectangle(finding)), candidates)
 

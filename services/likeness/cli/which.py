@@ -1,19 +1,25 @@
-"""Which of several faces in a photograph is meant: `--face`."""
+"""Which of several presentations in a sample is meant: `--which`."""
 
 from __future__ import annotations
 
+import re
+
 from likeness.domain.errors import InvalidInput
 from likeness.v1 import common_pb2 as common
+
+_NUMBER = r"(\d{1,6}(?:\.\d+)?)"
+_REGION = re.compile(",".join([_NUMBER] * 4))
 
 LARGEST = "largest"
 CENTRAL = "central"
 
 
-def selection(face: str, *, otherwise: str) -> common.Selection | None:
-    """What `--face` says as the protocol has it.
+def selection(which: str, *, otherwise: str) -> common.Selection | None:
+    """What `--which` says as the protocol has it.
 
     Args:
-        face: `largest`, `central`, the index of a face as answers tell it, or `otherwise`.
+        which: `largest`, `central`, an index as answers tell it, a region `X,Y,WIDTH,HEIGHT` in pixels, or
+            `otherwise`.
         otherwise: the word for leaving it to the service.
 
     Returns:
@@ -22,15 +28,18 @@ def selection(face: str, *, otherwise: str) -> common.Selection | None:
     Raises:
         InvalidInput: it is none of these.
     """
-    match face:
+    match which:
         case "largest":
             return common.Selection(most_prominent=True)
         case "central":
             return common.Selection(most_central=True)
         case index if index.isdecimal() and len(index) < 5:
             return common.Selection(index=int(index))
+        case region if match := _REGION.fullmatch(region):
+            x, y, width, height = (float(number) for number in match.groups())
+            return common.Selection(region=common.Box(x=x, y=y, width=width, height=height))
         case word if word == otherwise:
             return None
     raise InvalidInput(
-        f"--face {face} is none of: {otherwise}, {LARGEST}, {CENTRAL}, or the index of a face."
+        f"--which {which} is none of: {otherwise}, {LARGEST}, {CENTRAL}, an index, or a region X,Y,WIDTH,HEIGHT."
     )

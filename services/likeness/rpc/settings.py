@@ -29,6 +29,7 @@ OTHER_VARIABLES = frozenset(
         "LIKENESS_STATE",  # journals of the command line
         "LIKENESS_SERVER",  # the server and the caller of the command line's client
         "LIKENESS_ENTITY",
+        "LIKENESS_MODALITY",
         "LIKENESS_PURPOSE",
         "LIKENESS_CASE",
         "LIKENESS_OPERATOR",

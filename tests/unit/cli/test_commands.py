@@ -118,7 +118,7 @@ def test_one_of_several_faces_can_be_searched_with(
 def test_a_face_that_is_none_is_refused(cli: Cli, folder: Path, words: list[str]) -> None:
     result = cli(*words, folder / "ada" / "1.jpg", "--face", "nicest")
     assert result.exit_code == Exit.USAGE
-    assert "or the index of a face" in result.stderr
+    assert "an index, or a region" in result.stderr
 
 
 def test_a_probe_that_cannot_be_used_does_not_stop_the_others(cli: Cli, folder: Path, enrolled: str) -> None:

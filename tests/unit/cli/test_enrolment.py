@@ -12,6 +12,7 @@ from likeness.cli.caller import Asking
 from likeness.cli.enrolment import BulkEnrolment, Fate
 from likeness.cli.files import find
 from likeness.cli.journal import Journal
+from likeness.cli.modality import ModalityName
 from likeness.cli.rejects import Reject
 from likeness.cli.said import Label, Said
 from likeness.client import Enrolment, Outcome
@@ -20,7 +21,7 @@ from likeness.domain.references import Category, Purpose
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 
-ASKING = Asking("127.0.0.1:1", "NCB-XX", Purpose.SYSTEM_TEST, "case-1", "someone", 5.0)
+ASKING = Asking(ModalityName.FACE, "127.0.0.1:1", "NCB-XX", Purpose.SYSTEM_TEST, "case-1", "someone", 5.0)
 SAID = Said(ASKING, galleries=("wanted",), category=Category.WANTED)
 
 

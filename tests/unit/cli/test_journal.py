@@ -118,5 +118,5 @@ def test_references_are_found_by_id(path: Path) -> None:
 
 def test_each_server_and_entity_has_its_own_journal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("LIKENESS_STATE", str(tmp_path))
-    assert default_path("[::1]:5", "NCB/X") == tmp_path / "enrolments" / "___1__5-NCB_X.jsonl"
-    assert default_path("a:1", "X") != default_path("a:2", "X")
+    assert default_path("[::1]:5", "NCB/X", "face") == tmp_path / "enrolments" / "___1__5-NCB_X-face.jsonl"
+    assert len({default_path(s, "X", m) for s in ("a:1", "a:2") for m in ("face", "object")}) == 4

@@ -241,7 +241,7 @@ def test_warming_runs_every_graph(modality: FaceModality) -> None:
 def test_an_explanation_is_a_picture_of_both(modality: FaceModality) -> None:
     (pair,) = photographs(1, 2)
     sides = []
-    for photograph in map(lambda path: sample(path, Pick.ONLY), pair):
+    for photograph in (sample(path, Pick.ONLY) for path in pair):
         (found,) = modality.extract(
             [replace(photograph, selection=Selection(Pick.MOST_PROMINENT))], Mode.PROBE
         )
