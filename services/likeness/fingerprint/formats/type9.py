@@ -1,0 +1,289 @@
+"""The minutiae of ANSI/NIST-ITL Type-9 records, alone or in a transaction.
+
+Two blocks are read: the INCITS 378 one (fields 9.126 to 9.150; pixels, origin at the top left, angles in steps of 2
+degrees) and that of the Extended Feature Set (9.300 and following; units of 10 micrometres, origin at the top left
+of the region of interest, angles in degrees). Both count angles counter-clockwise from the right, as we do. The
+legacy fields 9.005 to 9.012 have another origin and direction and are refused.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from likeness.domain.errors import SampleRejected
+from likeness.fingerprint.formats.cursor import malformed, too_much
+from likeness.fingerprint.formats.standards import MAX_MINUTIAE, MAX_VIEWS, Standard
+from likeness.fingerprint.minutiae import DPI, Kind, Minutiae, Record, View
+
+FILE, GROUP, RECORD, UNIT = b"\x1c", b"\x1d", b"\x1e", b"\x1f"
+"""FS, GS, RS, US: they end a record, a field, a subfield and an item (ANSI/NIST-ITL 1-2011, 5.2)."""
+
+_MAX_FIELDS = 1000
+_MAX_RECORDS = 1000
+_PIXELS_PER_UNIT = DPI / 2540.0  # one unit of the EFS is 10 micrometres
+_NUMBER = re.compile(rb"-?\d{1,9}(?:\.\d{1,6})?")
+_TAG = re.compile(rb"(\d{1,2})\.(\d{3,4}):")
+_KINDS_INCITS = {b"1": Kind.ENDING, b"2": Kind.BIFURCATION, b"E": Kind.ENDING, b"B": Kind.BIFURCATION}
+_KINDS_EFS = {b"E": Kind.ENDING, b"B": Kind.BIFURCATION}
+
+Items = list[list[bytes]]
+"""The subfields of a field, each a list of items."""
+
+
+def is_type_9(data: bytes) -> bool:
+    """Whether the data begins as a tagged record of the standard does."""
+    return re.match(rb"(1|9)\.0?01:", data) is not None
+
+
+def read(data: bytes, name: str) -> Record:
+    """Every Type-9 record as one view; records of other types are passed over by the length they declare."""
+    views: list[View] = []
+    standards: list[Standard] = []
+    offset = 0
+    for _ in range(_MAX_RECORDS):
+        if offset >= len(data):
+            break
+        kind, length = _extent(data, name, offset)
+        if kind == 9:
+            if len(views) == MAX_VIEWS:
+                raise too_much(
+                    name, offset, "ANSI/NIST-ITL 1-2011, 8.9", f"more than {MAX_VIEWS} Type-9 records"
+                )
+            standard, view = _view(_fields(data, name, offset, offset + length), name, offset)
+            standards.append(standard)
+            views.append(view)
+        offset += length
+    else:
+        raise too_much(name, offset, "ANSI/NIST-ITL 1-2011, 5.3", f"more than {_MAX_RECORDS} records")
+    if not views:
+        raise malformed(name, 0, "ANSI/NIST-ITL 1-2011, 8.9", "there is no Type-9 record with minutiae in it")
+    return Record(standards[0], tuple(views))
+
+
+def _extent(data: bytes, name: str, offset: int) -> tuple[int, int]:
+    """The type and the length in bytes of the record that begins here.
+
+    A tagged record says its length in its first field; the binary ones of types 3 to 8 in their first four bytes.
+    """
+    tag = _TAG.match(data, offset)
+    clause = "ANSI/NIST-ITL 1-2011, 5.3"
+    if tag is None:
+        length = int.from_bytes(data[offset : offset + 4], "big")
+        kind = 0
+    else:
+        number = _NUMBER.match(data, tag.end())
+        if number is None or int(tag[2]) != 1 or b"." in number[0]:
+            raise malformed(name, offset, clause, "a record does not begin with its length (field x.001)")
+        length, kind = int(number[0]), int(tag[1])
+    if not 4 <= length <= len(data) - offset:
+        raise malformed(
+            name, offset, clause, f"a record of {length} bytes where {len(data) - offset} are left"
+        )
+    return kind, length
+
+
+def _fields(data: bytes, name: str, start: int, end: int) -> dict[int, Items]:
+    fields: dict[int, Items] = {}
+    offset = start
+    for text in data[start:end].rstrip(FILE).split(GROUP):
+        if len(fields) == _MAX_FIELDS:
+            raise too_much(name, offset, "ANSI/NIST-ITL 1-2011, 8.9", f"more than {_MAX_FIELDS} fields")
+        tag = _TAG.match(text)
+        if tag is None or int(tag[1]) != 9:
+            raise malformed(name, offset, "ANSI/NIST-ITL 1-2011, 5.2", "a field has no tag of this record")
+        fields[int(tag[2])] = [part.split(UNIT) for part in text[tag.end() :].split(RECORD)]
+        offset += len(text) + 1
+    return fields
+
+
+def _view(fields: dict[int, Items], name: str, offset: int) -> tuple[Standard, View]:
+    if 137 in fields or 136 in fields:
+        return Standard.TYPE_9_INCITS, _incits(fields, name, offset)
+    if 331 in fields or 300 in fields:
+        return Standard.TYPE_9_EFS, _efs(fields, name, offset)
+    raise SampleRejected(
+        f"{name} has a Type-9 record at byte {offset} with neither the INCITS 378 block (9.126-9.150) nor the "
+        "Extended Feature Set (9.300 and following); export it with one of them.",
+        reason="UNSUPPORTED_FORMAT",
+        metadata={"offset": str(offset)},
+    )
+
+
+def _incits(fields: dict[int, Items], name: str, offset: int) -> View:
+    """ANSI/NIST-ITL 1-2011, 8.9.5."""
+    clause = "ANSI/NIST-ITL 1-2011, 8.9.5"
+
+    def single(field: int, missing: float) -> float:
+        return _number(fields[field][0][0], name, offset, clause) if field in fields else missing
+
+    unit = single(130, 1)  # 1: per inch, 2: per cm
+    per_inch = [single(field, 0.0) * (2.54 if unit == 2 else 1.0) for field in (131, 132)]
+    across, down = (_factor(value, name, offset) for value in per_inch)
+    rows = [row for row in fields.get(137, []) if row != [b""]]
+    _check_count(len(rows), name, offset)
+    values = [[_number(item, name, offset, clause) for item in _items(row, 4, name, offset)] for row in rows]
+    quality = [_number(row[5], name, offset, clause) if len(row) > 5 and row[5] else 0.0 for row in rows]
+    told = fields.get(135, [[b""]])[0][0]
+    minutiae = _minutiae(
+        [(x * across, y * down) for _, x, y, _ in values],
+        [2.0 * angle for *_, angle in values],
+        [_KINDS_INCITS.get(row[4].strip() if len(row) > 4 else b"", Kind.OTHER) for row in rows],
+        quality,
+    )
+    return View(
+        minutiae=minutiae,
+        position=_code(single(134, 0)),
+        impression=_code(_first(fields, 3, name, offset)),
+        number=_code(single(133, 0)),
+        width=_size(single(128, 0) * across, name, offset),
+        height=_size(single(129, 0) * down, name, offset),
+        quality=_quality(_number(told, name, offset, clause)) if told else None,
+    )
+
+
+def _efs(fields: dict[int, Items], name: str, offset: int) -> View:
+    """ANSI/NIST-ITL 1-2011, 8.9.7."""
+    clause = "ANSI/NIST-ITL 1-2011, 8.9.7"
+    rows = [row for row in fields.get(331, []) if row != [b""]]
+    _check_count(len(rows), name, offset)
+    values = [
+        [_number(item, name, offset, clause) for item in _items(row, 3, name, offset, 0)] for row in rows
+    ]
+    region = fields.get(300, [[]])[0]
+    size = [_number(item, name, offset, clause) * _PIXELS_PER_UNIT for item in region[:2] if item]
+    minutiae = _minutiae(
+        [(x * _PIXELS_PER_UNIT, y * _PIXELS_PER_UNIT) for x, y, _ in values],
+        [angle for *_, angle in values],
+        [_KINDS_EFS.get(row[3].strip() if len(row) > 3 else b"", Kind.OTHER) for row in rows],
+        [0.0] * len(rows),
+    )
+    return View(
+        minutiae=minutiae,
+        position=_code(_first(fields, 302, name, offset)),
+        impression=_code(_first(fields, 3, name, offset)),
+        width=_size(size[0], name, offset) if len(size) == 2 else 0,
+        height=_size(size[1], name, offset) if len(size) == 2 else 0,
+    )
+
+
+def _items(row: list[bytes], count: int, name: str, offset: int, skip: int = 0) -> Sequence[bytes]:
+    if len(row) < skip + count:
+        raise malformed(name, offset, "ANSI/NIST-ITL 1-2011, 8.9", f"a minutia of {len(row)} items")
+    return row[skip : skip + count]
+
+
+def _first(fields: dict[int, Items], field: int, name: str, offset: int) -> float:
+    text = fields[field][0][0] if field in fields else b""
+    return _number(text, name, offset, "ANSI/NIST-ITL 1-2011, 8.9") if text else 0.0
+
+
+def _number(text: bytes, name: str, offset: int, clause: str) -> float:
+    if _NUMBER.fullmatch(text.strip()) is None:
+        shown = text[:16].decode("ascii", "replace")
+        raise malformed(name, offset, clause, f"'{shown}' is not a number")
+    return float(text)
+
+
+def _factor(per_inch: float, name: str, offset: int) -> float:
+    if per_inch == 0 or abs(per_inch - DPI) < 1:
+        return 1.0
+    if not 100 <= per_inch <= 4000:
+        raise malformed(
+            name, offset, "ANSI/NIST-ITL 1-2011, 8.9.5.6", f"{per_inch:g} pixels per inch is no fingerprint's"
+        )
+    return DPI / per_inch
+
+
+def _check_count(count: int, name: str, offset: int) -> None:
+    if count > MAX_MINUTIAE:
+        raise too_much(
+            name, offset, "ANSI/NIST-ITL 1-2011, 8.9", f"{count} minutiae, more than {MAX_MINUTIAE}"
+        )
+
+
+def _code(value: float) -> int:
+    return int(value) if 0 <= value <= 255 else 0
+
+
+def _size(pixels: float, name: str, offset: int) -> int:
+    if not 0 <= pixels < 1 << 16:
+        raise malformed(name, offset, "ANSI/NIST-ITL 1-2011, 8.9", f"a side of {pixels:.0f} pixels")
+    return round(pixels)
+
+
+def _quality(value: float) -> int | None:
+    return int(value) if 0 <= value <= 100 else None
+
+
+def _minutiae(
+    xy: Sequence[tuple[float, float]],
+    degrees: Sequence[float],
+    kinds: Sequence[Kind],
+    quality: Sequence[float],
+) -> Minutiae:
+    return Minutiae(
+        xy=np.array(xy, np.float32).reshape(-1, 2),
+        angle=np.mod(np.deg2rad(np.array(degrees, np.float64)), 2 * math.pi).astype(np.float32),
+        kind=np.array(kinds, np.uint8),
+        quality=np.array([q if 0 <= q <= 100 else 0 for q in quality], np.uint8),
+    )
+
+
+def write(record: Record, *, extended_features: bool) -> bytes:
+    """Type-9 records, one per view, with the INCITS 378 block or the Extended Feature Set."""
+    lines = _efs_fields if extended_features else _incits_fields
+    return b"".join(
+        _framed([b"9.002:%d" % (n + 1), b"9.003:%d" % view.impression, b"9.004:U", *lines(view)])
+        for n, view in enumerate(record.views)
+    )
+
+
+def _framed(fields: list[bytes]) -> bytes:
+    """A record with its own length in its first field, which counts itself."""
+    body = GROUP + GROUP.join(fields) + FILE
+    length = len(body) + len(b"9.001:")
+    length += len(str(length + len(str(length))))
+    return b"9.001:%d" % length + body
+
+
+def _incits_fields(view: View) -> list[bytes]:
+    found = view.minutiae
+    rows = [
+        UNIT.join(
+            b"%d" % n for n in (i + 1, round(float(x)), round(float(y)), round(float(angle) / 2) % 180, k, q)
+        )
+        for i, ((x, y), angle, k, q) in enumerate(
+            zip(found.xy, np.rad2deg(found.angle), found.kind, found.quality, strict=True)
+        )
+    ]
+    fields = [
+        b"9.128:%d" % view.width, b"9.129:%d" % view.height, b"9.130:1", b"9.131:500", b"9.132:500",
+        b"9.133:%d" % view.number, b"9.134:%d" % view.position,
+    ]  # fmt: skip
+    if view.quality is not None:
+        fields.append(b"9.135:%d" % view.quality)
+    fields.append(b"9.136:%d" % len(found))
+    return [*fields, b"9.137:" + RECORD.join(rows)] if rows else fields
+
+
+def _efs_fields(view: View) -> list[bytes]:
+    found = view.minutiae
+    letters = {Kind.ENDING: b"E", Kind.BIFURCATION: b"B"}
+    rows = [
+        UNIT.join(
+            [
+                b"%d" % round(float(x) / _PIXELS_PER_UNIT),
+                b"%d" % round(float(y) / _PIXELS_PER_UNIT),
+                b"%d" % (round(float(angle)) % 360),
+                letters.get(Kind(int(kind)), b"U"),
+            ]
+        )
+        for (x, y), angle, kind in zip(found.xy, np.rad2deg(found.angle), found.kind, strict=True)
+    ]
+    size = (view.width / _PIXELS_PER_UNIT, view.height / _PIXELS_PER_UNIT)
+    fields = [b"9.300:" + UNIT.join(b"%d" % round(n) for n in size), b"9.302:%d" % view.position]
+    return [*fields, b"9.331:" + RECORD.join(rows)] if rows else fields
