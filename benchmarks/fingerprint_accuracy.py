@@ -1,0 +1,201 @@
+"""Error rates of the fingerprint matcher on real templates: EER, FNMR at fixed FMR, and rank 1.
+
+    python benchmarks/fingerprint_accuracy.py --data FOLDER [FOLDER ...] [--plot det.png] [--fit FILE]
+
+Each FOLDER holds SET/FINGER_IMPRESSION.fmr, the templates of one extractor. Mates: all pairs of impressions of
+one finger. Strangers: all pairs of different fingers, of different sets too. Rank 1: impression 1 of every finger
+is enrolled, all others are probes, and a tie counts against us. FNMR at an FMR counts mates that score no more
+than the stranger at that rate.
+
+Two lines for each FOLDER. `shipped`: the weights in the product. They were fitted on the sets that their file
+names, so on those sets the line flatters. `leave one set out`: every pair is scored by weights fitted, over all
+FOLDERs, on pairs of the other sets alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from _biometrics import Strangers, det_points, plot_det
+from _table import Row, parser, print_table, write_json
+from likeness.fingerprint.formats import read
+from likeness.fingerprint.fusion import Fusion, features, fusion
+from likeness.fingerprint.matcher import measures, prepare
+
+Floats = NDArray[np.float64]
+
+RIDGE = 20.0
+"""Weight of the penalty on the fitted weights, whose features are brought to unit variance."""
+RATES = (0.01, 0.001, 0.0001)
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """All pairs of the templates of one folder: places of both, and what was measured, float64 [n, 15]."""
+
+    name: str
+    one: NDArray[np.int64]
+    other: NDArray[np.int64]
+    measured: Floats
+    finger: NDArray[np.int64]
+    set_: NDArray[np.str_]
+    impression: NDArray[np.int64]
+    per_second: float
+
+    @property
+    def mates(self) -> NDArray[np.bool_]:
+        """Which pairs are of one finger."""
+        return np.asarray(self.finger[self.one] == self.finger[self.other])
+
+    def touching(self, set_: str) -> NDArray[np.bool_]:
+        """Which pairs have an impression of this set."""
+        return np.asarray((self.set_[self.one] == set_) | (self.set_[self.other] == set_))
+
+
+def compare_all(folder: Path) -> Pairs:
+    """Compare every template of a folder with every later one."""
+    paths = sorted(folder.glob("*/*.fmr"))
+    if not paths:
+        raise SystemExit(f"{folder} holds no SET/FINGER_IMPRESSION.fmr")
+    prepared = [prepare(read(path.read_bytes(), path.name).views[0].minutiae) for path in paths]
+    names = [(path.parent.name, *path.stem.rsplit("_", 1)) for path in paths]
+    number = {key: n for n, key in enumerate(dict.fromkeys((s, f) for s, f, _ in names))}
+    measures(prepared[0], prepared[:2])  # compiles
+    started = time.perf_counter()
+    measured = [measures(one, prepared[n + 1 :]) for n, one in enumerate(prepared[:-1])]
+    taken = time.perf_counter() - started
+    one, other = np.triu_indices(len(paths), 1)
+    return Pairs(
+        folder.name,
+        one,
+        other,
+        np.concatenate(measured),
+        np.array([number[s, f] for s, f, _ in names]),
+        np.array([s for s, _, _ in names]),
+        np.array([int(i) for _, _, i in names]),
+        len(one) / taken,
+    )
+
+
+def fit(columns: Floats, mates: NDArray[np.bool_]) -> tuple[Floats, float]:
+    """Weights float64 [d] and bias of a logistic regression by Newton's method; mates and strangers weigh alike."""
+    middle, spread = columns.mean(0), columns.std(0) + 1e-9
+    z = np.column_stack([(columns - middle) / spread, np.ones(len(columns))])
+    each = np.where(mates, 0.5 / mates.sum(), 0.5 / (~mates).sum()) * len(mates) / 20
+    ridge = RIDGE * np.r_[np.ones(z.shape[1] - 1), 1e-6]
+    w = np.zeros(z.shape[1])
+    for _ in range(30):
+        share = 1 / (1 + np.exp(-np.clip(z @ w, -30, 30)))
+        slope = z.T @ (each * (share - mates)) + ridge * w
+        curve = (z * (each * share * (1 - share))[:, None]).T @ z + np.diag(ridge)
+        w -= np.linalg.solve(curve, slope)
+    weights = w[:-1] / spread
+    return weights, float(w[-1] - weights @ middle)
+
+
+def fitted(every: Sequence[Pairs], without: str | None = None) -> tuple[Floats, float]:
+    """The fit on all pairs, or on those that have no impression of the set `without`."""
+    columns, mates = [], []
+    for pairs in every:
+        chosen = np.ones(len(pairs.one), np.bool_) if without is None else ~pairs.touching(without)
+        columns.append(features(pairs.measured[chosen]))
+        mates.append(pairs.mates[chosen])
+    return fit(np.concatenate(columns), np.concatenate(mates))
+
+
+def left_out(pairs: Pairs, every: Sequence[Pairs]) -> Floats:
+    """Scores whose weights never saw an impression of the later of the pair's sets, and so on for every set.
+
+    A pair of two sets is scored by the fit without its first set or without its second, whichever comes last.
+    """
+    scores = np.zeros(len(pairs.one))
+    columns = features(pairs.measured)
+    for set_ in np.unique(pairs.set_):
+        weights, bias = fitted(every, str(set_))
+        inside = pairs.touching(str(set_))
+        scores[inside] = columns[inside] @ weights + bias
+    return scores
+
+
+def equal_error_rate(mates: Floats, strangers: Floats) -> float:
+    """The rate at which as many mates are missed as strangers match, between the two nearest thresholds."""
+    thresholds = np.unique(np.concatenate([mates, strangers]))
+    missed = np.searchsorted(np.sort(mates), thresholds, side="right") / len(mates)
+    false = 1 - np.searchsorted(np.sort(strangers), thresholds, side="right") / len(strangers)
+    at = int(np.argmin(np.abs(missed - false)))
+    return float((missed[at] + false[at]) / 2)
+
+
+def rank_one(pairs: Pairs, scores: Floats) -> float:
+    """The share of probes whose finger scores above every other enrolled one."""
+    square = np.full((len(pairs.finger), len(pairs.finger)), -np.inf)
+    square[pairs.one, pairs.other] = square[pairs.other, pairs.one] = scores
+    enrolled = np.flatnonzero(pairs.impression == 1)
+    hits = []
+    for probe in np.flatnonzero(pairs.impression != 1):
+        row, own = square[probe, enrolled], pairs.finger[enrolled] == pairs.finger[probe]
+        if own.any():
+            hits.append(row[own].max() > row[~own].max())
+    return float(np.mean(hits))
+
+
+def rows_of(what: str, pairs: Pairs, scores: Floats) -> list[Row]:
+    """The columns of the table."""
+    mates, strangers = scores[pairs.mates], scores[~pairs.mates]
+    known = Strangers(strangers, len(strangers))
+    note = f"{len(mates):,} mates, {len(strangers):,} strangers"
+    rows = [Row(what, "EER", 100 * equal_error_rate(mates, strangers), "%", note)]
+    for rate in RATES:
+        missed = float((mates <= known.threshold(rate)).mean())
+        rows.append(Row(what, f"FNMR @FMR {rate:.2%}", 100 * missed, "%"))
+    rows.append(Row(what, "rank 1", 100 * rank_one(pairs, scores), "%"))
+    rows.append(Row(what, "full comparisons, one thread", pairs.per_second, "1/s"))
+    return rows
+
+
+def main() -> None:
+    """Measure and print."""
+    arguments = parser(__doc__ or "")
+    arguments.add_argument(
+        "more", type=Path, nargs="*", metavar="FOLDER", help="further extractors' templates"
+    )
+    arguments.add_argument(
+        "--plot", type=Path, metavar="FILE", help="write a DET plot as PNG (needs matplotlib)"
+    )
+    arguments.add_argument("--fit", type=Path, metavar="FILE", help="write the weights fitted on all of it")
+    chosen = arguments.parse_args()
+    if chosen.data is None:
+        arguments.error("--data FOLDER is needed")
+    every = [compare_all(folder) for folder in (chosen.data, *chosen.more)]
+    if chosen.fit is not None:
+        weights, bias = fitted(every)
+        sets = sorted({str(s) for pairs in every for s in pairs.set_})
+        told = f"{' and '.join(p.name for p in every)} templates of {', '.join(sets)}"
+        Fusion(weights, bias, "1", told).write(chosen.fit)
+    shipped = fusion() if chosen.fit is None else Fusion.load(chosen.fit)
+    print(f"Shipped weights were fitted on {shipped.fitted_on}.")
+    rows, curves = [], {}
+    for pairs in every:
+        ways = {"shipped": shipped.score(pairs.measured)}
+        if len(np.unique(pairs.set_)) > 1:
+            ways["leave one set out"] = left_out(pairs, every)
+        for way, scores in ways.items():
+            what = f"{pairs.name}, {way}"
+            rows += rows_of(what, pairs, scores)
+            strangers = scores[~pairs.mates]
+            curves[what] = det_points(scores[pairs.mates], Strangers(strangers, len(strangers)))
+    print_table("Fingerprint comparison", rows, by_what=True)
+    if chosen.plot is not None:
+        plot_det(chosen.plot, curves, "Fingerprint comparison")
+    if chosen.json is not None:
+        write_json(chosen.json, rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""The fingers of one record: how they are kept in a template, and how two records are compared finger by finger."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from likeness.domain.answers import Score
+from likeness.domain.errors import Corrupt
+from likeness.fingerprint.matcher import Comparison, Matcher, Prepared
+
+MAX_FINGERS = 64
+"""Views in one template: ten fingers, several impressions of each."""
+
+WORST_FINGER = -3.0
+"""The least log-odds that one finger adds: a finger that was swapped or is scarred must not undo nine others."""
+
+NOTHING_IN_COMMON = -100.0
+"""The score of two records that hold no finger in common."""
+
+UNKNOWN = 0
+"""Finger position code of ISO/IEC 19794-2 for a finger that nobody named; it may be any."""
+
+_MAGIC = b"LKF1"
+_VIEW = struct.Struct("<BI")
+_DECODED = 8192
+"""Decoded templates kept, as many as the engine keeps encoded ones."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Finger:
+    """One view of one finger, ready to be compared; `position` as in ISO/IEC 19794-2, 7.4.3 (0 unknown)."""
+
+    position: int
+    prepared: Prepared
+
+
+Fingers = tuple[Finger, ...]
+
+
+def pack(fingers: Sequence[Finger]) -> bytes:
+    """The detail of a template: magic, then position, length and bytes of each finger."""
+    parts = [_MAGIC]
+    for finger in fingers:
+        data = finger.prepared.to_bytes()
+        parts += (_VIEW.pack(finger.position, len(data)), data)
+    return b"".join(parts)
+
+
+@lru_cache(maxsize=_DECODED)
+def unpack(detail: bytes) -> Fingers:
+    """Read what `pack` wrote.
+
+    Raises:
+        Corrupt: the lengths do not add up, or a finger cannot be read.
+    """
+    if detail[: len(_MAGIC)] != _MAGIC:
+        raise Corrupt("A stored fingerprint template does not begin with its magic number.")
+    at = len(_MAGIC)
+    fingers: list[Finger] = []
+    while at < len(detail):
+        if at + _VIEW.size > len(detail) or len(fingers) == MAX_FINGERS:
+            raise Corrupt("A stored fingerprint template ends inside a finger, or has too many.")
+        position, length = _VIEW.unpack_from(detail, at)
+        at += _VIEW.size
+        if at + length > len(detail):
+            raise Corrupt("A stored fingerprint template ends inside a finger.")
+        fingers.append(Finger(position, Prepared.from_bytes(detail[at : at + length])))
+        at += length
+    return tuple(fingers)
+
+
+def may_be_same(one: Finger, other: Finger) -> bool:
+    """Whether two views may show the same finger, by their positions."""
+    return UNKNOWN in (one.position, other.position) or one.position == other.position
+
+
+def compare(matcher: Matcher, probe: Fingers, candidates: Sequence[Fingers]) -> list[Score]:
+    """The score of the probe's fingers with each candidate's, in order.
+
+    The matcher's score is a log-odds, so independent fingers add up. Of several views that may show the same
+    finger the best counts; having chosen the best of n costs ln n, so that strangers gain nothing by it. A record
+    that shares no finger with the probe says nothing: 0 pairs, and the lowest score of all.
+    """
+    pairs: list[list[tuple[int, Comparison]]] = [[] for _ in candidates]
+    for number, finger in enumerate(probe):
+        asked = [(c, o) for c, held in enumerate(candidates) for o in held if may_be_same(finger, o)]
+        found = matcher.compare(finger.prepared, [other.prepared for _, other in asked])
+        for (candidate, _), comparison in zip(asked, found, strict=True):
+            pairs[candidate].append((number, comparison))
+    return [_fused(probe, held) for held in pairs]
+
+
+def _fused(probe: Fingers, pairs: Sequence[tuple[int, Comparison]]) -> Score:
+    if not pairs:
+        return Score(NOTHING_IN_COMMON, {"fingers": 0.0})
+    groups: dict[int, list[Comparison]] = {}
+    for number, comparison in pairs:
+        groups.setdefault(probe[number].position, []).append(comparison)
+    each = {position: max(group, key=lambda c: c.score) for position, group in groups.items()}
+    scores = [best.score - math.log(len(groups[position])) for position, best in each.items()]
+    total = scores[0] if len(scores) == 1 else sum(max(score, WORST_FINGER) for score in scores)
+    best = max(each.values(), key=lambda comparison: comparison.score)
+    return Score(total, {**best.parts, "fingers": float(len(each))})
+
+
+def best_pair(matcher: Matcher, probe: Fingers, candidate: Fingers) -> tuple[Finger, Finger] | None:
+    """The two views, one of each record, that are most alike; None where no finger may be the same."""
+    best: tuple[float, Finger, Finger] | None = None
+    for finger in probe:
+        others = [other for other in candidate if may_be_same(finger, other)]
+        for other, found in zip(
+            others, matcher.compare(finger.prepared, [o.prepared for o in others]), strict=True
+        ):
+            if best is None or found.score > best[0]:
+                best = (found.score, finger, other)
+    return None if best is None else best[1:]

@@ -1,0 +1,85 @@
+"""Every number that tunes the exact comparison of minutiae: its unit and where it comes from.
+
+MCC: R. Cappelli, M. Ferrara, D. Maltoni, "Minutia Cylinder-Code: a new representation and matching technique for
+fingerprint recognition", IEEE TPAMI 32(12), 2010. Lengths are pixels at 500 dpi, angles radians.
+"""
+
+from __future__ import annotations
+
+import math
+
+MAX_MINUTIAE = 128
+"""Minutiae of one template that take part in a comparison; the best by quality."""
+
+# Cylinders: MCC, table 1, column MCC16b.
+RADIUS = 70.0
+"""R: radius of a cylinder's base."""
+CELLS = 16
+"""N_S: cells along the diameter of the base."""
+SECTIONS = 6
+"""N_D: sections along the height, each 2 pi / 6."""
+SIGMA_SPACE = 28.0 / 3.0
+"""sigma_S: spread of a neighbour's spatial contribution."""
+SIGMA_DIRECTION = 2.0 * math.pi / 9.0
+"""sigma_D: spread of a neighbour's directional contribution."""
+BIT_THRESHOLD = 0.01
+"""mu_Psi: a cell's bit is set where the contributions exceed this (equation 15)."""
+HULL_MARGIN = 50.0
+"""omega: cells outside the convex hull of all minutiae enlarged by this are not valid."""
+MIN_VALID_CELLS = 0.75
+"""min_VC: share of the cells in the base that must be valid for a cylinder to count."""
+MIN_NEIGHBOURS = 2
+"""min_M: minutiae that must contribute to a cylinder."""
+MIN_MATCHABLE = 0.60
+"""min_ME: share of the cells in the base that must be valid in both cylinders."""
+MAX_TURN = math.pi / 2
+"""delta_theta: largest difference of direction of two comparable minutiae."""
+
+WORDS = CELLS * CELLS * SECTIONS // 64
+MASK_WORDS = CELLS * CELLS // 64
+
+# Relaxation: MCC, table 1.
+MIN_PAIRS = 4
+MAX_PAIRS = 12
+MU_PAIRS = 20.0
+TAU_PAIRS = 0.4
+"""min_nP, max_nP, mu_P, tau_P: how many local similarities make the global one (equation 18)."""
+RELAX_WEIGHT = 0.5
+RELAX_STEPS = 5
+"""w_R, n_rel: weight of the old similarity and number of steps of the relaxation (equation 22)."""
+MU_DISTANCE = 5.0
+TAU_DISTANCE = -8.0 / 5.0
+MU_ANGLE = math.pi / 12
+TAU_ANGLE = -30.0
+"""mu_rho and tau_rho of the three compatibilities: distance, direction, radial angle (equation 24)."""
+
+# Consensus.
+SEEDS = 12
+"""Relaxed pairs that each propose a rigid motion."""
+PAIR_NEAR, PAIR_GROWTH, PAIR_FAR = 9.0, 0.09, 22.0
+"""Pixels within which minutiae pair under a proposed motion: beside the seed, per pixel from it, and at most."""
+PAIR_ANGLE = math.radians(28.0)
+"""Difference of direction within which minutiae pair."""
+PAIR_REFINED = 15.0
+"""Pixels within which minutiae pair once the motion is refined and bent."""
+PAIR_FLOOR = 0.2
+"""What a pair counts by its place alone; its cylinders' similarity, 0..1, is added."""
+BEND_LENGTH = 55.0
+"""Pixels over which skin stretches alike; 50 was measured on real templates."""
+BEND_PRIOR = 1.0
+"""Weight of no displacement at all against the neighbours' displacements."""
+OVERLAP_MARGIN = 12.0
+"""Pixels by which the hull of the minutiae understates what an impression shows."""
+OVERLAP_GRID = 16.0
+"""Pixels between the points on which the shared area is measured."""
+
+# What a pair of the consensus is worth.
+MIN_OVERLAP_AREA = 2000.0
+"""Square pixels; a smaller overlap is taken for this, lest its density of minutiae be without bound."""
+RESIDUAL_NEAR, RESIDUAL_WIDE, RESIDUAL_WIDE_SHARE = 4.0, 8.0, 0.15
+"""Pixels: two spreads of mates' residuals and the share of the wider; 4 px jitter with a tail was measured."""
+ANGLE_CORE, ANGLE_TAIL, ANGLE_TAIL_SHARE = 0.12, 0.35, 0.2
+"""Radians: two spreads of mates' difference of direction and the share of the wider; 6 degrees with a tail to 22
+at the 95th percentile was measured."""
+ALIKE_FROM = 0.35
+"""Local similarity that strangers' cylinders reach as a rule; what exceeds it counts for a pair."""

@@ -1,0 +1,80 @@
+"""How well a template can be searched, as far as minutiae tell; NFIQ 2 (ISO/IEC 29794-4) would need the image."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from likeness.domain.samples import Issue, Mode, Quality, QualityComponent, Severity
+from likeness.fingerprint.minutiae import DPI, View
+
+GOOD_COUNT = 40
+"""Minutiae at which more add little; a full impression has 54 +- 30 on the templates that were measured."""
+FEW = 12
+"""Minutiae under which a template is warned of: the least that examiners traditionally asked of a mark."""
+FEWEST = 4
+"""Minutiae under which nothing can be compared."""
+GOOD_SPREAD = 12.0
+"""Millimetres, root mean square distance from the centre along both axes, of a full flat impression."""
+LOW_RELIABILITY = 30.0
+"""Mean quality of the minutiae under which a template is warned of, where the record tells it."""
+
+_MILLIMETRES = 25.4 / DPI
+
+
+def assess(view: View) -> Quality:
+    """The components of one view and their mean; the record's own quality is taken where it tells one."""
+    count = len(view.minutiae)
+    spread = 2.0 * float(np.sqrt(np.var(view.minutiae.xy, axis=0).sum())) * _MILLIMETRES if count else 0.0
+    components = [
+        QualityComponent("MinutiaeCount", 100.0 * min(1.0, count / GOOD_COUNT), float(count)),
+        QualityComponent("MinutiaeSpread", 100.0 * min(1.0, spread / GOOD_SPREAD), spread, "mm"),
+    ]
+    told = view.minutiae.quality[view.minutiae.quality > 0]
+    if len(told):
+        reliability = float(told.mean())
+        components.append(QualityComponent("MinutiaeReliability", reliability, reliability))
+    if view.quality is not None:
+        unified = float(view.quality)
+        components.append(QualityComponent("RecordQuality", unified, unified))
+    else:
+        unified = math.prod(c.value for c in components) ** (1.0 / len(components))
+    return Quality(unified, tuple(components))
+
+
+def issues(quality: Quality, name: str, mode: Mode) -> tuple[Issue, ...]:
+    """What is wrong with a view; a probe is only advised."""
+    strict = Severity.WARN if mode is Mode.PROBE else Severity.REJECT
+    found = []
+    count = quality.component("MinutiaeCount")
+    if count is not None and count.native is not None:
+        if count.native < FEWEST:
+            found.append(
+                Issue(
+                    "TOO_FEW_MINUTIAE",
+                    f"{name} has {count.native:.0f} minutiae, under {FEWEST}: there is nothing to compare; capture "
+                    "the finger again.",
+                    strict,
+                )
+            )
+        elif count.native < FEW:
+            found.append(
+                Issue(
+                    "FEW_MINUTIAE",
+                    f"{name} has {count.native:.0f} minutiae, under {FEW}, as marks from scenes do; search it "
+                    "exhaustively, and weigh the false match rate rather than the rank.",
+                    Severity.WARN,
+                )
+            )
+    reliability = quality.component("MinutiaeReliability")
+    if reliability is not None and reliability.value < LOW_RELIABILITY:
+        found.append(
+            Issue(
+                "MINUTIAE_RELIABILITY_LOW",
+                f"The minutiae of {name} have a mean quality of {reliability.value:.0f}, under "
+                f"{LOW_RELIABILITY:g}; capture the finger again if that is possible.",
+                Severity.WARN,
+            )
+        )
+    return tuple(found)

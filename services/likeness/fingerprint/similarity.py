@@ -1,0 +1,198 @@
+"""Local similarity of minutiae by their cylinders, and its relaxation (LSS-R).
+
+MCC (see `parameters`), sections III-D and IV.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from likeness.fingerprint import parameters as p
+from likeness.fingerprint.cylinders import BASE_CELLS
+from likeness.fingerprint.kernel import kernel
+
+_WORDS = p.WORDS
+_MASK_WORDS = p.MASK_WORDS
+_MIN_CELLS = p.MIN_MATCHABLE * BASE_CELLS
+_MAX_TURN = p.MAX_TURN
+_TAU = 2.0 * math.pi
+_MIN_PAIRS, _MAX_PAIRS, _MU_PAIRS, _TAU_PAIRS = p.MIN_PAIRS, p.MAX_PAIRS, p.MU_PAIRS, p.TAU_PAIRS
+_WEIGHT, _STEPS = p.RELAX_WEIGHT, p.RELAX_STEPS
+_MU_D, _TAU_D, _MU_A, _TAU_A = p.MU_DISTANCE, p.TAU_DISTANCE, p.MU_ANGLE, p.TAU_ANGLE
+
+_M1 = np.uint64(0x5555555555555555)
+_M2 = np.uint64(0x3333333333333333)
+_M4 = np.uint64(0x0F0F0F0F0F0F0F0F)
+_H01 = np.uint64(0x0101010101010101)
+_S1, _S2, _S4, _S56 = np.uint64(1), np.uint64(2), np.uint64(4), np.uint64(56)
+
+
+@kernel
+def ones(x: Any) -> Any:
+    """The bits set in one uint64 word (written so that the compiler sees a population count)."""
+    x = x - ((x >> _S1) & _M1)
+    x = (x & _M2) + ((x >> _S2) & _M2)
+    x = (x + (x >> _S4)) & _M4
+    return (x * _H01) >> _S56
+
+
+@kernel
+def turned(a: float) -> float:
+    """An angle brought to [-pi, pi)."""
+    return a - _TAU * math.floor((a + math.pi) / _TAU)
+
+
+@kernel
+def local_similarities(
+    bits_a: NDArray[np.uint64],
+    masks_a: NDArray[np.uint64],
+    valid_a: NDArray[np.uint8],
+    turn_a: NDArray[np.float32],
+    bits_b: NDArray[np.uint64],
+    masks_b: NDArray[np.uint64],
+    valid_b: NDArray[np.uint8],
+    turn_b: NDArray[np.float32],
+    out: NDArray[np.float32],
+) -> None:
+    """Similarity of every cylinder of a with every one of b, float32 [na, nb] in 0..1 (equation 17).
+
+    0 where two cylinders cannot be compared: one is not valid, too few cells are valid in both, or the minutiae
+    point too differently.
+    """
+    for i in range(turn_a.shape[0]):
+        for j in range(turn_b.shape[0]):
+            out[i, j] = 0.0
+            if valid_a[i] == 0 or valid_b[j] == 0:
+                continue
+            apart = abs(turn_a[i] - turn_b[j])
+            if min(apart, np.float32(_TAU) - apart) > _MAX_TURN:
+                continue
+            cells = 0
+            for w in range(_MASK_WORDS):
+                cells += ones(masks_a[i, w] & masks_b[j, w])
+            if cells < _MIN_CELLS:
+                continue
+            in_a = 0
+            in_b = 0
+            differ = 0
+            for w in range(_WORDS):
+                common = masks_a[i, w & 3] & masks_b[j, w & 3]
+                a = bits_a[i, w] & common
+                b = bits_b[j, w] & common
+                in_a += ones(a)
+                in_b += ones(b)
+                differ += ones(a ^ b)
+            if in_a + in_b > 0:
+                out[i, j] = 1.0 - math.sqrt(differ) / (math.sqrt(in_a) + math.sqrt(in_b))
+
+
+@kernel
+def pair_count(na: int, nb: int) -> int:
+    """n_P: how many local similarities make the global one (equation 18)."""
+    share = 1.0 / (1.0 + math.exp(-_TAU_PAIRS * (min(na, nb) - _MU_PAIRS)))
+    return _MIN_PAIRS + math.floor(share * (_MAX_PAIRS - _MIN_PAIRS) + 0.5)
+
+
+@kernel
+def best_pairs(similarity: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+    """The `count` greatest elements of float32 [na, nb] as flat positions int64 [count], greatest first."""
+    flat = similarity.ravel()
+    total = flat.shape[0]
+    count = min(count, total)
+    bins = np.zeros(1025, np.int64)
+    for v in flat:
+        bins[int(v * 1024.0)] += 1
+    level = 1024
+    seen = bins[1024]
+    while level > 0 and seen < count:
+        level -= 1
+        seen += bins[level]
+    kept = np.empty(seen, np.int64)
+    values = np.empty(seen, np.float32)
+    k = 0
+    for i in range(total):
+        if int(flat[i] * 1024.0) >= level:
+            kept[k] = i
+            values[k] = -flat[i]
+            k += 1
+    return kept[np.argsort(values, kind="mergesort")[:count]]
+
+
+@kernel
+def _fits(value: float, mu: float, tau: float) -> float:
+    """Z: the logistic function of the paper (equation 5)."""
+    return 1.0 / (1.0 + math.exp(-tau * (value - mu)))
+
+
+@kernel
+def compatibilities(
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    xy_a: NDArray[np.float32],
+    turn_a: NDArray[np.float32],
+    xy_b: NDArray[np.float32],
+    turn_b: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """How well each two pairs of minutiae fit one rigid motion, float32 [n, n] in 0..1 (equation 23)."""
+    n = rows.shape[0]
+    rho = np.zeros((n, n), np.float32)
+    for i in range(n):
+        r, c = rows[i], columns[i]
+        for k in range(i):
+            r2, c2 = rows[k], columns[k]
+            ax, ay = float(xy_a[r, 0] - xy_a[r2, 0]), float(xy_a[r, 1] - xy_a[r2, 1])
+            bx, by = float(xy_b[c, 0] - xy_b[c2, 0]), float(xy_b[c, 1] - xy_b[c2, 1])
+            d1 = abs(math.sqrt(ax * ax + ay * ay) - math.sqrt(bx * bx + by * by))
+            if d1 > 20.0:
+                continue
+            d2 = abs(turned((turn_a[r] - turn_a[r2]) - (turn_b[c] - turn_b[c2])))
+            if d2 > 1.0:
+                continue
+            d3a = float(turn_a[r]) - math.atan2(ay, ax)
+            d3b = float(turn_b[c]) - math.atan2(by, bx)
+            d3 = abs(turned(d3a - d3b))
+            d4a = float(turn_a[r2]) - math.atan2(ay, ax)
+            d4b = float(turn_b[c2]) - math.atan2(by, bx)
+            d4 = abs(turned(d4a - d4b))
+            z = _fits(d1, _MU_D, _TAU_D) * _fits(d2, _MU_A, _TAU_A)
+            rho[i, k] = z * _fits(d3, _MU_A, _TAU_A)
+            rho[k, i] = z * _fits(d4, _MU_A, _TAU_A)
+    return rho
+
+
+@kernel
+def relax(start: NDArray[np.float32], rho: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Local similarities float64 [n] after the relaxation by their compatibilities (equation 22)."""
+    n = start.shape[0]
+    now = start.astype(np.float64)
+    if n < 2:
+        return now
+    nxt = np.empty(n, np.float64)
+    for _ in range(_STEPS):
+        for i in range(n):
+            support = 0.0
+            for k in range(n):
+                support += rho[i, k] * now[k]
+            nxt[i] = _WEIGHT * now[i] + (1.0 - _WEIGHT) * support / (n - 1)
+        now, nxt = nxt, now
+    return now
+
+
+@kernel
+def global_score(start: NDArray[np.float32], relaxed: NDArray[np.float64], count: int) -> float:
+    """Mean of the relaxed similarities of the `count` pairs that kept most of theirs (LSS-R)."""
+    n = start.shape[0]
+    if n == 0:
+        return 0.0
+    kept = np.empty(n, np.float64)
+    for i in range(n):
+        kept[i] = -relaxed[i] / start[i] if start[i] > 0.0 else 0.0
+    order = np.argsort(kept, kind="mergesort")
+    total = 0.0
+    for i in range(min(count, n)):
+        total += relaxed[order[i]]
+    return total / count
