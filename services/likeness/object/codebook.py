@@ -1,0 +1,72 @@
+"""How descriptors become codes: the principal axes and the words that `models/train/object_codebook.py` found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from likeness.domain.errors import Corrupt
+from likeness.inference.catalogue import shipped_manifests
+
+FILE = "object-codebook.npz"
+VERSION = 1
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Codebook:
+    """`mean` float32 [128], `axes` float32 [128, d], `words` float32 [k, d] in units of codes.
+
+    A code is the projection times `steps` plus 128, rounded and clipped to a byte.
+    """
+
+    mean: Floats
+    axes: Floats
+    words: Floats
+    steps: float
+
+    @property
+    def dimension(self) -> int:
+        """Bytes of one code."""
+        return int(self.axes.shape[1])
+
+    def encode(self, descriptors: Floats) -> NDArray[np.uint8]:
+        """RootSIFT float32 [n, 128] to codes uint8 [n, d]."""
+        projected = (descriptors - self.mean) @ self.axes
+        return np.clip(np.rint(projected * self.steps + 128), 0, 255).astype(np.uint8)
+
+    @classmethod
+    def load(cls, path: Path) -> Codebook:
+        """Read the file that the training script wrote.
+
+        Raises:
+            Corrupt: it is missing or not such a file.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as held:
+                found = cls(
+                    held["mean"].astype(np.float32),
+                    held["axes"].astype(np.float32),
+                    held["words"].astype(np.float32),
+                    float(held["steps"]),
+                )
+        except (OSError, KeyError, ValueError) as error:
+            raise Corrupt(f"{path} is not the codebook of object details; restore the file.") from error
+        if (
+            found.mean.shape != (128,)
+            or found.axes.shape[0] != 128
+            or found.words.shape[1:] != found.axes.shape[1:]
+        ):
+            raise Corrupt(f"The arrays of {path} do not fit each other; restore the file.")
+        return found
+
+
+@lru_cache(maxsize=1)
+def codebook() -> Codebook:
+    """The shipped codebook."""
+    return Codebook.load(shipped_manifests() / FILE)

@@ -1,0 +1,44 @@
+"""Every number that tunes object search, with its unit and where it comes from."""
+
+from __future__ import annotations
+
+LONGEST_SIDE = 480
+"""Pixels: photographs are shrunk to this before details are looked for, never enlarged beyond `SHORTEST_SIDE`."""
+SHORTEST_SIDE = 160
+"""Pixels: a smaller photograph is enlarged to this, since details are sought from a few pixels up."""
+MAX_DETAILS = 320
+"""Details kept of one photograph, spread over it."""
+GRID = 6
+"""The photograph is divided into so many rows and columns, each of which may keep its share of details."""
+CONTRAST = 0.01
+"""Contrast under which SIFT drops an extremum; a quarter of Lowe's value, so that faint paintings have details."""
+
+SMALL_SIDE = 96
+"""Pixels of the shorter side under which only the embedding is trusted."""
+FEW_DETAILS = 40
+"""Details under which only the embedding is trusted."""
+
+MATCH_RATIO = 0.92
+"""Lowe's ratio of the nearest to the second nearest distance; looser than his 0.8 because matches are mutual."""
+REPROJECTION = 5.0
+"""Pixels at `LONGEST_SIDE` within which MAGSAC counts a match as an inlier, at most."""
+MAX_ITERATIONS = 1000
+CONFIDENCE = 0.999
+AGREEING_TURN, AGREEING_OCTAVE = 35.0, 1.0
+"""Degrees and doublings of size by which the details of one object may differ from the most frequent change."""
+FEWEST_MATCHES = 5
+FEWEST_INLIERS = 5
+LARGEST_SCALE = 12.0
+"""Times by which an object may be larger in one photograph than in the other."""
+LARGEST_SHEAR = 6.0
+"""Ratio of the two singular values of the transform: a plate seen at 80 degrees."""
+
+VOTE_NEIGHBOURS = 16
+"""Nearest stored details asked for each detail of a probe."""
+PROBES = 3
+"""Inverted lists visited for each detail of a probe."""
+ANGLE_BINS, SCALE_BINS = 12, 8
+"""Bins of turn and of log2 scale in which the votes for one photograph must agree."""
+
+SHORTLIST = 24
+"""References that are verified by default for each way to candidates; verification takes some milliseconds each."""
