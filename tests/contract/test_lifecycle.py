@@ -34,7 +34,8 @@ def test_a_serving_server_is_healthy_and_describes_itself(served: Served) -> Non
         assert FACE in database.get_services()
         described = database.FindFileContainingSymbol(FACE)
     assert [method.name for method in described.service[0].method] == [
-        "Enroll", "EnrollMany", "Get", "List", "Update", "Expunge", "Search", "Compare", "Analyze",
+        "Enroll", "EnrollMany", "Get", "List", "Update", "Expunge", "Search", "SearchWithProgress", "Compare",
+        "Analyze",
     ]  # fmt: skip
 
 

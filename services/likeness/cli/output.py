@@ -97,6 +97,22 @@ def progress(title: str, total: int | None) -> Iterator[Callable[[str], None]]:
         yield lambda state: bar.update(task, advance=1, state=state)
 
 
+@contextmanager
+def meter(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Show on standard error how far one long step has come; nothing where that is no terminal.
+
+    Yields:
+        A function to call with what is done and what there is to do.
+    """
+    if not _notes.is_terminal:
+        yield lambda _done, _total: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=32), MofNCompleteColumn())
+    with Progress(*columns, TextColumn("left"), TimeRemainingColumn(), console=_notes, transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
 def _plain(title: str, total: int | None) -> Callable[[str], None]:
     done = 0
     of = f" of {total:,}" if total is not None else ""

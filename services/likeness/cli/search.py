@@ -19,7 +19,7 @@ from likeness.cli.files import Found
 from likeness.cli.journal import default_path
 from likeness.cli.modality import Words
 from likeness.cli.options import FILTERS, AsJson, InGalleries, OfCategories, OfOwners
-from likeness.cli.output import Output, fail, note, warn
+from likeness.cli.output import Output, fail, meter, note, warn
 from likeness.cli.search_sheet import rows_of
 from likeness.cli.tables import plain_table
 from likeness.cli.which import selection
@@ -154,13 +154,24 @@ def each(
     for file in found:
         try:
             probe = sample(files.read(file.path), name=file.name, selection=chosen)
-            yield Answered(file, client.of(asking.modality).search(probe, **options))
+            yield Answered(file, _searched(client, probe, options, asking))
         except OSError as error:
             yield Answered(file, refusal=f"{file.path}: {error.strerror or error}", reason="UNREADABLE_FILE")
         except CallFailed as error:
             if not _concerns_the_probe(error):
                 raise
             yield Answered(file, refusal=explain(error, asking), reason=error.reason)
+
+
+def _searched(
+    client: LikenessClient, probe: common.Sample, options: SearchOptions, asking: Asking
+) -> matching.SearchResponse:
+    """The answer; a search of every reference shows how far it has come and takes the time that it needs."""
+    search_with = client.of(asking.modality).search
+    if not options.get("exhaustive"):
+        return search_with(probe, **options)
+    with meter("comparing") as told:
+        return search_with(probe, progress=told, **options)
 
 
 def _concerns_the_probe(error: CallFailed) -> bool:

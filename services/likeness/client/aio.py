@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import suppress
@@ -14,7 +15,15 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from likeness.client import connection
 from likeness.client.errors import CallFailed, Unavailable, from_rpc
-from likeness.client.requests import EnrollOptions, ListOptions, Requests, SampleLike, SearchOptions, Side
+from likeness.client.requests import (
+    EnrollOptions,
+    ListOptions,
+    Progress,
+    Requests,
+    SampleLike,
+    SearchOptions,
+    Side,
+)
 from likeness.client.retry import Attempts
 from likeness.client.stream import WINDOW, Enrolment, Outcome, Pending, ended_early
 from likeness.v1 import common_pb2 as common
@@ -165,10 +174,28 @@ class AsyncModality:
         return await self._send(self._stub.Expunge, request, timeout)
 
     async def search(
-        self, probe: SampleLike, *, timeout: float | None = None, **options: Unpack[SearchOptions]
+        self,
+        probe: SampleLike,
+        *,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+        **options: Unpack[SearchOptions],
     ) -> matching.SearchResponse:
-        """The references that resemble the probe, for each presentation in it."""
-        return await self._send(self._stub.Search, self._requests.search(probe, **options), timeout)
+        """The references that resemble the probe, for each presentation in it.
+
+        `progress` is told now and then how many references were compared and how many there are to compare, which
+        is of use for a search of every reference (`exhaustive`); such a search has no time limit but `timeout`.
+        """
+        request = self._requests.search(probe, **options)
+        if progress is None:
+            return await self._send(self._stub.Search, request, timeout)
+        attempts = Attempts(math.inf if timeout is None else timeout, self._retries)
+        while True:
+            try:
+                limit = None if timeout is None else attempts.left
+                return await _told(self._stub.SearchWithProgress(request, timeout=limit), progress)
+            except grpc.aio.AioRpcError as error:
+                await asyncio.sleep(attempts.pause(from_rpc(error)))
 
     async def compare(
         self, probe: Side, candidate: Side, *, explain: bool = False, timeout: float | None = None
@@ -221,6 +248,15 @@ async def _iterated(items: Iterable[Enrolment] | AsyncIterable[Enrolment]) -> As
     else:
         for item in items:
             yield item
+
+
+async def _told(updates: AsyncIterable[matching.SearchUpdate], progress: Progress) -> matching.SearchResponse:
+    """The answer at the end of the updates."""
+    async for update in updates:
+        if update.HasField("answer"):
+            return update.answer
+        progress(update.progress.compared, update.progress.total)
+    raise ended_early()
 
 
 async def _pump(source: AsyncIterator[Enrolment], pending: Pending, link: _Link) -> AsyncIterator[Outcome]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,9 @@ SampleLike = bytes | str | os.PathLike[str] | common.Sample
 
 Side = SampleLike | matching.Comparand
 """One side of a comparison; an enrolled reference is given by `reference(...)`."""
+
+Progress = Callable[[int, int], None]
+"""Told how many references were compared, and how many there are to compare."""
 
 
 class EnrollOptions(TypedDict, total=False):

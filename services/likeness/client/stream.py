@@ -113,7 +113,7 @@ class Pending:
 
 
 def ended_early() -> errors.CallFailed:
-    """The error of a stream that the service ended although items had no outcome yet."""
+    """The error of a stream that the service ended although something was still unanswered."""
     return errors.Unavailable(
-        "The service ended the stream before every item had its outcome.", code=grpc.StatusCode.UNAVAILABLE
+        "The service ended the stream before everything in it was answered.", code=grpc.StatusCode.UNAVAILABLE
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -14,7 +15,15 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from likeness.client import connection
 from likeness.client.errors import CallFailed, from_rpc
-from likeness.client.requests import EnrollOptions, ListOptions, Requests, SampleLike, SearchOptions, Side
+from likeness.client.requests import (
+    EnrollOptions,
+    ListOptions,
+    Progress,
+    Requests,
+    SampleLike,
+    SearchOptions,
+    Side,
+)
 from likeness.client.retry import Attempts
 from likeness.client.stream import WINDOW, Enrolment, Outcome, Pending, ended_early
 from likeness.v1 import common_pb2 as common
@@ -180,10 +189,28 @@ class Modality:
         return self._send(self._stub.Expunge, request, timeout)
 
     def search(
-        self, probe: SampleLike, *, timeout: float | None = None, **options: Unpack[SearchOptions]
+        self,
+        probe: SampleLike,
+        *,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+        **options: Unpack[SearchOptions],
     ) -> matching.SearchResponse:
-        """The references that resemble the probe, for each presentation in it."""
-        return self._send(self._stub.Search, self._requests.search(probe, **options), timeout)
+        """The references that resemble the probe, for each presentation in it.
+
+        `progress` is told now and then how many references were compared and how many there are to compare, which
+        is of use for a search of every reference (`exhaustive`); such a search has no time limit but `timeout`.
+        """
+        request = self._requests.search(probe, **options)
+        if progress is None:
+            return self._send(self._stub.Search, request, timeout)
+        attempts = Attempts(math.inf if timeout is None else timeout, self._retries)
+        while True:
+            try:
+                limit = None if timeout is None else attempts.left
+                return _told(self._stub.SearchWithProgress(request, timeout=limit), progress)
+            except grpc.RpcError as error:
+                time.sleep(attempts.pause(from_rpc(error)))
 
     def compare(
         self, probe: Side, candidate: Side, *, explain: bool = False, timeout: float | None = None
@@ -227,6 +254,15 @@ class Modality:
                 return call(request, timeout=attempts.left)
             except grpc.RpcError as error:
                 time.sleep(attempts.pause(from_rpc(error)))
+
+
+def _told(updates: Iterable[matching.SearchUpdate], progress: Progress) -> matching.SearchResponse:
+    """The answer at the end of the updates."""
+    for update in updates:
+        if update.HasField("answer"):
+            return update.answer
+        progress(update.progress.compared, update.progress.total)
+    raise ended_early()
 
 
 def _pump(source: Iterator[Enrolment], pending: Pending, link: _Link) -> Iterator[Outcome]:

@@ -20,7 +20,7 @@ from likeness.engine.enrol import Enrolled, Enroller
 from likeness.engine.gallery import Gallery
 from likeness.engine.policy import Scope, as_seen_by, visible
 from likeness.engine.records import Records
-from likeness.engine.search import Searcher
+from likeness.engine.search import Progress, Searcher, untold
 from likeness.store.reads import ListFilter, Page
 from likeness.store.store import Store
 from likeness.telemetry import metrics
@@ -141,11 +141,17 @@ class Engine:
         return self._records.expunge(caller, key, reference_id, reason)
 
     def search(
-        self, caller: Caller, sample: Sample, options: SearchOptions, *, deadline: Deadline = NO_DEADLINE
+        self,
+        caller: Caller,
+        sample: Sample,
+        options: SearchOptions,
+        *,
+        deadline: Deadline = NO_DEADLINE,
+        progress: Progress = untold,
     ) -> SearchAnswer:
         """Find the references that resemble a probe; see `Searcher.search`."""
         with self._counting(Mode.PROBE):
-            return self._searcher.search(caller, sample, options, deadline)
+            return self._searcher.search(caller, sample, options, deadline, progress)
 
     def compare(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from likeness.domain.answers import Candidate, Header, ProbeAnswer, Score, SearchAnswer, SearchOptions
@@ -25,6 +25,13 @@ MAX_K = 1000
 EXHAUSTIVE_BATCH = 2048
 """Templates held in memory at once by an exhaustive comparison; the deadline is checked between batches."""
 
+Progress = Callable[[int, int], None]
+"""Told now and then how many references were compared, and how many there are to compare."""
+
+
+def untold(compared: int, total: int) -> None:
+    """Progress that nobody asked for."""
+
 
 class Searcher:
     """Searches the gallery of one modality."""
@@ -36,9 +43,16 @@ class Searcher:
         self._observe = observe
 
     def search(
-        self, caller: Caller, sample: Sample, options: SearchOptions, deadline: Deadline
+        self,
+        caller: Caller,
+        sample: Sample,
+        options: SearchOptions,
+        deadline: Deadline,
+        progress: Progress = untold,
     ) -> SearchAnswer:
         """Search with every presentation that the selection leaves; one audit entry records the answer.
+
+        `progress` is told of what an exhaustive search compares; others are over before it would matter.
 
         Raises:
             InvalidInput: an option is out of its range.
@@ -53,11 +67,19 @@ class Searcher:
         scope = Scope(caller, options.galleries, options.owners, options.categories)
         with timings.stage("search"):
             view = self._gallery.view(scope)
+        total = view.searched * len(extraction.findings)
+
+        def told(before: int) -> Callable[[int], None]:
+            return lambda compared: progress(before + compared, total)
+
         answers = tuple(
             ProbeAnswer(
-                finding, self._candidates(finding, view, scope, options, threshold, deadline, timings)
+                finding,
+                self._candidates(
+                    finding, view, scope, options, threshold, deadline, timings, told(number * view.searched)
+                ),
             )
-            for finding in extraction.findings
+            for number, finding in enumerate(extraction.findings)
         )
         deadline.check("the answer was being recorded")
         header = self._header(view)
@@ -106,13 +128,14 @@ class Searcher:
         threshold: float | None,
         deadline: Deadline,
         timings: Timings,
+        told: Callable[[int], None],
     ) -> tuple[Candidate, ...]:
         probe = finding.template
         if probe is None or view.searched == 0:
             return ()
         deadline.check("candidates were being searched")
         if options.exhaustive:
-            scored = self._exhaustive(probe, view, options.k, deadline, timings)
+            scored = self._exhaustive(probe, view, options.k, deadline, timings, told)
         else:
             scored = self._shortlisted(probe, view, options.k, timings)
         if threshold is not None:
@@ -129,7 +152,13 @@ class Searcher:
             return _ranked(self._compare(probe, self._gallery.memory.templates(ids)))
 
     def _exhaustive(
-        self, probe: Template, view: View, k: int, deadline: Deadline, timings: Timings
+        self,
+        probe: Template,
+        view: View,
+        k: int,
+        deadline: Deadline,
+        timings: Timings,
+        told: Callable[[int], None],
     ) -> list[tuple[str, Score]]:
         best: list[tuple[str, Score]] = []
         ids = self._gallery.allowed_ids(view)
@@ -138,6 +167,7 @@ class Searcher:
             with timings.stage("compare"):
                 best += self._compare(probe, self._store.templates(ids[start : start + EXHAUSTIVE_BATCH]))
                 best = _ranked(best)[: self._modality.shortlist(k)]
+            told(min(start + EXHAUSTIVE_BATCH, len(ids)))
         return best
 
     def _compare(self, probe: Template, templates: Mapping[str, Template]) -> list[tuple[str, Score]]:

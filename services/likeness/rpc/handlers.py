@@ -21,16 +21,21 @@ from likeness.domain.errors import InvalidInput, SampleRejected, Unavailable
 from likeness.domain.references import Caller, Status
 from likeness.domain.samples import Issue
 from likeness.engine.engine import Engine
+from likeness.engine.search import Progress, untold
 from likeness.rpc import errors
 from likeness.rpc.convert import answers, requests
 from likeness.rpc.enrol_stream import WINDOW_BYTES, Window, outcomes
 from likeness.rpc.identity import Peer, Request
 from likeness.rpc.interceptors import current
+from likeness.rpc.latest import Latest
 from likeness.rpc.workers import CallDeadline, Workers
 from likeness.telemetry import metrics
 from likeness.v1 import matching_pb2 as matching
 
 _Context = grpc.aio.ServicerContext[Any, Any]
+PROGRESS_SECONDS = 0.5
+"""Between two messages of how far a search has come."""
+
 _Request = TypeVar("_Request", bound=Request)
 _Answer = TypeVar("_Answer")
 
@@ -118,6 +123,28 @@ class Handlers:
         """Finds the references that resemble a probe."""
         return await self._answer(self._search, request)
 
+    async def SearchWithProgress(
+        self, request: matching.SearchRequest, _: _Context
+    ) -> AsyncIterator[matching.SearchUpdate]:
+        """Finds the references that resemble a probe, and tells how far it has come."""
+        call = current()
+        caller = call.peer.caller(request)
+        latest: Latest[tuple[int, int]] = Latest(asyncio.get_running_loop())
+        work = asyncio.create_task(
+            self._workers.run(
+                lambda deadline: self._search(request, caller, deadline, lambda *done: latest.put(done)),
+                call.deadline,
+            )
+        )
+        work.add_done_callback(lambda _: latest.close())
+        try:
+            async for compared, total in latest.every(PROGRESS_SECONDS):
+                progress = matching.SearchProgress(compared=compared, total=total)
+                yield matching.SearchUpdate(progress=progress)
+            yield matching.SearchUpdate(answer=await work)
+        finally:
+            work.cancel()
+
     async def Compare(self, request: matching.CompareRequest, _: _Context) -> matching.CompareResponse:
         """Compares two samples or references."""
         return await self._answer(self._compare, request)
@@ -192,11 +219,15 @@ class Handlers:
         return answers.expunged(self._engine.expunge(caller, key, reference_id, reason=request.reason))
 
     def _search(
-        self, request: matching.SearchRequest, caller: Caller, deadline: Deadline
+        self,
+        request: matching.SearchRequest,
+        caller: Caller,
+        deadline: Deadline,
+        progress: Progress = untold,
     ) -> matching.SearchResponse:
         probe = requests.sample(request.probe, "probe", max_bytes=self._limits.max_sample_bytes)
         options = requests.search_options(request.options, max_k=self._limits.max_k)
-        answer = self._engine.search(caller, probe, options, deadline=deadline)
+        answer = self._engine.search(caller, probe, options, deadline=deadline, progress=progress)
         _unless_rejected(answer.rejection, "probe.data")
         return answers.found(answer)
 

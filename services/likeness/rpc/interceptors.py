@@ -41,6 +41,8 @@ class Call:
     context: grpc.aio.ServicerContext[Any, Any]
     request: Any = None
     deadline: CallDeadline = field(default_factory=CallDeadline)
+    unbounded: bool = False
+    """Whether it may last as long as its client waits."""
     notes: dict[str, object] = field(default_factory=dict)
 
     @property
@@ -104,7 +106,8 @@ def timed(default: float, maximum: float) -> Step:
     """Give the RPC its deadline, in seconds.
 
     A longer deadline than `maximum` is cut to it and not refused: it says how long the client is willing to
-    wait, not how long the work must take. Streams last as long as their client likes; their items do not.
+    wait, not how long the work must take. Streams last as long as their client likes; their items do not, and
+    neither does the work on a single request that tells nothing on its way.
     """
 
     @asynccontextmanager
@@ -112,7 +115,7 @@ def timed(default: float, maximum: float) -> Step:
         left: float | None = call.context.time_remaining()
         if left is not None and left <= 0:
             raise DeadlineExceeded("The deadline had passed when the request arrived; allow more time.")
-        if call.request is None:
+        if call.request is None or call.unbounded:
             seconds = math.inf if left is None else left
         else:
             seconds = min(default if left is None else left, maximum)
@@ -162,7 +165,13 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
                 handler.request_deserializer,
                 handler.response_serializer,
             )
-        raise TypeError(f"{service}/{method} is neither unary nor a bidirectional stream.")
+        if handler.unary_stream is not None:
+            return grpc.unary_stream_rpc_method_handler(
+                self._answers(service, method, handler.unary_stream),
+                handler.request_deserializer,
+                handler.response_serializer,
+            )
+        raise TypeError(f"{service}/{method} is neither unary, nor streams answers, nor both ways.")
 
     def _unary(self, service: str, method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
         async def unary(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
@@ -170,6 +179,17 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
                 return await inner(request, context)
 
         return unary
+
+    def _answers(self, service: str, method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+        async def answers(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+            async with (
+                self._around(Call(service, method, context, request, unbounded=True)),
+                aclosing(inner(request, context)) as stream,
+            ):
+                async for answer in stream:
+                    yield answer
+
+        return answers
 
     def _stream(self, service: str, method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
         async def stream(

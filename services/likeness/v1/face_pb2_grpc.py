@@ -70,6 +70,11 @@ class FaceServiceStub(object):
                 request_serializer=likeness_dot_v1_dot_matching__pb2.SearchRequest.SerializeToString,
                 response_deserializer=likeness_dot_v1_dot_matching__pb2.SearchResponse.FromString,
                 _registered_method=True)
+        self.SearchWithProgress = channel.unary_stream(
+                '/likeness.v1.FaceService/SearchWithProgress',
+                request_serializer=likeness_dot_v1_dot_matching__pb2.SearchRequest.SerializeToString,
+                response_deserializer=likeness_dot_v1_dot_matching__pb2.SearchUpdate.FromString,
+                _registered_method=True)
         self.Compare = channel.unary_unary(
                 '/likeness.v1.FaceService/Compare',
                 request_serializer=likeness_dot_v1_dot_matching__pb2.CompareRequest.SerializeToString,
@@ -135,6 +140,15 @@ class FaceServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SearchWithProgress(self, request, context):
+        """Searches as Search does and tells how far it has come, for searches of every reference that take minutes. It
+        lasts as long as the client's deadline; cancelling it stops the work, and there is then no answer and no audit
+        entry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Compare(self, request, context):
         """Compares two faces.
         """
@@ -186,6 +200,11 @@ def add_FaceServiceServicer_to_server(servicer, server):
                     servicer.Search,
                     request_deserializer=likeness_dot_v1_dot_matching__pb2.SearchRequest.FromString,
                     response_serializer=likeness_dot_v1_dot_matching__pb2.SearchResponse.SerializeToString,
+            ),
+            'SearchWithProgress': grpc.unary_stream_rpc_method_handler(
+                    servicer.SearchWithProgress,
+                    request_deserializer=likeness_dot_v1_dot_matching__pb2.SearchRequest.FromString,
+                    response_serializer=likeness_dot_v1_dot_matching__pb2.SearchUpdate.SerializeToString,
             ),
             'Compare': grpc.unary_unary_rpc_method_handler(
                     servicer.Compare,
@@ -388,6 +407,33 @@ class FaceService(object):
             '/likeness.v1.FaceService/Search',
             likeness_dot_v1_dot_matching__pb2.SearchRequest.SerializeToString,
             likeness_dot_v1_dot_matching__pb2.SearchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchWithProgress(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/likeness.v1.FaceService/SearchWithProgress',
+            likeness_dot_v1_dot_matching__pb2.SearchRequest.SerializeToString,
+            likeness_dot_v1_dot_matching__pb2.SearchUpdate.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,11 @@ class FaceServiceStub:
     """Erases a reference for good. Idempotent by request_id."""
     Search: _grpc.UnaryUnaryMultiCallable[_matching_pb2.SearchRequest, _matching_pb2.SearchResponse]
     """Finds the references that resemble the faces of a photograph."""
+    SearchWithProgress: _grpc.UnaryStreamMultiCallable[_matching_pb2.SearchRequest, _matching_pb2.SearchUpdate]
+    """Searches as Search does and tells how far it has come, for searches of every reference that take minutes. It
+    lasts as long as the client's deadline; cancelling it stops the work, and there is then no answer and no audit
+    entry.
+    """
     Compare: _grpc.UnaryUnaryMultiCallable[_matching_pb2.CompareRequest, _matching_pb2.CompareResponse]
     """Compares two faces."""
     Analyze: _grpc.UnaryUnaryMultiCallable[_matching_pb2.AnalyzeRequest, _matching_pb2.AnalyzeResponse]
@@ -71,6 +76,11 @@ class FaceServiceAsyncStub(FaceServiceStub):
     """Erases a reference for good. Idempotent by request_id."""
     Search: _aio.UnaryUnaryMultiCallable[_matching_pb2.SearchRequest, _matching_pb2.SearchResponse]  # type: ignore[assignment]
     """Finds the references that resemble the faces of a photograph."""
+    SearchWithProgress: _aio.UnaryStreamMultiCallable[_matching_pb2.SearchRequest, _matching_pb2.SearchUpdate]  # type: ignore[assignment]
+    """Searches as Search does and tells how far it has come, for searches of every reference that take minutes. It
+    lasts as long as the client's deadline; cancelling it stops the work, and there is then no answer and no audit
+    entry.
+    """
     Compare: _aio.UnaryUnaryMultiCallable[_matching_pb2.CompareRequest, _matching_pb2.CompareResponse]  # type: ignore[assignment]
     """Compares two faces."""
     Analyze: _aio.UnaryUnaryMultiCallable[_matching_pb2.AnalyzeRequest, _matching_pb2.AnalyzeResponse]  # type: ignore[assignment]
@@ -134,6 +144,17 @@ class FaceServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_matching_pb2.SearchResponse, _abc.Awaitable[_matching_pb2.SearchResponse]]:
         """Finds the references that resemble the faces of a photograph."""
+
+    @_abc_1.abstractmethod
+    def SearchWithProgress(
+        self,
+        request: _matching_pb2.SearchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_matching_pb2.SearchUpdate], _abc.AsyncIterator[_matching_pb2.SearchUpdate]]:
+        """Searches as Search does and tells how far it has come, for searches of every reference that take minutes. It
+        lasts as long as the client's deadline; cancelling it stops the work, and there is then no answer and no audit
+        entry.
+        """
 
     @_abc_1.abstractmethod
     def Compare(

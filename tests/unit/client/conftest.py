@@ -82,7 +82,7 @@ class Script(face_pb2_grpc.FaceServiceServicer):
     def _unused(self, request: Any, context: Any) -> Any:
         raise NotImplementedError
 
-    Get = List = Update = Expunge = Search = Compare = Analyze = _unused
+    Get = List = Update = Expunge = Search = SearchWithProgress = Compare = Analyze = _unused
 
 
 @pytest.fixture
