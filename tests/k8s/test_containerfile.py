@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from pathlib import Path
 
 from likeness.rpc.settings import load, split_address
 from tests.k8s.containerfile import arguments, stages
@@ -65,6 +66,17 @@ def test_models_are_built_with_the_image_and_checked_as_its_user() -> None:
     names = [name for name, _ in IMAGE.instructions]
     assert "likeness models verify" in IMAGE.all("RUN")[-1]
     assert names.index("USER") < len(names) - 1 - names[::-1].index("RUN")
+
+
+def test_the_product_is_installed_from_everything_that_its_package_holds() -> None:
+    """The build of the wheel fails on a folder that is named and not there."""
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
+    wheel = build["targets"]["wheel"]
+    needed = {Path(name).parts[0] for name in (*wheel["packages"], *wheel["force-include"])}
+    product = next(stage for stage in stages() if stage.name == "product")
+    before = product.instructions[: [name for name, _ in product.instructions].index("RUN")]
+    copied = {source for name, argument in before if name == "COPY" for source in argument.split()[:-1]}
+    assert needed <= copied
 
 
 def test_the_libraries_of_a_desktop_are_there_only_if_opencv_needs_them() -> None:
