@@ -6,7 +6,6 @@ import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from likeness.domain.answers import Score
 from likeness.domain.errors import Corrupt
@@ -24,10 +23,11 @@ NOTHING_IN_COMMON = -100.0
 UNKNOWN = 0
 """Finger position code of ISO/IEC 19794-2 for a finger that nobody named; it may be any."""
 
+_PLAIN_THUMBS = {11: 1, 12: 6}
+_LAST = 10
+
 _MAGIC = b"LKF1"
 _VIEW = struct.Struct("<BI")
-_DECODED = 8192
-"""Decoded templates kept, as many as the engine keeps encoded ones."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -41,6 +41,17 @@ class Finger:
 Fingers = tuple[Finger, ...]
 
 
+def position_of(code: int) -> int:
+    """The finger that a position code names, 1 right thumb .. 10 left little finger, else `UNKNOWN`.
+
+    ANSI/NIST-ITL names the plain impressions of the thumbs apart from the rolled ones (11 and 12); impressions of
+    several fingers, palms and extra digits name no one finger.
+    """
+    if code in _PLAIN_THUMBS:
+        return _PLAIN_THUMBS[code]
+    return code if 1 <= code <= _LAST else UNKNOWN
+
+
 def pack(fingers: Sequence[Finger]) -> bytes:
     """The detail of a template: magic, then position, length and bytes of each finger."""
     parts = [_MAGIC]
@@ -50,7 +61,6 @@ def pack(fingers: Sequence[Finger]) -> bytes:
     return b"".join(parts)
 
 
-@lru_cache(maxsize=_DECODED)
 def unpack(detail: bytes) -> Fingers:
     """Read what `pack` wrote.
 

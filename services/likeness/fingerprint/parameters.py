@@ -8,6 +8,15 @@ from __future__ import annotations
 
 import math
 
+DETAIL_VERSION = 1
+"""Of the stored detail and of how it is compared; part of the template space. To be raised whenever a change here
+or in the kernels moves bits or scores."""
+
+SHORTLIST_PER_CANDIDATE, SHORTLIST_LEAST = 20, 1000
+"""References that the exact comparison takes from the shortlist for every candidate asked for, and at least: among
+a million of which each mate is to be found, deeper pays as long as the cascade is cheap
+(`benchmarks/fingerprint_speed.py`)."""
+
 MAX_MINUTIAE = 128
 """Minutiae of one template that take part in a comparison; the best by quality."""
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -41,6 +43,39 @@ def assess(view: View) -> Quality:
     else:
         unified = math.prod(c.value for c in components) ** (1.0 / len(components))
     return Quality(unified, tuple(components))
+
+
+def of_record(views: Sequence[View]) -> Quality:
+    """The quality of a record: of its only view, or the means over its views."""
+    each = [assess(view) for view in views]
+    if len(each) == 1:
+        return each[0]
+    components = []
+    for name in dict.fromkeys(component.name for one in each for component in one.components):
+        held = [component for one in each if (component := one.component(name)) is not None]
+        native = [component.native for component in held if component.native is not None]
+        value = sum(component.value for component in held) / len(held)
+        mean = sum(native) / len(native) if native else None
+        components.append(QualityComponent(name, value, mean, held[0].unit))
+    unified = sum(one.unified for one in each) / max(len(each), 1)
+    return Quality(unified, tuple(components))
+
+
+def issues_of_record(views: Sequence[View], name: str, mode: Mode) -> tuple[Issue, ...]:
+    """What is wrong with the views of a record.
+
+    A view that cannot be compared stops an enrolment only where no other view can: ten fingers of which one is
+    scarred are nine fingers.
+    """
+    if len(views) == 1:
+        return issues(assess(views[0]), name, mode)
+    found = [issue for view in views for issue in issues(assess(view), _called(name, view), mode)]
+    usable = any(len(view.minutiae) >= FEWEST for view in views)
+    return tuple(replace(issue, severity=Severity.WARN) if usable else issue for issue in found)
+
+
+def _called(name: str, view: View) -> str:
+    return f"Finger position {view.position}, view {view.number}, of {name}"
 
 
 def issues(quality: Quality, name: str, mode: Mode) -> tuple[Issue, ...]:
