@@ -18,6 +18,20 @@ SMALL_SIDE = 96
 FEW_DETAILS = 40
 """Details under which only the embedding is trusted."""
 
+LEAST_REGION = 24
+"""Pixels of the shorter side of a region under which it shows nothing."""
+BLANK_CONTRAST = 2.0
+"""Standard deviation of grey levels under which a photograph is blank; a scan of white paper has about 1."""
+SHARP_SIDE = 480
+"""Pixels of the longer side at which sharpness is measured."""
+BLURRED_UNDER = 3.0
+"""Standard deviation of the Laplacian in grey levels; photographs have 10 to 60, blurred by 3 pixels 1 to 3."""
+
+MIDDLE = 0.6
+"""Share of both sides of a probe that its middle takes."""
+MAX_BATCH, MAX_QUEUE = 16, 4096
+"""Squares embedded together, and that may wait; a square is 77 KB."""
+
 MATCH_RATIO = 0.92
 """Lowe's ratio of the nearest to the second nearest distance; looser than his 0.8 because matches are mutual."""
 REPROJECTION = 5.0
@@ -41,4 +55,6 @@ ANGLE_BINS, SCALE_BINS = 12, 8
 """Bins of turn and of log2 scale in which the votes for one photograph must agree."""
 
 SHORTLIST = 24
-"""References that are verified by default for each way to candidates; verification takes some milliseconds each."""
+"""References that are verified at least for each way to candidates; verification takes some milliseconds each."""
+SHORTLIST_MARGIN = 8
+"""References beyond those asked for."""

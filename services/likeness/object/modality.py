@@ -1,0 +1,274 @@
+"""Photographs of objects: from a photograph to a template, and from two templates to a score."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from likeness.domain.answers import Explanation, Score
+from likeness.domain.calibration import Calibration
+from likeness.domain.errors import InvalidInput, LikenessError, SampleRejected
+from likeness.domain.modality import Companion, Presented, TemplateSpace
+from likeness.domain.samples import Box, Extraction, Finding, Issue, Mode, Pick, Sample, Template
+from likeness.imaging.decode import Limits, decode
+from likeness.inference.batcher import Batcher, BatchReport
+from likeness.inference.pictures import PictureEmbedder
+from likeness.inference.threads import ThreadPlan
+from likeness.inference.turns import Turns
+from likeness.object import matcher, views
+from likeness.object import parameters as p
+from likeness.object.companion import DetailVotes
+from likeness.object.explain import Side, picture
+from likeness.object.matcher import Prepared
+from likeness.object.quality import assess, issues
+from likeness.object.views import Pixels
+
+Floats = NDArray[np.float32]
+
+MODEL = "object-embed"
+"""Name of the shipped embedder's manifest."""
+
+_NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Seen:
+    """What was taken down of one sample before anything was embedded: its squares and details."""
+
+    extraction: Extraction
+    squares: Sequence[Pixels] = ()
+    prepared: Prepared | None = None
+
+
+class ObjectModality:
+    """Implements `likeness.domain.modality.Modality`. Thread-safe.
+
+    A photograph, or the region of it that was selected, is one presentation. A reference has one vector; a probe
+    has those of its mirror image and its middle as well.
+
+    Args:
+        embedder: turns squares into the shortlist's vectors; those of concurrent callers go together.
+        calibration: the table for this template space, or None.
+        turns: at computing.
+        workers: embedding runs at once.
+        limits: what one photograph may cost.
+        observe: told of every batch of the embedder.
+
+    Raises:
+        InvalidInput: embedder or calibration belong to another template space.
+    """
+
+    name = "object"
+    explains_templates = False
+    groups_subjects = True
+
+    SPACE = "likeness-object/1"
+    """The template space: weights of the embedder, codebook, details and fusion. Changes when any of them does."""
+
+    def __init__(
+        self,
+        embedder: PictureEmbedder,
+        *,
+        calibration: Calibration | None,
+        turns: Turns,
+        workers: int,
+        limits: Limits = _NO_LIMITS,
+        observe: Callable[[BatchReport], None] | None = None,
+    ) -> None:
+        for what, space in (
+            (f"Model {embedder.manifest.id}", embedder.manifest.template_space),
+            ("The calibration", calibration.space if calibration is not None else self.SPACE),
+        ):
+            if space != self.SPACE:
+                raise InvalidInput(
+                    f"{what} belongs to template space {space}, not to {self.SPACE}, which this version makes; "
+                    "restore the shipped file, or calibrate anew.",
+                    reason="CALIBRATION_UNFIT" if what == "The calibration" else "MODEL_UNFIT",
+                )
+        self.model = embedder.manifest.label
+        self.calibration = calibration
+        self.space = TemplateSpace(self.SPACE, embedder.dimension)
+        self._embedder = embedder
+        self._turns = turns
+        self._limits = limits
+        self._batcher: Batcher[Pixels, Floats] = Batcher(
+            self._embed,
+            slots=workers,
+            max_batch=p.MAX_BATCH,
+            max_queue=p.MAX_QUEUE,
+            observe=observe,
+            name="the object embedder",
+        )
+
+    @classmethod
+    def load(
+        cls,
+        *,
+        calibration: Calibration | None,
+        threads: ThreadPlan,
+        limits: Limits = _NO_LIMITS,
+        observe: Callable[[BatchReport], None] | None = None,
+    ) -> ObjectModality:
+        """Load the shipped models.
+
+        Raises what `PictureEmbedder` and the constructor raise.
+        """
+        return cls(
+            PictureEmbedder.shipped(MODEL, threads=threads.intra_op),
+            calibration=calibration,
+            turns=Turns(threads.workers),
+            workers=threads.workers,
+            limits=limits,
+            observe=observe,
+        )
+
+    def extract(self, samples: Sequence[Sample], mode: Mode) -> list[Extraction]:
+        """See `Modality.extract`. A photograph, or its selected region, is one finding, of index 0."""
+        seen = []
+        for sample in samples:
+            with self._turns.one():
+                seen.append(self._see(sample, mode))
+        if mode is Mode.ANALYSE:
+            return [one.extraction for one in seen]
+        started = time.perf_counter()
+        squares = [square for one in seen for square in one.squares]
+        vectors = iter(self._batcher.run(squares))
+        each = (time.perf_counter() - started) / max(len(squares), 1)
+        return [self._complete(one, vectors, each) for one in seen]
+
+    def _embed(self, squares: list[Pixels]) -> list[Floats]:
+        with self._turns.one():
+            return list(self._embedder.embed(np.stack(squares)))
+
+    def _see(self, sample: Sample, mode: Mode) -> _Seen:
+        """Decode, cut to the region, measure and take down details."""
+        begun = time.perf_counter()
+        try:
+            image = decode(sample, self._limits)
+            region = _region(sample, image)
+        except SampleRejected as error:
+            return _Seen(Extraction(rejection=Issue(error.reason, error.message)))
+        decoded = time.perf_counter()
+        height, width = image.shape[:2]
+        prepared = matcher.prepare(image, region, mirrored=mode is Mode.PROBE)
+        part = views.cropped(image, region)
+        quality = assess(part, len(prepared.details))
+        finding = Finding(
+            index=0,
+            box=region or Box(0.0, 0.0, float(width), float(height)),
+            confidence=1.0,
+            quality=quality,
+            issues=issues(quality, sample.name),
+        )
+        timings = {"decode": decoded - begun, "describe": time.perf_counter() - decoded}
+        extraction = Extraction((finding,), None, width, height, timings)
+        if mode is Mode.ANALYSE:
+            return _Seen(extraction)
+        make = views.of_probe if mode is Mode.PROBE else views.of_reference
+        return _Seen(extraction, make(part, self._embedder.side), prepared)
+
+    def _complete(self, seen: _Seen, vectors: Iterator[Floats], each: float) -> Extraction:
+        """The extraction with its template; takes as many vectors as it has squares."""
+        if seen.prepared is None:
+            return seen.extraction
+        rows = np.stack([next(vectors) for _ in seen.squares])
+        template = Template(self.SPACE, self.model, rows, seen.prepared.to_bytes())
+        findings = tuple(replace(finding, template=template) for finding in seen.extraction.findings)
+        timings = {**seen.extraction.timings, "embed": each * len(rows)}
+        return replace(seen.extraction, findings=findings, timings=timings)
+
+    def shortlist(self, k: int) -> int:
+        """See `Modality.shortlist`; so many of each way to candidates."""
+        return max(p.SHORTLIST, k + p.SHORTLIST_MARGIN)
+
+    def compare(self, probe: Template, candidates: Sequence[Template]) -> list[Score]:
+        """Log-odds that two photographs show the same object; see `fusion`.
+
+        Of a candidate its first vector counts, which is that of the whole; of the probe the nearest.
+        """
+        if not candidates:
+            return []
+        firsts = np.stack([candidate.vectors[0] for candidate in candidates])
+        cosines = (firsts @ probe.vectors.T).max(1)
+        return matcher.compare(
+            Prepared.from_bytes(probe.detail),
+            [Prepared.from_bytes(candidate.detail) for candidate in candidates],
+            cosines.tolist(),
+        )
+
+    def companion(self) -> Companion | None:
+        """See `Modality.companion`: local details vote."""
+        return DetailVotes()
+
+    def explain(self, probe: Presented, candidate: Presented) -> Explanation:
+        """See `Modality.explain`: what corresponds, drawn over both photographs, and the score's parts.
+
+        What is drawn comes from the templates that were compared; the photographs are only its ground.
+
+        Raises:
+            SampleRejected: a sample is not a picture, or its region lies outside of it.
+        """
+        score = self.compare(probe.template, [candidate.template])[0]
+        prepared = [Prepared.from_bytes(side.template.detail) for side in (probe, candidate)]
+        found = matcher.evidence(*prepared)
+        sides = [self._side(side) for side in (probe, candidate)]
+        captions = [f"Score {score.value:.2f} (log-odds): {score.likelihood}", f"Model {self.model}"]
+        captions.append(", ".join(f"{name} {value:.3g}" for name, value in score.parts.items()))
+        if self.calibration is not None:
+            rate = self.calibration.rate(score.value)
+            captions.append(f"Strangers score this high at a false match rate of {rate}")
+        captions.append("A lead for a person to verify, not an identification")
+        return Explanation(picture(sides, found, captions), found)
+
+    def _side(self, presented: Presented) -> Side:
+        if presented.sample is None:
+            raise InvalidInput(f"A picture of {presented.name} needs its photograph; send it, or do not ask.")
+        image = decode(presented.sample, self._limits)
+        return Side(presented.name, image, _region(presented.sample, image))
+
+    def warm(self) -> None:
+        """Take down a drawn photograph and compare it with itself.
+
+        Raises:
+            LikenessError: it is not found to be itself.
+        """
+        image = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8).repeat(4, 0).repeat(4, 1)
+        vector = self._batcher.run([views.square(image, self._embedder.side)])[0]
+        template = Template(self.SPACE, self.model, vector[None], matcher.prepare(image).to_bytes())
+        score = self.compare(template, [template])[0]
+        if not score.value > 0:
+            raise LikenessError(
+                f"The object models {self.model} do not find a photograph to be like itself (score "
+                f"{score.value:.2f}); restore the model files."
+            )
+
+
+def _region(sample: Sample, image: Pixels) -> Box | None:
+    """The part of the photograph that is meant, cut to its borders; None for all of it.
+
+    Raises:
+        SampleRejected: the selection names an index other than 0, or a region that is outside or too small.
+    """
+    selection = sample.selection
+    if selection.pick is Pick.INDEX and selection.index != 0:
+        raise SampleRejected(
+            f"{sample.name} is one presentation, of index 0; to mean one object among others, select its region.",
+            reason="OBJECT_NOT_SELECTED",
+        )
+    if selection.pick is not Pick.REGION:
+        return None
+    asked = selection.region or Box(0, 0, 0, 0)
+    height, width = image.shape[:2]
+    left, top = max(0.0, asked.x), max(0.0, asked.y)
+    right, bottom = min(float(width), asked.x + asked.width), min(float(height), asked.y + asked.height)
+    if not min(right - left, bottom - top) >= p.LEAST_REGION:
+        raise SampleRejected(
+            f"The region of {sample.name} shows less than {p.LEAST_REGION} pixels of the {width} x {height} that "
+            "it has; give x, y, width and height in pixels of the photograph as it is seen.",
+            reason="REGION_UNUSABLE",
+        )
+    return Box(left, top, right - left, bottom - top)
