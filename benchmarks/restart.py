@@ -26,7 +26,8 @@ from likeness.domain.errors import LikenessError
 from likeness.domain.ids import new_id
 from likeness.domain.references import Facets, Reference
 from likeness.domain.samples import Template
-from likeness.rpc.compose import face_modality, key_file
+from likeness.rpc.compose import key_file
+from likeness.rpc.modalities import face_modality
 from likeness.rpc.settings import load
 from likeness.store.store import Store
 

@@ -33,7 +33,7 @@ from likeness.domain.samples import Mode, Pick, Sample, Selection, Severity
 from likeness.face.modality import FaceModality
 from likeness.imaging.decode import decode
 from likeness.inference.threads import plan_threads
-from likeness.rpc.compose import face_modality
+from likeness.rpc.modalities import face_modality
 from likeness.rpc.settings import load
 from likeness.v1 import common_pb2 as common
 

@@ -12,7 +12,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from likeness.client import CallFailed, LikenessClient, Unavailable
+from likeness.client import CallFailed, FailedPrecondition, LikenessClient, Unavailable
 from likeness.domain.errors import Precondition, WrongKey
 from likeness.rpc.settings import Settings
 from tests.contract.conftest import PATIENCE, Built, HoldingModality, Served, build, eventually
@@ -150,3 +150,11 @@ def test_a_server_whose_engine_cannot_be_built_says_why_and_stops_listening(
         served.start()
     with pytest.raises(Unavailable), LikenessClient(served.address, entity="NCB-AA", retries=0) as client:
         client.face.analyze(b"1,0,0", timeout=1)
+
+
+def test_what_is_not_served_says_so_and_is_not_healthy(served: Served) -> None:
+    assert health(served.address, "likeness.v1.FingerprintService") == Status.NOT_SERVING
+    with pytest.raises(FailedPrecondition) as refused:
+        served.client().fingerprint.search(b"a record")
+    assert refused.value.reason == "MODALITY_NOT_SERVED"
+    assert "fingerprint" in str(refused.value)

@@ -8,7 +8,7 @@ from pathlib import Path
 import kubernetes_validate.utils as kubernetes
 import pytest
 
-from likeness.rpc.server import LIVE, SERVICES
+from likeness.rpc.server import LIVE, OVERALL
 from likeness.rpc.settings import Settings, load, split_address
 from tests.k8s.containerfile import stages
 from tests.k8s.manifests import K8S, RENDERED, ROOT, Object, environment, one, pod, render, service_container
@@ -117,11 +117,10 @@ def test_the_pod_is_confined(name: str) -> None:
 def test_the_probes_ask_for_what_the_server_reports(name: str) -> None:
     container = service_container(name)
     port = split_address(settings_of(name).address)[1]
-    (face, _) = SERVICES["face"]
     # A service that starts or drains is alive, and must not be killed for it.
     assert container["livenessProbe"]["grpc"] == {"port": port, "service": LIVE}
     assert container["startupProbe"]["grpc"] == {"port": port, "service": LIVE}
-    assert container["readinessProbe"]["grpc"] == {"port": port, "service": face}
+    assert container["readinessProbe"]["grpc"] == {"port": port, "service": OVERALL}
 
 
 @pytest.mark.parametrize("name", RENDERED)

@@ -16,7 +16,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from likeness.cli import files
+from likeness.cli.caller import MODALITY
 from likeness.cli.files import Found
+from likeness.cli.modality import WORDS, ModalityName
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, note, progress, warn
 from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
@@ -27,9 +29,8 @@ from likeness.domain.errors import InvalidInput, LikenessError
 from likeness.domain.modality import Modality
 from likeness.domain.samples import Mode, Pick, Sample, Selection, Template
 from likeness.engine.calibrate import REPORTED_RATES, Report, measure, save
-from likeness.face.modality import FaceModality
-from likeness.inference.catalogue import Catalogue
 from likeness.inference.threads import plan_threads
+from likeness.rpc.modalities import load
 
 MAX_GROUP_ROWS = 1_000_000
 
@@ -45,8 +46,9 @@ _PICKS = {Face.LARGEST: Pick.MOST_PROMINENT, Face.CENTRAL: Pick.MOST_CENTRAL}
 
 
 def calibrate(
-    folder: Annotated[Path, typer.Argument(help="Photographs in one folder per person.")],
+    folder: Annotated[Path, typer.Argument(help="Photographs or records in one folder per person or object.")],
     *,
+    modality: MODALITY = ModalityName.FACE,
     groups: Annotated[
         Path | None,
         typer.Option(
@@ -78,41 +80,38 @@ def calibrate(
     single: Set = None,
     as_json: AsJson = None,
 ) -> None:
-    """Measure the false match rate of every score with the models in use, on photographs of known people.
+    """Measure the false match rate of every score with the models in use, on samples of known people or objects.
 
     The table goes down to the rate that the sample supports and no further. Its people must be strangers to each
     other, one folder each, and like those that will be searched: a rate measured on one group of people does not
     hold for another.
     """
     settings = settings_from(config, home, single)
-    subjects = files.by_folder(files.find([folder]))
+    words = WORDS[modality]
+    subjects = files.by_folder(files.find([folder], words))
     labels = read_groups(groups) if groups is not None else {}
-    threads = plan_threads(settings.threads or None)
-    modality = FaceModality.load(
-        Catalogue.standard(settings.home),
-        detector_id=settings.detector,
-        recogniser_id=settings.recogniser,
-        calibration=None,
-        threads=threads,
-    )
-    templates, refused = extract(modality, subjects, Selection(_PICKS[face]), threads.workers)
+    workers = plan_threads(settings.threads or None).workers
+    engine = load(modality, settings, calibrated=False)
+    selection = Selection(_PICKS[face]) if modality is ModalityName.FACE else Selection()
+    templates, refused = extract(engine, subjects, selection, workers)
     if refused:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in refused.most_common())
-        warn(f"{plural(refused.total(), 'photograph')} could not be used: {reasons}")
+        warn(f"{plural(refused.total(), words.sample)} could not be used: {reasons}")
     if labels and not labels.keys() & templates.keys():
         raise InvalidInput(f"No subject in {groups} is the name of a folder in {folder}; correct the column.")
     name = name or f"{folder.resolve().name}-{datetime.now(UTC):%Y-%m-%d}"
     report = measure(
-        modality,
+        engine,
         templates,
         calibration_id=name,
-        measured_on=about or f"{len(templates)} subjects of {folder.resolve().name}, {modality.model}",
+        measured_on=about or f"{len(templates)} subjects of {folder.resolve().name}, {engine.model}",
         groups=labels or None,
     )
     path = out or Path(f"calibration-{name.replace('/', '-')}.json")
     save(report.calibration, path)
     Output(as_json).answer(_document(report, path), _shown(report))
-    note(f"written to {path}; use it with --set calibration={path} or LIKENESS_CALIBRATION")
+    setting = "calibration" if modality is ModalityName.FACE else f"{modality}_calibration"
+    note(f"written to {path}; use it with --set {setting}={path} or LIKENESS_{setting.upper()}")
 
 
 def extract(
@@ -132,7 +131,7 @@ def extract(
         if extraction.rejection is not None:
             return None, extraction.rejection.reason
         if len(extraction.findings) != 1:
-            return None, "SEVERAL_FACES"
+            return None, "SEVERAL_PRESENTATIONS"
         return extraction.findings[0].template, ""
 
     with progress("reading", len(order)) as step, ThreadPoolExecutor(workers) as pool:

@@ -28,20 +28,20 @@ def _option(*names: str, variable: str, about: str) -> Any:
     return typer.Option(*names, envvar=variable, help=about, rich_help_panel=PANEL, show_envvar=True)
 
 
-_OPTIONS: dict[str, tuple[Any, object]] = {
-    "modality": (
-        Annotated[
-            ModalityName,
-            typer.Option(
-                "--modality",
-                "-m",
-                envvar="LIKENESS_MODALITY",
-                help="What is enrolled, searched and compared.",
-                show_envvar=True,
-            ),
-        ],
-        ModalityName.FACE,
+MODALITY = Annotated[
+    ModalityName,
+    typer.Option(
+        "--modality",
+        "-m",
+        envvar="LIKENESS_MODALITY",
+        help="What is enrolled, searched and compared.",
+        show_envvar=True,
     ),
+]
+"""The option of every command that works on one modality."""
+
+_OPTIONS: dict[str, tuple[Any, object]] = {
+    "modality": (MODALITY, ModalityName.FACE),
     "server": (
         Annotated[str, _option("--server", variable="LIKENESS_SERVER", about="The server, host:port.")],
         DEFAULT_SERVER,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -21,9 +22,11 @@ from likeness.cli.output import Output
 from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
 from likeness.cli.tables import plain_table
 from likeness.cli.words import plural
+from likeness.domain.calibration import Calibration
 from likeness.domain.errors import LikenessError
 from likeness.inference.catalogue import Catalogue
-from likeness.rpc.compose import calibration_of, key_file
+from likeness.rpc.compose import key_file
+from likeness.rpc.modalities import face_calibration, fingerprint_calibration, object_calibration
 from likeness.rpc.settings import Settings, split_address
 from likeness.store.opening import DATABASE
 from likeness.store.vault import KeyRing
@@ -73,7 +76,7 @@ def examine(
     yield green("settings", f"valid; {changed} of {len(settings.origins)} changed")
     catalogue = Catalogue.standard(settings.home)
     yield from health.models(settings, catalogue)
-    yield guarded("calibration", lambda: _calibration(settings, catalogue))
+    yield from _calibrations(settings, catalogue)
     yield health.writable("home", settings.home)
     yield health.disk("disk", settings.home)
     yield guarded("key ring", lambda: _key_ring(settings))
@@ -82,16 +85,27 @@ def examine(
     yield health.processors(settings)
 
 
-def _calibration(settings: Settings, catalogue: Catalogue) -> Result:
-    found = calibration_of(catalogue.get(settings.recogniser), settings.calibration)
+def _calibrations(settings: Settings, catalogue: Catalogue) -> Iterator[Result]:
+    finders: dict[str, Callable[[], Calibration | None]] = {
+        "face": lambda: face_calibration(catalogue.get(settings.recogniser), settings),
+        "fingerprint": lambda: fingerprint_calibration(settings),
+        "object": lambda: object_calibration(settings),
+    }
+    for modality in settings.served:
+        yield guarded(f"calibration: {modality}", partial(_calibration, modality, finders[modality]))
+
+
+def _calibration(modality: str, find: Callable[[], Calibration | None]) -> Result:
+    name, found = f"calibration: {modality}", find()
     if found is None:
+        setting = "calibration" if modality == "face" else f"{modality}_calibration"
         return yellow(
-            "calibration",
-            f"none for {settings.recogniser}: scores are told without a false match rate",
-            "run: likeness calibrate FOLDER, and set calibration to the file it writes",
+            name,
+            "none: scores are told without a false match rate",
+            f"run: likeness calibrate FOLDER -m {modality}, and set {setting} to the file it writes",
         )
     measured = f"{plural(found.pairs, 'stranger pair')}, down to an FMR of {found.floor:.0e}"
-    return green("calibration", f"{found.calibration_id}: {measured}")
+    return green(name, f"{found.calibration_id}: {measured}")
 
 
 def _key_ring(settings: Settings) -> Result:

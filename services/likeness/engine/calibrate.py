@@ -202,8 +202,8 @@ def save(calibration: Calibration, path: Path) -> None:
     beside.replace(path)
 
 
-def load(path: Path, *, space: str) -> Calibration:
-    """Read a calibration for a template space.
+def load(path: Path, *, space: str | None = None) -> Calibration:
+    """Read a calibration for a template space; None leaves that to the modality that it is given to.
 
     Raises:
         InvalidInput: the file is missing, is no calibration, or belongs to another template space.
@@ -233,7 +233,7 @@ def load(path: Path, *, space: str) -> Calibration:
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise InvalidInput(f"{path} is not a calibration file: {error}.") from error
-    if calibration.space != space:
+    if space is not None and calibration.space != space:
         raise InvalidInput(
             f"Calibration {calibration.calibration_id} is for template space {calibration.space}, but the model "
             f"in use makes {space}; run `likeness calibrate` with that model."

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import grpc
 
 from likeness.domain.deadline import Deadline
-from likeness.domain.errors import InvalidInput, SampleRejected, Unavailable
+from likeness.domain.errors import InvalidInput, Precondition, SampleRejected, Unavailable
 from likeness.domain.references import Caller, Status
 from likeness.domain.samples import Issue
 from likeness.engine.engine import Engine
@@ -65,13 +65,24 @@ class Handlers:
         self._limits = limits
         self._drain = drain
         self._attached: Engine | None = None
+        self._declined = ""
 
     def attach(self, engine: Engine) -> None:
         """Give the handlers their engine; until then every call is answered UNAVAILABLE."""
         self._attached = engine
 
+    def decline(self, modality: str) -> None:
+        """Answer every call with FAILED_PRECONDITION: this service does not serve the modality."""
+        self._declined = modality
+
     @property
     def _engine(self) -> Engine:
+        if self._declined:
+            raise Precondition(
+                f"This service does not serve {self._declined} search; ask one that does, or add it to the setting "
+                "modalities.",
+                reason="MODALITY_NOT_SERVED",
+            )
         if self._attached is None:
             raise Unavailable("The service is starting; wait until its health is SERVING.", reason="STARTING")
         return self._attached

@@ -156,8 +156,12 @@ class Server:
         await self._server.start()
         try:
             self._composition = await asyncio.to_thread(self._compose, self._settings)
-            for name, engine in self._composition.engines.items():
-                self._handlers[name].attach(engine)
+            engines = self._composition.engines
+            for name, handlers in self._handlers.items():
+                if name in engines:
+                    handlers.attach(engines[name])
+                else:
+                    handlers.decline(name)
         except BaseException:
             await self._stop()
             raise
@@ -206,7 +210,8 @@ class Server:
             served = self._composition is not None and modality in self._composition.engines
             own = status if served else _STATUS.NOT_SERVING
             await self._health.set(service, own)
-            metrics.serving(service).set(own == _STATUS.SERVING)
+            if modality in self._settings.served:
+                metrics.serving(service).set(own == _STATUS.SERVING)
         await self._health.set(OVERALL, status)
 
 

@@ -46,6 +46,9 @@ _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+):(\d{1,5})")
 
 _MIB = 1 << 20
 
+MODALITIES = ("face", "fingerprint", "object")
+"""What can be served."""
+
 
 def split_address(address: str) -> tuple[str, int]:
     """The host and the port of `host:port` or `[ipv6]:port`.
@@ -66,6 +69,15 @@ def _address(value: str) -> str:
 
 def _address_or_off(value: str) -> str:
     return _address(value) if value else value
+
+
+def _modalities(value: str) -> str:
+    named = [name.strip() for name in value.split(",") if name.strip()]
+    unknown = sorted(set(named) - set(MODALITIES))
+    if unknown or not named:
+        wrong = f"'{unknown[0]}' is not a modality" if unknown else "nothing would be served"
+        raise ValueError(f"{wrong}; name some of {', '.join(MODALITIES)}")
+    return ",".join(name for name in MODALITIES if name in named)
 
 
 def default_home(environment: Mapping[str, str]) -> Path:
@@ -94,12 +106,23 @@ class Settings(BaseModel):
         default=None,
         description="The key ring file; unset means the one in the home folder, made on first run.",
     )
+    modalities: Annotated[str, AfterValidator(_modalities)] = Field(
+        default=",".join(MODALITIES),
+        description="What is served, separated by commas; each takes memory for its models and its index.",
+    )
     detector: str = Field(default="face-detect-mtcnn", description="Id of the face detector's manifest.")
     recogniser: str = Field(
         default="face-embed-dlib-resnet29", description="Id of the face recogniser's manifest."
     )
     calibration: Path | None = Field(
-        default=None, description="Calibration file; unset means the one that belongs to the recogniser."
+        default=None,
+        description="Calibration file of faces; unset means the one that belongs to the recogniser.",
+    )
+    fingerprint_calibration: Path | None = Field(
+        default=None, description="Calibration file of fingerprints; unset means the one shipped."
+    )
+    object_calibration: Path | None = Field(
+        default=None, description="Calibration file of objects; unset means the one shipped."
     )
     keep_sources: bool = Field(
         default=False,
@@ -167,6 +190,11 @@ class Settings(BaseModel):
     )
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def served(self) -> tuple[str, ...]:
+        """The modalities that are served, in the order of `MODALITIES`."""
+        return tuple(self.modalities.split(","))
 
     @property
     def origins(self) -> Mapping[str, str]:

@@ -12,14 +12,14 @@ from likeness.cli.failures import Exit
 from likeness.cli.main import app
 from likeness.domain.errors import InvalidInput
 from likeness.engine.calibrate import load
-from likeness.face.modality import FaceModality
+from likeness.rpc import modalities
 from tests.support import SPACE, VectorModality
 
 
 @pytest.fixture
 def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Sixty people with two samples each, and one file that is no sample."""
-    monkeypatch.setattr(FaceModality, "load", lambda *_, **__: VectorModality(calibrated=False))
+    monkeypatch.setattr(modalities, "LOADERS", {"face": lambda *_, **__: VectorModality(calibrated=False)})
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LIKENESS_HOME", str(tmp_path / "home"))
     rng = np.random.default_rng(5)

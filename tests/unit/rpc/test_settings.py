@@ -115,3 +115,15 @@ def test_every_setting_is_described() -> None:
 )
 def test_addresses_are_split(address: str, parts: tuple[str, int]) -> None:
     assert split_address(address) == parts
+
+
+def test_the_modalities_served_are_named_in_any_order(tmp_path: Path) -> None:
+    assert load(environment={"LIKENESS_HOME": str(tmp_path)}).served == ("face", "fingerprint", "object")
+    some = {"LIKENESS_HOME": str(tmp_path), "LIKENESS_MODALITIES": " object, face "}
+    assert load(environment=some).served == ("face", "object")
+
+
+@pytest.mark.parametrize(("value", "told"), [("face,iris", "'iris' is not a modality"), (" ,", "nothing")])
+def test_what_is_no_modality_is_refused(tmp_path: Path, value: str, told: str) -> None:
+    with pytest.raises(InvalidInput, match=told):
+        load(environment={"LIKENESS_HOME": str(tmp_path), "LIKENESS_MODALITIES": value})

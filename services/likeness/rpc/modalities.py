@@ -1,0 +1,139 @@
+"""From settings to loaded modalities, each with the calibration that belongs to it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from likeness.domain.calibration import Calibration
+from likeness.domain.modality import Modality
+from likeness.engine import calibrate
+from likeness.face.modality import FaceModality
+from likeness.fingerprint.modality import FingerprintModality
+from likeness.imaging.decode import Limits
+from likeness.inference.batcher import BatchReport
+from likeness.inference.catalogue import Catalogue, shipped_manifests
+from likeness.inference.manifest import Manifest
+from likeness.inference.threads import plan_threads
+from likeness.object.modality import ObjectModality
+from likeness.rpc.settings import Settings
+from likeness.telemetry import logs, metrics
+
+_CALIBRATIONS = "calibrations"
+"""Folder of the tables that are shipped, beside the manifests."""
+
+_logger = logging.getLogger(__name__)
+
+
+def face_modality(settings: Settings, *, calibrated: bool = True) -> FaceModality:
+    """The face modality that the settings name.
+
+    Raises:
+        NotFound: a model is not built; the message says how to build it.
+        InvalidInput: a manifest or the calibration does not fit.
+    """
+    catalogue = Catalogue.standard(settings.home)
+    recogniser = catalogue.get(settings.recogniser)
+    return FaceModality.load(
+        catalogue,
+        detector_id=settings.detector,
+        recogniser_id=settings.recogniser,
+        calibration=face_calibration(recogniser, settings) if calibrated else None,
+        threads=plan_threads(settings.threads or None),
+        limits=_limits(settings),
+        observe=_observer("face-embedder"),
+    )
+
+
+def fingerprint_modality(settings: Settings, *, calibrated: bool = True) -> FingerprintModality:
+    """The fingerprint modality.
+
+    Raises:
+        InvalidInput, Corrupt: a shipped file is damaged, or the calibration does not fit.
+    """
+    return FingerprintModality.load(
+        calibration=fingerprint_calibration(settings) if calibrated else None,
+        threads=plan_threads(settings.threads or None),
+    )
+
+
+def object_modality(settings: Settings, *, calibrated: bool = True) -> ObjectModality:
+    """The object modality.
+
+    Raises:
+        InvalidInput, Corrupt: a shipped file is damaged, or the calibration does not fit.
+    """
+    return ObjectModality.load(
+        calibration=object_calibration(settings) if calibrated else None,
+        threads=plan_threads(settings.threads or None),
+        limits=_limits(settings),
+    )
+
+
+LOADERS: Mapping[str, Callable[..., Modality]] = {
+    "face": face_modality,
+    "fingerprint": fingerprint_modality,
+    "object": object_modality,
+}
+"""Modality to what loads it; each takes the settings, and `calibrated` False to leave scores unrated."""
+
+
+def load(name: str, settings: Settings, *, calibrated: bool = True) -> Modality:
+    """One modality by its name; a calibration that is not there is told in the log.
+
+    Raises what its loader raises.
+    """
+    modality = LOADERS[name](settings, calibrated=calibrated)
+    if calibrated and modality.calibration is None:
+        logs.event(_logger, logging.WARNING, "not calibrated", modality=name, model=modality.model)
+    return modality
+
+
+def face_calibration(recogniser: Manifest, settings: Settings) -> Calibration | None:
+    """The calibration of a recogniser: the one that is set, else the one that its manifest names, else none.
+
+    Raises:
+        InvalidInput: the file is missing, is no calibration, or belongs to another template space.
+    """
+    if settings.calibration is None and not recogniser.calibration:
+        return None
+    path = settings.calibration or recogniser.origin.parent / recogniser.calibration
+    return calibrate.load(path, space=recogniser.recogniser.template_space)
+
+
+def fingerprint_calibration(settings: Settings) -> Calibration | None:
+    """The calibration of fingerprints: the one that is set, else the one shipped.
+
+    Raises:
+        InvalidInput: as for faces.
+    """
+    return _set_or_shipped(settings.fingerprint_calibration, "fingerprint.json")
+
+
+def object_calibration(settings: Settings) -> Calibration | None:
+    """The calibration of objects: the one that is set, else the one shipped.
+
+    Raises:
+        InvalidInput: as for faces.
+    """
+    return _set_or_shipped(settings.object_calibration, "object.json")
+
+
+def _set_or_shipped(chosen: Path | None, shipped: str) -> Calibration | None:
+    path = chosen or shipped_manifests() / _CALIBRATIONS / shipped
+    if chosen is None and not path.exists():
+        return None
+    return calibrate.load(path)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(max_bytes=settings.max_sample_bytes, max_pixels=settings.max_pixels)
+
+
+def _observer(model: str) -> Callable[[BatchReport], None]:
+    def observe(report: BatchReport) -> None:
+        metrics.batch_size(model).observe(report.size)
+        metrics.batch_queue_depth(model).set(report.depth)
+
+    return observe
