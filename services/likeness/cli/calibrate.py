@@ -46,7 +46,9 @@ _PICKS = {Face.LARGEST: Pick.MOST_PROMINENT, Face.CENTRAL: Pick.MOST_CENTRAL}
 
 
 def calibrate(
-    folder: Annotated[Path, typer.Argument(help="Photographs or records in one folder per person or object.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Photographs or records in one folder per person or object.")
+    ],
     *,
     modality: MODALITY = ModalityName.FACE,
     groups: Annotated[

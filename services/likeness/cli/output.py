@@ -31,6 +31,11 @@ _answers = Console(highlight=False, soft_wrap=False)
 _notes = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+def output_width() -> int:
+    """Columns that an answer has; 80 where standard output is no terminal and COLUMNS does not say."""
+    return _answers.width
+
+
 class Output:
     """Where one command's answers go. `as_json` None decides by whether standard output is a terminal."""
 

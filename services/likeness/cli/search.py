@@ -19,7 +19,7 @@ from likeness.cli.files import Found
 from likeness.cli.journal import default_path
 from likeness.cli.modality import Words
 from likeness.cli.options import FILTERS, AsJson, InGalleries, OfCategories, OfOwners
-from likeness.cli.output import Output, fail, meter, note, warn
+from likeness.cli.output import Output, fail, meter, note, output_width, warn
 from likeness.cli.search_sheet import rows_of
 from likeness.cli.tables import plain_table
 from likeness.cli.which import selection
@@ -29,6 +29,9 @@ from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 
 ANSWER = "Answer"
+
+ROOMY = 110
+"""Columns of a terminal from which a candidate fits on one line, its identifier whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,17 +219,17 @@ def _heading(name: str, answer: matching.ProbeAnswer, presentation: str) -> Text
 def _candidates(answer: matching.ProbeAnswer, header: common.AnswerHeader) -> RenderableType:
     if not answer.candidates:
         return Text("  no candidate")
+    who = ("Reference", "Owner's label", "Category") if output_width() >= ROOMY else ("Candidate",)
     table = plain_table(
-        "Rank", "Reference", "Owner's label", "Category", "Score", "FMR", "Expected false",
-        whole=("Reference", "Score", "FMR"), right=("Rank", "Score", "FMR", "Expected false"),
+        "Rank", *who, "Score", "FMR", "Expected false",
+        whole=("Reference", "Candidate", "Score", "FMR"), right=("Rank", "Score", "FMR", "Expected false"),
     )  # fmt: skip
     for candidate in answer.candidates:
         said, fmr = candidate.reference.metadata, candidate.score.fmr
+        known = (candidate.reference.reference_id, label_of(said), documents.category(said.category))
         table.add_row(
             str(candidate.rank),
-            candidate.reference.reference_id,
-            label_of(said),
-            documents.category(said.category),
+            *(known if len(who) > 1 else (f"{known[1]}, {known[2]}\n{known[0]}".removeprefix(", "),)),
             f"{candidate.score.value:.3f} {candidate.score.likelihood}".rstrip(),
             rate_short(fmr.value, fmr.measurable, bool(header.calibration)),
             expected_of(candidate, header),

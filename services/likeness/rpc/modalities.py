@@ -1,24 +1,32 @@
-"""From settings to loaded modalities, each with the calibration that belongs to it."""
+"""From settings to loaded modalities, each with the calibration that belongs to it.
+
+Each is imported where it is loaded: numba and onnxruntime take a second, which a command that needs neither, or a
+service that serves something else, should not wait for.
+"""
+# ruff: noqa: PLC0415
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from likeness.domain.calibration import Calibration
 from likeness.domain.modality import Modality
 from likeness.engine import calibrate
-from likeness.face.modality import FaceModality
-from likeness.fingerprint.modality import FingerprintModality
 from likeness.imaging.decode import Limits
 from likeness.inference.batcher import BatchReport
 from likeness.inference.catalogue import Catalogue, shipped_manifests
 from likeness.inference.manifest import Manifest
 from likeness.inference.threads import plan_threads
-from likeness.object.modality import ObjectModality
 from likeness.rpc.settings import Settings
 from likeness.telemetry import logs, metrics
+
+if TYPE_CHECKING:
+    from likeness.face.modality import FaceModality
+    from likeness.fingerprint.modality import FingerprintModality
+    from likeness.object.modality import ObjectModality
 
 _CALIBRATIONS = "calibrations"
 """Folder of the tables that are shipped, beside the manifests."""
@@ -33,6 +41,8 @@ def face_modality(settings: Settings, *, calibrated: bool = True) -> FaceModalit
         NotFound: a model is not built; the message says how to build it.
         InvalidInput: a manifest or the calibration does not fit.
     """
+    from likeness.face.modality import FaceModality
+
     catalogue = Catalogue.standard(settings.home)
     recogniser = catalogue.get(settings.recogniser)
     return FaceModality.load(
@@ -52,6 +62,8 @@ def fingerprint_modality(settings: Settings, *, calibrated: bool = True) -> Fing
     Raises:
         InvalidInput, Corrupt: a shipped file is damaged, or the calibration does not fit.
     """
+    from likeness.fingerprint.modality import FingerprintModality
+
     return FingerprintModality.load(
         calibration=fingerprint_calibration(settings) if calibrated else None,
         threads=plan_threads(settings.threads or None),
@@ -64,6 +76,8 @@ def object_modality(settings: Settings, *, calibrated: bool = True) -> ObjectMod
     Raises:
         InvalidInput, Corrupt: a shipped file is damaged, or the calibration does not fit.
     """
+    from likeness.object.modality import ObjectModality
+
     return ObjectModality.load(
         calibration=object_calibration(settings) if calibrated else None,
         threads=plan_threads(settings.threads or None),
