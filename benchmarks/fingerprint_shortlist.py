@@ -23,13 +23,13 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from _drawn_fingers import draw
 from _table import Row, finish, parser
 from likeness.fingerprint import parameters as p
 from likeness.fingerprint.cylinders import build_cylinders, convex_hull
 from likeness.fingerprint.formats import read
 from likeness.fingerprint.minutiae import Minutiae
 from likeness.fingerprint.shortlist import Shortlister
+from likeness.fingerprint.synthesis import draw
 
 Vectors = NDArray[np.float32]
 Finger = tuple[str, str]
@@ -75,12 +75,12 @@ def _cylinders(minutiae: Minutiae) -> Vectors:
     """The bits of the valid cylinders: float32 [m, 64 * parameters.WORDS]."""
     best = np.argsort(-minutiae.quality.astype(np.int16), kind="stable")[: p.MAX_MINUTIAE]
     xy, turn = np.ascontiguousarray(minutiae.xy[best]), (-minutiae.angle[best]) % np.float32(2 * np.pi)
-    bits = np.zeros((len(xy), p.WORDS), np.uint64)
-    masks = np.zeros((len(xy), p.MASK_WORDS), np.uint64)
+    bits = np.zeros((p.WORDS, len(xy)), np.uint64)
+    masks = np.zeros((p.MASK_WORDS, len(xy)), np.uint64)
     valid = np.zeros(len(xy), np.uint8)
     if len(xy):
         build_cylinders(xy, turn, convex_hull(xy), bits, masks, valid)
-    kept = bits[valid > 0].view(np.uint8)
+    kept = np.ascontiguousarray(bits.T[valid > 0]).view(np.uint8)
     return np.unpackbits(kept, axis=1, bitorder="little").astype(np.float32)
 
 

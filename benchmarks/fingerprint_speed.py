@@ -21,11 +21,11 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from _drawn_fingers import draw, thinned
 from _table import Row, parser, print_table, write_json
 from fingerprint_shortlist import read_templates
 from likeness.fingerprint.minutiae import Minutiae
 from likeness.fingerprint.shortlist import Shortlister
+from likeness.fingerprint.synthesis import draw, thinned
 from likeness.index import VectorIndex
 from likeness.index.fourbit import FourBit
 

@@ -8,61 +8,82 @@ neighbours.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from likeness.fingerprint import parameters as p
-from likeness.fingerprint.cylinders import outside
-from likeness.fingerprint.kernel import kernel
-from likeness.fingerprint.similarity import turned
+from likeness.fingerprint.cylinders import borders, outside
+from likeness.fingerprint.kernel import Arrays, kernel
+from likeness.fingerprint.similarity import first_from, turned
 
 _NEAR, _GROWTH, _FAR = p.PAIR_NEAR, p.PAIR_GROWTH, p.PAIR_FAR
-_ANGLE = p.PAIR_ANGLE
+_ANGLE = np.float32(p.PAIR_ANGLE)
 _REFINED = p.PAIR_REFINED
 _FLOOR = p.PAIR_FLOOR
 _BEND = p.BEND_LENGTH
 _PRIOR = p.BEND_PRIOR
 _MARGIN = p.OVERLAP_MARGIN
-_GRID = p.OVERLAP_GRID
+_BY_PLACE, _BY_TURN = np.float32(0.6), np.float32(0.4 / p.PAIR_ANGLE**2)
+_ONE = np.float32(1.0)
+_HALF, _ROUND = np.float32(math.pi), np.float32(2.0 * math.pi)
+
+
+class Ordered(NamedTuple):
+    """Minutiae from left to right.
+
+    `x`, `y`, `turn` float32 [m], the last half a round on as `_move` has it; `place` int64 [m] in the template.
+    """
+
+    x: NDArray[np.float32]
+    y: NDArray[np.float32]
+    turn: NDArray[np.float32]
+    place: NDArray[np.int64]
 
 
 @kernel
 def nearest_pairs(
     moved: NDArray[np.float32],
     heading: NDArray[np.float32],
-    xy: NDArray[np.float32],
-    turn: NDArray[np.float32],
+    other: Ordered,
     tolerance: NDArray[np.float32],
     similarity: NDArray[np.float32],
     mate: NDArray[np.int32],
     taken: NDArray[np.int32],
+    cost: NDArray[np.float32],
 ) -> float:
-    """Pair moved minutiae [n] with those at `xy` [m], each at most once and each with its nearest.
+    """Pair moved minutiae [n] with the other template's [m], each at most once and each with its nearest.
 
     `similarity` float32 [n, m] of their cylinders. Written: `mate` int32 [n], -1 where there is none; `taken` int32
-    [m], the other way round. Returns the sum of the pairs' worth: how near they are (1 for two that coincide, 0 for
-    two at the tolerance) times what their similarity adds to a floor.
+    [m], the other way round; `cost` float32 [m]. Returns the sum of the pairs' worth: how near they are (1 for two
+    that coincide, 0 for two at the tolerance) times what their similarity adds to a floor.
     """
-    n, m = moved.shape[0], xy.shape[0]
-    cost = np.full(m, np.float32(4.0))
+    n, m = moved.shape[0], other.x.shape[0]
+    cost[:m] = np.float32(4.0)
     taken[:m] = -1
     for i in range(n):
         mate[i] = -1
         reach = tolerance[i]
-        best = np.float32(1.0)
+        x, y, towards = moved[i, 0], moved[i, 1], heading[i]
+        weight = _BY_PLACE / (reach * reach)
+        best = _ONE
         found = -1
-        for j in range(m):
-            dx = moved[i, 0] - xy[j, 0]
-            if dx > reach or dx < -reach:
+        for k in range(first_from(other.x, x - reach), m):
+            dx = other.x[k] - x
+            if dx > reach:
+                break
+            dy = abs(other.y[k] - y)
+            if dy > reach:
                 continue
-            dy = moved[i, 1] - xy[j, 1]
-            d2 = (dx * dx + dy * dy) / (reach * reach)
-            if d2 >= best:
+            da = abs(towards - other.turn[k])
+            da = min(da, _ROUND - da)
+            near = weight * (dx * dx + dy * dy)
+            if da >= _ANGLE or near >= _BY_PLACE:
                 continue
-            da = turned(heading[i] - turn[j]) / _ANGLE
-            total = np.float32(0.6 * d2 + 0.4 * da * da)
-            if abs(da) < 1.0 and total < best and total < cost[j]:
+            total = near + _BY_TURN * da * da
+            j = other.place[k]
+            if total < best and total < cost[j]:
                 best = total
                 found = j
         if found >= 0:
@@ -71,11 +92,11 @@ def nearest_pairs(
             taken[found] = i
             cost[found] = best
             mate[i] = found
-    total_near = 0.0
+    worth = 0.0
     for j in range(m):
         if taken[j] >= 0:
-            total_near += (1.0 - cost[j]) * (_FLOOR + similarity[taken[j], j])
-    return total_near
+            worth += (1.0 - cost[j]) * (_FLOOR + similarity[taken[j], j])
+    return worth
 
 
 @kernel
@@ -86,12 +107,15 @@ def _move(
     moved: NDArray[np.float32],
     heading: NDArray[np.float32],
 ) -> None:
-    """Turn by motion[0] about the origin, then shift by motion[1:3]."""
+    """Turn by motion[0] about the origin, then shift by motion[1:3].
+
+    Headings are half a round on from the turns, in [0, 2 pi).
+    """
     c, s = math.cos(motion[0]), math.sin(motion[0])
     for i in range(xy.shape[0]):
         moved[i, 0] = c * xy[i, 0] - s * xy[i, 1] + motion[1]
         moved[i, 1] = s * xy[i, 0] + c * xy[i, 1] + motion[2]
-        heading[i] = turn[i] + motion[0]
+        heading[i] = turned(turn[i] + motion[0]) + math.pi
 
 
 @kernel
@@ -132,7 +156,10 @@ def _least_squares(
 def _bend(
     moved: NDArray[np.float32], xy: NDArray[np.float32], mate: NDArray[np.int32], bent: NDArray[np.float32]
 ) -> None:
-    """Shift each moved minutia by the mean displacement of the other matched ones near it."""
+    """Shift each moved minutia by the mean displacement of the other matched ones near it.
+
+    They weigh (1 - d^2 / 6)^3 at a distance of d bending lengths: near a Gaussian, and without an exponential.
+    """
     n = moved.shape[0]
     for i in range(n):
         sx = sy = 0.0
@@ -143,9 +170,10 @@ def _bend(
                 continue
             dx, dy = moved[i, 0] - moved[k, 0], moved[i, 1] - moved[k, 1]
             d2 = (dx * dx + dy * dy) / (_BEND * _BEND)
-            if d2 > 6.0:
+            if d2 >= 6.0:
                 continue
-            w = math.exp(-0.5 * d2)
+            near = 1.0 - d2 / 6.0
+            w = near * near * near
             sx += w * (xy[j, 0] - moved[k, 0])
             sy += w * (xy[j, 1] - moved[k, 1])
             weight += w
@@ -154,11 +182,77 @@ def _bend(
 
 
 @kernel
+def ordered(xy: NDArray[np.float32], turn: NDArray[np.float32]) -> Ordered:
+    """Minutiae float32 [m, 2] and [m] from left to right."""
+    place = np.argsort(xy[:, 0], kind="mergesort")
+    opposite = turn[place] - _HALF
+    for k in range(place.shape[0]):
+        if opposite[k] < 0.0:
+            opposite[k] += _ROUND
+    return Ordered(xy[place, 0], xy[place, 1], opposite, place)
+
+
+@kernel
+def _propose(a: Arrays, b: Arrays, r: int, c: int, motion: NDArray[np.float64]) -> None:
+    """The motion that lays minutia r of a upon minutia c of b."""
+    motion[0] = turned(float(b.turn[c]) - float(a.turn[r]))
+    cs, sn = math.cos(motion[0]), math.sin(motion[0])
+    motion[1] = b.xy[c, 0] - (cs * a.xy[r, 0] - sn * a.xy[r, 1])
+    motion[2] = b.xy[c, 1] - (sn * a.xy[r, 0] + cs * a.xy[r, 1])
+
+
+@kernel
+def _try(
+    a: Arrays,
+    b: Arrays,
+    other: Ordered,
+    similarity: NDArray[np.float32],
+    seed: tuple[int, int],
+    tried: NDArray[np.float64],
+    moved: NDArray[np.float32],
+    heading: NDArray[np.float32],
+    tolerance: NDArray[np.float32],
+    trial: NDArray[np.int32],
+    taken: NDArray[np.int32],
+    cost: NDArray[np.float32],
+) -> float:
+    """What the pairs are worth that the motion of one seed makes; far from the seed, less exactness is asked."""
+    r, c = seed
+    _propose(a, b, r, c, tried)
+    _move(a.xy, a.turn, tried, moved, heading)
+    for i in range(a.xy.shape[0]):
+        dx, dy = a.xy[i, 0] - a.xy[r, 0], a.xy[i, 1] - a.xy[r, 1]
+        tolerance[i] = min(_FAR, _NEAR + _GROWTH * np.sqrt(dx * dx + dy * dy))
+    return nearest_pairs(moved, heading, other, tolerance, similarity, trial, taken, cost)
+
+
+@kernel
+def best_worth(
+    a: Arrays,
+    b: Arrays,
+    similarity: NDArray[np.float32],
+    seeds_a: NDArray[np.int64],
+    seeds_b: NDArray[np.int64],
+) -> float:
+    """What the pairs of the best of the seeds' motions are worth, without any refinement; see `agree`."""
+    na, nb = a.xy.shape[0], b.xy.shape[0]
+    other = ordered(b.xy, b.turn)
+    moved, heading = np.empty((na, 2), np.float32), np.empty(na, np.float32)
+    tolerance, cost = np.empty(na, np.float32), np.empty(nb, np.float32)
+    trial, taken = np.empty(na, np.int32), np.empty(nb, np.int32)
+    tried = np.empty(3, np.float64)
+    best = 0.0
+    for k in range(seeds_a.shape[0]):
+        seed = (seeds_a[k], seeds_b[k])
+        worth = _try(a, b, other, similarity, seed, tried, moved, heading, tolerance, trial, taken, cost)
+        best = max(best, worth)
+    return best
+
+
+@kernel
 def agree(
-    xy_a: NDArray[np.float32],
-    turn_a: NDArray[np.float32],
-    xy_b: NDArray[np.float32],
-    turn_b: NDArray[np.float32],
+    a: Arrays,
+    b: Arrays,
     similarity: NDArray[np.float32],
     seeds_a: NDArray[np.int64],
     seeds_b: NDArray[np.int64],
@@ -172,39 +266,32 @@ def agree(
     Written: `motion` float64 [3] (turn in radians, shift in pixels), `bent` float32 [na, 2] where a's minutiae
     come to lie, `mate` int32 [na]: place in b or -1. Returns the number of pairs.
     """
-    na, nb = xy_a.shape[0], xy_b.shape[0]
+    na, nb = a.xy.shape[0], b.xy.shape[0]
+    other = ordered(b.xy, b.turn)
     moved, heading = np.empty((na, 2), np.float32), np.empty(na, np.float32)
-    tolerance = np.empty(na, np.float32)
-    trial, taken = np.empty(na, np.int32), np.empty(max(nb, 1), np.int32)
+    tolerance, cost = np.empty(na, np.float32), np.empty(nb, np.float32)
+    trial, taken = np.empty(na, np.int32), np.empty(nb, np.int32)
     tried = np.empty(3, np.float64)
     best = -1.0
     mate[:na] = -1
     for k in range(seeds_a.shape[0]):
-        r, c = seeds_a[k], seeds_b[k]
-        tried[0] = turned(float(turn_b[c]) - float(turn_a[r]))
-        cs, sn = math.cos(tried[0]), math.sin(tried[0])
-        tried[1] = xy_b[c, 0] - (cs * xy_a[r, 0] - sn * xy_a[r, 1])
-        tried[2] = xy_b[c, 1] - (sn * xy_a[r, 0] + cs * xy_a[r, 1])
-        _move(xy_a, turn_a, tried, moved, heading)
-        for i in range(na):
-            dx, dy = xy_a[i, 0] - xy_a[r, 0], xy_a[i, 1] - xy_a[r, 1]
-            tolerance[i] = min(_FAR, _NEAR + _GROWTH * math.sqrt(dx * dx + dy * dy))
-        near = nearest_pairs(moved, heading, xy_b, turn_b, tolerance, similarity, trial, taken)
-        if near > best:
-            best = near
+        seed = (seeds_a[k], seeds_b[k])
+        worth = _try(a, b, other, similarity, seed, tried, moved, heading, tolerance, trial, taken, cost)
+        if worth > best:
+            best = worth
             motion[:] = tried
             mate[:na] = trial
     if best < 0.0:
         return 0
     for step in range(3):
-        _least_squares(xy_a, xy_b, mate, motion)
-        _move(xy_a, turn_a, motion, moved, heading)
+        _least_squares(a.xy, b.xy, mate, motion)
+        _move(a.xy, a.turn, motion, moved, heading)
         if step == 0:
             bent[:na] = moved
         else:
-            _bend(moved, xy_b, mate, bent)
+            _bend(moved, b.xy, mate, bent)
         tolerance[:] = _FAR if step == 0 else _REFINED
-        nearest_pairs(bent, heading, xy_b, turn_b, tolerance, similarity, mate, taken)
+        nearest_pairs(bent, heading, other, tolerance, similarity, mate, taken, cost)
     count = 0
     for i in range(na):
         if mate[i] >= 0:
@@ -213,42 +300,73 @@ def agree(
 
 
 @kernel
+def _within(x: float, y: float, edges: NDArray[np.float64], hull: NDArray[np.float32]) -> bool:
+    """Whether a point lies in a convex hull, or out of it by no more than the margin."""
+    if edges.shape[0] == 0:
+        return outside(x, y, hull) <= _MARGIN
+    out = -np.inf
+    for e in range(edges.shape[0]):
+        out = max(out, edges[e, 0] * x + edges[e, 1] * y + edges[e, 2])
+    return out <= _MARGIN
+
+
+@kernel
+def shared_area(one: NDArray[np.float32], edges: NDArray[np.float64]) -> float:
+    """Square pixels of what a convex polygon float32 [h, 2] has in common with the half planes float64 [e, 3].
+
+    Each half plane cuts the polygon (I. Sutherland, G. Hodgman, CACM 17(1), 1974); the margin by which hulls
+    understate what an impression shows is added along what is left.
+    """
+    if one.shape[0] < 3 or edges.shape[0] < 3:
+        return 0.0
+    now = np.empty((one.shape[0] + edges.shape[0] + 1, 2), np.float64)
+    nxt = np.empty_like(now)
+    n = one.shape[0]
+    now[:n] = one
+    for e in range(edges.shape[0]):
+        m = 0
+        for i in range(n):
+            j = i + 1 if i + 1 < n else 0
+            di = edges[e, 0] * now[i, 0] + edges[e, 1] * now[i, 1] + edges[e, 2]
+            dj = edges[e, 0] * now[j, 0] + edges[e, 1] * now[j, 1] + edges[e, 2]
+            if di <= 0.0 and m < nxt.shape[0]:
+                nxt[m] = now[i]
+                m += 1
+            if (di < 0.0 < dj or dj < 0.0 < di) and m < nxt.shape[0]:
+                share = di / (di - dj)
+                nxt[m, 0] = now[i, 0] + share * (now[j, 0] - now[i, 0])
+                nxt[m, 1] = now[i, 1] + share * (now[j, 1] - now[i, 1])
+                m += 1
+        now, nxt = nxt, now
+        n = m
+    area = around = 0.0
+    for i in range(n):
+        j = i + 1 if i + 1 < n else 0
+        area += now[i, 0] * now[j, 1] - now[j, 0] * now[i, 1]
+        around += math.sqrt((now[j, 0] - now[i, 0]) ** 2 + (now[j, 1] - now[i, 1]) ** 2)
+    return 0.5 * abs(area) + _MARGIN * around
+
+
+@kernel
 def overlap(
-    bent: NDArray[np.float32],
-    hull_a: NDArray[np.float32],
-    xy_b: NDArray[np.float32],
-    hull_b: NDArray[np.float32],
-    motion: NDArray[np.float64],
-    out: NDArray[np.float64],
+    bent: NDArray[np.float32], a: Arrays, b: Arrays, motion: NDArray[np.float64], out: NDArray[np.float64]
 ) -> None:
     """What both impressions show, under the motion of a onto b.
 
     Written: `out` float64 [3]: minutiae of a inside b's hull, minutiae of b inside a's, and the shared area in
-    square pixels, measured on a grid.
+    square pixels.
     """
     c, s = math.cos(motion[0]), math.sin(motion[0])
-    moved = np.empty_like(hull_a)
-    for i in range(hull_a.shape[0]):
-        moved[i, 0] = c * hull_a[i, 0] - s * hull_a[i, 1] + motion[1]
-        moved[i, 1] = s * hull_a[i, 0] + c * hull_a[i, 1] + motion[2]
+    moved = np.empty_like(a.hull)
+    for i in range(a.hull.shape[0]):
+        moved[i, 0] = c * a.hull[i, 0] - s * a.hull[i, 1] + motion[1]
+        moved[i, 1] = s * a.hull[i, 0] + c * a.hull[i, 1] + motion[2]
+    edges, others = borders(moved), borders(b.hull)
     out[:] = 0.0
     for i in range(bent.shape[0]):
-        if outside(float(bent[i, 0]), float(bent[i, 1]), hull_b) <= _MARGIN:
+        if _within(float(bent[i, 0]), float(bent[i, 1]), others, b.hull):
             out[0] += 1.0
-    for j in range(xy_b.shape[0]):
-        if outside(float(xy_b[j, 0]), float(xy_b[j, 1]), moved) <= _MARGIN:
+    for j in range(b.xy.shape[0]):
+        if _within(float(b.xy[j, 0]), float(b.xy[j, 1]), edges, moved):
             out[1] += 1.0
-    if moved.shape[0] == 0 or hull_b.shape[0] == 0:
-        return
-    left = max(float(moved[:, 0].min()), float(hull_b[:, 0].min())) - _MARGIN
-    right = min(float(moved[:, 0].max()), float(hull_b[:, 0].max())) + _MARGIN
-    top = max(float(moved[:, 1].min()), float(hull_b[:, 1].min())) - _MARGIN
-    bottom = min(float(moved[:, 1].max()), float(hull_b[:, 1].max())) + _MARGIN
-    y = top + 0.5 * _GRID
-    while y < bottom:
-        x = left + 0.5 * _GRID
-        while x < right:
-            if outside(x, y, moved) <= _MARGIN and outside(x, y, hull_b) <= _MARGIN:
-                out[2] += _GRID * _GRID
-            x += _GRID
-        y += _GRID
+    out[2] = shared_area(moved, others)

@@ -100,6 +100,26 @@ def outside(x: float, y: float, hull: NDArray[np.float32]) -> float:
 
 
 @kernel
+def borders(hull: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The edges of a convex hull float32 [h, 2] as half planes, float64 [h, 3].
+
+    A point's distance out of edge e is e[0] x + e[1] y + e[2], negative inside. Two corners or fewer have none.
+    """
+    h = hull.shape[0]
+    if h < 3:
+        return np.empty((0, 3), np.float64)
+    edges = np.empty((h, 3), np.float64)
+    for i in range(h):
+        ax, ay = float(hull[i, 0]), float(hull[i, 1])
+        j = i + 1 if i + 1 < h else 0
+        ex, ey = float(hull[j, 0]) - ax, float(hull[j, 1]) - ay
+        length = math.sqrt(ex * ex + ey * ey) + 1e-12
+        edges[i, 0], edges[i, 1] = ey / length, -ex / length
+        edges[i, 2] = (ay * ex - ax * ey) / length
+    return edges
+
+
+@kernel
 def _directional(turn: float) -> float:
     """G_D: the area of the directional Gaussian under one section at this distance (equation 11)."""
     turn -= _TAU * math.floor((turn + math.pi) / _TAU)
@@ -118,9 +138,10 @@ def build_cylinders(
 ) -> None:
     """Fill the cylinders of a template.
 
-    `xy` float32 [n, 2], `turn` float32 [n], `hull` float32 [h, 2]. Written: `bits` uint64 [n, 24], bit
-    256 k + 16 i + j for section k, cell (i, j); `masks` uint64 [n, 4], bit 16 i + j set where the cell is
-    valid; `valid` uint8 [n], 1 where the cylinder may be compared.
+    `xy` float32 [n, 2], `turn` float32 [n], `hull` float32 [h, 2]. Written: `bits` uint64 [24, n], where bit b of
+    word 6 w + k is that of section k, cell (i, j) with 16 i + j = 64 w + b; `masks` uint64 [4, n], bit 16 i + j set
+    where the cell is valid; `valid` uint8 [n], 1 where the cylinder may be compared. Words of different minutiae
+    lie side by side, so that a processor compares several at once.
     """
     n = xy.shape[0]
     sums = np.empty((_SECTIONS, _CELLS, _CELLS), np.float32)
@@ -162,8 +183,8 @@ def build_cylinders(
                             sums[k, i, j] += spatial * height[k]
         everywhere = outside(mx, my, hull) + _R <= _MARGIN
         cells = 0
-        bits[m, :] = 0
-        masks[m, :] = 0
+        bits[:, m] = 0
+        masks[:, m] = 0
         for i in range(_CELLS):
             u = (i - half) * _STEP
             for j in range(_CELLS):
@@ -175,8 +196,8 @@ def build_cylinders(
                 cells += 1
                 place = i * _CELLS + j
                 flag = one << np.uint64(place & 63)
-                masks[m, place >> 6] |= flag
+                masks[place >> 6, m] |= flag
                 for k in range(_SECTIONS):
                     if sums[k, i, j] > _THRESHOLD:
-                        bits[m, k * _MASK_WORDS + (place >> 6)] |= flag
+                        bits[_SECTIONS * (place >> 6) + k, m] |= flag
         valid[m] = neighbours >= _MIN_NEIGHBOURS and cells >= _MIN_VALID * _BASE_CELLS

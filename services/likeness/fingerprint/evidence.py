@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.fingerprint import parameters as p
-from likeness.fingerprint.consensus import agree, overlap
-from likeness.fingerprint.kernel import kernel
+from likeness.fingerprint.consensus import agree, best_worth, overlap
+from likeness.fingerprint.kernel import Arrays, kernel
 from likeness.fingerprint.similarity import (
     best_pairs,
     compatibilities,
@@ -20,7 +20,9 @@ from likeness.fingerprint.similarity import (
     turned,
 )
 
+_WORDS, _MASK_WORDS = p.WORDS, p.MASK_WORDS
 _SEEDS = p.SEEDS
+_SCREENED, _SCREEN_SEEDS, _CASCADE_FROM = p.SCREENED_PAIRS, p.SCREEN_SEEDS, p.CASCADE_FROM
 _MIN_AREA = p.MIN_OVERLAP_AREA
 _NEAR2, _WIDE2, _WIDE_SHARE = p.RESIDUAL_NEAR**2, p.RESIDUAL_WIDE**2, p.RESIDUAL_WIDE_SHARE
 _CORE, _TAIL, _TAIL_SHARE = p.ANGLE_CORE, p.ANGLE_TAIL, p.ANGLE_TAIL_SHARE
@@ -43,16 +45,17 @@ MEASURES = (
     "count_a",
     "count_b",
     "supported",
+    "screen_relaxed",
+    "screen_worth",
+    "compared",
 )
 """What `measure` writes, in order: the relaxed global similarity (LSS-R) and that of the same number of pairs
 before relaxation; pairs in the consensus; minutiae of either side in the overlap, and its area in square pixels;
 the log likelihood ratio of the pairs' residuals against minutiae strewn at random as densely; the sum of the
 similarities of paired cylinders, and how many could be compared; mean squared residual in square pixels, and of
 turn in square radians; the sum of what similarities exceed `ALIKE_FROM` by; minutiae of either side; relaxed
-similarity inside the consensus."""
-
-Floats = NDArray[np.float32]
-Words = NDArray[np.uint64]
+similarity inside the consensus; of the cheap stage the relaxed similarity and what the pairs of its
+best motion are worth; 1 where the full comparison followed."""
 
 
 @kernel
@@ -68,113 +71,137 @@ def _surprise(d2: float, turn: float, density: float) -> float:
 
 
 @kernel
+def screen(
+    a: Arrays,
+    b: Arrays,
+    start: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    similarity: NDArray[np.float32],
+    gate: NDArray[np.float64],
+    out: NDArray[np.float64],
+) -> bool:
+    """The cheap stage: whether two templates are worth a full comparison.
+
+    `start` float32 [k]: the best local similarities, greatest first; `rows`, `columns` int64 [k]: whose they are.
+    `gate` float64 [6]: see `fusion.SCREENED`; what comes out at 0 or more passes. Written: measures 15 and 16.
+    """
+    na, nb = a.turn.shape[0], b.turn.shape[0]
+    few = min(start.shape[0], _SCREENED)
+    rows, columns, start = rows[:few], columns[:few], start[:few]
+    relaxed = relax(start, compatibilities(rows, columns, a.xy, a.turn, b.xy, b.turn))
+    out[15] = global_score(start, relaxed, pair_count(na, nb))
+    best = np.argsort(-relaxed)[:_SCREEN_SEEDS]
+    out[16] = best_worth(a, b, similarity, rows[best], columns[best])
+    if min(na, nb) < _CASCADE_FROM:
+        return True
+    worth = gate[0] * math.sqrt(max(out[15], 0.0)) + gate[1] * out[1] + gate[2] * math.sqrt(out[16]) + gate[5]
+    worth += gate[3] * math.log(min(na, nb) + 3.0) + gate[4] * math.log(max(na, nb) + 3.0)
+    return bool(worth >= 0.0)
+
+
+@kernel
 def measure(
-    xy_a: Floats,
-    turn_a: Floats,
-    hull_a: Floats,
-    bits_a: Words,
-    masks_a: Words,
-    valid_a: NDArray[np.uint8],
-    xy_b: Floats,
-    turn_b: Floats,
-    hull_b: Floats,
-    bits_b: Words,
-    masks_b: Words,
-    valid_b: NDArray[np.uint8],
+    a: Arrays,
+    b: Arrays,
+    gate: NDArray[np.float64],
     out: NDArray[np.float64],
     motion: NDArray[np.float64],
     mate: NDArray[np.int32],
 ) -> None:
     """Compare two templates, both with at least one minutia.
 
-    Written: `out` float64 [15], see `MEASURES`; `motion` float64 [3] and `mate` int32 [na], see `consensus.agree`.
+    `gate`: see `screen`. Written: `out` float64 [18], see `MEASURES`; `motion` float64 [3] and `mate` int32 [na],
+    see `consensus.agree`, no pairs where the cheap stage rejects.
     """
-    na, nb = turn_a.shape[0], turn_b.shape[0]
+    na, nb = a.turn.shape[0], b.turn.shape[0]
+    out[:] = 0.0
+    motion[:] = 0.0
+    mate[:na] = -1
+    out[12], out[13] = na, nb
     similarity = np.empty((na, nb), np.float32)
-    local_similarities(bits_a, masks_a, valid_a, turn_a, bits_b, masks_b, valid_b, turn_b, similarity)
+    local_similarities(a, b, similarity)
     top = best_pairs(similarity, min(na, nb))
     rows, columns = top // nb, top % nb
     start = np.empty(top.shape[0], np.float32)
     for i in range(top.shape[0]):
         start[i] = similarity[rows[i], columns[i]]
-    relaxed = relax(start, compatibilities(rows, columns, xy_a, turn_a, xy_b, turn_b))
     count = pair_count(na, nb)
-    out[:] = 0.0
-    out[0] = global_score(start, relaxed, count)
     out[1] = start[:count].mean()
+    if not screen(a, b, start, rows, columns, similarity, gate, out):
+        return
+    out[17] = 1.0
+    relaxed = relax(start, compatibilities(rows, columns, a.xy, a.turn, b.xy, b.turn))
+    out[0] = global_score(start, relaxed, count)
     best = np.argsort(-relaxed)[:_SEEDS]
     bent = np.empty((na, 2), np.float32)
-    out[2] = agree(xy_a, turn_a, xy_b, turn_b, similarity, rows[best], columns[best], motion, bent, mate)
-    shared = np.empty(3, np.float64)
-    overlap(bent, hull_a, xy_b, hull_b, motion, shared)
-    out[3:6] = shared
-    density = max(shared[1], 1.0) / max(shared[2], _MIN_AREA)
-    for i in range(na):
-        j = mate[i]
-        if j < 0:
-            continue
-        dx, dy = float(bent[i, 0] - xy_b[j, 0]), float(bent[i, 1] - xy_b[j, 1])
-        turn = turned(float(turn_a[i]) + motion[0] - float(turn_b[j]))
-        out[6] += _surprise(dx * dx + dy * dy, turn, density)
-        out[9] += dx * dx + dy * dy
-        out[10] += turn * turn
-        if valid_a[i] != 0 and valid_b[j] != 0:
-            out[7] += similarity[i, j]
-            out[8] += 1.0
-            out[11] += max(0.0, float(similarity[i, j]) - _ALIKE)
-    out[9] /= max(out[2], 1.0)
-    out[10] /= max(out[2], 1.0)
-    out[12], out[13] = na, nb
+    out[2] = agree(a, b, similarity, rows[best], columns[best], motion, bent, mate)
+    _judge(a, b, similarity, motion, bent, mate, out)
     for i in range(top.shape[0]):
         if mate[rows[i]] == columns[i]:
             out[14] += relaxed[i]
 
 
 @kernel
+def _judge(
+    a: Arrays,
+    b: Arrays,
+    similarity: NDArray[np.float32],
+    motion: NDArray[np.float64],
+    bent: NDArray[np.float32],
+    mate: NDArray[np.int32],
+    out: NDArray[np.float64],
+) -> None:
+    """What the pairs of the consensus are worth; writes measures 3 to 11."""
+    shared = np.empty(3, np.float64)
+    overlap(bent, a, b, motion, shared)
+    out[3:6] = shared
+    density = max(shared[1], 1.0) / max(shared[2], _MIN_AREA)
+    for i in range(mate.shape[0]):
+        j = mate[i]
+        if j < 0:
+            continue
+        dx, dy = float(bent[i, 0] - b.xy[j, 0]), float(bent[i, 1] - b.xy[j, 1])
+        turn = turned(float(a.turn[i]) + motion[0] - float(b.turn[j]))
+        out[6] += _surprise(dx * dx + dy * dy, turn, density)
+        out[9] += dx * dx + dy * dy
+        out[10] += turn * turn
+        if a.valid[i] != 0 and b.valid[j] != 0:
+            out[7] += similarity[i, j]
+            out[8] += 1.0
+            out[11] += max(0.0, float(similarity[i, j]) - _ALIKE)
+    out[9] /= max(out[2], 1.0)
+    out[10] /= max(out[2], 1.0)
+
+
+@kernel
 def measure_many(
-    xy_a: Floats,
-    turn_a: Floats,
-    hull_a: Floats,
-    bits_a: Words,
-    masks_a: Words,
-    valid_a: NDArray[np.uint8],
-    xy: Floats,
-    turn: Floats,
-    hull: Floats,
-    bits: Words,
-    masks: Words,
-    valid: NDArray[np.uint8],
+    a: Arrays,
+    many: Arrays,
     starts: NDArray[np.int64],
-    hull_starts: NDArray[np.int64],
+    corners: NDArray[np.int64],
+    gate: NDArray[np.float64],
     out: NDArray[np.float64],
 ) -> None:
     """Compare one template with many that lie behind each other.
 
-    Candidate k has minutiae starts[k] to starts[k + 1] and hull corners hull_starts[k] to hull_starts[k + 1].
-    Written: `out` float64 [k, 15], see `MEASURES`; all 0 where either side has no minutiae.
+    `bits` and `masks` of `many` are flat, those of each candidate as they are alone. Candidate k has minutiae
+    starts[k] to starts[k + 1] and hull corners corners[k] to corners[k + 1]. Written:
+    `out` float64 [k, 18], see `MEASURES`; all 0 where either side has no minutiae.
     """
     motion = np.zeros(3, np.float64)
-    mate = np.empty(max(turn_a.shape[0], 1), np.int32)
+    mate = np.empty(max(a.turn.shape[0], 1), np.int32)
     for k in range(starts.shape[0] - 1):
         low, high = starts[k], starts[k + 1]
-        corner, end = hull_starts[k], hull_starts[k + 1]
         out[k, :] = 0.0
-        if high == low or turn_a.shape[0] == 0:
+        if high == low or a.turn.shape[0] == 0:
             continue
-        measure(
-            xy_a,
-            turn_a,
-            hull_a,
-            bits_a,
-            masks_a,
-            valid_a,
-            xy[low:high],
-            turn[low:high],
-            hull[corner:end],
-            bits[low:high],
-            masks[low:high],
-            valid[low:high],
-            out[k],
-            motion,
-            mate,
+        candidate = Arrays(
+            many.xy[low:high],
+            many.turn[low:high],
+            many.hull[corners[k] : corners[k + 1]],
+            many.bits[_WORDS * low : _WORDS * high].reshape((_WORDS, high - low)),
+            many.masks[_MASK_WORDS * low : _MASK_WORDS * high].reshape((_MASK_WORDS, high - low)),
+            many.valid[low:high],
         )
+        measure(a, candidate, gate, out[k], motion, mate)

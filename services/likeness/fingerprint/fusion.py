@@ -1,5 +1,8 @@
 """From what was measured between two templates to one score, a log-odds: a logistic fusion of named features.
 
+The cheap stage of the cascade has a fusion of its own, of what little it measures; a candidate that it rejects
+scores by that alone, and under every threshold that is of use.
+
 The weights come from `benchmarks/fingerprint_accuracy.py --fit`, which also measures them leaving one set out.
 Features are means and ratios rather than counts where they can be, so that dense and noisy templates gain nothing
 by their density.
@@ -16,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.domain.errors import Corrupt
+from likeness.fingerprint import parameters as p
 from likeness.fingerprint.evidence import MEASURES
 from likeness.inference.catalogue import shipped_manifests
 
@@ -39,11 +43,28 @@ FEATURES = (
 )
 """The columns of `features`."""
 
+SCREENED = ("relaxed", "local", "worth", "smaller_count", "larger_count", "bias")
+"""What `Fusion.gate` weighs, in order."""
+
 Floats = NDArray[np.float64]
 
 
+def screened(measures: Floats) -> Floats:
+    """float64 [k, m] as `evidence.MEASURES` to float64 [k, 6] as `SCREENED`, the last column 1."""
+    m = dict(zip(MEASURES, np.asarray(measures, np.float64).T, strict=True))
+    columns = [
+        np.sqrt(np.maximum(m["screen_relaxed"], 0)),
+        m["local"],
+        np.sqrt(m["screen_worth"]),
+        np.log(np.minimum(m["count_a"], m["count_b"]) + 3),
+        np.log(np.maximum(m["count_a"], m["count_b"]) + 3),
+        np.ones(len(m["local"])),
+    ]
+    return np.stack(columns, axis=1)
+
+
 def features(measures: Floats) -> Floats:
-    """float64 [k, 15] as `evidence.MEASURES` to float64 [k, 14] as `FEATURES`."""
+    """float64 [k, m] as `evidence.MEASURES` to float64 [k, 14] as `FEATURES`."""
     m = dict(zip(MEASURES, np.asarray(measures, np.float64).T, strict=True))
     inside_a, inside_b = m["overlap_a"] + 3, m["overlap_b"] + 3
     columns = [
@@ -67,16 +88,33 @@ def features(measures: Floats) -> Floats:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Fusion:
-    """`weights` float64 [14] and `bias` of the log-odds; `version` and `fitted_on` say whence they are."""
+    """`weights` float64 [14] and `bias` of the log-odds; `version` and `fitted_on` say whence they are.
+
+    `gate` float64 [6] is of the cheap stage, see `SCREENED`: a candidate whose sum is 0 or more passes.
+    """
 
     weights: Floats
     bias: float
+    gate: Floats
     version: str
     fitted_on: str
 
     def score(self, measures: Floats) -> Floats:
-        """Log-odds float64 [k] of measures float64 [k, 15], for mates and strangers that are equally frequent."""
-        return np.asarray(features(measures) @ self.weights + self.bias, np.float64)
+        """Log-odds float64 [k] of measures float64 [k, m], for mates and strangers that are equally frequent.
+
+        What the cheap stage rejects scores at most `REJECTED_AT`, in the order of that stage.
+        """
+        full = features(measures) @ self.weights + self.bias
+        screen = screened(measures) @ self.gate
+        return np.asarray(
+            np.where(self.passes(measures), full, p.REJECTED_AT + np.minimum(screen, 0.0)), np.float64
+        )
+
+    def passes(self, measures: Floats) -> NDArray[np.bool_]:
+        """Which candidates are compared in full, bool [k]."""
+        m = dict(zip(MEASURES, np.asarray(measures, np.float64).T, strict=True))
+        small = np.minimum(m["count_a"], m["count_b"]) < p.CASCADE_FROM
+        return np.asarray((m["compared"] > 0) & (small | (screened(measures) @ self.gate >= 0.0)), np.bool_)
 
     @classmethod
     def load(cls, path: Path) -> Fusion:
@@ -88,10 +126,11 @@ class Fusion:
         try:
             held = json.loads(path.read_text(encoding="utf-8"))
             weights = np.array([held["weights"][name] for name in FEATURES], np.float64)
-            found = cls(weights, float(held["bias"]), str(held["version"]), str(held["fitted_on"]))
+            gate = np.array([held["cascade"][name] for name in SCREENED], np.float64)
+            found = cls(weights, float(held["bias"]), gate, str(held["version"]), str(held["fitted_on"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise Corrupt(f"{path} is not the fusion of fingerprint scores; restore the file.") from error
-        if not np.isfinite(weights).all():
+        if not np.isfinite(weights).all() or not np.isfinite(gate).all():
             raise Corrupt(f"{path} holds weights that are not finite; restore the file.")
         return found
 
@@ -102,6 +141,7 @@ class Fusion:
             "fitted_on": self.fitted_on,
             "bias": round(self.bias, 6),
             "weights": dict(zip(FEATURES, (round(float(w), 6) for w in self.weights), strict=True)),
+            "cascade": dict(zip(SCREENED, (round(float(w), 6) for w in self.gate), strict=True)),
         }
         path.write_text(json.dumps(held, indent=2) + "\n", encoding="utf-8")
 

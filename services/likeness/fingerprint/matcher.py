@@ -20,11 +20,17 @@ from likeness.fingerprint import parameters as p
 from likeness.fingerprint.cylinders import build_cylinders, convex_hull
 from likeness.fingerprint.evidence import MEASURES, measure, measure_many
 from likeness.fingerprint.fusion import Fusion, fusion
+from likeness.fingerprint.kernel import Arrays
 from likeness.fingerprint.minutiae import Minutiae
 
-_HEAD = struct.Struct("<HH")
+_HEAD = struct.Struct("<Hii")
+_COLUMNS = (("<i2", 2), ("<u2", 1), ("<u8", p.WORDS), ("<u8", p.MASK_WORDS), ("u1", 1))
+"""Of a stored finger, in order: type and numbers per minutia of places, turn, bits, masks and validity."""
 _TURN_STEP = 2.0 * math.pi / 65536.0
 _PLACE_STEP = 1.0 / 8.0
+
+EVERYTHING_PASSES = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 1.0])
+"""The gate of a cheap stage that rejects nothing."""
 
 Floats = NDArray[np.float32]
 
@@ -33,28 +39,37 @@ Floats = NDArray[np.float32]
 class Prepared:
     """One impression, ready to be compared; `n` minutiae at most `MAX_MINUTIAE`.
 
-    `xy` float32 [n, 2], pixels at 500 dpi about `centre` (x, y) of the record; `turn` float32 [n], radians
-    clockwise in the image; `hull` float32 [h, 2]; `bits` uint64 [n, 24], `masks` uint64 [n, 4], `valid` uint8
-    [n]: see `cylinders`.
+    `arrays`: places in pixels at 500 dpi about `centre` (x, y) of the record, and their cylinders.
     """
 
-    xy: Floats
-    turn: Floats
+    arrays: Arrays
     centre: tuple[int, int]
-    hull: Floats
-    bits: NDArray[np.uint64]
-    masks: NDArray[np.uint64]
-    valid: NDArray[np.uint8]
 
     def __len__(self) -> int:
-        return len(self.turn)
+        return len(self.arrays.turn)
+
+    @property
+    def xy(self) -> Floats:
+        """Places float32 [n, 2], pixels about the centre."""
+        return self.arrays.xy
+
+    @property
+    def turn(self) -> Floats:
+        """Directions float32 [n], radians clockwise in the image."""
+        return self.arrays.turn
+
+    @property
+    def hull(self) -> Floats:
+        """Corners of the convex hull float32 [h, 2], pixels about the centre."""
+        return self.arrays.hull
 
     def to_bytes(self) -> bytes:
         """Count and centre, then places in eighths of a pixel, turns and cylinders."""
-        places = np.rint(self.xy / _PLACE_STEP).astype("<i2")
-        turns = np.mod(np.rint(self.turn / _TURN_STEP), 65536).astype("<u2")
-        parts = (places, turns, self.bits.astype("<u8"), self.masks.astype("<u8"), self.valid)
-        head = _HEAD.pack(len(self), 0) + struct.pack("<ii", *self.centre)
+        one = self.arrays
+        places = np.rint(one.xy / _PLACE_STEP).astype("<i2")
+        turns = np.mod(np.rint(one.turn / _TURN_STEP), 65536).astype("<u2")
+        parts = (places, turns, one.bits.astype("<u8"), one.masks.astype("<u8"), one.valid)
+        head = _HEAD.pack(len(self), *self.centre)
         return head + b"".join(part.tobytes() for part in parts)
 
     @classmethod
@@ -64,23 +79,29 @@ class Prepared:
         Raises:
             Corrupt: the length is not that of the count it tells.
         """
-        start = _HEAD.size + 8
-        if len(data) < start:
+        if len(data) < _HEAD.size:
             raise Corrupt("A stored finger ends inside its head.")
-        n, _ = _HEAD.unpack_from(data)
+        n, x, y = _HEAD.unpack_from(data)
         each = 4 + 2 + 8 * (p.WORDS + p.MASK_WORDS) + 1
-        if n > p.MAX_MINUTIAE or len(data) != start + n * each:
+        if n > p.MAX_MINUTIAE or len(data) != _HEAD.size + n * each:
             raise Corrupt(f"A stored finger of {n} minutiae has {len(data)} bytes.")
-        x, y = struct.unpack_from("<ii", data, _HEAD.size)
-        places = np.frombuffer(data, "<i2", 2 * n, start).reshape(n, 2)
-        turns = np.frombuffer(data, "<u2", n, start + 4 * n)
-        bits = np.frombuffer(data, "<u8", n * p.WORDS, start + 6 * n).reshape(n, p.WORDS)
-        masks_at = start + 6 * n + 8 * n * p.WORDS
-        masks = np.frombuffer(data, "<u8", n * p.MASK_WORDS, masks_at).reshape(n, p.MASK_WORDS)
-        valid = np.frombuffer(data, np.uint8, n, masks_at + 8 * n * p.MASK_WORDS)
-        xy = places.astype(np.float32) * np.float32(_PLACE_STEP)
+        at = _HEAD.size
+        columns: list[NDArray[np.generic]] = []
+        for kind, wide in _COLUMNS:
+            columns.append(np.frombuffer(data, kind, n * wide, at))
+            at += columns[-1].nbytes
+        places, turns, bits, masks, valid = columns
+        xy = places.reshape(n, 2).astype(np.float32) * np.float32(_PLACE_STEP)
         turn = turns.astype(np.float32) * np.float32(_TURN_STEP)
-        return cls(xy, turn, (x, y), convex_hull(xy), bits.copy(), masks.copy(), valid.copy())
+        held = Arrays(
+            xy,
+            turn,
+            convex_hull(xy),
+            bits.astype(np.uint64).reshape(p.WORDS, n),
+            masks.astype(np.uint64).reshape(p.MASK_WORDS, n),
+            valid.astype(np.uint8),
+        )
+        return cls(held, (x, y))
 
 
 def prepare(minutiae: Minutiae) -> Prepared:
@@ -90,19 +111,22 @@ def prepare(minutiae: Minutiae) -> Prepared:
     """
     kept = np.argsort(-minutiae.quality.astype(np.int16), kind="stable")[: p.MAX_MINUTIAE]
     n = len(kept)
+    steps = np.mod(np.rint(-minutiae.angle[kept] / _TURN_STEP), 65536)
+    order = np.lexsort((minutiae.xy[kept, 1], minutiae.xy[kept, 0], steps))
+    kept, steps = kept[order], steps[order]
     centre = np.rint(minutiae.xy[kept].mean(axis=0)).astype(np.int64) if n else np.zeros(2, np.int64)
     limit = 32767 * _PLACE_STEP
     places = np.clip(minutiae.xy[kept] - centre, -limit, limit)
     xy = (np.rint(places / _PLACE_STEP) * _PLACE_STEP).astype(np.float32).reshape(n, 2)
-    steps = np.mod(np.rint(-minutiae.angle[kept] / _TURN_STEP), 65536)
     turn = (steps.astype(np.float32) * np.float32(_TURN_STEP)).astype(np.float32)
     hull = convex_hull(xy) if n else np.zeros((0, 2), np.float32)
-    bits = np.zeros((n, p.WORDS), np.uint64)
-    masks = np.zeros((n, p.MASK_WORDS), np.uint64)
+    bits = np.zeros((p.WORDS, n), np.uint64)
+    masks = np.zeros((p.MASK_WORDS, n), np.uint64)
     valid = np.zeros(n, np.uint8)
     if n:
         build_cylinders(xy, turn, hull, bits, masks, valid)
-    return Prepared(xy, turn, (int(centre[0]), int(centre[1])), hull, bits, masks, valid)
+    arrays = Arrays(xy, turn, hull, bits, masks, valid)
+    return Prepared(arrays, (int(centre[0]), int(centre[1])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +162,7 @@ class Matcher:
         """The score of the probe with each candidate, in order."""
         if not candidates:
             return []
-        measured = measures(probe, candidates)
+        measured = measures(probe, candidates, self._fusion.gate)
         scores = self._fusion.score(measured)
         return [Comparison(float(score), _parts(row)) for score, row in zip(scores, measured, strict=True)]
 
@@ -148,28 +172,29 @@ class Matcher:
             return Pairing(np.zeros((0, 2), np.int64), (0.0, 0.0, 0.0))
         out, motion = np.zeros(len(MEASURES)), np.zeros(3)
         mate = np.full(len(probe), -1, np.int32)
-        measure(*_arrays(probe), *_arrays(candidate), out, motion, mate)
+        measure(probe.arrays, candidate.arrays, EVERYTHING_PASSES, out, motion, mate)
         paired = np.flatnonzero(mate >= 0)
         pairs = np.stack([paired, mate[paired].astype(np.int64)], axis=1)
         return Pairing(pairs, (float(motion[0]), float(motion[1]), float(motion[2])))
 
 
-def measures(probe: Prepared, candidates: Sequence[Prepared]) -> NDArray[np.float64]:
-    """What is measured between the probe and each candidate: float64 [k, 15], see `evidence.MEASURES`."""
+def measures(
+    probe: Prepared, candidates: Sequence[Prepared], gate: NDArray[np.float64] = EVERYTHING_PASSES
+) -> NDArray[np.float64]:
+    """What is measured between the probe and each candidate: float64 [k, 18], see `evidence.MEASURES`.
+
+    `gate`: of the cheap stage, see `evidence.screen`; without one every candidate is compared in full.
+    """
     starts = np.cumsum([0, *(len(c) for c in candidates)], dtype=np.int64)
     corners = np.cumsum([0, *(len(c.hull) for c in candidates)], dtype=np.int64)
-    xy, turn, hull, bits, masks, valid = (
-        np.concatenate(column) for column in zip(*(_arrays(c) for c in candidates), strict=True)
-    )
+    flat = [
+        one.arrays._replace(bits=one.arrays.bits.ravel(), masks=one.arrays.masks.ravel())
+        for one in candidates
+    ]
+    many = Arrays(*(np.concatenate(column) for column in zip(*flat, strict=True)))
     out = np.zeros((len(candidates), len(MEASURES)))
-    measure_many(*_arrays(probe), xy, turn, hull, bits, masks, valid, starts, corners, out)
+    measure_many(probe.arrays, many, starts, corners, gate, out)
     return out
-
-
-def _arrays(
-    one: Prepared,
-) -> tuple[Floats, Floats, Floats, NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint8]]:
-    return one.xy, one.turn, one.hull, one.bits, one.masks, one.valid
 
 
 def _parts(row: NDArray[np.float64]) -> dict[str, float]:

@@ -62,6 +62,14 @@ MU_ANGLE = math.pi / 12
 TAU_ANGLE = -30.0
 """mu_rho and tau_rho of the three compatibilities: distance, direction, radial angle (equation 24)."""
 
+# Cascade.
+SCREENED_PAIRS, SCREEN_SEEDS = 24, 3
+"""Best local similarities that the cheap stage relaxes, and how many of them propose a motion in it."""
+CASCADE_FROM = 20
+"""Minutiae that both sides must have to be rejected early: smaller templates tell too little, and cost little."""
+REJECTED_AT = -6.0
+"""Log-odds that the best of the early rejected score; none of them precedes one that was compared in full."""
+
 # Consensus.
 SEEDS = 12
 """Relaxed pairs that each propose a rigid motion."""
@@ -79,9 +87,6 @@ BEND_PRIOR = 1.0
 """Weight of no displacement at all against the neighbours' displacements."""
 OVERLAP_MARGIN = 12.0
 """Pixels by which the hull of the minutiae understates what an impression shows."""
-OVERLAP_GRID = 16.0
-"""Pixels between the points on which the shared area is measured."""
-
 # What a pair of the consensus is worth.
 MIN_OVERLAP_AREA = 2000.0
 """Square pixels; a smaller overlap is taken for this, lest its density of minutiae be without bound."""

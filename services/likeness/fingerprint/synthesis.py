@@ -1,7 +1,8 @@
-"""Fingers drawn at random to fill galleries with: minutiae along the ridges of arches, loops and whorls.
+"""Fingers drawn at random, for galleries and demonstrations: minutiae along the ridges of arches, loops and whorls.
 
 Drawn in numpy by the rules that `models/train/fingerprint_embedding.py` trains by, from other seeds; see there for
-the sources. Lengths are pixels at 500 dpi.
+the sources. Lengths are pixels at 500 dpi. `benchmarks/fingerprint_synthesis.py` tells how near scores of drawn
+fingers come to those of real ones.
 """
 
 from __future__ import annotations
@@ -13,13 +14,21 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from likeness.fingerprint.minutiae import Minutiae
+from likeness.fingerprint.minutiae import Kind, Minutiae, Record, View
 
 Floats = NDArray[np.float64]
 Orientation = tuple[Floats, Floats, Floats]
+Finger = tuple[Floats, Floats, NDArray[np.bool_], NDArray[np.uint8], Orientation]
+"""Fingers drawn together: places [b, slots, 2], turns [b, slots], which slots are taken, kinds, orientation."""
 
 BATCH = 250
 """Fingers drawn together."""
+ENDINGS = 0.6
+"""Share of minutiae that are ridge endings; the others are bifurcations."""
+FLIPPED = 0.184
+"""Share of kinds that an impression shows wrongly, so that two impressions differ in 30% as measured."""
+EDGE = 20
+"""Pixels between the outermost minutia and the edge of a record."""
 _SLOTS = 144
 _TRIES = 420
 _STRAYS = 40
@@ -35,8 +44,17 @@ def impressions(count: int, each: int, seed: int) -> Iterator[tuple[Minutiae, ..
     for start in range(0, count, BATCH):
         random = np.random.default_rng((seed, start))
         size = min(BATCH, count - start)
-        finger = _fingers(size, random)
-        yield from zip(*(_impressions(*finger, random) for _ in range(each)), strict=True)
+        fingers = _fingers(size, random)
+        yield from zip(*(_impressions(fingers, random) for _ in range(each)), strict=True)
+
+
+def record_of(minutiae: Minutiae, position: int = 0) -> Record:
+    """A record of one view, its minutiae moved to where pixels are counted from."""
+    low = minutiae.xy.min(axis=0) - EDGE
+    xy = np.rint(minutiae.xy - low).astype(np.float32)
+    width, height = (int(side) + EDGE for side in xy.max(axis=0))
+    moved = Minutiae(xy, minutiae.angle, minutiae.kind, minutiae.quality)
+    return Record("drawn", (View(moved, position=position, width=width, height=height),))
 
 
 def thinned(minutiae: Sequence[Minutiae], count: int) -> list[Minutiae]:
@@ -89,8 +107,8 @@ def _frame(count: int, random: Generator) -> Orientation:
     )
 
 
-def _fingers(count: int, random: Generator) -> tuple[Floats, Floats, NDArray[np.bool_], Orientation]:
-    """Places [b, slots, 2], turns [b, slots], which slots are taken, and the orientation."""
+def _fingers(count: int, random: Generator) -> Finger:
+    """`count` fingers."""
     axes = np.stack([random.uniform(110, 155, count), random.uniform(140, 205, count)], -1)
     gap = random.uniform(7, 13, count)
     tried = _in_ellipse((count, _TRIES), axes, random)
@@ -110,13 +128,13 @@ def _fingers(count: int, random: Generator) -> tuple[Floats, Floats, NDArray[np.
     frame = _frame(count, random)
     reversed_ = (_smooth(xy, 70, random) > 0) ^ (random.random((count, _SLOTS)) < 0.3)
     turn = _orientation(xy, frame) + np.pi * reversed_ + 0.08 * random.standard_normal((count, _SLOTS))
-    return xy, turn, present, frame
+    kind = np.where(random.random(present.shape) < ENDINGS, Kind.ENDING, Kind.BIFURCATION).astype(np.uint8)
+    return xy, turn, present, kind, frame
 
 
-def _impressions(
-    xy: Floats, turn: Floats, present: NDArray[np.bool_], frame: Orientation, random: Generator
-) -> list[Minutiae]:
+def _impressions(fingers: Finger, random: Generator) -> list[Minutiae]:
     """One impression of each finger: minutiae lost, found, moved, turned; the finger displaced and distorted."""
+    xy, turn, present, kind, frame = fingers
     count = len(xy)
     contact = np.stack([random.uniform(75, 135, count), random.uniform(90, 175, count)], -1)
     centre = random.standard_normal((count, 1, 2)) * 30
@@ -144,9 +162,16 @@ def _impressions(
     y = np.sin(spin) * moved[..., 0] + np.cos(spin) * moved[..., 1]
     angle = np.mod(-(towards + spin), 2 * np.pi)
     place = np.stack([x, y], -1).astype(np.float32)
-    return [_minutiae(place[i][shown[i]], angle[i][shown[i]]) for i in range(count)]
+    kinds = _seen_kinds(kind, shape, random)
+    return [_minutiae(place[i][shown[i]], angle[i][shown[i]], kinds[i][shown[i]]) for i in range(count)]
 
 
-def _minutiae(xy: NDArray[np.float32], angle: NDArray[Any]) -> Minutiae:
-    nothing = np.zeros(len(xy), np.uint8)
-    return Minutiae(xy, angle.astype(np.float32), nothing, nothing)
+def _seen_kinds(kind: NDArray[np.uint8], shape: tuple[int, ...], random: Generator) -> NDArray[np.uint8]:
+    """The kinds that an impression shows: of the finger's own minutiae, some flipped, and of the strays."""
+    strays = np.where(random.random((shape[0], shape[1] - kind.shape[1])) < ENDINGS, 1, 2)
+    true = np.concatenate([kind, strays], axis=1)
+    return np.where(random.random(shape) < FLIPPED, 3 - true, true).astype(np.uint8)
+
+
+def _minutiae(xy: NDArray[np.float32], angle: NDArray[Any], kind: NDArray[np.uint8]) -> Minutiae:
+    return Minutiae(xy, angle.astype(np.float32), kind, np.zeros(len(xy), np.uint8))
