@@ -9,6 +9,9 @@ they agree on one turn and one scale (Jegou, Douze, Schmid: weak geometric consi
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import faiss
 import numpy as np
@@ -16,16 +19,41 @@ from numpy.typing import NDArray
 
 Codes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
 
-_SLOTS = 1024
-"""Details that one row may hold; a stored detail is row * _SLOTS + its place."""
+SLOTS = 512
+"""Details that one row may hold; a stored detail is row * SLOTS + its place. A multiple of 8, for the bitmap."""
 _FLAT_BELOW = 20_000
-"""Details under which every list is visited: cheaper than missing a neighbour in the next list."""
-_EVERY_LIST = 64
+"""Details under which many lists are visited: cheaper than missing a neighbour in the next list."""
+_MANY_LISTS = 64
+_TURN = 256.0 / 360.0
+_OCTAVE, _OCTAVE_ZERO = 16.0, 64.0  # a stored octave is 16 per doubling, 4 doublings under 1 pixel being 0
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Asked:
+    """The details of a probe: codes uint8 [n, d]; turn float32 [n] in degrees; octave float32 [n], log2 of size."""
+
+    codes: Codes
+    turn: Floats
+    octave: Floats
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Found:
+    """What a probe's details voted for.
+
+    `rows` int64 [m], best first, with `votes` float32 [m]. `common` int64 [n]: for each detail of the probe, how
+    many rows hold one that may be of the same place of the same thing.
+    """
+
+    rows: Ints
+    votes: Floats
+    common: Ints
 
 
 class VotingIndex:
-    """Details by row. One writer, any number of readers; a reader waits while a row is written.
+    """Details by row. One writer; any number of readers beside each other, none while a row is written.
 
     Args:
         words: float32 [k, d], centres of the inverted lists.
@@ -33,13 +61,24 @@ class VotingIndex:
         probes: lists visited for each.
         angle_bins: bins of 360 degrees of turn.
         scale_bins: bins of one doubling of size each.
+        near, slack: a stored detail may be of the same place of the same thing as the probe's if it is nearer than
+            `near` and at most `slack` farther than the nearest, in units of codes.
     """
 
     def __init__(
-        self, words: Floats, *, neighbours: int, probes: int, angle_bins: int, scale_bins: int
+        self,
+        words: Floats,
+        *,
+        neighbours: int,
+        probes: int,
+        angle_bins: int,
+        scale_bins: int,
+        near: float,
+        slack: float,
     ) -> None:
         self._dimension = int(words.shape[1])
         self._neighbours, self._probes = neighbours, probes
+        self._near, self._slack = near, slack
         self._angle_bins, self._scale_bins = angle_bins, scale_bins
         self._quantiser = faiss.IndexFlatL2(self._dimension)
         self._quantiser.add(np.ascontiguousarray(words, np.float32))
@@ -53,81 +92,202 @@ class VotingIndex:
         )
         self._index.is_trained = True
         self._index.parallel_mode = 0
-        self._geometry: dict[int, Floats] = {}
-        self._lock = threading.Lock()
+        self._geometry = _Geometry()
+        self._lock = _Shared()
 
     def __len__(self) -> int:
-        return len(self._geometry)
+        """Rows that are held."""
+        return self._geometry.rows
 
     @property
     def details(self) -> int:
         """Details of all rows together."""
         return int(self._index.ntotal)
 
-    def add(self, row: int, codes: Codes, turn: Floats, octave: Floats) -> None:
-        """Take in the details of a row: codes uint8 [n, d], turn float32 [n] degrees, octave float32 [n]."""
-        codes, turn, octave = codes[:_SLOTS], turn[:_SLOTS], octave[:_SLOTS]
-        ids = row * _SLOTS + np.arange(len(codes), dtype=np.int64)
-        with self._lock:
-            self._geometry[row] = np.stack([turn, octave]).astype(np.float32)
+    @property
+    def nbytes(self) -> int:
+        """Memory of codes, numbers and geometry, without the centres of the lists."""
+        return self.details * (self._dimension + 8) + self._geometry.nbytes
+
+    def nearest_words(self, codes: Codes) -> Ints:
+        """The inverted list of each code, for `add`: what takes most of the time of adding a row."""
+        if not len(codes):
+            return np.zeros(0, np.int64)
+        _, found = self._quantiser.search(codes.astype(np.float32), 1)
+        return np.asarray(found.reshape(-1), np.int64)
+
+    def add(self, row: int, codes: Codes, words: Ints, turn: Floats, octave: Floats) -> None:
+        """Take in the details of a row, at most `SLOTS`: see `Asked`; `words` as from `nearest_words`."""
+        codes, words = codes[:SLOTS].astype(np.float32), np.ascontiguousarray(words[:SLOTS], np.int64)
+        ids = row * SLOTS + np.arange(len(codes), dtype=np.int64)
+        with self._lock.alone():
+            self._geometry.add(row, turn[:SLOTS], octave[:SLOTS])
             if len(codes):
-                self._index.add_with_ids(codes.astype(np.float32), ids)
+                self._index.add_core(
+                    len(codes), faiss.swig_ptr(codes), faiss.swig_ptr(ids), faiss.swig_ptr(words), None
+                )
 
     def remove(self, row: int) -> None:
-        """Forget the details of a row."""
-        with self._lock:
-            if self._geometry.pop(row, None) is not None:
-                self._index.remove_ids(faiss.IDSelectorRange(row * _SLOTS, (row + 1) * _SLOTS))
+        """Forget the details of a row; a row that is not held is no error."""
+        with self._lock.alone():
+            if self._geometry.remove(row):
+                self._index.remove_ids(faiss.IDSelectorRange(row * SLOTS, (row + 1) * SLOTS))
 
-    def search(
-        self, codes: Codes, turn: Floats, octave: Floats, count: int, mask: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.int64], Floats]:
-        """The rows of the mask, bool [rows], that the details of a probe vote for: rows and votes, best first."""
-        if len(codes) == 0 or self.details == 0:
-            return np.zeros(0, np.int64), np.zeros(0, np.float32)
-        with self._lock:
-            asked, rows, votes, slots = self._neighbours_of(codes, mask)
-            stored = np.stack(
-                [self._geometry[row][:, slot] for row, slot in zip(rows, slots, strict=True)], axis=1
-            )
-        angle = np.mod(turn[asked] - stored[0], 360.0) * (self._angle_bins / 360.0)
-        scale = np.clip(octave[asked] - stored[1] + self._scale_bins / 2, 0, self._scale_bins - 1e-3)
-        return self._agreeing(rows, votes, angle, scale, count)
+    def search(self, asked: Asked, count: int, mask: NDArray[np.bool_]) -> Found:
+        """The rows of the mask, bool [rows], that the details of a probe vote for.
 
-    def _neighbours_of(
-        self, codes: Codes, mask: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats, NDArray[np.int64]]:
-        """For each vote: the probe's detail, the row, its worth, and the place in the row."""
+        A detail is as common as there are rows among its neighbours that may show the same; at most as many as
+        neighbours are asked for.
+        """
+        if not len(asked.codes) or not self.details or not mask.any():
+            return Found(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(len(asked.codes), np.int64))
+        with self._lock.beside():
+            distance, ids = self._nearest(asked.codes, mask)
+            detail, place = np.nonzero(ids[:, :-1] >= 0)
+            chosen = ids[detail, place]
+            stored = self._geometry.of(chosen)
+        worth = self._worth(distance)[detail, place]
+        rows = chosen // SLOTS
+        limit = np.minimum(self._near, distance[:, 0] + self._slack)
+        near = distance[detail, place] <= limit[detail]
+        common = _distinct(detail[near], rows[near], len(asked.codes))
+        angle = np.mod(asked.turn[detail] - stored[0], 360.0) * (self._angle_bins / 360.0)
+        scale = np.clip(asked.octave[detail] - stored[1] + self._scale_bins / 2, 0, self._scale_bins - 1e-3)
+        best, votes = self._agreeing(rows, worth, angle, scale, count)
+        return Found(best, votes, common)
+
+    def _nearest(self, codes: Codes, mask: NDArray[np.bool_]) -> tuple[Floats, Ints]:
+        """Distance and number of the nearest stored details of rows of the mask; infinite and -1 where missing."""
         parameters = faiss.SearchParametersIVF()
-        parameters.nprobe = _EVERY_LIST if self.details < _FLAT_BELOW else self._probes
-        bits = np.packbits(np.repeat(mask, _SLOTS), bitorder="little")
-        selector = faiss.IDSelectorBitmap(len(mask) * _SLOTS, faiss.swig_ptr(bits))
-        if not mask.all():
+        parameters.nprobe = _MANY_LISTS if self.details < _FLAT_BELOW else self._probes
+        bits = np.repeat(np.where(mask, np.uint8(255), np.uint8(0)), SLOTS // 8)
+        selector = faiss.IDSelectorBitmap(len(bits), faiss.swig_ptr(bits))
+        if not mask.all() or len(mask) < self._geometry.end:
             parameters.sel = selector
-        wanted = self._neighbours + 1
-        squared, ids = self._index.search(codes.astype(np.float32), wanted, params=parameters)
+        squared, ids = self._index.search(codes.astype(np.float32), self._neighbours + 1, params=parameters)
         distance = np.sqrt(np.maximum(squared, 0.0))
         distance[ids < 0] = np.inf
+        return distance, ids
+
+    def _worth(self, distance: Floats) -> Floats:
+        """How much nearer each neighbour is than the last one, 0..1."""
         # Where fewer were found than asked for, the last that was found sets no standard: twice the first does.
         last = np.where(np.isfinite(distance[:, -1]), distance[:, -1], 2.0 * distance[:, 0])
-        worth = 1.0 - (distance[:, :-1] / np.maximum(last, 1e-6)[:, None])
-        asked, place = np.nonzero((ids[:, :-1] >= 0) & (worth > 0))
-        chosen = ids[asked, place]
-        rows = chosen // _SLOTS
-        known = np.fromiter((row < len(mask) and bool(mask[row]) for row in rows), np.bool_, len(rows))
-        asked, place, rows, chosen = asked[known], place[known], rows[known], chosen[known]
-        return asked, rows, worth[asked, place], chosen % _SLOTS
+        return np.asarray(
+            np.clip(1.0 - distance[:, :-1] / np.maximum(last, 1e-6)[:, None], 0.0, 1.0), np.float32
+        )
 
     def _agreeing(
-        self, rows: NDArray[np.int64], votes: Floats, angle: Floats, scale: Floats, count: int
-    ) -> tuple[NDArray[np.int64], Floats]:
+        self, rows: Ints, votes: Floats, angle: Floats, scale: Floats, count: int
+    ) -> tuple[Ints, Floats]:
         """Rows by their votes in the fullest pair of neighbouring bins of turn and scale."""
         unique, place = np.unique(rows, return_inverse=True)
         bins = np.zeros((len(unique), self._angle_bins, self._scale_bins), np.float32)
         a, s = angle.astype(np.int64) % self._angle_bins, scale.astype(np.int64)
-        np.add.at(bins, (place, a, s), votes.astype(np.float32))
+        flat = (place * self._angle_bins + a) * self._scale_bins + s
+        bins += np.bincount(flat, votes, bins.size).reshape(bins.shape).astype(np.float32)
         both = bins + np.roll(bins, -1, axis=1)
         both[:, :, :-1] += both[:, :, 1:].copy()
         total = both.reshape(len(unique), -1).max(1)
         best = np.argsort(-total, kind="stable")[:count]
         return unique[best], total[best]
+
+
+class _Geometry:
+    """Turn and octave of every stored detail, a byte each, in two arrays that grow; and where a row's begin."""
+
+    def __init__(self) -> None:
+        self._start = np.full(16, -1, np.int64)
+        self._bytes = np.zeros((2, 1024), np.uint8)
+        self._used = 0
+        self._end = 0
+        self._length: dict[int, int] = {}
+
+    @property
+    def rows(self) -> int:
+        return len(self._length)
+
+    @property
+    def end(self) -> int:
+        """One more than the highest row ever added."""
+        return self._end
+
+    @property
+    def nbytes(self) -> int:
+        return int(self._bytes.nbytes + self._start.nbytes)
+
+    def add(self, row: int, turn: Floats, octave: Floats) -> None:
+        while row >= len(self._start):
+            self._start = np.concatenate([self._start, np.full(len(self._start), -1, np.int64)])
+        end = self._used + len(turn)
+        if end > self._bytes.shape[1]:
+            grown = np.zeros((2, max(end, self._bytes.shape[1] * 3 // 2)), np.uint8)
+            grown[:, : self._used] = self._bytes[:, : self._used]
+            self._bytes = grown
+        self._bytes[0, self._used : end] = np.mod(np.rint(turn * _TURN), 256)
+        self._bytes[1, self._used : end] = np.clip(np.rint(octave * _OCTAVE + _OCTAVE_ZERO), 0, 255)
+        self._start[row], self._length[row] = self._used, len(turn)
+        self._used, self._end = end, max(self._end, row + 1)
+
+    def remove(self, row: int) -> bool:
+        length = self._length.pop(row, None)
+        if length is None:
+            return False
+        start = int(self._start[row])
+        self._bytes[:, start : start + length] = 0
+        self._start[row] = -1
+        return True
+
+    def of(self, ids: Ints) -> Floats:
+        """Turn in degrees and octave of stored details, float32 [2, n]."""
+        at = self._start[ids // SLOTS] + ids % SLOTS
+        found = self._bytes[:, at].astype(np.float32)
+        found[0] /= np.float32(_TURN)
+        found[1] = (found[1] - np.float32(_OCTAVE_ZERO)) / np.float32(_OCTAVE)
+        return found
+
+
+class _Shared:
+    """A lock that readers hold beside each other and a writer alone; a waiting writer goes before new readers."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._readers = 0
+        self._writers = 0  # waiting or writing
+        self._writing = False
+
+    @contextmanager
+    def beside(self) -> Iterator[None]:
+        """Hold it as a reader."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._writers)
+            self._readers += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._readers -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold it as the writer."""
+        with self._changed:
+            self._writers += 1
+            self._changed.wait_for(lambda: not self._readers and not self._writing)
+            self._writing = True
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._writers -= 1
+                self._writing = False
+                self._changed.notify_all()
+
+
+def _distinct(detail: Ints, rows: Ints, count: int) -> Ints:
+    """How many different rows each of `count` details has."""
+    if not len(detail):
+        return np.zeros(count, np.int64)
+    pairs = np.unique(detail * (int(rows.max()) + 1) + rows)
+    return np.bincount(pairs // (int(rows.max()) + 1), minlength=count)

@@ -40,6 +40,11 @@ class Codebook:
         projected = (descriptors - self.mean) @ self.axes
         return np.clip(np.rint(projected * self.steps + 128), 0, 255).astype(np.uint8)
 
+    def nearest(self, codes: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """The nearest word of each code uint8 [n, d]: int64 [n]."""
+        lengths = np.einsum("ij,ij->i", self.words, self.words)
+        return np.asarray((lengths - 2.0 * (codes.astype(np.float32) @ self.words.T)).argmin(1), np.int64)
+
     @classmethod
     def load(cls, path: Path) -> Codebook:
         """Read the file that the training script wrote.

@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import MutableMapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.index.voting import VotingIndex
+from likeness.domain.samples import Template
+from likeness.index.voting import Asked, Found, VotingIndex
 from likeness.object import parameters as p
 from likeness.object.codebook import codebook
-from likeness.object.matcher import Prepared
-
-if TYPE_CHECKING:
-    from likeness.domain.samples import Template
+from likeness.object.local import Details
+from likeness.object.matcher import Prepared, Weights
 
 
 class DetailVotes:
-    """Implements `likeness.domain.modality.Companion`."""
+    """Implements `likeness.domain.modality.Companion`.
 
-    def __init__(self) -> None:
+    Args:
+        weights: told what the details of each probe are worth: those that many references hold (a carpet, a ruler,
+            a watermark) next to nothing. Only references that the search may see are counted.
+    """
+
+    def __init__(self, weights: MutableMapping[Template, Weights]) -> None:
+        self._weights = weights
         self.index = VotingIndex(
             codebook().words,
             neighbours=p.VOTE_NEIGHBOURS,
             probes=p.PROBES,
             angle_bins=p.ANGLE_BINS,
             scale_bins=p.SCALE_BINS,
+            near=p.NEAR,
+            slack=p.SLACK,
         )
 
     def add(self, row: int, template: Template) -> None:
         """See `Companion.add`."""
         details = Prepared.from_bytes(template.detail).details
-        self.index.add(row, details.codes, details.turn, details.octave)
+        self.index.add(row, details.codes, details.words, details.turn, details.octave)
 
     def remove(self, row: int) -> None:
         """See `Companion.remove`."""
@@ -40,11 +47,20 @@ class DetailVotes:
     def search(self, probe: Template, count: int, mask: NDArray[np.bool_]) -> list[int]:
         """See `Companion.search`; a reference counts with the better of the plain and the mirrored probe."""
         prepared = Prepared.from_bytes(probe.detail)
+        plain = self._vote(prepared.details, count, mask)
+        other = plain if prepared.mirrored is None else self._vote(prepared.mirrored, count, mask)
+        self._weights[probe] = Weights(_worth(plain), _worth(other))
         best: dict[int, float] = {}
-        for details in (prepared.details, prepared.mirrored):
-            if details is None:
-                continue
-            rows, votes = self.index.search(details.codes, details.turn, details.octave, count, mask)
-            for row, vote in zip(rows.tolist(), votes.tolist(), strict=True):
+        for found in (plain, other):
+            for row, vote in zip(found.rows.tolist(), found.votes.tolist(), strict=True):
                 best[row] = max(vote, best.get(row, 0.0))
         return sorted(best, key=lambda row: (-best[row], row))[:count]
+
+    def _vote(self, details: Details, count: int, mask: NDArray[np.bool_]) -> Found:
+        return self.index.search(Asked(details.codes, details.turn, details.octave), count, mask)
+
+
+def _worth(found: Found) -> NDArray[np.float32]:
+    """1 for details that at most `UNCOMMON` references hold; beyond, it falls with the square of their number."""
+    share = p.UNCOMMON / np.maximum(found.common, p.UNCOMMON)
+    return np.asarray(share * share, np.float32)

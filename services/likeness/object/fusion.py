@@ -1,59 +1,152 @@
-"""From the parts of a comparison to one score, a log-odds, and to the likelihood that it was measured to mean."""
+"""From what was measured between two photographs to one score, a log-odds, and to what it was measured to mean.
+
+The weights come from `models/train/object_fusion.py`: a logistic regression on attacked photographs against their
+hardest strangers, among them other objects before the same background, beside the same ruler or under the same
+watermark.
+"""
 
 from __future__ import annotations
 
-import math
+import json
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
 
-from likeness.object.verify import Verification
+import numpy as np
+from numpy.typing import NDArray
+
+from likeness.domain.errors import Corrupt
+from likeness.inference.catalogue import shipped_manifests
+
+FILE = "object-fusion.json"
+
+Floats = NDArray[np.float64]
 
 
 class Likelihood(StrEnum):
     """What a score was measured to mean; the benchmark of object accuracy prints the error rate of each."""
 
     STRONG = "strong"
-    """The same object: of unrelated photographs, fewer than 1 in 10,000 comparisons score this high."""
+    """The same object: of probes without a mate, at most 1 in 500 has such a candidate."""
     PROBABLE = "probable"
     """Probably the same object: of probes without a mate, at most 1 in 100 has such a candidate."""
     SIMILAR = "similar only"
     """Looks alike; nothing says that it is the same object."""
 
 
-# Fitted by logistic regression on attacked photographs against their hardest strangers
-# (models/train/object_fusion.py); the constant sets 0 where mates and strangers of a shortlist are as frequent.
-BIAS = -7.5
-PER_COSINE = 6.0
-PER_LOG_SPREAD = 3.2
-PER_LOG_AREA = 0.35
-STRONG_FROM = 4.0
-PROBABLE_FROM = 1.0
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What was measured between two photographs; see `verify.Verification` and `background.Background`.
+
+    `cosine` of the embeddings and `normalised_cosine`, above that of photographs at random; `inliers` by count, the
+    rest by their weight: `spread` in cells; `hull_area`, `agreement` and `inlier_share` of all matches, 0..1.
+    `mirrored` is 1 where the candidate is the mirror image of the probe, else 0.
+    """
+
+    cosine: float
+    normalised_cosine: float
+    inliers: float = 0.0
+    spread: float = 0.0
+    hull_area: float = 0.0
+    agreement: float = 0.0
+    inlier_share: float = 0.0
+    mirrored: float = 0.0
+
+    def parts(self) -> dict[str, float]:
+        """By name."""
+        return asdict(self)
+
+
+FEATURES = ("cosine", "spread", "hull_area", "agreement", "inlier_share", "mirrored")
+"""The columns of `features`."""
 
 _LEAST_AREA = 1e-3
+_LEAST_SHARE = 1e-2
+_ZERO_AREA, _ZERO_AGREEMENT = float(np.log(0.2)), float(np.log(0.2))
 
 
-def fuse(cosine: float, verification: Verification) -> tuple[float, dict[str, float]]:
-    """The score and its named parts.
+def features(measured: Measures) -> Floats:
+    """float64 [6] as `FEATURES`. Counts and shares enter by their logarithm; without inliers all but one are 0.
 
     The count of inliers enters by how many places they cover, so that a pattern that repeats in one corner counts
-    for one; and by the area that they surround.
+    for one.
     """
-    inliers = len(verification.pairs)
-    score = BIAS + PER_COSINE * max(cosine, 0.0)
-    score += PER_LOG_SPREAD * math.log1p(verification.spread)
-    if inliers:
-        score += PER_LOG_AREA * math.log(max(verification.area, _LEAST_AREA))
-    parts = {
-        "cosine": cosine,
-        "inliers": float(inliers),
-        "spread": float(verification.spread),
-        "hull_area": verification.area,
-    }
-    return score, parts
+    found = measured.inliers > 0
+    return np.array(
+        [
+            measured.normalised_cosine,
+            np.log1p(measured.spread),
+            np.log(max(measured.hull_area, _LEAST_AREA)) - _ZERO_AREA if found else 0.0,
+            np.log(max(measured.agreement, _LEAST_SHARE)) - _ZERO_AGREEMENT if found else 0.0,
+            measured.inlier_share,
+            measured.mirrored if found else 0.0,
+        ]
+    )
 
 
-def likelihood(score: float, parts: Mapping[str, float]) -> Likelihood:
-    """The band of a score; without geometric evidence nothing is more than similar."""
-    if parts["inliers"] == 0 or score < PROBABLE_FROM:
-        return Likelihood.SIMILAR
-    return Likelihood.STRONG if score >= STRONG_FROM else Likelihood.PROBABLE
+@dataclass(frozen=True, eq=False, slots=True)
+class Fusion:
+    """`weights` float64 [6] and `bias` of the log-odds; scores from which the two upper bands begin.
+
+    `version` and `fitted_on` say whence they are.
+    """
+
+    weights: Floats
+    bias: float
+    strong_from: float
+    probable_from: float
+    version: str
+    fitted_on: str
+
+    def score(self, measured: Measures) -> float:
+        """The log-odds, for mates and strangers of a shortlist that are as frequent as where it was fitted."""
+        return float(features(measured) @ self.weights + self.bias)
+
+    def likelihood(self, score: float, parts: Mapping[str, float]) -> Likelihood:
+        """The band of a score; without geometric evidence nothing is more than similar."""
+        if parts["inliers"] == 0 or score < self.probable_from:
+            return Likelihood.SIMILAR
+        return Likelihood.STRONG if score >= self.strong_from else Likelihood.PROBABLE
+
+    @classmethod
+    def load(cls, path: Path) -> Fusion:
+        """Read the file that `write` made.
+
+        Raises:
+            Corrupt: it is missing, or does not hold one finite weight for every feature.
+        """
+        try:
+            held = json.loads(path.read_text(encoding="utf-8"))
+            found = cls(
+                np.array([held["weights"][name] for name in FEATURES], np.float64),
+                float(held["bias"]),
+                float(held["strong_from"]),
+                float(held["probable_from"]),
+                str(held["version"]),
+                str(held["fitted_on"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise Corrupt(f"{path} is not the fusion of object scores; restore the file.") from error
+        if not np.isfinite([*found.weights, found.bias, found.strong_from, found.probable_from]).all():
+            raise Corrupt(f"{path} holds numbers that are not finite; restore the file.")
+        return found
+
+    def write(self, path: Path) -> None:
+        """Write the file that `load` reads."""
+        held = {
+            "version": self.version,
+            "fitted_on": self.fitted_on,
+            "bias": round(self.bias, 6),
+            "weights": dict(zip(FEATURES, (round(float(w), 6) for w in self.weights), strict=True)),
+            "strong_from": round(self.strong_from, 3),
+            "probable_from": round(self.probable_from, 3),
+        }
+        path.write_text(json.dumps(held, indent=2) + "\n", encoding="utf-8")
+
+
+@lru_cache(maxsize=1)
+def fusion() -> Fusion:
+    """The shipped fusion."""
+    return Fusion.load(shipped_manifests() / FILE)

@@ -17,22 +17,27 @@ from likeness.object.codebook import codebook
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-_MAGIC = b"LKO1"
+_MAGIC = b"LKO2"
 _HEAD = struct.Struct("<HHH")
 _UNIT = 32.0  # coordinates are kept in 32nds of a pixel
 _TURN = 256.0 / 360.0
 _SCALE_STEPS = 16.0  # per doubling
+_BESIDE = 8  # bytes of one detail beside its code: word, place (2 x 2), turn, octave; 2 + 4 + 1 + 1
+_MIRRORED = np.arange(128).reshape(4, 4, 8)[::-1][:, :, -np.arange(8) % 8].reshape(-1)
+"""Places of a SIFT descriptor in that of the mirrored photograph: rows of cells and turns run the other way."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Details:
     """The details of one photograph, `n` of them.
 
-    `codes` uint8 [n, d]; `xy` float32 [n, 2], pixels of the photograph as it was sent; `turn` float32 [n], degrees;
-    `octave` float32 [n], log2 of the size in those pixels; `width` and `height` of the photograph in pixels.
+    `codes` uint8 [n, d]; `words` int64 [n], the nearest words of the codebook; `xy` float32 [n, 2], pixels of the
+    photograph as it was sent; `turn` float32 [n], degrees; `octave` float32 [n], log2 of the size in those pixels;
+    `width` and `height` of the photograph in pixels.
     """
 
     codes: NDArray[np.uint8]
+    words: NDArray[np.int64]
     xy: Floats
     turn: Floats
     octave: Floats
@@ -43,13 +48,14 @@ class Details:
         return len(self.codes)
 
     def to_bytes(self) -> bytes:
-        """Magic, counts, then codes, coordinates, turns and octaves; coordinates as shares of the sides."""
+        """Magic, counts, then codes, words, coordinates, turns, octaves; coordinates as shares of the sides."""
         sides = np.array([self.width, self.height], np.float32)
         place = np.clip(np.rint(self.xy / sides * 65535), 0, 65535).astype("<u2")
         turn = np.mod(np.rint(self.turn * _TURN), 256).astype(np.uint8)
         octave = np.clip(np.rint((self.octave + 4) * _SCALE_STEPS), 0, 255).astype(np.uint8)
         head = _MAGIC + _HEAD.pack(len(self), self.width, self.height)
-        return bytes(head + self.codes.tobytes() + place.tobytes() + turn.tobytes() + octave.tobytes())
+        parts = (self.codes, self.words.astype("<u2"), place, turn, octave)
+        return head + b"".join(part.tobytes() for part in parts)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Details:
@@ -63,14 +69,16 @@ class Details:
             raise Corrupt("The details of a stored object template do not begin with their magic number.")
         n, width, height = _HEAD.unpack_from(data, len(_MAGIC))
         d = codebook().dimension
-        if len(data) != start + n * (d + 6):
+        if len(data) != start + n * (d + _BESIDE):
             raise Corrupt("The details of a stored object template do not have the length that they tell.")
         codes = np.frombuffer(data, np.uint8, n * d, start).reshape(n, d)
-        place = np.frombuffer(data, "<u2", 2 * n, start + n * d).reshape(n, 2)
-        turn = np.frombuffer(data, np.uint8, n, start + n * (d + 4))
-        octave = np.frombuffer(data, np.uint8, n, start + n * (d + 5))
+        words = np.frombuffer(data, "<u2", n, start + n * d)
+        place = np.frombuffer(data, "<u2", 2 * n, start + n * (d + 2)).reshape(n, 2)
+        turn = np.frombuffer(data, np.uint8, n, start + n * (d + 6))
+        octave = np.frombuffer(data, np.uint8, n, start + n * (d + 7))
         return cls(
             codes,
+            words.astype(np.int64),
             place.astype(np.float32) * (np.array([width, height], np.float32) / np.float32(65535)),
             turn.astype(np.float32) / np.float32(_TURN),
             octave.astype(np.float32) / np.float32(_SCALE_STEPS) - 4,
@@ -79,21 +87,30 @@ class Details:
         )
 
 
-def describe(image: Pixels, region: Box | None = None) -> Details:
-    """The details of a photograph uint8 [h, w, 3] RGB, of a region of it if one is given; at most `MAX_DETAILS`."""
-    descriptors, geometry = raw(image, region)
-    return Details(
-        codebook().encode(descriptors),
-        geometry[:, :2],
-        geometry[:, 2],
-        geometry[:, 3],
-        image.shape[1],
-        image.shape[0],
-    )
+def coded(descriptors: Floats, geometry: Floats, width: int, height: int) -> Details:
+    """The details of what `raw` found in a photograph of that size in pixels."""
+    codes = codebook().encode(descriptors)
+    words = codebook().nearest(codes)
+    return Details(codes, words, geometry[:, :2], geometry[:, 2], geometry[:, 3], width, height)
 
 
-def raw(image: Pixels, region: Box | None = None) -> tuple[Floats, Floats]:
-    """RootSIFT float32 [n, 128] and x, y, turn in degrees, log2 of the size: float32 [n, 4]."""
+def mirrored(descriptors: Floats, geometry: Floats, width: int) -> tuple[Floats, Floats]:
+    """What `raw` would find in the mirror image, from what it found in the photograph of that width in pixels.
+
+    SIFT is the same in both but for the order of cells and turns, so the mirror image need not be looked at; the
+    details found there differ in one in ten, by rounding.
+    """
+    turned = geometry.copy()
+    turned[:, 0] = width - 1 - geometry[:, 0]
+    turned[:, 2] = np.mod(180.0 - geometry[:, 2], 360.0)
+    return descriptors[:, _MIRRORED], turned
+
+
+def raw(image: Pixels, region: Box | None = None, most: int = p.MAX_DETAILS) -> tuple[Floats, Floats]:
+    """The details of a photograph uint8 [h, w, 3] RGB, of a region of it if one is given; at most `most`.
+
+    RootSIFT float32 [n, 128] and x, y, turn in degrees, log2 of the size: float32 [n, 4].
+    """
     height, width = image.shape[:2]
     scale = min(p.LONGEST_SIDE / max(height, width), max(1.0, p.SHORTEST_SIDE / min(height, width)))
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
@@ -107,12 +124,12 @@ def raw(image: Pixels, region: Box | None = None) -> tuple[Floats, Floats]:
         left, top = max(0, round(region.x * scale)), max(0, round(region.y * scale))
         right, bottom = round((region.x + region.width) * scale), round((region.y + region.height) * scale)
         mask[top : max(bottom, top + 1), left : max(right, left + 1)] = 255
-    sift = cv2.SIFT.create(nfeatures=4 * p.MAX_DETAILS, contrastThreshold=p.CONTRAST)
+    sift = cv2.SIFT.create(nfeatures=4 * most, contrastThreshold=p.CONTRAST)
     keypoints, found = sift.detectAndCompute(grey, mask)
     if found is None or not keypoints:
         return np.zeros((0, 128), np.float32), np.zeros((0, 4), np.float32)
     rows = np.array([(*k.pt, k.angle, k.size, k.response) for k in keypoints], np.float32)
-    kept = _spread(rows, grey.shape[1], grey.shape[0])
+    kept = _spread(rows, grey.shape[1], grey.shape[0], most)
     rows, descriptors = rows[kept], np.asarray(found, np.float32)[kept]
     descriptors = np.sqrt(descriptors / np.maximum(descriptors.sum(1, keepdims=True), 1e-9))
     geometry = np.column_stack(
@@ -121,7 +138,7 @@ def raw(image: Pixels, region: Box | None = None) -> tuple[Floats, Floats]:
     return descriptors, geometry.astype(np.float32)
 
 
-def _spread(rows: Floats, width: int, height: int) -> NDArray[np.int64]:
+def _spread(rows: Floats, width: int, height: int, most: int) -> NDArray[np.int64]:
     """The strongest details, each cell of the grid first with its share; two in one place count once."""
     order = np.argsort(-rows[:, 4], kind="stable")
     column = np.minimum(rows[:, 0] * p.GRID // max(width, 1), p.GRID - 1).astype(np.int64)
@@ -131,7 +148,7 @@ def _spread(rows: Floats, width: int, height: int) -> NDArray[np.int64]:
     for one in np.unique(cell):
         inside = np.flatnonzero(cell == one)
         rank[inside] = np.arange(len(inside))
-    share = p.MAX_DETAILS // (p.GRID * p.GRID) // 2
+    share = most // (p.GRID * p.GRID) // 2
     first = np.where(rank < share, 0, 1)
     best = np.lexsort((np.arange(len(order)), first))
-    return order[best[: p.MAX_DETAILS]]
+    return order[best[:most]]

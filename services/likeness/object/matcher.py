@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 
 from likeness.domain.answers import Evidence, Points, Score
 from likeness.domain.errors import Corrupt
-from likeness.domain.samples import Box
-from likeness.object.fusion import fuse, likelihood
-from likeness.object.local import Details, Pixels, describe
-from likeness.object.verify import NOTHING, Verification, hull, verify
+from likeness.domain.samples import Box, Template
+from likeness.object import parameters as p
+from likeness.object.background import background
+from likeness.object.fusion import Measures, fusion
+from likeness.object.local import Details, Pixels, coded, mirrored, raw
+from likeness.object.verify import Verification, hull, verify
+
+Floats = NDArray[np.float32]
 
 _MAGIC = b"LKP1"
 _LENGTHS = struct.Struct("<II")
@@ -50,33 +54,86 @@ class Prepared:
         return cls(details, Details.from_bytes(data[start + plain :]) if mirrored else None)
 
 
-def prepare(image: Pixels, region: Box | None = None, *, mirrored: bool = False) -> Prepared:
-    """Take down the details of a photograph uint8 [h, w, 3] RGB; of a probe those of its mirror image too."""
-    details = describe(image, region)
-    if not mirrored:
-        return Prepared(details)
-    if region is not None:
-        region = Box(image.shape[1] - region.x - region.width, region.y, region.width, region.height)
-    return Prepared(details, describe(np.ascontiguousarray(image[:, ::-1]), region))
+def prepare(image: Pixels, region: Box | None = None, *, as_probe: bool = False) -> Prepared:
+    """Take down the details of a photograph uint8 [h, w, 3] RGB inside a region, of all of it without one.
 
-
-def compare(probe: Prepared, candidates: Sequence[Prepared], cosines: Sequence[float]) -> list[Score]:
-    """The score of the probe with each candidate, in order; `cosines` are those of their embeddings.
-
-    A candidate may be the mirror image of the probe: the better of the two counts, and the parts say which.
+    A probe has more details, since it may show other things around the object, and those of its mirror image.
     """
+    height, width = image.shape[:2]
+    descriptors, geometry = raw(image, region, p.PROBE_DETAILS if as_probe else p.MAX_DETAILS)
+    details = coded(descriptors, geometry, width, height)
+    if not as_probe:
+        return Prepared(details)
+    first = slice(p.MAX_DETAILS)
+    return Prepared(details, coded(*mirrored(descriptors[first], geometry[first], width), width, height))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Weights:
+    """How much each detail of a probe counts, float32 in 0..1: of the photograph and of its mirror image."""
+
+    plain: Floats
+    mirrored: Floats
+
+
+def compare(probe: Template, candidates: Sequence[Template], weights: Weights | None = None) -> list[Score]:
+    """The score of the probe with each candidate, in order; see `measured`."""
+    weighing = fusion()
     scores = []
-    for candidate, cosine in zip(candidates, cosines, strict=True):
-        found, is_mirrored = _better(probe, candidate)
-        value, parts = fuse(cosine, found)
-        parts["mirrored"] = float(is_mirrored)
-        scores.append(Score(value, parts, str(likelihood(value, parts))))
+    for one in measured(probe, candidates, weights):
+        value, parts = weighing.score(one), one.parts()
+        scores.append(Score(value, parts, str(weighing.likelihood(value, parts))))
     return scores
 
 
-def _better(probe: Prepared, candidate: Prepared) -> tuple[Verification, bool]:
-    plain = verify(probe.details, candidate.details)
-    other = NOTHING if probe.mirrored is None else verify(probe.mirrored, candidate.details)
+def measured(
+    probe: Template, candidates: Sequence[Template], weights: Weights | None = None
+) -> list[Measures]:
+    """What is measured between the probe and each candidate, in order.
+
+    Of a candidate its first vector counts, which is that of the whole; of the probe the nearest. A candidate may
+    be the mirror image of the probe: the better of the two counts, and the measures say which.
+
+    Args:
+        probe: what is compared.
+        candidates: with what.
+        weights: what the probe's details count; all alike if None.
+    """
+    if not candidates:
+        return []
+    firsts = np.stack([candidate.vectors[0] for candidate in candidates])
+    cosines, normalised = background().normalised(probe.vectors, firsts)
+    prepared = Prepared.from_bytes(probe.detail)
+    return [
+        _measures(prepared, Prepared.from_bytes(candidate.detail), float(cosine), float(above), weights)
+        for candidate, cosine, above in zip(candidates, cosines, normalised, strict=True)
+    ]
+
+
+def _measures(
+    probe: Prepared, candidate: Prepared, cosine: float, normalised: float, weights: Weights | None
+) -> Measures:
+    found, is_mirrored = _better(probe, candidate, weights)
+    return Measures(
+        cosine=cosine,
+        normalised_cosine=normalised,
+        inliers=float(len(found.pairs)),
+        spread=found.spread,
+        hull_area=found.area,
+        agreement=found.agreement,
+        inlier_share=found.share,
+        mirrored=float(is_mirrored),
+    )
+
+
+def _better(
+    probe: Prepared, candidate: Prepared, weights: Weights | None = None
+) -> tuple[Verification, bool]:
+    """The verification of the photograph or of its mirror image, whichever agrees more, and whether the latter."""
+    plain = verify(probe.details, candidate.details, None if weights is None else weights.plain)
+    if probe.mirrored is None or plain.spread >= p.CLEARLY:
+        return plain, False
+    other = verify(probe.mirrored, candidate.details, None if weights is None else weights.mirrored)
     return (other, True) if other.spread > plain.spread else (plain, False)
 
 

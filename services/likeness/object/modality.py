@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +25,7 @@ from likeness.object import matcher, views
 from likeness.object import parameters as p
 from likeness.object.companion import DetailVotes
 from likeness.object.explain import Side, picture
-from likeness.object.matcher import Prepared
+from likeness.object.matcher import Prepared, Weights
 from likeness.object.quality import assess, issues
 from likeness.object.views import Pixels
 
@@ -95,6 +97,7 @@ class ObjectModality:
         self._embedder = embedder
         self._turns = turns
         self._limits = limits
+        self._weights: WeakKeyDictionary[Template, Weights] = WeakKeyDictionary()
         self._batcher: Batcher[Pixels, Floats] = Batcher(
             self._embed,
             slots=workers,
@@ -154,7 +157,7 @@ class ObjectModality:
             return _Seen(Extraction(rejection=Issue(error.reason, error.message)))
         decoded = time.perf_counter()
         height, width = image.shape[:2]
-        prepared = matcher.prepare(image, region, mirrored=mode is Mode.PROBE)
+        prepared = matcher.prepare(image, region, as_probe=mode is Mode.PROBE)
         part = views.cropped(image, region)
         quality = assess(part, len(prepared.details))
         finding = Finding(
@@ -188,21 +191,17 @@ class ObjectModality:
     def compare(self, probe: Template, candidates: Sequence[Template]) -> list[Score]:
         """Log-odds that two photographs show the same object; see `fusion`.
 
-        Of a candidate its first vector counts, which is that of the whole; of the probe the nearest.
+        After a search with this probe its details weigh less the more references hold them; scores are then at
+        most those of a comparison of two alone, by which they are calibrated.
         """
-        if not candidates:
-            return []
-        firsts = np.stack([candidate.vectors[0] for candidate in candidates])
-        cosines = (firsts @ probe.vectors.T).max(1)
-        return matcher.compare(
-            Prepared.from_bytes(probe.detail),
-            [Prepared.from_bytes(candidate.detail) for candidate in candidates],
-            cosines.tolist(),
-        )
+        return matcher.compare(probe, candidates, self._weights.get(probe))
 
     def companion(self) -> Companion | None:
-        """See `Modality.companion`: local details vote."""
-        return DetailVotes()
+        """See `Modality.companion`: local details vote, and those found in many references lose their weight.
+
+        What a search learnt of a probe's details holds for the comparisons that follow it with the same template.
+        """
+        return DetailVotes(self._weights)
 
     def explain(self, probe: Presented, candidate: Presented) -> Explanation:
         """See `Modality.explain`: what corresponds, drawn over both photographs, and the score's parts.
@@ -263,6 +262,8 @@ def _region(sample: Sample, image: Pixels) -> Box | None:
         return None
     asked = selection.region or Box(0, 0, 0, 0)
     height, width = image.shape[:2]
+    if not all(math.isfinite(n) for n in (asked.x, asked.y, asked.width, asked.height)):
+        asked = Box(0, 0, 0, 0)
     left, top = max(0.0, asked.x), max(0.0, asked.y)
     right, bottom = min(float(width), asked.x + asked.width), min(float(height), asked.y + asked.height)
     if not min(right - left, bottom - top) >= p.LEAST_REGION:

@@ -7,7 +7,7 @@ share a bed-sheet: how much of the object they surround counts as well.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ from likeness.object.local import Details
 Floats = NDArray[np.float32]
 
 _CELLS = 24  # a photograph's sides in cells, in which several inliers count once
+_SOME_WEIGHT = 0.5  # of an inlier that may span the hull
+_CORNERS = 3  # of a hull with an area
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -26,38 +28,71 @@ class Verification:
     """What agrees between two photographs.
 
     `pairs` int64 [n, 2]: places of the inliers in both; `transform` float64 [3, 3] from the probe's pixels to the
-    candidate's, None if there is none. `spread` counts the cells of a grid over the probe that hold inliers; `area`
-    is the share of the probe's, or if that is larger of the candidate's, photograph that their hull covers.
+    candidate's, None if there is none. `matches` were there before the transform was looked for.
+
+    The rest goes by the weights of the inliers. `share` is theirs in all matches. `spread` counts the cells of a grid
+    over the probe that hold inliers, each by the heaviest. `area` is the share of the probe's, or if that is larger
+    of the candidate's, photograph that the hull of those with some weight covers. `agreement` is the share of the
+    details inside that hull that are inliers, of the photograph where it is larger: what surrounds an object and is
+    not part of it, such as a background, agrees around the object and not in it.
     """
 
     pairs: NDArray[np.int64]
     transform: NDArray[np.float64] | None = None
-    spread: int = 0
+    matches: int = 0
+    share: float = 0.0
+    spread: float = 0.0
     area: float = 0.0
+    agreement: float = 0.0
 
 
 NOTHING = Verification(np.zeros((0, 2), np.int64))
 
 
-def verify(probe: Details, candidate: Details) -> Verification:
-    """What the two agree on; `NOTHING` where no sound transform explains enough matches."""
-    pairs = agreeing(probe, candidate, matches(probe.codes, candidate.codes))
+def verify(probe: Details, candidate: Details, weights: Floats | None = None) -> Verification:
+    """What the two agree on; without pairs where no sound transform explains enough matches.
+
+    `weights` float32 [n] in 0..1 say how much a detail of the probe counts; all 1 if they are None.
+    """
+    found = matches(probe.codes, candidate.codes)
+    pairs = agreeing(probe, candidate, found)
+    nothing = replace(NOTHING, matches=len(found))
     if len(pairs) < p.FEWEST_MATCHES:
-        return NOTHING
+        return nothing
     units = [max(details.width, details.height) / p.LONGEST_SIDE for details in (probe, candidate)]
     one = probe.xy[pairs[:, 0]] / units[0]
     other = candidate.xy[pairs[:, 1]] / units[1]
     transform, inliers = _homography(one, other)
     if transform is None or inliers.sum() < p.FEWEST_INLIERS or not _is_sound(transform, one[inliers]):
-        return NOTHING
+        return nothing
     held = pairs[inliers]
     scaling = [np.diag([unit, unit, 1.0]) for unit in units]
+    weight = np.ones(len(held), np.float32) if weights is None else weights[held[:, 0]]
+    area, agreement = _covered(probe, candidate, held, weight)
     return Verification(
         held,
         scaling[1] @ transform @ np.linalg.inv(scaling[0]),
-        _spread(probe.xy[held[:, 0]], probe),
-        max(_hull_share(probe.xy[held[:, 0]], probe), _hull_share(candidate.xy[held[:, 1]], candidate)),
+        len(found),
+        float(weight.sum()) / len(found),
+        _spread(probe.xy[held[:, 0]], probe, weight),
+        area,
+        agreement,
     )
+
+
+def _covered(
+    probe: Details, candidate: Details, held: NDArray[np.int64], weight: Floats
+) -> tuple[float, float]:
+    """Area and agreement, see `Verification`."""
+    counted = held[weight >= _SOME_WEIGHT]
+    if len(counted) < _CORNERS:
+        return 0.0, 0.0
+    areas, agreements = [], []
+    for details, places in ((probe, counted[:, 0]), (candidate, counted[:, 1])):
+        outline = hull(details.xy[places])
+        areas.append(float(cv2.contourArea(outline)) / max(1, details.width * details.height))
+        agreements.append(min(1.0, float(weight.sum()) / max(1, inside(outline, details.xy))))
+    return max(areas), max(agreements)
 
 
 def matches(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -73,7 +108,7 @@ def matches(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.int6
     second = squared.min(1)
     squared[place, nearest] = best
     mutual = squared.argmin(0)[nearest] == place
-    clear = best < p.MATCH_RATIO**2 * np.maximum(second, 1e-6)
+    clear = best < p.MATCH_RATIO**2 * second
     return np.asarray(np.stack([place, nearest], axis=1)[mutual & clear], np.int64)
 
 
@@ -119,10 +154,14 @@ def _is_sound(transform: NDArray[np.float64], at: Floats) -> bool:
     return bool(within and values[0] / values[1] < p.LARGEST_SHEAR)
 
 
-def _spread(xy: Floats, details: Details) -> int:
+def _spread(xy: Floats, details: Details, weights: Floats) -> float:
+    """The sum over the cells of a grid of their heaviest inlier."""
     side = max(details.width, details.height)
     cells = (xy * (_CELLS / side)).astype(np.int64)
-    return len(np.unique(cells[:, 0] * (_CELLS + 1) + cells[:, 1]))
+    _, place = np.unique(cells[:, 0] * (_CELLS + 1) + cells[:, 1], return_inverse=True)
+    heaviest = np.zeros(int(place.max()) + 1, np.float32)
+    np.maximum.at(heaviest, place, weights)
+    return float(heaviest.sum())
 
 
 def hull(xy: Floats) -> Floats:
@@ -130,5 +169,10 @@ def hull(xy: Floats) -> Floats:
     return np.asarray(cv2.convexHull(np.ascontiguousarray(xy, np.float32)), np.float32).reshape(-1, 2)
 
 
-def _hull_share(xy: Floats, details: Details) -> float:
-    return float(cv2.contourArea(hull(xy))) / float(max(1, details.width * details.height))
+def inside(outline: Floats, xy: Floats) -> int:
+    """How many points float32 [n, 2] lie in or on a convex outline float32 [h, 2]."""
+    edge = np.roll(outline, -1, axis=0) - outline
+    from_corner = xy[None] - outline[:, None]
+    side = edge[:, None, 0] * from_corner[..., 1] - edge[:, None, 1] * from_corner[..., 0]
+    slack = 1e-3 * max(1.0, float(np.abs(side).max(initial=0.0)))
+    return int(((side >= -slack).all(0) | (side <= slack).all(0)).sum())

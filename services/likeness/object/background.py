@@ -1,0 +1,73 @@
+"""How alike a photograph is to photographs at random: what a cosine is measured against.
+
+Some photographs are near to many (a plain white ground), others to none, so one threshold does not fit all. The
+mean cosine with the nearest of a fixed set of unrelated photographs says which, and is taken away (score
+normalisation of the Image Similarity Challenge 2021; Papakipos et al., PMLR 176).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from likeness.domain.errors import Corrupt
+from likeness.inference.catalogue import shipped_manifests
+from likeness.object import parameters as p
+
+FILE = "object-background.npz"
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Background:
+    """`vectors` float32 [n, d], embeddings of unrelated photographs."""
+
+    vectors: Floats
+
+    def nearness(self, vectors: Floats) -> Floats:
+        """The mean cosine of each vector float32 [m, d] with its nearest of the background, float32 [m]."""
+        cosines = vectors @ self.vectors.T
+        count = min(p.BACKGROUND_NEAREST, cosines.shape[1])
+        return np.asarray(np.partition(cosines, -count, axis=1)[:, -count:].mean(1), np.float32)
+
+    def normalised(self, probe: Floats, candidates: Floats) -> tuple[Floats, Floats]:
+        """The cosines of a probe's vectors float32 [v, d] with candidates float32 [m, d]: plain and normalised.
+
+        Both float32 [m], of the vector of the probe that is nearest after normalisation.
+        """
+        cosines = candidates @ probe.T
+        above = cosines - 0.5 * (self.nearness(probe)[None] + self.nearness(candidates)[:, None])
+        best = above.argmax(1)
+        place = np.arange(len(candidates))
+        return cosines[place, best], above[place, best]
+
+    @classmethod
+    def load(cls, path: Path) -> Background:
+        """Read the file that `write` made.
+
+        Raises:
+            Corrupt: it is missing or not such a file.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as held:
+                vectors = held["vectors"].astype(np.float32)
+        except (OSError, KeyError, ValueError) as error:
+            raise Corrupt(f"{path} is not the background of object embeddings; restore the file.") from error
+        if vectors.ndim != 2 or not len(vectors) or not np.isfinite(vectors).all():
+            raise Corrupt(f"{path} holds no vectors; restore the file.")
+        return cls(vectors)
+
+    def write(self, path: Path) -> None:
+        """Write the file that `load` reads, in half precision."""
+        np.savez_compressed(path, vectors=self.vectors.astype(np.float16))
+
+
+@lru_cache(maxsize=1)
+def background() -> Background:
+    """The shipped background."""
+    return Background.load(shipped_manifests() / FILE)
