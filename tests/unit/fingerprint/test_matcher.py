@@ -1,0 +1,94 @@
+import math
+
+import numpy as np
+import pytest
+
+from likeness.domain.errors import Corrupt
+from likeness.fingerprint import parameters as p
+from likeness.fingerprint.evidence import MEASURES
+from likeness.fingerprint.matcher import Matcher, Prepared, measures, prepare
+from likeness.fingerprint.minutiae import Minutiae
+from tests.unit.fingerprint.drawn import fingers
+
+COMPARED = MEASURES.index("compared")
+NOTHING_PASSES = np.array([0.0, 0.0, 0.0, 0.0, 0.0, -1.0])
+
+
+def moved(of: Minutiae, degrees: float, x: float, y: float) -> Minutiae:
+    turn = math.radians(degrees)
+    rotation = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
+    xy = (of.xy @ rotation.T + (x, y)).astype(np.float32)
+    return Minutiae(xy, np.mod(of.angle - turn, 2 * np.pi).astype(np.float32), of.kind, of.quality)
+
+
+def test_stored_bytes_make_the_same_template_and_damaged_ones_none() -> None:
+    one = prepare(fingers()[0][0])
+    again = Prepared.from_bytes(one.to_bytes())
+    for kept, made in zip(again.arrays, one.arrays, strict=True):
+        np.testing.assert_array_equal(np.asarray(kept), np.asarray(made))
+    assert again.centre == one.centre
+    for data in (b"", one.to_bytes()[:-1], one.to_bytes() + b"x"):
+        with pytest.raises(Corrupt):
+            Prepared.from_bytes(data)
+
+
+def test_minutiae_are_in_order_of_their_turn() -> None:
+    assert (np.diff(prepare(fingers()[0][0]).turn) >= 0).all()
+
+
+@pytest.mark.parametrize("degrees", [0, 40, 57, 300])
+def test_the_motion_of_a_moved_impression_is_found(degrees: float) -> None:
+    one = fingers()[1][0]
+    probe, candidate = prepare(one), prepare(moved(one, degrees, 200, -90))
+    pairing = Matcher().pair(probe, candidate)
+    assert len(pairing.pairs) >= 0.9 * len(one)
+    assert math.cos(pairing.motion[0] - math.radians(degrees)) > math.cos(math.radians(1))
+
+
+def test_a_score_depends_on_neither_place_nor_turn() -> None:
+    one, other = fingers()[2]
+    matcher, probe = Matcher(), prepare(one)
+    still, turned = matcher.compare(probe, [prepare(other), prepare(moved(other, 12, 60, 310))])
+    assert turned.score == pytest.approx(still.score, abs=0.5)
+
+
+def test_candidates_are_compared_one_by_one_as_they_are_together() -> None:
+    matcher, probe = Matcher(), prepare(fingers()[0][1])
+    held = [prepare(one) for one, _ in fingers()]
+    together = matcher.compare(probe, held)
+    alone = [matcher.compare(probe, [one])[0] for one in held]
+    assert [c.parts for c in together] == [c.parts for c in alone]
+    assert [c.score for c in together] == pytest.approx([c.score for c in alone], abs=1e-9)
+
+
+def test_what_the_gate_rejects_is_not_compared_in_full_and_scores_low() -> None:
+    one, other = (prepare(impression) for impression in fingers()[3])
+    assert min(len(one), len(other)) >= p.CASCADE_FROM
+    rejected, passed = measures(one, [other], NOTHING_PASSES)[0], measures(one, [other])[0]
+    assert (rejected[COMPARED], passed[COMPARED]) == (0, 1)
+    assert rejected[MEASURES.index("pairs")] == 0 < passed[MEASURES.index("pairs")]
+    for name in ("local", "screen_relaxed", "screen_worth"):
+        assert rejected[MEASURES.index(name)] == passed[MEASURES.index(name)] > 0
+
+
+def test_small_templates_are_always_compared_in_full() -> None:
+    small = fingers()[0][0]
+    few = Minutiae(small.xy[:15], small.angle[:15], small.kind[:15], small.quality[:15])
+    assert measures(prepare(few), [prepare(few)], NOTHING_PASSES)[0, COMPARED] == 1
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_next_to_nothing_is_compared_without_harm(count: int) -> None:
+    whole = fingers()[0][0]
+    few = prepare(Minutiae(whole.xy[:count], whole.angle[:count], whole.kind[:count], whole.quality[:count]))
+    matcher = Matcher()
+    for probe, candidate in ((few, prepare(whole)), (prepare(whole), few), (few, few)):
+        assert math.isfinite(matcher.compare(probe, [candidate])[0].score)
+        matcher.pair(probe, candidate)
+
+
+def test_minutiae_in_one_place_or_line_are_compared_without_harm() -> None:
+    for xy in (np.zeros((30, 2)), np.column_stack([np.arange(30) * 9.0, np.zeros(30)])):
+        nothing = np.zeros(30, np.uint8)
+        one = prepare(Minutiae(xy.astype(np.float32), np.zeros(30, np.float32), nothing, nothing))
+        assert math.isfinite(Matcher().compare(one, [one])[0].score)
