@@ -35,7 +35,7 @@ Floats = NDArray[np.float64]
 RIDGE = 20.0
 """Weight of the penalty on the fitted weights, whose features are brought to unit variance."""
 RATES = (0.01, 0.001, 0.0001)
-PASSING = 0.3
+PASSING = 0.25
 """Share of strangers that the gate of the cascade lets through to the full comparison."""
 
 

@@ -1,19 +1,24 @@
 """How fast a finger is found among many, and whether its mate is among those that are found.
 
-    python benchmarks/fingerprint_speed.py --data FOLDER [--references 10000 100000 1000000] [--drawn 20000]
+    python benchmarks/fingerprint_speed.py --data FOLDER [--references 10000 1000000] [--drawn 20000] [--kinds]
 
 FOLDER holds SET/FINGER_IMPRESSION.fmr. Gallery: impression 1 of every finger in FOLDER among drawn fingers. Up to
 --drawn of these are drawn as minutiae and embedded; vectors beyond them are drawn from the normal distribution with
 the mean and covariance of the embedded ones, since embedding a million fingers takes most of an hour. Probes: all
 other impressions in FOLDER. --threads searches run beside each other, each on one thread.
+
+Whole searches embed and prepare the probe, scan the index, and compare what is found exactly, through the cascade;
+a reference of which there is only a vector is compared as one of the drawn fingers. Rank 1: the mate was found and
+scores above all others that were. Comparisons per second count the time of one thread's processor, strangers only.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -23,6 +28,8 @@ from numpy.typing import NDArray
 
 from _table import Row, parser, print_table, write_json
 from fingerprint_shortlist import read_templates
+from likeness.fingerprint.fusion import fusion
+from likeness.fingerprint.matcher import EVERYTHING_PASSES, Matcher, measures, prepare
 from likeness.fingerprint.minutiae import Minutiae
 from likeness.fingerprint.shortlist import Shortlister
 from likeness.fingerprint.synthesis import draw, thinned
@@ -39,6 +46,10 @@ TIMED = 40
 """Probes that are timed."""
 FITTED = 65_536
 """Vectors that codes are fitted to, at most."""
+EXACT = 2_000
+"""Drawn fingers that stand for all strangers in exact comparisons."""
+COMPARED = 60
+"""Impressions of each size that are compared with each other."""
 BLOCK = 20_000
 """Vectors added to the index at once."""
 
@@ -57,6 +68,21 @@ def embedding(shortlister: Shortlister, seed: int) -> Iterator[Row]:
         yield Row(f"{count} minutiae", "embedding, p50", 1000 * float(np.median(taken)), "ms")
 
 
+def comparing(seed: int) -> Iterator[Row]:
+    """Comparisons of strangers per second of one processor, by number of minutiae."""
+    many, gate = draw(1200, seed + 7), fusion().gate
+    for count in COUNTS:
+        sample = [prepare(one) for one in thinned(many, count)[:COMPARED]]
+        for what, chosen in (("cascade", gate), ("full comparison", EVERYTHING_PASSES)):
+            measures(sample[0], sample[1:3], chosen)
+            done, started = 0, time.thread_time()
+            for i, one in enumerate(sample):
+                others = sample[:i] + sample[i + 1 :]
+                measures(one, others, chosen)
+                done += len(others)
+            yield Row(f"{count} minutiae", what, done / (time.thread_time() - started), "1/s")
+
+
 class Strangers:
     """Vectors of fingers that no probe is of."""
 
@@ -66,6 +92,7 @@ class Strangers:
             shortlister.embed(draw(min(1000, drawn - at), seed + 1 + at)) for at in range(0, drawn, 1000)
         ]
         self._embedded = np.concatenate(pieces)
+        self.prepared = [prepare(one) for one in draw(min(EXACT, drawn), seed + 1)]
         self._mean = self._embedded.mean(axis=0)
         spread, axes = np.linalg.eigh(np.cov(self._embedded.T))
         self._axes = (axes * np.sqrt(np.maximum(spread, 0))).T.astype(np.float32)
@@ -144,6 +171,42 @@ def searching(
             yield Row(what, f"mates, {depth} deep", 100 * float(there.mean()), "%")
 
 
+def whole(
+    size: int,
+    first: Sequence[Minutiae],
+    probes: Sequence[tuple[int, Minutiae]],
+    strangers: Strangers,
+    threads: int,
+) -> Iterator[Row]:
+    """Latency of whole searches in a gallery of `size`, and the share of mates in the shortlist and at rank 1."""
+    shortlister, matcher = Shortlister(), Matcher()
+    enrolled = [prepare(one) for one in first]
+    gallery = np.concatenate([shortlister.embed(first), *strangers.blocks(size - len(first))])
+    system = product(gallery)
+    del gallery
+    stand_ins = strangers.prepared
+
+    def search(probe: tuple[int, Minutiae], depth: int) -> tuple[float, bool, bool]:
+        mate, minutiae = probe
+        started = time.perf_counter()
+        rows = system.search(shortlister.embed([minutiae]), depth)[0]
+        held = [enrolled[row] if row < len(enrolled) else stand_ins[row % len(stand_ins)] for row in rows]
+        scores = np.array([found.score for found in matcher.compare(prepare(minutiae), held)])
+        taken = time.perf_counter() - started
+        own = rows == mate
+        return taken, bool(own.any()), bool(own.any() and scores[own].max() > scores[~own].max())
+
+    for depth in DEPTHS:
+        with ThreadPoolExecutor(threads) as pool:
+            found = list(pool.map(partial(search, depth=depth), probes))
+        taken, there, leading = (np.array(column) for column in zip(*found, strict=True))
+        what = f"{size:,}, {depth} deep"
+        yield Row(what, "p50", 1000 * float(np.percentile(taken, 50)), "ms")
+        yield Row(what, "mates in the shortlist", 100 * float(there.mean()), "%")
+        yield Row(what, "mates at rank 1", 100 * float(leading.mean()), "%")
+        yield Row(what, "memory", system.nbytes / size, "B/reference")
+
+
 def _timed(system: System, probes: Vectors, depth: int, threads: int) -> list[float]:
     """Seconds of one search for each probe, `threads` of them beside each other."""
 
@@ -165,11 +228,14 @@ def main() -> None:
     arguments.add_argument("--references", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     arguments.add_argument("--drawn", type=int, default=20_000, help="fingers drawn as minutiae")
     arguments.add_argument("--threads", type=int, default=2)
+    arguments.add_argument("--kinds", action="store_true", help="also time the kinds of index apart")
     chosen = arguments.parse_args()
     if chosen.data is None:
         arguments.error("--data FOLDER is needed")
     shortlister = Shortlister()
-    timed = list(embedding(shortlister, chosen.seed))
+    timed = [*comparing(chosen.seed), *embedding(shortlister, chosen.seed)]
+    print_table("One comparison, one embedding", timed)
+    searched: list[Row] = []
     rows: list[Row] = []
     templates = read_templates(chosen.data)
     first: list[Minutiae] = [one for (_, impression), one in templates.items() if impression == 1]
@@ -182,11 +248,13 @@ def main() -> None:
     for size in chosen.references:
         if size < max(DEPTHS):
             arguments.error(f"--references must be at least {max(DEPTHS)}")
-        rows.extend(searching(size, enrolled, probes, mates, strangers, chosen.threads))
-    print_table("Embedding", timed)
-    print_table("Search", rows, by_what=True)
+        searched.extend(whole(size, first, rest, strangers, chosen.threads))
+        if chosen.kinds:
+            rows.extend(searching(size, enrolled, probes, mates, strangers, chosen.threads))
+    print_table("Whole searches", searched, by_what=True)
+    print_table("Scans of the index", rows, by_what=True)
     if chosen.json is not None:
-        write_json(chosen.json, [*timed, *rows])
+        write_json(chosen.json, [*timed, *searched, *rows])
 
 
 if __name__ == "__main__":
