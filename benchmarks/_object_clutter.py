@@ -66,6 +66,11 @@ def kinds(scene: Pixels) -> Mapping[str, Clutter]:
     return {"background": before(scene), "ruler and tag": ruler, "watermark": watermark}
 
 
+def as_png(image: Pixels) -> bytes:
+    """A picture file of pixels uint8 [h, w, 3] RGB."""
+    return bytes(cv2.imencode(".png", image[:, :, ::-1])[1].tobytes())
+
+
 def _photographed(image: Pixels, random: np.random.Generator) -> Pixels:
     """A photograph of its own: slightly moved and turned, lit and compressed."""
     turn = cv2.getRotationMatrix2D(

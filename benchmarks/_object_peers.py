@@ -1,8 +1,8 @@
 """What stands beside the object search: two perceptual hashes and a plain aggregate of local descriptors.
 
 PDQ is Meta's (`pdqhash`), pHash that of `imagehash`; both compare 256 and 64 bits by Hamming distance. SIFT-VLAD is
-the textbook's (Jegou et al., CVPR 2010; Arandjelovic and Zisserman, CVPR 2013): RootSIFT, 64 centres, residuals
-normalised by centre, signed square roots, L2.
+the textbook's (Jegou et al., CVPR 2010; Arandjelovic and Zisserman, CVPR 2013): the 500 strongest SIFT keypoints of
+OpenCV's settings, RootSIFT, 64 centres, residuals normalised by centre, signed square roots, L2.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ import pdqhash  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from PIL import Image
 
-from likeness.object.local import raw
+from likeness.imaging.opencv import cv2
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 CENTRES = 64
+KEYPOINTS = 500
 NEXT = 20
 """References after the best, by whose mean a score is normalised."""
 
@@ -42,14 +43,14 @@ class Vlad:
     """Aggregates of local descriptors over centres learnt from some photographs."""
 
     def __init__(self, photographs: Sequence[Pixels], seed: int) -> None:
-        found = np.concatenate([raw(image)[0] for image in photographs])
+        found = np.concatenate([_root_sift(image) for image in photographs])
         kmeans = faiss.Kmeans(128, CENTRES, niter=15, seed=seed, max_points_per_centroid=500)
         kmeans.train(np.ascontiguousarray(found))
         self._centres = np.asarray(kmeans.centroids, np.float32)
 
     def of(self, image: Pixels) -> Floats:
         """float32 [64 * 128] of length 1; zeros for a photograph without details."""
-        found = raw(image)[0]
+        found = _root_sift(image)
         made = np.zeros_like(self._centres)
         if len(found):
             nearest = (found @ self._centres.T - 0.5 * (self._centres**2).sum(1)).argmax(1)
@@ -57,6 +58,14 @@ class Vlad:
         made /= np.maximum(np.linalg.norm(made, axis=1, keepdims=True), 1e-9)
         flat = np.sign(made) * np.sqrt(np.abs(made))
         return np.asarray(flat.reshape(-1) / max(float(np.linalg.norm(flat)), 1e-9), np.float32)
+
+
+def _root_sift(image: Pixels) -> Floats:
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    _, found = cv2.SIFT.create(nfeatures=KEYPOINTS).detectAndCompute(grey, None)
+    if found is None:
+        return np.zeros((0, 128), np.float32)
+    return np.asarray(np.sqrt(found / np.maximum(found.sum(1, keepdims=True), 1e-9)), np.float32)
 
 
 def normalised(scores: Floats) -> Floats:

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from _object_attacks import ATTACKS, load, probe
+from _object_clutter import as_png, kinds
 from _object_engine import Service, service
 from _object_peers import Vlad, normalised, pdq, phash
 from _table import Row, parser, print_table, write_json
@@ -41,6 +42,8 @@ Floats = NDArray[np.float32]
 
 KEPT = 10
 """Candidates of a probe that enter the micro-AP."""
+CLUTTERED, CLUTTER_PROBES = 24, 16
+"""References that share one clutter, and probes of other objects with it."""
 VLAD_PHOTOGRAPHS = 200
 """Distractors that the centres of SIFT-VLAD are learnt from."""
 OURS = "Likeness"
@@ -240,6 +243,35 @@ def band_rows(bands: Sequence[str], firsts: Sequence[bool], mated: Sequence[bool
     return rows
 
 
+def cluttered(data: Path, seed: int) -> list[Row]:
+    """Other objects with the same clutter: how often a stranger reaches probable, and whether mates are found."""
+    paths = sorted(path for path in data.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    random = np.random.default_rng((seed, 99))
+    order = random.permutation(len(paths))
+    scene, *things = (load(paths[n].read_bytes()) for n in order[: 1 + CLUTTERED + CLUTTER_PROBES])
+    enrolled, others = things[:CLUTTERED], things[CLUTTERED:]
+    rows = []
+    for kind, clutter in kinds(scene).items():
+        with service() as ours:
+            for n, thing in enumerate(enrolled):
+                ours.enrol(str(n), as_png(clutter(thing, n)))
+            strangers = [ours.search(as_png(clutter(o, 500 + n))) for n, o in enumerate(others)]
+            mates = [
+                ours.search(as_png(clutter(t, 900 + n))) for n, t in enumerate(enrolled[:CLUTTER_PROBES])
+            ]
+        reached = [a.probes[0].candidates[0].score.likelihood != Likelihood.SIMILAR for a in strangers]
+        firsts = [
+            ours.names[a.probes[0].candidates[0].reference.reference_id] == str(n)
+            for n, a in enumerate(mates)
+        ]
+        note = (
+            f"{CLUTTERED} references with it, {CLUTTER_PROBES} probes of other objects, as many of the same"
+        )
+        rows.append(Row(kind, "no mate, yet probable or strong", float(np.mean(reached)), note=note))
+        rows.append(Row(kind, "mate first", float(np.mean(firsts))))
+    return rows
+
+
 def shelves(products: Path, shelf: Path, distractors: Path | None, limit: int | None) -> list[Row]:
     """Product pictures found by photographs of shelves."""
     listed = sorted(products.glob("*.jpg"))
@@ -297,7 +329,9 @@ def main() -> None:
         firsts = [one.first for one in outcome.ranked[OURS]]
         banded = band_rows(outcome.bands, firsts, [q.mated for q in outcome.queries], OURS)
         print_table("Likelihood of the first candidate", banded, by_what=False)
-        rows += [*found, *banded]
+        shared = cluttered(chosen.data, chosen.seed)
+        print_table("Other objects with the same clutter", shared, by_what=False)
+        rows += [*found, *banded, *shared]
     if chosen.products is not None and chosen.shelf is not None:
         found = shelves(chosen.products, chosen.shelf, chosen.distractors, chosen.limit)
         print_table("Object search: real photographs", found, by_what=False)

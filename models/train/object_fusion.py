@@ -22,12 +22,11 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from _object_attacks import ATTACKS, load, probe
-from _object_clutter import kinds
+from _object_clutter import as_png, kinds
 from likeness.domain.samples import Mode, Sample, Template
 from likeness.inference.pictures import PictureEmbedder
 from likeness.inference.threads import ThreadPlan
@@ -134,19 +133,15 @@ def cluttered(trial: Trial, kept: Sequence[bytes], count: int, seed: int) -> Ite
     for n in range(count):
         scene, one, other = (load(kept[i]) for i in random.choice(len(kept), 3, replace=False))
         for clutter in kinds(scene).values():
-            asked = trial.extract(_png(clutter(one, 3 * n)), Mode.PROBE)
+            asked = trial.extract(as_png(clutter(one, 3 * n)), Mode.PROBE)
             for thing, mate in ((one, True), (other, False)):
-                template = trial.extract(_png(clutter(thing, 3 * n + 1)), Mode.ENROL)
+                template = trial.extract(as_png(clutter(thing, 3 * n + 1)), Mode.ENROL)
                 yield Pair(number, mate, mate, True, measured(asked, [template])[0])
             number -= 1
 
 
-def _png(image: NDArray[np.uint8]) -> bytes:
-    return bytes(cv2.imencode(".png", image[:, :, ::-1])[1].tobytes())
-
-
 def fit(columns: Floats, mates: NDArray[np.bool_], each: Floats) -> tuple[Floats, float]:
-    """Weights float64 [d] and bias of a logistic regression by Newton's method, with a ridge; `each` pair counts."""
+    """Weights float64 [d] and bias of a logistic regression by Newton's method with a ridge; `each` pair counts."""
     middle, spread = columns.mean(0), columns.std(0) + 1e-9
     z = np.column_stack([(columns - middle) / spread, np.ones(len(columns))])
     ridge = RIDGE * np.r_[np.ones(z.shape[1] - 1), 1e-6]

@@ -87,6 +87,12 @@ class Details:
         )
 
 
+def first(details: Details, count: int) -> Details:
+    """The first `count` details, which are spread over the photograph as all are."""
+    d, n = details, slice(count)
+    return Details(d.codes[n], d.words[n], d.xy[n], d.turn[n], d.octave[n], d.width, d.height)
+
+
 def coded(descriptors: Floats, geometry: Floats, width: int, height: int) -> Details:
     """The details of what `raw` found in a photograph of that size in pixels."""
     codes = codebook().encode(descriptors)
@@ -124,7 +130,7 @@ def raw(image: Pixels, region: Box | None = None, most: int = p.MAX_DETAILS) -> 
         left, top = max(0, round(region.x * scale)), max(0, round(region.y * scale))
         right, bottom = round((region.x + region.width) * scale), round((region.y + region.height) * scale)
         mask[top : max(bottom, top + 1), left : max(right, left + 1)] = 255
-    sift = cv2.SIFT.create(nfeatures=4 * most, contrastThreshold=p.CONTRAST)
+    sift = cv2.SIFT.create(nfeatures=4 * p.PROBE_DETAILS, contrastThreshold=p.CONTRAST)
     keypoints, found = sift.detectAndCompute(grey, mask)
     if found is None or not keypoints:
         return np.zeros((0, 128), np.float32), np.zeros((0, 4), np.float32)
@@ -139,7 +145,7 @@ def raw(image: Pixels, region: Box | None = None, most: int = p.MAX_DETAILS) -> 
 
 
 def _spread(rows: Floats, width: int, height: int, most: int) -> NDArray[np.int64]:
-    """The strongest details, each cell of the grid first with its share; two in one place count once."""
+    """The strongest details, each cell of the grid first with its share; fewer are the first of more."""
     order = np.argsort(-rows[:, 4], kind="stable")
     column = np.minimum(rows[:, 0] * p.GRID // max(width, 1), p.GRID - 1).astype(np.int64)
     line = np.minimum(rows[:, 1] * p.GRID // max(height, 1), p.GRID - 1).astype(np.int64)
@@ -148,7 +154,7 @@ def _spread(rows: Floats, width: int, height: int, most: int) -> NDArray[np.int6
     for one in np.unique(cell):
         inside = np.flatnonzero(cell == one)
         rank[inside] = np.arange(len(inside))
-    share = most // (p.GRID * p.GRID) // 2
+    share = p.MAX_DETAILS // (p.GRID * p.GRID) // 2
     first = np.where(rank < share, 0, 1)
     best = np.lexsort((np.arange(len(order)), first))
     return order[best[:most]]

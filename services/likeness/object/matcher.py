@@ -15,7 +15,7 @@ from likeness.domain.samples import Box, Template
 from likeness.object import parameters as p
 from likeness.object.background import background
 from likeness.object.fusion import Measures, fusion
-from likeness.object.local import Details, Pixels, coded, mirrored, raw
+from likeness.object.local import Details, Pixels, coded, first, mirrored, raw
 from likeness.object.verify import Verification, hull, verify
 
 Floats = NDArray[np.float32]
@@ -64,8 +64,9 @@ def prepare(image: Pixels, region: Box | None = None, *, as_probe: bool = False)
     details = coded(descriptors, geometry, width, height)
     if not as_probe:
         return Prepared(details)
-    first = slice(p.MAX_DETAILS)
-    return Prepared(details, coded(*mirrored(descriptors[first], geometry[first], width), width, height))
+    strongest = slice(p.MAX_DETAILS)
+    turned = mirrored(descriptors[strongest], geometry[strongest], width)
+    return Prepared(details, coded(*turned, width, height))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -91,8 +92,9 @@ def measured(
 ) -> list[Measures]:
     """What is measured between the probe and each candidate, in order.
 
-    Of a candidate its first vector counts, which is that of the whole; of the probe the nearest. A candidate may
-    be the mirror image of the probe: the better of the two counts, and the measures say which.
+    Of a candidate its first vector counts, which is that of the whole, and as many details as a reference has, so
+    that it makes no difference whether it was read as one; of the probe the nearest vector, and every detail. A
+    candidate may be the mirror image of the probe: the better of the two counts, and the measures say which.
 
     Args:
         probe: what is compared.
@@ -105,7 +107,7 @@ def measured(
     cosines, normalised = background().normalised(probe.vectors, firsts)
     prepared = Prepared.from_bytes(probe.detail)
     return [
-        _measures(prepared, Prepared.from_bytes(candidate.detail), float(cosine), float(above), weights)
+        _measures(prepared, _as_reference(candidate), float(cosine), float(above), weights)
         for candidate, cosine, above in zip(candidates, cosines, normalised, strict=True)
     ]
 
@@ -126,6 +128,10 @@ def _measures(
     )
 
 
+def _as_reference(template: Template) -> Prepared:
+    return Prepared(first(Prepared.from_bytes(template.detail).details, p.MAX_DETAILS))
+
+
 def _better(
     probe: Prepared, candidate: Prepared, weights: Weights | None = None
 ) -> tuple[Verification, bool]:
@@ -137,8 +143,12 @@ def _better(
     return (other, True) if other.spread > plain.spread else (plain, False)
 
 
-def evidence(probe: Prepared, candidate: Prepared) -> Evidence:
+def evidence(probe: Template, candidate: Template) -> Evidence:
     """The inliers, the transform and the outlines of a comparison, in pixels of the two photographs as sent."""
+    return _evidence(Prepared.from_bytes(probe.detail), _as_reference(candidate))
+
+
+def _evidence(probe: Prepared, candidate: Prepared) -> Evidence:
     found, is_mirrored = _better(probe, candidate)
     if found.transform is None:
         return Evidence()

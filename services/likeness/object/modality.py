@@ -23,6 +23,7 @@ from likeness.inference.threads import ThreadPlan
 from likeness.inference.turns import Turns
 from likeness.object import matcher, views
 from likeness.object import parameters as p
+from likeness.object.beside import beside
 from likeness.object.companion import DetailVotes
 from likeness.object.explain import Side, picture
 from likeness.object.matcher import Prepared, Weights
@@ -50,7 +51,7 @@ class ObjectModality:
     """Implements `likeness.domain.modality.Modality`. Thread-safe.
 
     A photograph, or the region of it that was selected, is one presentation. A reference has one vector; a probe
-    has those of its mirror image and its middle as well.
+    has those of its mirror image, its middle and its corners as well.
 
     Args:
         embedder: turns squares into the shortlist's vectors; those of concurrent callers go together.
@@ -194,14 +195,17 @@ class ObjectModality:
         After a search with this probe its details weigh less the more references hold them; scores are then at
         most those of a comparison of two alone, by which they are calibrated.
         """
-        return matcher.compare(probe, candidates, self._weights.get(probe))
+        weights = self._weights.get(probe)
+        return beside(
+            self._turns, lambda part: matcher.compare(probe, part, weights), candidates, p.LEAST_PART
+        )
 
     def companion(self) -> Companion | None:
         """See `Modality.companion`: local details vote, and those found in many references lose their weight.
 
         What a search learnt of a probe's details holds for the comparisons that follow it with the same template.
         """
-        return DetailVotes(self._weights)
+        return DetailVotes(self._weights, self._turns)
 
     def explain(self, probe: Presented, candidate: Presented) -> Explanation:
         """See `Modality.explain`: what corresponds, drawn over both photographs, and the score's parts.
@@ -212,8 +216,7 @@ class ObjectModality:
             SampleRejected: a sample is not a picture, or its region lies outside of it.
         """
         score = self.compare(probe.template, [candidate.template])[0]
-        prepared = [Prepared.from_bytes(side.template.detail) for side in (probe, candidate)]
-        found = matcher.evidence(*prepared)
+        found = matcher.evidence(probe.template, candidate.template)
         sides = [self._side(side) for side in (probe, candidate)]
         captions = [f"Score {score.value:.2f} (log-odds): {score.likelihood}", f"Model {self.model}"]
         captions.append(", ".join(f"{name} {value:.3g}" for name, value in score.parts.items()))

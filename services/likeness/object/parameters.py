@@ -37,8 +37,8 @@ SHARP_SIDE = 480
 BLURRED_UNDER = 3.0
 """Standard deviation of the Laplacian in grey levels; photographs have 10 to 60, blurred by 3 pixels 1 to 3."""
 
-MIDDLE = 0.6
-"""Share of both sides of a probe that its middle takes."""
+PART = 0.6
+"""Share of both sides of a probe that its middle and each of its corners take, which are embedded too."""
 MAX_BATCH, MAX_QUEUE = 16, 4096
 """Squares embedded together, and that may wait; a square is 77 KB."""
 
@@ -59,6 +59,10 @@ LARGEST_SHEAR = 6.0
 
 VOTE_NEIGHBOURS = 16
 """Nearest stored details asked for each detail of a probe."""
+VOTING_DETAILS, VOTING_MIRRORED = 640, 240
+"""Details of a probe, and of its mirror image, that vote; all take part in the comparison that follows."""
+LEAST_PART = 12
+"""Candidates that are worth a thread of their own."""
 PROBES = 3
 """Inverted lists visited for each detail of a probe."""
 NEAR, SLACK = 55.0, 15.0

@@ -30,11 +30,11 @@ class Verification:
     `pairs` int64 [n, 2]: places of the inliers in both; `transform` float64 [3, 3] from the probe's pixels to the
     candidate's, None if there is none. `matches` were there before the transform was looked for.
 
-    The rest goes by the weights of the inliers. `share` is theirs in all matches. `spread` counts the cells of a grid
-    over the probe that hold inliers, each by the heaviest. `area` is the share of the probe's, or if that is larger
-    of the candidate's, photograph that the hull of those with some weight covers. `agreement` is the share of the
-    details inside that hull that are inliers, of the photograph where it is larger: what surrounds an object and is
-    not part of it, such as a background, agrees around the object and not in it.
+    The rest goes by the weights of the inliers. `share` is theirs in all matches. `spread` counts the cells of a
+    grid over the probe that hold inliers, each by the heaviest. `area` is the share of the probe's, or if that is
+    larger of the candidate's, photograph that the hull of those with some weight covers. `agreement` is the share
+    of the details inside that hull that are inliers, of the photograph where it is larger: what surrounds an object
+    and is not part of it, such as a background, agrees around the object and not in it.
     """
 
     pairs: NDArray[np.int64]
@@ -99,17 +99,26 @@ def matches(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.int6
     """Places of codes that are each other's nearest, and clearly nearer than the next: int64 [n, 2]."""
     if len(one) < 2 or len(other) < 2:
         return np.zeros((0, 2), np.int64)
-    a, b = one.astype(np.float32), other.astype(np.float32)
-    squared = (a * a).sum(1)[:, None] + (b * b).sum(1)[None] - 2.0 * (a @ b.T)
+    squared = _squared_distances(one.astype(np.float32), other.astype(np.float32))
     nearest = squared.argmin(1)
-    place = np.arange(len(a))
+    place = np.arange(len(one))
     best = squared[place, nearest]
+    mutual = best == squared.min(0)[nearest]
     squared[place, nearest] = np.inf
-    second = squared.min(1)
-    squared[place, nearest] = best
-    mutual = squared.argmin(0)[nearest] == place
-    clear = best < p.MATCH_RATIO**2 * second
+    clear = best < p.MATCH_RATIO**2 * squared.min(1)
     return np.asarray(np.stack([place, nearest], axis=1)[mutual & clear], np.int64)
+
+
+def _squared_distances(a: Floats, b: Floats) -> Floats:
+    """Between all rows of float32 [n, d] and [m, d] that hold codes: float32 [n, m], exact.
+
+    The lengths are columns of the same product, so that nothing is passed over twice; every partial sum is a whole
+    number under 2^24.
+    """
+    lengths = np.einsum("ij,ij->i", a, a)[:, None], np.einsum("ij,ij->i", b, b)[:, None]
+    left = np.hstack([a, lengths[0], np.ones_like(lengths[0])])
+    right = np.hstack([-2.0 * b, np.ones_like(lengths[1]), lengths[1]])
+    return np.asarray(left @ right.T, np.float32)
 
 
 def agreeing(probe: Details, candidate: Details, pairs: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""The squares of a photograph that the network embeds: all of it; of a probe also its mirror image and middle."""
+"""The squares of a photograph that the network embeds: all of it; of a probe also its mirror image and parts."""
 
 from __future__ import annotations
 
@@ -36,10 +36,11 @@ def of_reference(image: Pixels, side: int) -> list[Pixels]:
 
 
 def of_probe(image: Pixels, side: int) -> list[Pixels]:
-    """The whole, its mirror image, and its middle, where an object among others mostly is."""
+    """The whole, its mirror image, and the parts where one object among others may be: middle and corners."""
     whole = square(image, side)
     height, width = image.shape[:2]
-    margin_y = round(height * (1 - p.MIDDLE) / 2)
-    margin_x = round(width * (1 - p.MIDDLE) / 2)
-    middle = image[margin_y : height - margin_y, margin_x : width - margin_x]
-    return [whole, np.ascontiguousarray(whole[:, ::-1]), square(middle, side)]
+    high, wide = max(1, round(height * p.PART)), max(1, round(width * p.PART))
+    down, right = height - high, width - wide
+    places = ((down // 2, right // 2), (0, 0), (0, right), (down, 0), (down, right))
+    parts = [square(image[top : top + high, left : left + wide], side) for top, left in places]
+    return [whole, np.ascontiguousarray(whole[:, ::-1]), *parts]

@@ -172,6 +172,15 @@ def test_a_calibration_or_model_of_another_space_is_refused() -> None:
     ).calibration
 
 
+def test_a_candidate_scores_the_same_however_it_was_read(modality: ObjectModality) -> None:
+    """The engine reads a kept source again as a probe, and expects the score of the reference."""
+    image = things.inside(things.thing(1), things.thing(2, 900, 700), (300, 200), 1.0)
+    reference, again = template(modality, image, Mode.ENROL), template(modality, image, Mode.PROBE)
+    itself, other = modality.compare(reference, [reference, again])
+    assert other.value == pytest.approx(itself.value, abs=1e-4)
+    assert other.parts == pytest.approx(itself.parts, abs=1e-4)
+
+
 def test_warming_compares_a_drawn_photograph(modality: ObjectModality) -> None:
     modality.warm()
 

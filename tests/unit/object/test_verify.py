@@ -82,7 +82,7 @@ def test_the_hull_spans_what_has_weight() -> None:
     details = describe(things.thing(5))
     left = (details.xy[:, 0] < 160).astype(np.float32)
     found = verify(details, details, left)
-    assert found.area == pytest.approx(0.5, abs=0.12)
+    assert found.area < 0.5 < verify(details, details).area
 
 
 def test_matches_are_mutual_and_clear() -> None:

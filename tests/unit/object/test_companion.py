@@ -1,0 +1,116 @@
+"""Both ways to candidates together, over the real engine: what is found, grouped, forgotten and kept apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pytest
+
+from likeness.domain.answers import Candidate, SearchOptions
+from likeness.domain.references import Facets, Reference
+from likeness.domain.samples import Mode, Sample
+from likeness.engine.policy import Scope
+from likeness.object.fusion import Likelihood
+from likeness.object.modality import ObjectModality
+from likeness.store.store import Store
+from tests.support import ALICE, Bench, VectorModality
+from tests.unit.object import things
+from tests.unit.object.things import Pixels, encoded, template
+
+
+class Shelf(Bench):
+    """Enrols drawn objects and searches with them."""
+
+    def put(self, image: Pixels, subject: str, gallery: str = "g") -> str:
+        described = Reference(
+            "",
+            "object",
+            Facets(owner=ALICE.entity, galleries=frozenset({gallery})),
+            subject_id=subject,
+        )
+        data = encoded(image)
+        made = self.engine.enrol(ALICE, self.key(ALICE, data), described, Sample(data, "a photograph"))
+        return made.reference.reference_id
+
+    def find(self, image: Pixels, *galleries: str) -> tuple[Candidate, ...]:
+        options = SearchOptions(k=5, galleries=frozenset(galleries))
+        return self.engine.search(ALICE, Sample(encoded(image), "probe"), options).probes[0].candidates
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, modality: ObjectModality) -> Iterator[Shelf]:
+    with Store.open(tmp_path / "data", key_file=tmp_path / "keys.json") as store:
+        yield Shelf(cast("VectorModality", modality), store)
+
+
+def test_an_object_is_found_in_a_scene_and_its_views_are_one_candidate(shelf: Shelf) -> None:
+    image = things.thing(1)
+    views = {shelf.put(image, "the painting"), shelf.put(things.tilted(image), "the painting")}
+    for n in range(2, 8):
+        shelf.put(things.thing(n), f"another {n}")
+    found = shelf.find(things.inside(image, things.thing(90, 640, 520), (200, 150), 0.8))
+    assert found[0].reference.subject_id == "the painting"
+    assert found[0].score.likelihood == Likelihood.STRONG
+    assert {found[0].reference.reference_id, *found[0].further} == views
+    assert all(c.score.likelihood == Likelihood.SIMILAR for c in found[1:])
+    assert len({c.reference.subject_id for c in found}) == len(found)
+
+
+def test_what_was_expunged_or_is_in_another_gallery_is_not_found(shelf: Shelf) -> None:
+    image = things.thing(1)
+    kept, gone = shelf.put(image, "kept", "a"), shelf.put(things.tilted(image), "gone", "b")
+    assert [c.reference.reference_id for c in shelf.find(image, "b")] == [gone]
+    shelf.engine.expunge(ALICE, shelf.key(ALICE), gone, reason="test")
+    assert shelf.find(image, "b") == ()
+    assert [c.reference.reference_id for c in shelf.find(image)] == [kept]
+
+
+def test_the_fold_of_the_log_votes_as_the_enrolments_did(shelf: Shelf, modality: ObjectModality) -> None:
+    for n in range(6):
+        shelf.put(things.thing(n), str(n))
+    asked = template(modality, things.tilted(things.thing(3)), Mode.PROBE)
+    again = Bench(cast("VectorModality", modality), shelf.store)
+    one, other = (
+        bench.gallery.shortlist(asked, 4, bench.gallery.view(Scope(ALICE))) for bench in (shelf, again)
+    )
+    assert one == other
+    assert len(again.gallery.register) == 6
+
+
+def ruled(image: Pixels, seed: int) -> Pixels:
+    """The object with the shop's own ruler and label, photographed a little differently each time."""
+    label = things.thing(777, 320, 80)
+    return np.ascontiguousarray(np.vstack([image, label])[seed % 3 :, seed % 2 :])
+
+
+def on_sheet(image: Pixels, seed: int) -> Pixels:
+    """The object on the same patterned sheet, each time elsewhere."""
+    sheet = things.thing(888, 480, 420)
+    random = np.random.default_rng(seed)
+    at = int(random.integers(0, 480 - 224)), int(random.integers(0, 420 - 182))
+    return things.inside(image, sheet, at, 0.7)
+
+
+def stamped(image: Pixels, seed: int) -> Pixels:
+    """The object under the same half transparent stamp."""
+    stamp = things.thing(999, image.shape[1], image.shape[0])
+    mixed = image * 0.72 + stamp * 0.28
+    return np.ascontiguousarray(np.roll(mixed.astype(np.uint8), seed % 4, axis=1))
+
+
+@pytest.mark.parametrize("clutter", [ruled, on_sheet, stamped])
+def test_what_many_references_share_makes_no_match(shelf: Shelf, clutter: object) -> None:
+    """Other objects with the same clutter are no more than similar; the object itself is found in spite of it."""
+    assert callable(clutter)
+    for n in range(20):
+        shelf.put(clutter(things.thing(n), n), str(n))
+    for n in (100, 101, 102):
+        found = shelf.find(clutter(things.thing(n), n))
+        assert found
+        assert {c.score.likelihood for c in found} == {str(Likelihood.SIMILAR)}
+    found = shelf.find(clutter(things.tilted(things.thing(7), 0.08), 5))
+    assert found[0].reference.subject_id == "7"
+    assert found[0].score.value > found[1].score.value + 1

@@ -1,0 +1,87 @@
+"""The fusion: every part counts in its direction, bands need evidence, and a damaged file is told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from likeness.domain.errors import Corrupt
+from likeness.object.background import Background, background
+from likeness.object.fusion import FEATURES, Fusion, Likelihood, Measures, features, fusion
+
+MATE = Measures(0.6, 0.4, 40, 30, 0.5, 0.5, 0.6, 0)
+STRANGER = Measures(0.3, 0.0)
+
+
+def test_the_shipped_weights_tell_mates_from_strangers() -> None:
+    assert fusion().score(MATE) > fusion().strong_from > fusion().score(STRANGER)
+    assert fusion().strong_from >= fusion().probable_from
+
+
+@pytest.mark.parametrize("part", ["normalised_cosine", "spread", "hull_area", "agreement", "inlier_share"])
+def test_more_evidence_never_lowers_the_score(part: str) -> None:
+    more = replace(MATE, **{part: getattr(MATE, part) * 1.3})
+    assert fusion().score(more) >= fusion().score(MATE)
+
+
+def test_without_inliers_only_the_embedding_counts() -> None:
+    assert np.count_nonzero(features(replace(STRANGER, normalised_cosine=0.2))) == 1
+    assert len(features(MATE)) == len(FEATURES)
+
+
+def test_bands() -> None:
+    made = Fusion(np.ones(len(FEATURES)), 0.0, 2.0, 1.0, "t", "nothing")
+    parts = MATE.parts()
+    bands = [made.likelihood(score, parts) for score in (0.99, 1.0, 2.0)]
+    assert bands == [Likelihood.SIMILAR, Likelihood.PROBABLE, Likelihood.STRONG]
+    assert made.likelihood(99.0, STRANGER.parts()) == Likelihood.SIMILAR
+
+
+def test_a_written_fusion_is_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "fusion.json"
+    fusion().write(path)
+    again = Fusion.load(path)
+    assert again.score(MATE) == pytest.approx(fusion().score(MATE), abs=1e-4)
+    held = json.loads(path.read_text())
+    for broken in (
+        {**held, "weights": {}},
+        {**held, "bias": "x"},
+        {**held, "strong_from": float("inf")},
+    ):
+        path.write_text(json.dumps(broken))
+        with pytest.raises(Corrupt):
+            Fusion.load(path)
+    with pytest.raises(Corrupt):
+        Fusion.load(tmp_path / "missing.json")
+
+
+def test_cosines_are_measured_against_photographs_at_random() -> None:
+    """A vector that is near to the whole background is worth less at the same cosine."""
+    random = np.random.default_rng(0)
+    ground = np.zeros((50, 8), np.float32)
+    ground[:, 0] = 1
+    made = Background(ground)
+    common, rare = np.eye(8, dtype=np.float32)[:2]
+    plain, above = made.normalised(rare[None], np.stack([rare, common]))
+    assert plain.tolist() == [1, 0]
+    assert above[0] == pytest.approx(1.0)
+    assert made.normalised(common[None], common[None])[1][0] == pytest.approx(0.0)
+    several = random.normal(size=(3, 8)).astype(np.float32)
+    _, best = made.normalised(np.concatenate([several, rare[None]]), rare[None])
+    assert best[0] >= above[0] - 1e-6
+
+
+def test_a_background_is_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "b.npz"
+    background().write(path)
+    assert Background.load(path).vectors == pytest.approx(background().vectors, abs=1e-3)
+    np.savez(path, vectors=np.zeros((0, 4), np.float16))
+    with pytest.raises(Corrupt):
+        Background.load(path)
+    path.write_bytes(b"no")
+    with pytest.raises(Corrupt):
+        Background.load(path)
