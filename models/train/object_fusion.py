@@ -4,9 +4,10 @@
 
 Photographs of GALLERY are enrolled, and others are kept out. Attacked photographs (benchmarks/_object_attacks.py)
 search; their mates, and the strangers that either way to candidates puts first, are measured as in a comparison of
-two alone. Further strangers are other objects with the same clutter (benchmarks/_object_clutter.py). A logistic
-regression gives the weights. The bands begin where the best stranger of a probe without a mate, measured on probes
-that were not fitted on, is that rare. The background is a sample of embeddings of `--background`.
+two alone. With --products and --shelf every second photograph of a shelf searches for its product besides. Further
+strangers are other objects with the same clutter (benchmarks/_object_clutter.py). A logistic regression gives the
+weights. The bands begin where the best stranger of a probe without a mate, measured on probes that were not fitted
+on, is that rare. The background is a sample of embeddings of `--background`.
 """
 
 from __future__ import annotations
@@ -41,6 +42,10 @@ from likeness.object.modality import MODEL, ObjectModality
 Floats = NDArray[np.float64]
 
 RIDGE = 1.0
+SHELVED_FROM = 1_000_000
+"""Number of the first probe from a shelf."""
+SHELF_DISTRACTORS = 150
+"""Photographs that are enrolled beside the products."""
 BACKGROUND = 1000
 """Photographs of the background."""
 HARDEST = 4
@@ -126,6 +131,20 @@ def attacked(
         print(f"  {name}: {number} probes so far", flush=True)
 
 
+def shelved(
+    products: Path, shelf: Path, distractors: Sequence[bytes], modality: ObjectModality
+) -> Iterator[Pair]:
+    """Pairs of every second photograph of a shelf with its product, and with its hardest strangers."""
+    listed = sorted(products.glob("*.jpg"))
+    trial = Trial(modality, [*(path.read_bytes() for path in listed), *distractors])
+    names = [path.stem for path in listed]
+    for number, path in enumerate(sorted(shelf.glob("*/*.jpg"))[::2], start=SHELVED_FROM):
+        asked, row = trial.extract(path.read_bytes(), Mode.PROBE), names.index(path.parent.name)
+        yield Pair(number, True, True, False, trial.measure(asked, row))
+        for other in trial.hardest(asked, row):
+            yield Pair(number, True, False, False, trial.measure(asked, other))
+
+
 def cluttered(trial: Trial, kept: Sequence[bytes], count: int, seed: int) -> Iterator[Pair]:
     """Pairs of other objects with the same clutter, and of one object twice in it."""
     random = np.random.default_rng(seed)
@@ -138,6 +157,21 @@ def cluttered(trial: Trial, kept: Sequence[bytes], count: int, seed: int) -> Ite
                 template = trial.extract(as_png(clutter(thing, 3 * n + 1)), Mode.ENROL)
                 yield Pair(number, mate, mate, True, measured(asked, [template])[0])
             number -= 1
+
+
+def sensible(columns: Floats, mates: NDArray[np.bool_], each: Floats) -> tuple[Floats, float]:
+    """As `fit`, but evidence never speaks against: a feature whose weight would be negative is left out.
+
+    Only being mirrored may lower a score, since few photographs of one object are.
+    """
+    used = np.ones(columns.shape[1], np.bool_)
+    may_lower = np.array([name == "mirrored" for name in FEATURES])
+    while True:
+        weights, bias = fit(columns * used, mates, each)
+        wrong = (weights < 0) & ~may_lower & used
+        if not wrong.any():
+            return weights * used, bias
+        used[int(np.argmin(np.where(wrong, weights, 0.0)))] = False
 
 
 def fit(columns: Floats, mates: NDArray[np.bool_], each: Floats) -> tuple[Floats, float]:
@@ -169,7 +203,7 @@ def crossed(pairs: Sequence[Pair], columns: Floats, mates: NDArray[np.bool_], ea
     odd = np.array([pair.probe % 2 == 1 for pair in pairs])
     scores = np.zeros(len(pairs))
     for half in (odd, ~odd):
-        weights, bias = fit(columns[half], mates[half], each[half])
+        weights, bias = sensible(columns[half], mates[half], each[half])
         scores[~half] = columns[~half] @ weights + bias
     return scores
 
@@ -183,6 +217,8 @@ def main() -> None:
     parser.add_argument(
         "--background", type=Path, help="zip of photographs; the shipped one is kept without it"
     )
+    parser.add_argument("--products", type=Path, help="folder of NAME.jpg, for real photographs besides")
+    parser.add_argument("--shelf", type=Path, help="folder of NAME/*.jpg, photographs of those products")
     parser.add_argument("--into", type=Path, required=True, help="the folder of models")
     parser.add_argument("--seed", type=int, default=101)
     parser.add_argument(
@@ -201,12 +237,14 @@ def main() -> None:
     trial = Trial(modality, photographs[:split])
     pairs = list(attacked(trial, photographs[:split], photographs[split:], options.probes, options.seed))
     pairs += cluttered(trial, photographs[split:], options.probes, options.seed)
+    if options.products is not None and options.shelf is not None:
+        pairs += shelved(options.products, options.shelf, photographs[:SHELF_DISTRACTORS], modality)
     columns = np.stack([features(pair.measured) for pair in pairs])
     mates = np.array([pair.mate for pair in pairs])
     each = np.where([pair.clutter for pair in pairs], CLUTTER_COUNTS, 1.0)
     scores = crossed(pairs, columns, mates, each)
     strangers = best_strangers(pairs, scores)
-    weights, bias = fit(columns, mates, each)
+    weights, bias = sensible(columns, mates, each)
     made = Fusion(
         weights,
         bias,

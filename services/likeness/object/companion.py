@@ -14,7 +14,9 @@ from likeness.object import parameters as p
 from likeness.object.beside import beside
 from likeness.object.codebook import codebook
 from likeness.object.local import Details, first
-from likeness.object.matcher import Prepared, Weights
+from likeness.object.matcher import Prepared, worth
+
+Floats = NDArray[np.float32]
 
 
 class DetailVotes:
@@ -26,7 +28,7 @@ class DetailVotes:
         turns: at computing; the mirrored probe votes beside the plain one where a core is idle.
     """
 
-    def __init__(self, weights: MutableMapping[Template, Weights], turns: Turns) -> None:
+    def __init__(self, weights: MutableMapping[Template, Floats], turns: Turns) -> None:
         self._weights = weights
         self._turns = turns
         self.index = VotingIndex(
@@ -42,7 +44,8 @@ class DetailVotes:
     def add(self, row: int, template: Template) -> None:
         """See `Companion.add`."""
         details = Prepared.from_bytes(template.detail).details
-        self.index.add(row, details.codes, details.words, details.turn, details.octave)
+        words = details.words if len(details.words) else codebook().nearest(details.codes)
+        self.index.add(row, details.codes, words, details.turn, details.octave)
 
     def remove(self, row: int) -> None:
         """See `Companion.remove`."""
@@ -55,10 +58,11 @@ class DetailVotes:
         if prepared.mirrored is not None:
             sides.append(first(prepared.mirrored, p.VOTING_MIRRORED))
         answers = beside(self._turns, lambda part: [self._vote(one, count, mask) for one in part], sides, 1)
-        plain, other = answers[0], answers[-1]
-        self._weights[probe] = Weights(
-            _worth(plain, len(prepared.details)), _worth(other, len(prepared.mirrored or prepared.details))
-        )
+        # What is as common in its mirror image is at the same place of the list.
+        common = answers[0].common.copy()
+        for found in answers[1:]:
+            common[: len(found.common)] = np.maximum(common[: len(found.common)], found.common)
+        self._weights[probe] = worth(common)
         best: dict[int, float] = {}
         for found in answers:
             for row, vote in zip(found.rows.tolist(), found.votes.tolist(), strict=True):
@@ -67,13 +71,3 @@ class DetailVotes:
 
     def _vote(self, details: Details, count: int, mask: NDArray[np.bool_]) -> Found:
         return self.index.search(Asked(details.codes, details.turn, details.octave), count, mask)
-
-
-def _worth(found: Found, count: int) -> NDArray[np.float32]:
-    """1 for details that at most `UNCOMMON` references hold; beyond, it falls with the square of their number.
-
-    Of `count` details the first have voted; of the others nothing is known, and they count as those on average.
-    """
-    share = p.UNCOMMON / np.maximum(found.common, p.UNCOMMON)
-    known = np.asarray(share * share, np.float32)
-    return np.pad(known, (0, count - len(known)), constant_values=known.mean() if len(known) else 1.0)

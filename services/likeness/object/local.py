@@ -18,11 +18,11 @@ Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 _MAGIC = b"LKO2"
-_HEAD = struct.Struct("<HHH")
+_HEAD = struct.Struct("<HHHH")
 _UNIT = 32.0  # coordinates are kept in 32nds of a pixel
 _TURN = 256.0 / 360.0
 _SCALE_STEPS = 16.0  # per doubling
-_BESIDE = 8  # bytes of one detail beside its code: word, place (2 x 2), turn, octave; 2 + 4 + 1 + 1
+_BESIDE = 6  # bytes of one detail beside its code and word: place 2 x 2, turn 1, octave 1
 _MIRRORED = np.arange(128).reshape(4, 4, 8)[::-1][:, :, -np.arange(8) % 8].reshape(-1)
 """Places of a SIFT descriptor in that of the mirrored photograph: rows of cells and turns run the other way."""
 
@@ -31,7 +31,8 @@ _MIRRORED = np.arange(128).reshape(4, 4, 8)[::-1][:, :, -np.arange(8) % 8].resha
 class Details:
     """The details of one photograph, `n` of them.
 
-    `codes` uint8 [n, d]; `words` int64 [n], the nearest words of the codebook; `xy` float32 [n, 2], pixels of the
+    `codes` uint8 [n, d]; `words` int64 [n], the nearest words of the codebook, or none of a probe, which is
+    not indexed; `xy` float32 [n, 2], pixels of the
     photograph as it was sent; `turn` float32 [n], degrees; `octave` float32 [n], log2 of the size in those pixels;
     `width` and `height` of the photograph in pixels.
     """
@@ -53,7 +54,7 @@ class Details:
         place = np.clip(np.rint(self.xy / sides * 65535), 0, 65535).astype("<u2")
         turn = np.mod(np.rint(self.turn * _TURN), 256).astype(np.uint8)
         octave = np.clip(np.rint((self.octave + 4) * _SCALE_STEPS), 0, 255).astype(np.uint8)
-        head = _MAGIC + _HEAD.pack(len(self), self.width, self.height)
+        head = _MAGIC + _HEAD.pack(len(self), len(self.words), self.width, self.height)
         parts = (self.codes, self.words.astype("<u2"), place, turn, octave)
         return head + b"".join(part.tobytes() for part in parts)
 
@@ -67,15 +68,16 @@ class Details:
         start = len(_MAGIC) + _HEAD.size
         if len(data) < start or data[: len(_MAGIC)] != _MAGIC:
             raise Corrupt("The details of a stored object template do not begin with their magic number.")
-        n, width, height = _HEAD.unpack_from(data, len(_MAGIC))
+        n, worded, width, height = _HEAD.unpack_from(data, len(_MAGIC))
         d = codebook().dimension
-        if len(data) != start + n * (d + _BESIDE):
+        if worded not in (0, n) or len(data) != start + n * (d + _BESIDE) + 2 * worded:
             raise Corrupt("The details of a stored object template do not have the length that they tell.")
         codes = np.frombuffer(data, np.uint8, n * d, start).reshape(n, d)
-        words = np.frombuffer(data, "<u2", n, start + n * d)
-        place = np.frombuffer(data, "<u2", 2 * n, start + n * (d + 2)).reshape(n, 2)
-        turn = np.frombuffer(data, np.uint8, n, start + n * (d + 6))
-        octave = np.frombuffer(data, np.uint8, n, start + n * (d + 7))
+        words = np.frombuffer(data, "<u2", worded, start + n * d)
+        rest = start + n * d + 2 * worded
+        place = np.frombuffer(data, "<u2", 2 * n, rest).reshape(n, 2)
+        turn = np.frombuffer(data, np.uint8, n, rest + 4 * n)
+        octave = np.frombuffer(data, np.uint8, n, rest + 5 * n)
         return cls(
             codes,
             words.astype(np.int64),
@@ -93,10 +95,12 @@ def first(details: Details, count: int) -> Details:
     return Details(d.codes[n], d.words[n], d.xy[n], d.turn[n], d.octave[n], d.width, d.height)
 
 
-def coded(descriptors: Floats, geometry: Floats, width: int, height: int) -> Details:
-    """The details of what `raw` found in a photograph of that size in pixels."""
+def coded(
+    descriptors: Floats, geometry: Floats, width: int, height: int, *, with_words: bool = True
+) -> Details:
+    """The details of what `raw` found in a photograph of that size in pixels; words take most of the time."""
     codes = codebook().encode(descriptors)
-    words = codebook().nearest(codes)
+    words = codebook().nearest(codes) if with_words else np.zeros(0, np.int64)
     return Details(codes, words, geometry[:, :2], geometry[:, 2], geometry[:, 3], width, height)
 
 

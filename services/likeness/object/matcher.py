@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from likeness.domain.answers import Evidence, Points, Score
 from likeness.domain.errors import Corrupt
 from likeness.domain.samples import Box, Template
+from likeness.inference.turns import Turns
 from likeness.object import parameters as p
 from likeness.object.background import background
+from likeness.object.beside import beside
 from likeness.object.fusion import Measures, fusion
 from likeness.object.local import Details, Pixels, coded, first, mirrored, raw
-from likeness.object.verify import Verification, hull, verify
+from likeness.object.verify import Verification, hull, verify, weighed
 
 Floats = NDArray[np.float32]
 
@@ -61,34 +63,28 @@ def prepare(image: Pixels, region: Box | None = None, *, as_probe: bool = False)
     """
     height, width = image.shape[:2]
     descriptors, geometry = raw(image, region, p.PROBE_DETAILS if as_probe else p.MAX_DETAILS)
-    details = coded(descriptors, geometry, width, height)
+    details = coded(descriptors, geometry, width, height, with_words=not as_probe)
     if not as_probe:
         return Prepared(details)
     strongest = slice(p.MAX_DETAILS)
     turned = mirrored(descriptors[strongest], geometry[strongest], width)
-    return Prepared(details, coded(*turned, width, height))
+    return Prepared(details, coded(*turned, width, height, with_words=False))
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Weights:
-    """How much each detail of a probe counts, float32 in 0..1: of the photograph and of its mirror image."""
-
-    plain: Floats
-    mirrored: Floats
-
-
-def compare(probe: Template, candidates: Sequence[Template], weights: Weights | None = None) -> list[Score]:
+def compare(
+    probe: Template, candidates: Sequence[Template], weights: Floats | None = None, turns: Turns | None = None
+) -> list[Score]:
     """The score of the probe with each candidate, in order; see `measured`."""
     weighing = fusion()
     scores = []
-    for one in measured(probe, candidates, weights):
+    for one in measured(probe, candidates, weights, turns):
         value, parts = weighing.score(one), one.parts()
         scores.append(Score(value, parts, str(weighing.likelihood(value, parts))))
     return scores
 
 
 def measured(
-    probe: Template, candidates: Sequence[Template], weights: Weights | None = None
+    probe: Template, candidates: Sequence[Template], weights: Floats | None = None, turns: Turns | None = None
 ) -> list[Measures]:
     """What is measured between the probe and each candidate, in order.
 
@@ -98,24 +94,59 @@ def measured(
 
     Args:
         probe: what is compared.
-        candidates: with what.
-        weights: what the probe's details count; all alike if None.
+        candidates: with what. A detail of the probe that agrees with more than a few of them loses its weight.
+        weights: what the probe's details count besides, float32 [n] in 0..1; those beyond its end, or all if it is
+            None, count 1.
+        turns: at computing, to use idle cores; None keeps to the calling thread.
     """
     if not candidates:
         return []
     firsts = np.stack([candidate.vectors[0] for candidate in candidates])
     cosines, normalised = background().normalised(probe.vectors, firsts)
     prepared = Prepared.from_bytes(probe.detail)
+
+    def seen(part: Sequence[Template]) -> list[_Seen]:
+        return [_better(prepared, _as_reference(candidate)) for candidate in part]
+
+    found = seen(candidates) if turns is None else beside(turns, seen, candidates, p.LEAST_PART)
+    worth = _worth(found, len(prepared.details), weights)
     return [
-        _measures(prepared, _as_reference(candidate), float(cosine), float(above), weights)
-        for candidate, cosine, above in zip(candidates, cosines, normalised, strict=True)
+        _measures(one, float(cosine), float(above), worth)
+        for one, cosine, above in zip(found, cosines, normalised, strict=True)
     ]
 
 
-def _measures(
-    probe: Prepared, candidate: Prepared, cosine: float, normalised: float, weights: Weights | None
-) -> Measures:
-    found, is_mirrored = _better(probe, candidate, weights)
+@dataclass(frozen=True, eq=False, slots=True)
+class _Seen:
+    """What a probe, or its mirror image, and a candidate agree on."""
+
+    probe: Details
+    candidate: Details
+    found: Verification
+    is_mirrored: bool
+
+
+def worth(common: NDArray[np.int64]) -> Floats:
+    """What a detail counts that so many references hold: 1 up to a few; beyond, it falls with their third power."""
+    return np.asarray((p.UNCOMMON / np.maximum(common, p.UNCOMMON)) ** 3, np.float32)
+
+
+def _worth(found: Sequence[_Seen], count: int, weights: Floats | None) -> Floats:
+    """The weight of each of `count` details: the given one, or less if it agrees with many candidates.
+
+    A detail of the mirror image is at the same place of the list as that of the photograph.
+    """
+    common = np.zeros(count, np.int64)
+    for one in found:
+        common[one.found.pairs[:, 0]] += 1
+    counted = worth(common)
+    if weights is not None:
+        counted[: len(weights)] = np.minimum(counted[: len(weights)], weights)
+    return counted
+
+
+def _measures(seen: _Seen, cosine: float, normalised: float, worth: Floats) -> Measures:
+    found = weighed(seen.found, seen.probe, seen.candidate, worth)
     return Measures(
         cosine=cosine,
         normalised_cosine=normalised,
@@ -124,7 +155,7 @@ def _measures(
         hull_area=found.area,
         agreement=found.agreement,
         inlier_share=found.share,
-        mirrored=float(is_mirrored),
+        mirrored=float(seen.is_mirrored),
     )
 
 
@@ -132,15 +163,14 @@ def _as_reference(template: Template) -> Prepared:
     return Prepared(first(Prepared.from_bytes(template.detail).details, p.MAX_DETAILS))
 
 
-def _better(
-    probe: Prepared, candidate: Prepared, weights: Weights | None = None
-) -> tuple[Verification, bool]:
-    """The verification of the photograph or of its mirror image, whichever agrees more, and whether the latter."""
-    plain = verify(probe.details, candidate.details, None if weights is None else weights.plain)
-    if probe.mirrored is None or plain.spread >= p.CLEARLY:
-        return plain, False
-    other = verify(probe.mirrored, candidate.details, None if weights is None else weights.mirrored)
-    return (other, True) if other.spread > plain.spread else (plain, False)
+def _better(probe: Prepared, candidate: Prepared) -> _Seen:
+    """The photograph or its mirror image, whichever agrees more."""
+    plain = verify(probe.details, candidate.details)
+    if probe.mirrored is not None and plain.spread < p.CLEARLY:
+        other = verify(probe.mirrored, candidate.details)
+        if other.spread > plain.spread:
+            return _Seen(probe.mirrored, candidate.details, other, True)
+    return _Seen(probe.details, candidate.details, plain, False)
 
 
 def evidence(probe: Template, candidate: Template) -> Evidence:
@@ -149,16 +179,15 @@ def evidence(probe: Template, candidate: Template) -> Evidence:
 
 
 def _evidence(probe: Prepared, candidate: Prepared) -> Evidence:
-    found, is_mirrored = _better(probe, candidate)
-    if found.transform is None:
+    seen = _better(probe, candidate)
+    pairs, transform = seen.found.pairs, seen.found.transform
+    if transform is None:
         return Evidence()
-    details = probe.details if not is_mirrored or probe.mirrored is None else probe.mirrored
-    one, other = details.xy[found.pairs[:, 0]].astype(np.float64), candidate.details.xy[found.pairs[:, 1]]
-    transform = found.transform
-    if is_mirrored:
-        back = np.array([[-1.0, 0, details.width - 1], [0, 1, 0], [0, 0, 1]])
-        one[:, 0] = details.width - 1 - one[:, 0]
-        transform = transform @ back
+    one, other = seen.probe.xy[pairs[:, 0]].astype(np.float64), seen.candidate.xy[pairs[:, 1]]
+    if seen.is_mirrored:
+        width = seen.probe.width
+        transform = transform @ np.array([[-1.0, 0, width - 1], [0, 1, 0], [0, 0, 1]])
+        one[:, 0] = width - 1 - one[:, 0]
     return Evidence(
         _points(one),
         _points(other),

@@ -23,10 +23,9 @@ from likeness.inference.threads import ThreadPlan
 from likeness.inference.turns import Turns
 from likeness.object import matcher, views
 from likeness.object import parameters as p
-from likeness.object.beside import beside
 from likeness.object.companion import DetailVotes
 from likeness.object.explain import Side, picture
-from likeness.object.matcher import Prepared, Weights
+from likeness.object.matcher import Prepared
 from likeness.object.quality import assess, issues
 from likeness.object.views import Pixels
 
@@ -98,7 +97,7 @@ class ObjectModality:
         self._embedder = embedder
         self._turns = turns
         self._limits = limits
-        self._weights: WeakKeyDictionary[Template, Weights] = WeakKeyDictionary()
+        self._weights: WeakKeyDictionary[Template, Floats] = WeakKeyDictionary()
         self._batcher: Batcher[Pixels, Floats] = Batcher(
             self._embed,
             slots=workers,
@@ -195,10 +194,7 @@ class ObjectModality:
         After a search with this probe its details weigh less the more references hold them; scores are then at
         most those of a comparison of two alone, by which they are calibrated.
         """
-        weights = self._weights.get(probe)
-        return beside(
-            self._turns, lambda part: matcher.compare(probe, part, weights), candidates, p.LEAST_PART
-        )
+        return matcher.compare(probe, candidates, self._weights.get(probe), self._turns)
 
     def companion(self) -> Companion | None:
         """See `Modality.companion`: local details vote, and those found in many references lose their weight.

@@ -65,18 +65,29 @@ def verify(probe: Details, candidate: Details, weights: Floats | None = None) ->
     transform, inliers = _homography(one, other)
     if transform is None or inliers.sum() < p.FEWEST_INLIERS or not _is_sound(transform, one[inliers]):
         return nothing
-    held = pairs[inliers]
     scaling = [np.diag([unit, unit, 1.0]) for unit in units]
-    weight = np.ones(len(held), np.float32) if weights is None else weights[held[:, 0]]
+    whole = scaling[1] @ transform @ np.linalg.inv(scaling[0])
+    held = replace(nothing, pairs=pairs[inliers], transform=whole)
+    return weighed(held, probe, candidate, np.ones(len(probe), np.float32) if weights is None else weights)
+
+
+def weighed(found: Verification, probe: Details, candidate: Details, weights: Floats) -> Verification:
+    """The same inliers by other weights; see `verify`.
+
+    All weights are lowered by their mean: where most of what agrees is known to be clutter, the rest likely is too.
+    """
+    held = found.pairs
+    if not len(held):
+        return found
+    weight = weights[held[:, 0]]
+    weight = weight * weight.mean()
     area, agreement = _covered(probe, candidate, held, weight)
-    return Verification(
-        held,
-        scaling[1] @ transform @ np.linalg.inv(scaling[0]),
-        len(found),
-        float(weight.sum()) / len(found),
-        _spread(probe.xy[held[:, 0]], probe, weight),
-        area,
-        agreement,
+    return replace(
+        found,
+        share=float(weight.sum()) / found.matches,
+        spread=_spread(probe.xy[held[:, 0]], probe, weight),
+        area=area,
+        agreement=agreement,
     )
 
 
