@@ -215,7 +215,8 @@ class ObjectModality:
         found = matcher.evidence(probe.template, candidate.template)
         sides = [self._side(side) for side in (probe, candidate)]
         captions = [f"Score {score.value:.2f} (log-odds): {score.likelihood}", f"Model {self.model}"]
-        captions.append(", ".join(f"{name} {value:.3g}" for name, value in score.parts.items()))
+        parts = [f"{name} {value:.3g}" for name, value in score.parts.items()]
+        captions += [", ".join(parts[:4]), ", ".join(parts[4:])]
         if self.calibration is not None:
             rate = self.calibration.rate(score.value)
             captions.append(f"Strangers score this high at a false match rate of {rate}")

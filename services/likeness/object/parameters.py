@@ -16,7 +16,7 @@ CLEARLY = 16.0
 """Spread from which a photograph agrees so clearly that its mirror image is not tried."""
 BACKGROUND_NEAREST = 10
 """Nearest photographs of the background that say how alike to others a photograph is."""
-UNCOMMON = 5
+UNCOMMON = 6
 """References in which a detail may be found before it counts for less: an object has about so many views."""
 GRID = 6
 """The photograph is divided into so many rows and columns, each of which may keep its share of details."""

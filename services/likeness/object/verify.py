@@ -19,7 +19,7 @@ from likeness.object.local import Details
 Floats = NDArray[np.float32]
 
 _CELLS = 24  # a photograph's sides in cells, in which several inliers count once
-_SOME_WEIGHT = 0.5  # of an inlier that may span the hull
+_SOME_WEIGHT = 0.15  # of an inlier that may span the hull
 _CORNERS = 3  # of a hull with an area
 
 

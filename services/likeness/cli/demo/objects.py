@@ -38,7 +38,7 @@ GROUND = "gravel.png"
 JPEG_QUALITY = 60
 TILT = 0.16
 """Share of a side by which the corners of a picture photographed at an angle move inwards."""
-PASTED = 0.42
+PASTED = 0.6
 """Share of the width of a scene that a picture pasted into it takes."""
 CROPPED = 0.55
 """Share of both sides that a crop keeps."""
@@ -71,9 +71,9 @@ class ObjectSection:
         ground = _read(folder / GROUND)
         made: Mapping[str, Pixels] = {
             "coffee-cup-at-an-angle": _tilted(_read(folder / "coffee.png"), ground),
-            "coins-cropped": _cropped(_read(folder / "coins.png")),
+            "letter-cropped": _cropped(_read(folder / "page.png")),
             "rocket-mirrored": _mirrored(_read(folder / "rocket.jpg")),
-            "letter-in-a-scene": _in_scene(_read(folder / "page.png"), ground),
+            "coins-in-a-scene": _in_scene(_read(folder / "coins.png"), ground),
             "motorcycle-from-elsewhere": _read(folder / "motorcycle_right.png"),
             "not-enrolled": _read(folder / "camera.png"),
         }
