@@ -99,20 +99,24 @@ class Fusion:
     version: str
     fitted_on: str
 
-    def score(self, measures: Floats) -> Floats:
+    def score(self, measures: Floats, *, cascade: bool = True) -> Floats:
         """Log-odds float64 [k] of measures float64 [k, m], for mates and strangers that are equally frequent.
 
-        What the cheap stage rejects scores at most `REJECTED_AT`, in the order of that stage.
+        What the cheap stage rejects, and what was not compared, scores at most `REJECTED_AT`, in the order of that
+        stage; without `cascade` it rejects nothing.
         """
         full = features(measures) @ self.weights + self.bias
         screen = screened(measures) @ self.gate
         return np.asarray(
-            np.where(self.passes(measures), full, p.REJECTED_AT + np.minimum(screen, 0.0)), np.float64
+            np.where(self.passes(measures, cascade=cascade), full, p.REJECTED_AT + np.minimum(screen, 0.0)),
+            np.float64,
         )
 
-    def passes(self, measures: Floats) -> NDArray[np.bool_]:
+    def passes(self, measures: Floats, *, cascade: bool = True) -> NDArray[np.bool_]:
         """Which candidates are compared in full, bool [k]."""
         m = dict(zip(MEASURES, np.asarray(measures, np.float64).T, strict=True))
+        if not cascade:
+            return np.asarray(m["compared"] > 0, np.bool_)
         small = np.minimum(m["count_a"], m["count_b"]) < p.CASCADE_FROM
         return np.asarray((m["compared"] > 0) & (small | (screened(measures) @ self.gate >= 0.0)), np.bool_)
 

@@ -159,11 +159,15 @@ class Matcher:
         return self._fusion.version
 
     def compare(self, probe: Prepared, candidates: Sequence[Prepared]) -> list[Comparison]:
-        """The score of the probe with each candidate, in order."""
+        """The score of the probe with each candidate, in order.
+
+        Of `CASCADE_LIST` candidates or more a cheap stage rejects most; their scores are then the lowest.
+        """
         if not candidates:
             return []
-        measured = measures(probe, candidates, self._fusion.gate)
-        scores = self._fusion.score(measured)
+        cascade = len(candidates) >= p.CASCADE_LIST
+        measured = measures(probe, candidates, self._fusion.gate if cascade else EVERYTHING_PASSES)
+        scores = self._fusion.score(measured, cascade=cascade)
         return [Comparison(float(score), _parts(row)) for score, row in zip(scores, measured, strict=True)]
 
     def pair(self, probe: Prepared, candidate: Prepared) -> Pairing:

@@ -69,6 +69,8 @@ SCREENED_PAIRS, SCREEN_SEEDS = 24, 3
 """Best local similarities that the cheap stage relaxes, and how many of them propose a motion in it."""
 CASCADE_FROM = 20
 """Minutiae that both sides must have to be rejected early: smaller templates tell too little, and cost little."""
+CASCADE_LIST = 256
+"""Candidates from which the cheap stage may reject; a shorter list, and a 1:1 comparison, is compared in full."""
 REJECTED_AT = -6.0
 """Log-odds that the best of the early rejected score; none of them precedes one that was compared in full."""
 
