@@ -2,11 +2,12 @@
 
     python benchmarks/fingerprint_calibration.py --data FOLDER [FOLDER ...] --out FILE
 
-Each FOLDER holds SET/FINGER_IMPRESSION.fmr, the templates of one extractor. Every impression is compared with every
-impression of the other fingers, through the cascade, as a search does. One pair of impressions for each pair of
-fingers would be a sample of hundreds, which supports no rate that is of use; all of them are tens of thousands, but
-impressions of one finger score alike. The bounds therefore come from drawing the fingers, not the pairs, again and
-again (a bootstrap over subjects, ISO/IEC 19795-1), and the table ends where `MIN_FALSE_MATCHES` pairs do.
+Each FOLDER holds SET/FINGER_IMPRESSION.fmr, the templates of one extractor. Every impression is compared with
+every impression of the other fingers, in full: the cascade of a long search can only make strangers score lower.
+One pair of impressions for each pair of fingers would be a sample of hundreds, which supports no rate that is of
+use; all of them are tens of thousands, but impressions of one finger score alike. The bounds therefore come from
+drawing the fingers, not the pairs, again and again (a bootstrap over subjects, ISO/IEC 19795-1), and the table
+ends where `MIN_FALSE_MATCHES` pairs do.
 
 Groups: the rates at the overall thresholds by the smaller number of minutiae, and by finger position where the
 records tell it, with 95% bounds over pairs and the number of pairs.
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from _table import Row, finish, parser
 from likeness.domain.calibration import Calibration
 from likeness.engine.calibrate import REPORTED_RATES, save, table, wilson
+from likeness.fingerprint import parameters as p
 from likeness.fingerprint.formats import read
 from likeness.fingerprint.matcher import Matcher, prepare
 from likeness.fingerprint.modality import space_of
@@ -54,13 +56,17 @@ class Strangers:
             raise SystemExit(f"{folder} holds no SET/FINGER_IMPRESSION.fmr")
         views = [read(path.read_bytes(), path.name).views[0] for path in paths]
         prepared = [prepare(view.minutiae) for view in views]
-        fingers = np.array([self._number(f"{p.parent.name}/{p.stem.rsplit('_', 1)[0]}") for p in paths])
+        fingers = np.array([self._number(f"{f.parent.name}/{f.stem.rsplit('_', 1)[0]}") for f in paths])
         counts = np.array([len(one) for one in prepared])
         positions = np.array([view.position for view in views])
         rows: list[tuple[Floats, Places, Places, Places, Places]] = []
         for i, one in enumerate(prepared[:-1]):
             others = np.flatnonzero(fingers[i + 1 :] != fingers[i]) + i + 1
-            found = matcher.compare(one, [prepared[j] for j in others])
+            found = [
+                comparison
+                for part in np.array_split(others, len(others) // p.CASCADE_LIST + 1)
+                for comparison in matcher.compare(one, [prepared[j] for j in part])
+            ]
             same = np.where(positions[others] == positions[i], positions[i], 0)
             scores = np.array([comparison.score for comparison in found])
             whose = np.full(len(others), fingers[i])
