@@ -255,7 +255,10 @@ def main() -> None:
     people = read_people(arguments.data)[: arguments.limit or None]
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch)
-        settings = model_settings(arguments, home) | {"LIKENESS_MAX_K": str(NEAREST)}
+        settings = model_settings(arguments, home) | {
+            "LIKENESS_MODALITIES": "face",
+            "LIKENESS_MAX_K": str(NEAREST),
+        }
         with (
             running_service(home=home, settings=settings) as address,
             LikenessClient(address, entity="BENCH", purpose="system_test", timeout=60) as client,

@@ -2,8 +2,8 @@
 
 Self-supervised, after SSCD (Pizzi et al., CVPR 2022): two strongly changed views of one photograph are drawn
 together and all others apart (InfoNCE), and a differential-entropy term spreads the embeddings evenly over the
-sphere, so that one threshold fits everywhere. Embeddings of the last steps are kept as further strangers (XBM;
-Wang et al., CVPR 2020), and views grow from 64 to 128 pixels, since most is learnt as well from small ones.
+sphere, so that one threshold fits everywhere. Views grow from 64 to 128 pixels, since most is learnt as well from
+small ones. (Embeddings of past steps as further strangers, as in XBM, made the training run away from them.)
 
     python object_embedding.py --images images.zip --out object-embed.onnx --minutes 60 --seed 7 --without gallery
 
@@ -27,16 +27,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 STORED = 144  # pixels, side of the stored photographs, squeezed to squares
-STAGES = ((0.55, 64), (0.85, 96), (1.0, 128))  # share of the time until which views have that side in pixels
+STAGES = ((0.6, 64), (0.9, 96), (1.0, 128))  # share of the time until which views have that side in pixels
 USED = 160  # pixels, side at which the product runs the network
 WIDTHS = (32, 64, 160, 320)  # multiples of 16, which vector units like
 DIMENSION = 256
 TEMPERATURE = 0.05
 ENTROPY_WEIGHT = 1.0
-KEPT_STEPS = 12
-"""Steps whose embeddings are kept as strangers."""
-KEPT_AFTER = 150
-"""Steps before which embeddings drift too fast to be kept."""
+STRENGTHS = (0.1, 0.9)
+"""Between these the strength of each batch is drawn. At full strength alone nearly nothing is learnt: a tenth of a
+photograph inside another one, turned, tinted and covered, is mostly beyond recognition at these sizes."""
 TEXTS = 256
 THUMB = 12  # pixels, side of the thumbnails by which a photograph is told from those of `--without`
 SAME = 0.97
@@ -65,7 +64,11 @@ class Block(nn.Module):
 
 
 class Network(nn.Module):
-    """A slim ResNet-18 with generalised-mean pooling; RGB 0..255 in, L2-normalised float32 [n, 256] out."""
+    """A slim ResNet-18 with generalised-mean pooling; RGB 0..255 in, L2-normalised float32 [n, 256] out.
+
+    Elements are centred and scaled before the vector is brought to length 1: without that, all photographs point
+    nearly the same way at first, and little is learnt for a long time.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,14 +82,15 @@ class Network(nn.Module):
             inputs = width
         self.body = nn.Sequential(*blocks)
         self.power = nn.Parameter(torch.tensor(3.0))
-        self.head = nn.Linear(inputs, DIMENSION)
+        self.head = nn.Linear(inputs, DIMENSION, bias=False)
+        self.centred = nn.BatchNorm1d(DIMENSION, affine=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """uint8-valued float [n, 3, h, w] to float32 [n, 256]."""
         y = functional.relu(self.norm(self.stem((x - 120.0) / 60.0)))
         y = self.body(functional.max_pool2d(y, 3, 2, 1)).float()
         pooled = y.clamp(min=1e-4).pow(self.power).mean((2, 3)).pow(1.0 / self.power)
-        return functional.normalize(self.head(pooled), dim=1)
+        return functional.normalize(self.centred(self.head(pooled)), dim=1)
 
 
 def thumbnails(photographs: np.ndarray) -> np.ndarray:
@@ -151,46 +155,46 @@ class Views:
     def _happens(self, n: int, share: float) -> Tensor:
         return torch.rand(n, generator=self._random) < share
 
-    def batch(self, n: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Two views of each of `n` photographs, float [n, 3, side, side] of 0..255, one mild, one strong; and
-        which."""
+    def batch(self, n: int, strength: float) -> tuple[Tensor, Tensor]:
+        """Two views of each of `n` photographs, float [n, 3, side, side] of 0..255.
+
+        The first is changed little, the second by as much as `strength`, 0..1, says.
+        """
         chosen = torch.randperm(len(self._photographs), generator=self._random)[:n]
         pixels = self._photographs[chosen].permute(0, 3, 1, 2).float()
-        return self._view(pixels, strong=False), self._view(pixels, strong=True), chosen
+        return self._view(pixels, 0.0), self._view(pixels, strength)
 
-    def _view(self, pixels: Tensor, *, strong: bool) -> Tensor:
+    def _view(self, pixels: Tensor, strength: float) -> Tensor:
         n = len(pixels)
-        moved, inside = self._moved(pixels, strong=strong)
+        moved, inside = self._moved(pixels, strength)
         behind = pixels.roll(1, 0)
-        background, _ = self._moved(behind, strong=False, whole=True)
+        background, _ = self._moved(behind, 0.0)
         plain = self._uniform(3 * n, 0, 255).reshape(n, 3, 1, 1).expand_as(background)
         background = torch.where(self._happens(n, 0.7)[:, None, None, None], background, plain)
         out = torch.where(inside, moved, background)
-        out = self._coloured(out, strong=strong)
-        if strong:
-            out = self._overlaid(out)
-            out = self._blurred(out)
-        return self._compressed(out, share=0.4 if strong else 0.15).contiguous(
+        out = self._coloured(out, strength)
+        if strength:
+            out = self._overlaid(out, strength)
+            out = self._blurred(out, strength)
+        return self._compressed(out, share=0.15 + 0.25 * strength).contiguous(
             memory_format=torch.channels_last
         )
 
-    def _moved(self, pixels: Tensor, *, strong: bool, whole: bool = False) -> tuple[Tensor, Tensor]:
+    def _moved(self, pixels: Tensor, strength: float) -> tuple[Tensor, Tensor]:
         """Crops, turns, mirrors, tilts and frames; and where the photograph is seen, bool [n, 1, h, w]."""
         n = len(pixels)
-        area = torch.exp(self._uniform(n, math.log(0.1 if strong else 0.5), 0.0))
+        area = torch.exp(self._uniform(n, math.log(0.5) + strength * math.log(0.2), 0.0))
         area = torch.where(self._happens(n, 0.3), torch.ones(n), area)
         aspect = torch.exp(self._uniform(n, -0.3, 0.3))
         width, height = (area * aspect).sqrt().clamp(max=1), (area / aspect).sqrt().clamp(max=1)
         cx, cy = self._uniform(n, -1, 1) * (1 - width), self._uniform(n, -1, 1) * (1 - height)
-        small = self._uniform(n, -0.6, 0.6) * self._happens(n, 0.4 if strong else 0.1)
-        quarters = torch.randint(0, 4, (n,), generator=self._random) * self._happens(
-            n, 0.35 if strong else 0.0
-        )
+        small = self._uniform(n, -0.6, 0.6) * self._happens(n, 0.1 + 0.3 * strength)
+        quarters = torch.randint(0, 4, (n,), generator=self._random) * self._happens(n, 0.35 * strength)
         angle = small + quarters * (math.pi / 2)
-        mirror = torch.where(self._happens(n, 0.4 if strong else 0.1), -1.0, 1.0)
-        tilt = 0.25 if strong else 0.05
+        mirror = torch.where(self._happens(n, 0.1 + 0.3 * strength), -1.0, 1.0)
+        tilt = 0.05 + 0.2 * strength
         # From the view to the photograph: out of the frame, tilted, turned, mirrored, then into the crop.
-        framed = self._happens(n, 0.4 if strong and not whole else 0.0)
+        framed = self._happens(n, 0.4 * strength)
         size = torch.where(framed, self._uniform(n, 0.35, 0.85), torch.ones(n))
         fx, fy = self._uniform(n, -1, 1) * (1 - size), self._uniform(n, -1, 1) * (1 - size)
         zero, one = torch.zeros(n), torch.ones(n)
@@ -210,8 +214,8 @@ class Views:
         grid = xy.reshape(n, self.side, self.side, 2)
         return functional.grid_sample(pixels, grid, padding_mode="reflection", align_corners=False), seen
 
-    def _coloured(self, x: Tensor, *, strong: bool) -> Tensor:
-        n, reach = len(x), 0.5 if strong else 0.2
+    def _coloured(self, x: Tensor, strength: float) -> Tensor:
+        n, reach = len(x), 0.2 + 0.3 * strength
 
         def factor() -> Tensor:
             return torch.exp(self._uniform(n, -reach, reach))[:, None, None, None]
@@ -219,15 +223,15 @@ class Views:
         mean = x.mean((1, 2, 3), keepdim=True)
         x = (x - mean) * factor() + mean * factor()
         grey = x.mean(1, keepdim=True)
-        bleached = self._happens(n, 0.15 if strong else 0.0)[:, None, None, None]
+        bleached = self._happens(n, 0.15 * strength)[:, None, None, None]
         x = torch.where(bleached, grey.expand_as(x), grey + (x - grey) * factor())
-        tint = torch.exp(self._uniform(3 * n, -0.25, 0.25) if strong else self._uniform(3 * n, -0.05, 0.05))
+        tint = torch.exp(self._uniform(3 * n, -1, 1) * (0.05 + 0.2 * strength))
         return (x * tint.reshape(n, 3, 1, 1)).clamp(0, 255)
 
-    def _overlaid(self, x: Tensor) -> Tensor:
+    def _overlaid(self, x: Tensor, strength: float) -> Tensor:
         n = len(x)
         letters = self._texts[torch.randint(0, TEXTS, (n,), generator=self._random)]
-        opacity = (self._uniform(n, 0.4, 1.0) * self._happens(n, 0.3))[:, None, None, None]
+        opacity = (self._uniform(n, 0.4, 1.0) * self._happens(n, 0.3 * strength))[:, None, None, None]
         ink = self._uniform(3 * n, 0, 255).reshape(n, 3, 1, 1)
         x = x + (ink - x) * letters * opacity
         side = self.side
@@ -236,23 +240,25 @@ class Views:
         wide, high = self._uniform(n, 5, 0.5 * side)[:, None], self._uniform(n, 5, 0.5 * side)[:, None]
         patch = ((line >= top) & (line < top + high))[:, None, :, None]
         patch = patch & ((line >= left) & (line < left + wide))[:, None, None, :]
-        patch = patch & self._happens(n, 0.25)[:, None, None, None]
+        patch = patch & self._happens(n, 0.25 * strength)[:, None, None, None]
         x = torch.where(patch, self._uniform(3 * n, 0, 255).reshape(n, 3, 1, 1), x)
         # Moire: a fine grating, as from photographing a screen.
         y_axis, x_axis = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
         fx, fy = self._uniform(n, -1.5, 1.5)[:, None, None], self._uniform(n, -1.5, 1.5)[:, None, None]
         wave = torch.sin(fx * x_axis + fy * y_axis)[:, None]
-        depth = (self._uniform(n, 5, 40) * self._happens(n, 0.15))[:, None, None, None]
+        depth = (self._uniform(n, 5, 40) * self._happens(n, 0.15 * strength))[:, None, None, None]
         return (x + wave * depth).clamp(0, 255)
 
-    def _blurred(self, x: Tensor) -> Tensor:
-        soft = self._happens(len(x), 0.25)[:, None, None, None]
+    def _blurred(self, x: Tensor, strength: float) -> Tensor:
+        soft = self._happens(len(x), 0.25 * strength)[:, None, None, None]
         factor = int(torch.randint(2, 5, (1,), generator=self._random))
         small = functional.interpolate(x, scale_factor=1 / factor, mode="area")
         blurred = functional.interpolate(small, size=(self.side, self.side), mode="bilinear")
         noise = torch.randn(x.shape, generator=self._random) * 12.0
         x = torch.where(soft, blurred, x)
-        return torch.where(self._happens(len(x), 0.15)[:, None, None, None], (x + noise).clamp(0, 255), x)
+        return torch.where(
+            self._happens(len(x), 0.15 * strength)[:, None, None, None], (x + noise).clamp(0, 255), x
+        )
 
     def _compressed(self, x: Tensor, share: float) -> Tensor:
         picked = torch.nonzero(self._happens(len(x), share))[:, 0].tolist()
@@ -264,35 +270,16 @@ class Views:
         return x
 
 
-class Kept:
-    """Embeddings of the last steps, with the photograph that each is of."""
-
-    def __init__(self) -> None:
-        self._held: list[tuple[Tensor, Tensor]] = []
-
-    def add(self, every: Tensor, of: Tensor) -> None:
-        """Keep the embeddings of a step in the place of the oldest."""
-        self._held = [*self._held, (every.detach(), of)][-KEPT_STEPS:]
-
-    def strangers(self, every: Tensor, of: Tensor) -> Tensor:
-        """Cosines with what is kept, [n, kept]; minus infinity where both are of one photograph."""
-        if not self._held:
-            return every.new_zeros((len(every), 0))
-        cosines = every @ torch.cat([e for e, _ in self._held]).T
-        same = of[:, None] == torch.cat([o for _, o in self._held])[None]
-        return cosines.masked_fill(same, -math.inf)
-
-
-def loss_of(every: Tensor, further: Tensor) -> tuple[Tensor, Tensor]:
+def loss_of(every: Tensor) -> tuple[Tensor, Tensor]:
     """InfoNCE over the 2n embeddings, and minus the Kozachenko-Leonenko estimate of their entropy.
 
-    Rows i and i + n of `every` are of one photograph; `further` [2n, m] are cosines with further strangers.
+    Rows i and i + n of `every` are of one photograph.
     """
     count = len(every)
     cosines = every @ every.T
     cosines.fill_diagonal_(-math.inf)
     partner = torch.arange(count).roll(count // 2)
-    contrast = functional.cross_entropy(torch.cat([cosines, further], 1) / TEMPERATURE, partner)
+    contrast = functional.cross_entropy(cosines / TEMPERATURE, partner)
     negatives = cosines.detach().clone()
     negatives[torch.arange(count), partner] = -math.inf
     nearest = negatives.argmax(1)
@@ -309,22 +296,20 @@ def train(options: argparse.Namespace) -> None:
         photographs = left_out(photographs, options.without)
     stages = [(until, Views(photographs, options.seed + n, side)) for n, (until, side) in enumerate(STAGES)]
     network = Network().to(memory_format=torch.channels_last)
+    if options.start is not None:
+        network.load_state_dict(torch.load(options.start))
     parameters = sum(p.numel() for p in network.parameters())
     print(f"{parameters:,} parameters, {len(photographs):,} photographs", flush=True)
     optimiser = torch.optim.AdamW(network.parameters(), lr=options.rate, weight_decay=0.05)
-    kept = Kept()
+    strengths = np.random.default_rng(options.seed)
     begun, saved, step = time.monotonic(), time.monotonic(), 0
     while (share := (time.monotonic() - begun) / (60 * options.minutes)) < 1:
         warm = min(1.0, (step + 1) / 50)
         for group in optimiser.param_groups:
             group["lr"] = options.rate * warm * (0.5 + 0.5 * math.cos(math.pi * share) + 0.005)
         views = next(views for until, views in stages if share < until)
-        mild, strong, of = views.batch(options.batch)
-        of = of.repeat(2)
-        every = network(torch.cat([mild, strong]))
-        contrast, spread = loss_of(every, kept.strangers(every, of))
-        if step >= KEPT_AFTER:
-            kept.add(every, of)
+        mild, strong = views.batch(options.batch, strengths.uniform(*STRENGTHS))
+        contrast, spread = loss_of(network(torch.cat([mild, strong])))
         optimiser.zero_grad()
         (contrast + ENTROPY_WEIGHT * warm * spread).backward()
         optimiser.step()
@@ -361,6 +346,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path, required=True, help="zip of photographs")
     parser.add_argument("--without", type=Path, help="folder whose photographs are left out")
     parser.add_argument("--out", type=Path, required=True, help="the ONNX file to write")
+    parser.add_argument("--start", type=Path, help="weights to begin from, a .pt that an earlier run wrote")
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--batch", type=int, default=160)

@@ -1,15 +1,24 @@
-"""What the end-to-end tests need: the default models, built, and photographs that come with packages."""
+"""What the end-to-end tests need: the default models, photographs that come with packages, a server, a shell."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from likeness.cli.demo import pictures
+from likeness.cli.demo.stage import Stage, serving
 from likeness.domain.errors import Unavailable
 from likeness.inference.catalogue import Catalogue, FileState, default_cache
 from likeness.rpc.settings import load
+
+Run = Callable[..., tuple[int, list[dict[str, Any]], str]]
+"""Runs a command: its exit code, its answers, and what it told the person."""
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +38,26 @@ def photographs() -> Path:
         return pictures.fetch(default_cache() / "demo-photographs", print)
     except Unavailable as error:
         pytest.skip(error.message)
+
+
+@pytest.fixture(scope="session")
+def stage(models: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with serving(tmp_path_factory.mktemp("stage")) as running:
+        yield running
+
+
+@pytest.fixture
+def run(stage: Stage, tmp_path: Path) -> Run:
+    def likeness(*words: object) -> tuple[int, list[dict[str, Any]], str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "likeness.cli", *map(str, words)],
+            check=False,
+            env=stage.environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+    return likeness

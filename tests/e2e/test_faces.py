@@ -7,40 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from likeness.cli.demo.stage import Stage, serving
+from tests.e2e.conftest import Run
 
 pytestmark = [pytest.mark.models, pytest.mark.slow]
-
-Run = Callable[..., tuple[int, list[dict[str, Any]], str]]
-
-
-@pytest.fixture(scope="module")
-def stage(models: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with serving(tmp_path_factory.mktemp("stage")) as running:
-        yield running
-
-
-@pytest.fixture
-def run(stage: Stage, tmp_path: Path) -> Run:
-    def likeness(*words: object) -> tuple[int, list[dict[str, Any]], str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "likeness.cli", *map(str, words)],
-            check=False,
-            env=stage.environment,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
-
-    return likeness
 
 
 def test_a_person_is_enrolled_found_and_expunged(run: Run, photographs: Path, tmp_path: Path) -> None:
@@ -86,7 +59,8 @@ def test_the_demonstration_ends_with_a_contact_sheet(models: None, photographs: 
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "demo" / "contact-sheet.png").stat().st_size > 50_000
+    for name, least in (("contact-sheet", 50_000), ("fingerprint-pair", 10_000), ("object-evidence", 50_000)):
+        assert (tmp_path / "demo" / f"{name}.png").stat().st_size > least
     assert "NO_FACE" in (tmp_path / "demo" / "rejects.csv").read_text()
     assert "every link holds" in done.stdout
     assert "%" not in done.stdout

@@ -1,7 +1,6 @@
-"""Models that turn a set of rows, such as the minutiae of one finger, into one vector; told by one JSON file.
+"""Models of ours that turn a set of rows, such as the minutiae of one finger, into one vector.
 
-A manifest (`models/*.json`) names the file, its digest and where it comes from, as those of `manifest` do for
-models of pictures. The graph takes float32 [batch, count, columns]; the last column is 1 in rows that are there and
+The graph takes float32 [batch, count, columns]; the last column is 1 in rows that are there and
 0 in those that only fill a batch up, and the result does not depend on how many of the latter there are.
 """
 
@@ -9,48 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
-import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
-from likeness.domain.errors import InvalidInput, LikenessError, NotFound
-from likeness.inference.catalogue import shipped_manifests
-from likeness.inference.manifest import MAX_DIMENSION, MAX_MANIFEST_BYTES
+from likeness.domain.errors import InvalidInput
 from likeness.inference.runtime import OnnxModel
-
-FloatArray = npt.NDArray[np.float32]
+from likeness.inference.shipped import FloatArray, ShippedManifest, path_of, read_manifest, unit_vectors
 
 ROWS_PER_RUN = 4096
 """Rows that one call of the graph takes, fillers included: what bounds its memory."""
 _COUNT_STEP = 16  # counts are filled up to a multiple of this, so that few shapes occur
 
 
-class SetManifest(BaseModel):
+class SetManifest(ShippedManifest):
     """One model of sets.
 
-    `file` lies beside the manifest. `columns` of a row, the one that says whether it is there included; `min_count`
-    and `max_count` rows of a set as the graph takes it, fillers included. Templates of two spaces are never
-    compared: `template_space` must change whenever anything changes that moves vectors.
+    `columns` of a row, the one that says whether it is there included; `min_count` and `max_count` rows of a set as
+    the graph takes it, fillers included.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    schema_version: Annotated[Literal[1], Field(alias="schema")]
-    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
-    version: Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+-]{0,31}$")]
-    title: str
-    licence: Annotated[str, Field(min_length=1)]
-    source: Annotated[str, Field(min_length=1)]
-    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     columns: Annotated[int, Field(ge=2, le=64)]
     min_count: Annotated[int, Field(ge=1, le=256)]
     max_count: Annotated[int, Field(ge=1, le=ROWS_PER_RUN)]
-    output: str
-    dimension: Annotated[int, Field(ge=2, le=MAX_DIMENSION)]
-    template_space: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._/-]{0,99}$")]
 
     @field_validator("max_count")
     @classmethod
@@ -60,42 +41,16 @@ class SetManifest(BaseModel):
         return value
 
 
-def read_set_manifest(path: Path) -> SetManifest:
-    """Reads a manifest of at most `MAX_MANIFEST_BYTES`.
-
-    Raises:
-        NotFound: the file is not there.
-        InvalidInput: it is too large or breaks the schema.
-    """
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_MANIFEST_BYTES + 1)
-    except OSError as error:
-        raise NotFound(f"The manifest {path} cannot be read: {error}", reason="MANIFEST_MISSING") from error
-    if len(data) > MAX_MANIFEST_BYTES:
-        raise InvalidInput(
-            f"{path} is larger than {MAX_MANIFEST_BYTES} bytes, which no manifest is",
-            reason="MANIFEST_INVALID",
-        )
-    try:
-        return SetManifest.model_validate_json(data)
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise InvalidInput(
-            f"{path} is not a manifest of a model of sets: {problems}", reason="MANIFEST_INVALID"
-        ) from error
-
-
 class SetEmbedder:
     """One loaded model of sets; safe to call from several threads at once, each call on `threads` threads.
 
     Raises:
-        NotFound, InvalidInput, Corrupt, Precondition: see `read_set_manifest` and `OnnxModel`.
+        NotFound, InvalidInput, Corrupt, Precondition: see `read_manifest` and `OnnxModel`.
     """
 
     def __init__(self, path: Path, *, threads: int = 1) -> None:
         """`path` of the manifest."""
-        self.manifest = read_set_manifest(path)
+        self.manifest = read_manifest(path, SetManifest)
         self._model = OnnxModel(
             path.parent / self.manifest.file, sha256=self.manifest.sha256, threads=threads
         )
@@ -111,7 +66,7 @@ class SetEmbedder:
     @classmethod
     def shipped(cls, name: str, *, threads: int = 1) -> SetEmbedder:
         """The model of that name in the folder of the product's own manifests."""
-        return cls(shipped_manifests() / f"{name}.json", threads=threads)
+        return cls(path_of(name), threads=threads)
 
     @property
     def dimension(self) -> int:
@@ -157,15 +112,8 @@ class SetEmbedder:
         for row, one in zip(rows, sets, strict=True):
             row[: len(one), :-1] = one
             row[: len(one), -1] = 1.0
-        vectors = self._model.run(rows, [self.manifest.output])[self.manifest.output].astype(np.float32)
-        if vectors.shape != (len(sets), self.dimension) or not np.isfinite(vectors).all():
-            raise LikenessError(
-                f"Model {self.manifest.id} returned values that are no vectors of {self.dimension} elements; "
-                "restore its file",
-                reason="EMBEDDING_INVALID",
-            )
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return np.asarray(vectors / np.maximum(lengths, np.float32(1e-12)), np.float32)
+        found = self._model.run(rows, [self.manifest.output])[self.manifest.output]
+        return unit_vectors(found, len(sets), self.manifest)
 
     def _check(self, number: int, one: FloatArray) -> None:
         columns = self.manifest.columns - 1

@@ -11,7 +11,8 @@ from onnx import TensorProto, helper
 from likeness.domain.errors import Corrupt, InvalidInput, LikenessError, NotFound
 from likeness.fingerprint.shortlist import MODEL
 from likeness.inference.catalogue import shipped_manifests
-from likeness.inference.sets import SetEmbedder, read_set_manifest
+from likeness.inference.sets import SetEmbedder, SetManifest
+from likeness.inference.shipped import read_manifest
 
 
 def write_model(folder: Path, node: str = "Identity", **changes: Any) -> Path:
@@ -111,7 +112,7 @@ def test_a_missing_manifest_is_named(tmp_path: Path) -> None:
 
 def test_the_shipped_model_is_what_its_manifest_says() -> None:
     folder = shipped_manifests()
-    manifest = read_set_manifest(folder / f"{MODEL}.json")
+    manifest = read_manifest(folder / f"{MODEL}.json", SetManifest)
     data = (folder / manifest.file).read_bytes()
     assert hashlib.sha256(data).hexdigest() == manifest.sha256
     assert len(data) < 5_000_000

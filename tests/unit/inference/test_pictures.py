@@ -11,7 +11,8 @@ import pytest
 
 from likeness.domain.errors import Corrupt, InvalidInput, NotFound
 from likeness.inference.catalogue import shipped_manifests
-from likeness.inference.pictures import PER_RUN, PictureEmbedder, read_picture_manifest
+from likeness.inference.pictures import PER_RUN, PictureEmbedder, PictureManifest
+from likeness.inference.shipped import read_manifest
 
 NAME = "object-embed"
 
@@ -68,9 +69,11 @@ def test_a_file_with_another_digest_is_not_loaded(tmp_path: Path) -> None:
 
 
 def test_a_manifest_is_checked(tmp_path: Path) -> None:
-    assert read_picture_manifest(written(tmp_path, {})).label == f"{held()['id']}@{held()['version']}"
+    assert (
+        read_manifest(written(tmp_path, {}), PictureManifest).label == f"{held()['id']}@{held()['version']}"
+    )
     for changes in ({"sha256": "no"}, {"surprise": 1}, {"file": "../x"}, {"side": 0}):
         with pytest.raises(InvalidInput):
-            read_picture_manifest(written(tmp_path, changes))
+            read_manifest(written(tmp_path, changes), PictureManifest)
     with pytest.raises(NotFound):
-        read_picture_manifest(tmp_path / "missing.json")
+        read_manifest(tmp_path / "missing.json", PictureManifest)

