@@ -170,12 +170,13 @@ class VotingIndex:
         return distance, ids
 
     def _worth(self, distance: Floats) -> Floats:
-        """How much nearer each neighbour is than the last one, 0..1."""
+        """How much nearer each neighbour is than the last one, 0..1; 0 for one that was not found."""
         # Where fewer were found than asked for, the last that was found sets no standard: twice the first does.
-        last = np.where(np.isfinite(distance[:, -1]), distance[:, -1], 2.0 * distance[:, 0])
-        return np.asarray(
-            np.clip(1.0 - distance[:, :-1] / np.maximum(last, 1e-6)[:, None], 0.0, 1.0), np.float32
-        )
+        last = np.where(np.isfinite(distance[:, -1]), distance[:, -1], 2.0 * distance[:, 0])[:, None]
+        worth = np.zeros((len(distance), distance.shape[1] - 1), np.float32)
+        there = np.isfinite(distance[:, :-1])
+        np.divide(distance[:, :-1], np.maximum(last, 1e-6), out=worth, where=there)
+        return np.where(there, np.clip(1.0 - worth, 0.0, 1.0), np.float32(0))
 
     def _agreeing(
         self, rows: Ints, votes: Floats, angle: Floats, scale: Floats, count: int

@@ -105,11 +105,15 @@ def measured(
     cosines, normalised = background().normalised(probe.vectors, firsts)
     prepared = Prepared.from_bytes(probe.detail)
 
+    given = np.ones(len(prepared.details), np.float32)
+    if weights is not None:
+        given[: len(weights)] = weights
+
     def seen(part: Sequence[Template]) -> list[_Seen]:
-        return [_better(prepared, _as_reference(candidate)) for candidate in part]
+        return [_better(prepared, _as_reference(candidate), given) for candidate in part]
 
     found = seen(candidates) if turns is None else beside(turns, seen, candidates, p.LEAST_PART)
-    worth = _worth(found, len(prepared.details), weights)
+    worth = _worth(found, given)
     return [
         _measures(one, float(cosine), float(above), worth)
         for one, cosine, above in zip(found, cosines, normalised, strict=True)
@@ -131,18 +135,15 @@ def worth(common: NDArray[np.int64]) -> Floats:
     return np.asarray((p.UNCOMMON / np.maximum(common, p.UNCOMMON)) ** 3, np.float32)
 
 
-def _worth(found: Sequence[_Seen], count: int, weights: Floats | None) -> Floats:
-    """The weight of each of `count` details: the given one, or less if it agrees with many candidates.
+def _worth(found: Sequence[_Seen], given: Floats) -> Floats:
+    """The weight of each detail, float32 [n]: the given one, or less if it agrees with many candidates.
 
     A detail of the mirror image is at the same place of the list as that of the photograph.
     """
-    common = np.zeros(count, np.int64)
+    common = np.zeros(len(given), np.int64)
     for one in found:
         common[one.found.pairs[:, 0]] += 1
-    counted = worth(common)
-    if weights is not None:
-        counted[: len(weights)] = np.minimum(counted[: len(weights)], weights)
-    return counted
+    return np.minimum(worth(common), given)
 
 
 def _measures(seen: _Seen, cosine: float, normalised: float, worth: Floats) -> Measures:
@@ -163,11 +164,11 @@ def _as_reference(template: Template) -> Prepared:
     return Prepared(first(Prepared.from_bytes(template.detail).details, p.MAX_DETAILS))
 
 
-def _better(probe: Prepared, candidate: Prepared) -> _Seen:
-    """The photograph or its mirror image, whichever agrees more."""
-    plain = verify(probe.details, candidate.details)
+def _better(probe: Prepared, candidate: Prepared, weights: Floats | None = None) -> _Seen:
+    """The photograph or its mirror image, whichever agrees more; `weights` as those of `verify`, of both."""
+    plain = verify(probe.details, candidate.details, weights)
     if probe.mirrored is not None and plain.spread < p.CLEARLY:
-        other = verify(probe.mirrored, candidate.details)
+        other = verify(probe.mirrored, candidate.details, weights)
         if other.spread > plain.spread:
             return _Seen(probe.mirrored, candidate.details, other, True)
     return _Seen(probe.details, candidate.details, plain, False)

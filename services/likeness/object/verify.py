@@ -52,10 +52,12 @@ NOTHING = Verification(np.zeros((0, 2), np.int64))
 def verify(probe: Details, candidate: Details, weights: Floats | None = None) -> Verification:
     """What the two agree on; without pairs where no sound transform explains enough matches.
 
-    `weights` float32 [n] in 0..1 say how much a detail of the probe counts; all 1 if they are None.
+    `weights` float32 [n] in 0..1 say how much a detail of the probe counts; all 1 if they are None. Those that
+    count for little take no part, so that an object is seen that moved before a background which did not.
     """
     found = matches(probe.codes, candidate.codes)
-    pairs = agreeing(probe, candidate, found)
+    known = found if weights is None else found[weights[found[:, 0]] >= _SOME_WEIGHT]
+    pairs = agreeing(probe, candidate, known)
     nothing = replace(NOTHING, matches=len(found))
     if len(pairs) < p.FEWEST_MATCHES:
         return nothing

@@ -185,6 +185,18 @@ def test_nothing_stored_nothing_asked_or_nothing_allowed_finds_nothing() -> None
     assert len(found.common) == 40
 
 
+def test_details_without_any_neighbour_vote_for_nothing() -> None:
+    """With few lists visited, some details find nothing at all; the others find their row."""
+    index = make(probes=1)
+    add(index, 0, drawn(0))
+    for row in range(1, 30):
+        add(index, row, drawn(row, 1))
+    index._probes = 1
+    found = index.search(drawn(0), 1, np.arange(30) == 0)
+    assert found.rows.tolist() == [0]
+    assert np.isfinite(found.votes).all()
+
+
 def test_a_row_holds_at_most_its_slots_and_may_be_empty() -> None:
     index = make()
     add(index, 0, drawn(0, SLOTS + 30))

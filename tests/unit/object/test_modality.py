@@ -66,7 +66,7 @@ def test_the_same_object_is_told_from_others(modality: ObjectModality, attack: o
     mate, *strangers = modality.compare(
         probe, [template(modality, things.thing(n), Mode.ENROL) for n in (10, 11, 12, 13)]
     )
-    assert mate.likelihood == Likelihood.STRONG
+    assert mate.likelihood != Likelihood.SIMILAR
     assert mate.parts["mirrored"] == float(attack is things.mirrored)
     assert all(stranger.likelihood == Likelihood.SIMILAR for stranger in strangers)
     assert mate.value > max(stranger.value for stranger in strangers) + 3

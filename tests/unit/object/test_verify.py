@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from likeness.object.local import Details, coded, raw
-from likeness.object.verify import hull, inside, matches, verify
+from likeness.object.verify import hull, inside, matches, verify, weighed
 from tests.unit.object import things
 from tests.unit.object.things import Pixels
 
@@ -68,13 +68,27 @@ def test_area_and_agreement_tell_an_object_from_what_surrounds_it() -> None:
 def test_weights_lower_what_counts_and_not_what_is_found() -> None:
     details = describe(things.thing(4))
     full = verify(details, details)
-    half = verify(details, details, np.full(len(details), 0.5, np.float32))
-    none = verify(details, details, np.zeros(len(details), np.float32))
+    half = weighed(full, details, details, np.full(len(details), 0.5, np.float32))
+    none = weighed(full, details, details, np.zeros(len(details), np.float32))
     assert half.spread == pytest.approx(full.spread / 4)
     assert half.share == pytest.approx(full.share / 4)
     assert (none.spread, none.share, none.area, none.agreement) == (0, 0, 0, 0)
     assert len(none.pairs) == len(full.pairs)
     assert none.transform is not None
+
+
+def test_what_counts_for_nothing_does_not_hide_what_moved() -> None:
+    """A small object moved before a background that did not: without weights the background wins."""
+    scene, small = things.thing(60, 420, 360), things.thing(61, 130, 110)
+    one = describe(things.inside(small, scene, (30, 40), 1.0))
+    other = describe(things.inside(small, scene, (250, 200), 1.0))
+    x, y = one.xy[:, 0], one.xy[:, 1]
+    on_it = (x > 30) & (x < 160) & (y > 40) & (y < 150)
+    ground, moved = verify(one, other), verify(one, other, on_it.astype(np.float32))
+    assert ground.transform is not None
+    assert moved.transform is not None
+    assert abs(ground.transform[0, 2] / ground.transform[2, 2]) < 6
+    assert moved.transform[0, 2] / moved.transform[2, 2] == pytest.approx(220, abs=12)
 
 
 def test_the_hull_spans_what_has_weight() -> None:
