@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import faiss
 import imagehash
 import numpy as np
-import pdqhash  # type: ignore[import-untyped]
+import pdqhash
 from numpy.typing import NDArray
 from PIL import Image
 

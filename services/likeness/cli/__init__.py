@@ -1,1 +1,7 @@
 """Floor 5: the command line. It speaks to a server through the client; tables go to a terminal, JSON to a pipe."""
+
+import os
+
+# numpy's OpenBLAS sizes its pool when it is loaded, by the machine's processors; work is spread over threads by
+# request, not inside one, and small products are ten times slower on many threads than on one.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
