@@ -36,8 +36,6 @@ ENTROPY_WEIGHT = 1.0
 STRENGTHS = (0.1, 0.9)
 """Between these the strength of each batch is drawn. At full strength alone nearly nothing is learnt: a tenth of a
 photograph inside another one, turned, tinted and covered, is mostly beyond recognition at these sizes."""
-SETTLING, SETTLING_BATCH, SETTLING_STRENGTH = 16, 64, 0.3
-"""Batches, photographs in each, and how much their views are changed, when the normalisations are measured anew."""
 TEXTS = 256
 THUMB = 12  # pixels, side of the thumbnails by which a photograph is told from those of `--without`
 SAME = 0.97
@@ -305,7 +303,8 @@ def train(options: argparse.Namespace) -> None:
     optimiser = torch.optim.AdamW(network.parameters(), lr=options.rate, weight_decay=0.05)
     strengths = np.random.default_rng(options.seed)
     begun, saved, step = time.monotonic(), time.monotonic(), 0
-    while (share := (time.monotonic() - begun) / (60 * options.minutes)) < 1:
+    while (spent := time.monotonic() - begun) < 60 * options.minutes:
+        share = spent / (60 * options.minutes)
         warm = min(1.0, (step + 1) / 50)
         for group in optimiser.param_groups:
             group["lr"] = options.rate * warm * (0.5 + 0.5 * math.cos(math.pi * share) + 0.005)
@@ -325,25 +324,7 @@ def train(options: argparse.Namespace) -> None:
         if time.monotonic() - saved > 300:
             export(network, options.out)
             saved = time.monotonic()
-    settle(network, photographs, options.seed)
     export(network, options.out)
-
-
-def settle(network: Network, photographs: np.ndarray, seed: int) -> None:
-    """Measure what the batch normalisations take away anew, on views as large as the product's.
-
-    Activations change with the size of a picture (Touvron et al., "Fixing the train-test resolution discrepancy",
-    NeurIPS 2019); without this, embeddings of large views crowd together.
-    """
-    views = Views(photographs, seed, USED)
-    for module in network.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.reset_running_stats()
-            module.momentum = None
-    network.train()
-    with torch.no_grad():
-        for _ in range(SETTLING):
-            network(torch.cat(views.batch(SETTLING_BATCH, SETTLING_STRENGTH)))
 
 
 def export(network: Network, path: Path) -> None:
@@ -367,7 +348,7 @@ def main() -> None:
     parser.add_argument("--without", type=Path, help="folder whose photographs are left out")
     parser.add_argument("--out", type=Path, required=True, help="the ONNX file to write")
     parser.add_argument("--start", type=Path, help="weights to begin from, a .pt that an earlier run wrote")
-    parser.add_argument("--minutes", type=float, default=60.0, help="0 only settles and writes")
+    parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--batch", type=int, default=160)
     parser.add_argument("--rate", type=float, default=1e-3)
