@@ -40,7 +40,7 @@ Vectors = NDArray[np.float32]
 
 COUNTS = (35, 55, 90)
 """Minutiae of the impressions that embedding is timed with."""
-DEPTHS = (100, 1000, 4000)
+DEPTHS = (100, 400, 1000, 4000)
 """Lengths of the shortlists that are timed and whose mates are counted."""
 TIMED = 40
 """Probes that are timed."""
@@ -252,7 +252,8 @@ def main() -> None:
         if chosen.kinds:
             rows.extend(searching(size, enrolled, probes, mates, strangers, chosen.threads))
     print_table("Whole searches", searched, by_what=True)
-    print_table("Scans of the index", rows, by_what=True)
+    if rows:
+        print_table("Scans of the index", rows, by_what=True)
     if chosen.json is not None:
         write_json(chosen.json, [*timed, *searched, *rows])
 

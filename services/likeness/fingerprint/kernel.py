@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-from collections.abc import Callable
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple, ParamSpec, TypeVar, cast
+from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
 import numba
 import numpy as np
@@ -15,34 +17,61 @@ from numpy.typing import NDArray
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
+_PACKAGE = Path(__file__).parent
+_config: Any = numba.config
 
-def _forget_stale(folder: Path) -> None:
-    """Remove compiled kernels of other sources than those in the folder.
 
-    numba compares the file of a kernel alone with what it kept, but a kernel holds those that it calls as well.
+def _places() -> Iterator[Path]:
+    """Where kernels may be kept, the best first: as told, beside the sources, with the user, for a while."""
+    if _config.CACHE_DIR:
+        yield Path(_config.CACHE_DIR)
+    yield _PACKAGE / "__pycache__"
+    yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "likeness"
+    yield Path(tempfile.gettempdir()) / f"likeness-{os.getuid()}"
+
+
+def _kept_in(place: Path, sources: str) -> Path | None:
+    """The folder in that place for kernels of these sources, or None where it cannot be written to.
+
+    numba compares the file of a kernel alone with what it kept, but a kernel holds those that it calls as well: so
+    kernels of other sources have another folder. Nobody else may write to it, since what is in it is run.
     """
-    sources = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))).hexdigest()
-    kept = folder / "__pycache__"
-    mark = kept / "kernels.sha256"
-    with contextlib.suppress(
-        OSError
-    ):  # an installation that nobody writes to keeps nothing, or what it came with
-        if not mark.exists() or mark.read_text(encoding="ascii") != sources:
-            for path in kept.glob("*.nb[ic]"):
-                path.unlink(missing_ok=True)
-            kept.mkdir(exist_ok=True)
-            mark.write_text(sources, encoding="ascii")
+    folder = place / f"kernels-{sources}"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        held = folder.stat()
+        if held.st_uid != os.getuid() or held.st_mode & 0o022:
+            return None
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (OSError, RuntimeError):
+        return None
+    for other in place.glob("kernels-*"):
+        if other != folder:
+            shutil.rmtree(other, ignore_errors=True)
+    return folder
 
 
-_forget_stale(Path(__file__).parent)
+def _cache() -> Path | None:
+    """Where kernels are kept for the next process; None where there is no such place, as in a sealed container."""
+    sources = b"".join(path.read_bytes() for path in sorted(_PACKAGE.glob("*.py")))
+    name = hashlib.sha256(sources).hexdigest()[:16]
+    return next((folder for place in _places() if (folder := _kept_in(place, name)) is not None), None)
+
+
+_CACHE = _cache()
+if _CACHE is not None:
+    _config.CACHE_DIR = str(_CACHE)
 
 
 def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Compile a function of arrays and numbers to machine code at first use, kept on disk for the next process.
 
-    It runs without the interpreter lock and on one thread; floating point keeps the order that is written.
+    It runs without the interpreter lock and on one thread; floating point keeps the order that is written. Where
+    nothing can be kept, it is compiled in every process, which takes about half a minute.
     """
-    return cast("Callable[_P, _R]", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    keep = _CACHE is not None
+    return cast("Callable[_P, _R]", numba.njit(cache=keep, nogil=True, error_model="numpy")(function))
 
 
 class Arrays(NamedTuple):
