@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 from _table import Row, finish, parser
 from likeness.domain.calibration import Calibration
 from likeness.engine.calibrate import REPORTED_RATES, save, table, wilson
-from likeness.fingerprint import parameters as p
 from likeness.fingerprint.formats import read
 from likeness.fingerprint.matcher import Matcher, prepare
 from likeness.fingerprint.modality import space_of
@@ -62,11 +61,7 @@ class Strangers:
         rows: list[tuple[Floats, Places, Places, Places, Places]] = []
         for i, one in enumerate(prepared[:-1]):
             others = np.flatnonzero(fingers[i + 1 :] != fingers[i]) + i + 1
-            found = [
-                comparison
-                for part in np.array_split(others, len(others) // p.CASCADE_LIST + 1)
-                for comparison in matcher.compare(one, [prepared[j] for j in part])
-            ]
+            found = matcher.compare(one, [prepared[j] for j in others], exact=True)
             same = np.where(positions[others] == positions[i], positions[i], 0)
             scores = np.array([comparison.score for comparison in found])
             whose = np.full(len(others), fingers[i])

@@ -119,7 +119,7 @@ class VectorModality:
     def shortlist(self, k: int) -> int:
         return 2 * k + 8
 
-    def compare(self, probe: Template, candidates: Sequence[Template]) -> list[Score]:
+    def compare(self, probe: Template, candidates: Sequence[Template], *, exact: bool = False) -> list[Score]:
         return [
             Score(cosine, {"cosine": cosine})
             for cosine in (float(c.vectors[0] @ probe.vectors[0]) for c in candidates)

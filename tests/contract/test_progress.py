@@ -29,7 +29,7 @@ class SlowModality(HoldingModality):
         self.compared = 0
         self.first = threading.Event()
 
-    def compare(self, probe: Template, candidates: Sequence[Template]) -> list[Score]:
+    def compare(self, probe: Template, candidates: Sequence[Template], *, exact: bool = False) -> list[Score]:
         if self.compared:
             self.first.set()
             assert self.go_on.wait(PATIENCE)

@@ -87,8 +87,8 @@ class AsyncLikenessClient:
         other._bind()
         return other
 
-    async def wait_ready(self, timeout: float = 60.0, *, modality: str = "face") -> None:
-        """Wait until the service reports SERVING.
+    async def wait_ready(self, timeout: float = 60.0, *, modality: str = "") -> None:
+        """Wait until the service reports SERVING: all that it offers, or one modality.
 
         Raises:
             Unavailable: it did not within `timeout` seconds.

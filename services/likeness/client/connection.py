@@ -31,11 +31,12 @@ READY_PAUSE = 0.1
 """Seconds between two looks at the health of a service that is starting."""
 
 SERVICES = {
+    "": "",
     "face": "likeness.v1.FaceService",
     "fingerprint": "likeness.v1.FingerprintService",
     "object": "likeness.v1.ObjectService",
 }
-"""Modality to service, as the health service names it."""
+"""Modality to service, as the health service names it; the empty name stands for all together."""
 
 
 def caller(entity: str, purpose: str, case_reference: str, operator: str) -> common.CallerContext:

@@ -103,8 +103,8 @@ class LikenessClient:
         other._bind()
         return other
 
-    def wait_ready(self, timeout: float = 60.0, *, modality: str = "face") -> None:
-        """Wait until the service reports SERVING.
+    def wait_ready(self, timeout: float = 60.0, *, modality: str = "") -> None:
+        """Wait until the service reports SERVING: all that it offers, or one modality.
 
         Raises:
             Unavailable: it did not within `timeout` seconds.

@@ -79,8 +79,11 @@ class Modality(Protocol):
     def shortlist(self, k: int) -> int:
         """How many references the exact comparison needs from the index to find the best `k`."""
 
-    def compare(self, probe: Template, candidates: Sequence[Template]) -> list[Score]:
-        """The comparison score of the probe with each candidate, in order."""
+    def compare(self, probe: Template, candidates: Sequence[Template], *, exact: bool = False) -> list[Score]:
+        """The comparison score of the probe with each candidate, in order.
+
+        `exact`: no candidate may be rejected by a cheaper comparison, however many there are.
+        """
 
     @property
     def explains_templates(self) -> bool:

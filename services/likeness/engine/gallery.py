@@ -30,6 +30,16 @@ log = logging.getLogger(__name__)
 MAX_WAITING = 8
 """Searches that may wait for a log position at once. Each holds a worker, and a position far ahead never comes."""
 
+DEEPER = 4
+"""Times as many vectors are asked for where too few references were among those that were found."""
+
+WAIT_STEP = 0.5
+"""Seconds after which a search that waits for a log position looks whether anybody still waits for it."""
+
+LONGEST_WAIT = 60.0
+"""Seconds that a search waits for a log position, whatever its deadline: an index that is so far behind is not
+about to come, and the caller does better to ask again."""
+
 _EXTRA = ("ids", "other_ids", "other_cells", "other_facets")
 
 TAIL_BATCH = 4096
@@ -167,10 +177,11 @@ class Gallery:
                 f"The template of {entry.reference_id} has vectors of shape {list(template.vectors.shape)}, but "
                 f"its space {self.space.space_id} has dimension {self.space.dimension}; restore it from a backup."
             )
-        # The vectors first: a reader takes part in what the columns show, so a row shown must have its vector.
-        self.index.add(template.vectors)
+        # The companion first: it may refuse a template, and then nothing of it must be anywhere. The columns last:
+        # a reader takes part in what they show, so a row shown must have its vector.
         if self._companion is not None:
             self._companion.add(len(self.register), template)
+        self.index.add(template.vectors)
         self.register.add(entry.reference_id, entry.facets, len(template.vectors))
 
     # -- snapshots --------------------------------------------------------------------------------------------
@@ -255,10 +266,11 @@ class Gallery:
             self._waiting.release()
 
     def _wait_for(self, position: int, deadline: Deadline) -> None:
+        until = min(deadline.at, time.monotonic() + LONGEST_WAIT)
         with self._moved:
-            left = deadline.remaining
-            timeout = None if math.isinf(left) else left
-            if not self._moved.wait_for(lambda: self._position >= position, timeout):
+            while not self._moved.wait_for(lambda: self._position >= position, WAIT_STEP):
+                if deadline.remaining and time.monotonic() < until:
+                    continue  # a caller that goes away wakes nobody, so it is asked after now and then
                 raise DeadlineExceeded(
                     f"The index has applied the log up to {self._position} and did not reach the demanded "
                     f"{position} in time; allow more time, or check that the position came from this service.",
@@ -279,15 +291,28 @@ class Gallery:
 
     def shortlist(self, probe: Template, count: int, view: View) -> list[str]:
         """The references most like the probe, best first: at most `count` of each way to candidates."""
-        rows_per_reference = math.ceil(len(self.register) / max(1, self.register.references))
-        scores, rows = self.index.search(probe.vectors, count * rows_per_reference, view.mask)
-        order = np.argsort(-scores, axis=None, kind="stable")
-        best = (int(row) for row in rows.reshape(-1)[order] if row >= 0)
-        found = list(dict.fromkeys(self.register.reference_at(row) for row in best))[:count]
+        found = self._nearest(probe, count, view)
         if self._companion is None:
             return found
         further = self._companion.search(probe, count, view.mask)
         return list(dict.fromkeys([*found, *(self.register.reference_at(row) for row in further)]))
+
+    def _nearest(self, probe: Template, count: int, view: View) -> list[str]:
+        """The `count` references with the nearest vectors, best first.
+
+        A reference may have several vectors, and some have many: the index is asked for more until enough
+        references are among them. How many are asked for depends on what the view holds alone.
+        """
+        visible = int(np.count_nonzero(view.mask))
+        depth = count * math.ceil(visible / max(1, view.searched))
+        while True:
+            scores, rows = self.index.search(probe.vectors, min(depth, visible), view.mask)
+            order = np.argsort(-scores, axis=None, kind="stable")
+            best = (int(row) for row in rows.reshape(-1)[order] if row >= 0)
+            found = list(dict.fromkeys(self.register.reference_at(row) for row in best))[:count]
+            if len(found) >= min(count, view.searched) or depth >= visible:
+                return found
+            depth *= DEEPER
 
     def allowed_ids(self, view: View) -> list[str]:
         """Every reference of the view, in order of enrolment."""

@@ -165,14 +165,17 @@ class Searcher:
         for start in range(0, len(ids), EXHAUSTIVE_BATCH):
             deadline.check(f"{start} of {len(ids)} references were compared")
             with timings.stage("compare"):
-                best += self._compare(probe, self._store.templates(ids[start : start + EXHAUSTIVE_BATCH]))
+                some = self._store.templates(ids[start : start + EXHAUSTIVE_BATCH])
+                best += self._compare(probe, some, exact=True)
                 best = _ranked(best)[: self._modality.shortlist(k)]
             told(min(start + EXHAUSTIVE_BATCH, len(ids)))
         return best
 
-    def _compare(self, probe: Template, templates: Mapping[str, Template]) -> list[tuple[str, Score]]:
+    def _compare(
+        self, probe: Template, templates: Mapping[str, Template], *, exact: bool = False
+    ) -> list[tuple[str, Score]]:
         usable = [(i, t) for i, t in templates.items() if t.space == probe.space]
-        scores = self._modality.compare(probe, [template for _, template in usable])
+        scores = self._modality.compare(probe, [template for _, template in usable], exact=exact)
         return [(i, score) for (i, _), score in zip(usable, scores, strict=True)]
 
     def _describe(

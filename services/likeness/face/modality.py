@@ -222,8 +222,9 @@ class FaceModality:
         """See `Modality.shortlist`."""
         return k + parameters.SHORTLIST_MARGIN
 
-    def compare(self, probe: Template, candidates: Sequence[Template]) -> list[Score]:
-        """The cosine of the embeddings, -1..1."""
+    def compare(self, probe: Template, candidates: Sequence[Template], *, exact: bool = False) -> list[Score]:
+        """The cosine of the embeddings, -1..1; always exact."""
+        del exact
         if not candidates:
             return []
         cosines = np.concatenate([c.vectors for c in candidates]) @ probe.vectors[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from likeness.domain.answers import Score
@@ -88,33 +88,62 @@ def may_be_same(one: Finger, other: Finger) -> bool:
     return UNKNOWN in (one.position, other.position) or one.position == other.position
 
 
-def compare(matcher: Matcher, probe: Fingers, candidates: Sequence[Fingers]) -> list[Score]:
-    """The score of the probe's fingers with each candidate's, in order.
+_Cell = tuple[int, int]
+"""Finger position in the probe and in the candidate."""
+
+
+def compare(
+    matcher: Matcher, probe: Fingers, candidates: Sequence[Fingers], *, exact: bool = False
+) -> list[Score]:
+    """The score of the probe's fingers with each candidate's, in order; `exact`: see `Matcher.compare`.
 
     The matcher's score is a log-odds, so independent fingers add up. Of several views that may show the same
-    finger the best counts; having chosen the best of n costs ln n, so that strangers gain nothing by it. A record
-    that shares no finger with the probe says nothing: 0 pairs, and the lowest score of all.
+    finger the best counts; having chosen the best of n costs ln n, so that strangers gain nothing by it. A finger
+    that nobody named is at most one of the other side's: the one that it is most like, so that a mark against ten
+    prints scores as ten prints against a mark. A record that shares no finger with the probe says nothing: 0
+    pairs, and the lowest score of all.
     """
-    pairs: list[list[tuple[int, Comparison]]] = [[] for _ in candidates]
-    for number, finger in enumerate(probe):
+    cells: list[dict[_Cell, list[Comparison]]] = [{} for _ in candidates]
+    for finger in probe:
         asked = [(c, o) for c, held in enumerate(candidates) for o in held if may_be_same(finger, o)]
-        found = matcher.compare(finger.prepared, [other.prepared for _, other in asked])
-        for (candidate, _), comparison in zip(asked, found, strict=True):
-            pairs[candidate].append((number, comparison))
-    return [_fused(probe, held) for held in pairs]
+        found = matcher.compare(finger.prepared, [other.prepared for _, other in asked], exact=exact)
+        for (candidate, other), comparison in zip(asked, found, strict=True):
+            cells[candidate].setdefault((finger.position, other.position), []).append(comparison)
+    return [_fused(held) for held in cells]
 
 
-def _fused(probe: Fingers, pairs: Sequence[tuple[int, Comparison]]) -> Score:
-    if not pairs:
+def _fused(cells: Mapping[_Cell, Sequence[Comparison]]) -> Score:
+    taken = _assigned(cells)
+    if not taken:
         return Score(NOTHING_IN_COMMON, {"fingers": 0.0})
-    groups: dict[int, list[Comparison]] = {}
-    for number, comparison in pairs:
-        groups.setdefault(probe[number].position, []).append(comparison)
-    each = {position: max(group, key=lambda c: c.score) for position, group in groups.items()}
-    scores = [best.score - math.log(len(groups[position])) for position, best in each.items()]
+    best = {cell: max(cells[cell], key=lambda c: c.score) for cell in taken}
+    scores = [best[cell].score - math.log(_choices(cell, cells)) for cell in taken]
     total = scores[0] if len(scores) == 1 else sum(max(score, WORST_FINGER) for score in scores)
-    best = max(each.values(), key=lambda comparison: comparison.score)
-    return Score(total, {**best.parts, "fingers": float(len(each))})
+    shown = max(best.values(), key=lambda comparison: comparison.score)
+    return Score(total, {**shown.parts, "fingers": float(len(taken))})
+
+
+def _assigned(cells: Mapping[_Cell, Sequence[Comparison]]) -> list[_Cell]:
+    """Which fingers are taken for the same, each for one: those of one name, then the most alike of the rest."""
+    order = sorted(
+        cells, key=lambda cell: (cell[0] != cell[1] or UNKNOWN in cell, -max(c.score for c in cells[cell]))
+    )
+    taken: list[_Cell] = []
+    for cell in order:
+        if all(cell[0] != one and cell[1] != other for one, other in taken):
+            taken.append(cell)
+    return taken
+
+
+def _choices(cell: _Cell, cells: Mapping[_Cell, Sequence[Comparison]]) -> int:
+    """Of how many comparisons the best was chosen: those of its fingers, and where one is not named all of its."""
+    return sum(
+        len(held)
+        for other, held in cells.items()
+        if other == cell
+        or (cell[0] == UNKNOWN and other[0] == UNKNOWN)
+        or (cell[1] == UNKNOWN and other[1] == UNKNOWN)
+    )
 
 
 def best_pair(matcher: Matcher, probe: Fingers, candidate: Fingers) -> tuple[Finger, Finger] | None:

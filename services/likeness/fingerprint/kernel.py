@@ -22,12 +22,11 @@ _config: Any = numba.config
 
 
 def _places() -> Iterator[Path]:
-    """Where kernels may be kept, the best first: as told, beside the sources, with the user, for a while."""
+    """Where kernels may be kept, the best first: as told, beside the sources, with the user."""
     if _config.CACHE_DIR:
         yield Path(_config.CACHE_DIR)
     yield _PACKAGE / "__pycache__"
     yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "likeness"
-    yield Path(tempfile.gettempdir()) / f"likeness-{os.getuid()}"
 
 
 def _kept_in(place: Path, sources: str) -> Path | None:
@@ -46,9 +45,10 @@ def _kept_in(place: Path, sources: str) -> Path | None:
             pass
     except (OSError, RuntimeError):
         return None
-    for other in place.glob("kernels-*"):
-        if other != folder:
-            shutil.rmtree(other, ignore_errors=True)
+    if place == _PACKAGE / "__pycache__":  # elsewhere another release may be running
+        for other in place.glob("kernels-*"):
+            if other != folder:
+                shutil.rmtree(other, ignore_errors=True)
     return folder
 
 

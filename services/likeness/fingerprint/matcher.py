@@ -158,14 +158,17 @@ class Matcher:
         """The version of the fusion, as written into templates and answers."""
         return self._fusion.version
 
-    def compare(self, probe: Prepared, candidates: Sequence[Prepared]) -> list[Comparison]:
+    def compare(
+        self, probe: Prepared, candidates: Sequence[Prepared], *, exact: bool = False
+    ) -> list[Comparison]:
         """The score of the probe with each candidate, in order.
 
-        Of `CASCADE_LIST` candidates or more a cheap stage rejects most; their scores are then the lowest.
+        Of `CASCADE_LIST` candidates or more a cheap stage rejects most, unless `exact`; their scores are then the
+        lowest.
         """
         if not candidates:
             return []
-        cascade = len(candidates) >= p.CASCADE_LIST
+        cascade = not exact and len(candidates) >= p.CASCADE_LIST
         measured = measures(probe, candidates, self._fusion.gate if cascade else EVERYTHING_PASSES)
         scores = self._fusion.score(measured, cascade=cascade)
         return [Comparison(float(score), _parts(row)) for score, row in zip(scores, measured, strict=True)]

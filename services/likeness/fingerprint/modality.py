@@ -120,9 +120,10 @@ class FingerprintModality:
         """See `Modality.shortlist`."""
         return max(p.SHORTLIST_LEAST, p.SHORTLIST_PER_CANDIDATE * k)
 
-    def compare(self, probe: Template, candidates: Sequence[Template]) -> list[Score]:
+    def compare(self, probe: Template, candidates: Sequence[Template], *, exact: bool = False) -> list[Score]:
         """Log-odds that two records show the same fingers, summed over the fingers that both may hold."""
-        return compare(self._matcher, self._fingers(probe), [self._fingers(one) for one in candidates])
+        held = [self._fingers(one) for one in candidates]
+        return compare(self._matcher, self._fingers(probe), held, exact=exact)
 
     def _fingers(self, template: Template) -> Fingers:
         """The decoded template, kept for as long as somebody else keeps the template itself."""
@@ -216,6 +217,15 @@ def _read(sample: Sample) -> Record:
         SampleRejected: see `formats.read`; also where the caller declared a picture.
     """
     record = read(sample.data, sample.name)
+    far = max(
+        (float(np.abs(view.minutiae.xy).max()) for view in record.views if len(view.minutiae)), default=0.0
+    )
+    if far > p.MAX_COORDINATE:
+        raise SampleRejected(
+            f"{sample.name} ({record.standard}) has a minutia {far:.0f} pixels at 500 dpi from the origin, beyond "
+            f"{p.MAX_COORDINATE}; correct the coordinates, or the resolution that the record tells.",
+            reason="COORDINATES_OUT_OF_RANGE",
+        )
     claim = sample.media_type.partition(";")[0].strip().lower()
     if claim.startswith(("image/", "audio/", "video/")):
         raise SampleRejected(

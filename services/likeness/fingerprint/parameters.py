@@ -17,6 +17,8 @@ SHORTLIST_PER_CANDIDATE, SHORTLIST_LEAST = 20, 400
 Deeper finds more mates among a million (82% at 1,000, 85% at 4,000, of 78% at 100) and takes as many times
 longer: 400 keep a search of a million under 150 ms on two cores (`benchmarks/fingerprint_speed.py`)."""
 
+MAX_COORDINATE = 16384
+"""Pixels from the origin within which minutiae lie: 83 cm, more than any card with impressions."""
 MAX_MINUTIAE = 96
 """Minutiae of one template that take part in a comparison; the best by quality. With 128, strangers of whom both
 have 80 or more matched falsely in 4.8% where all together did in 1%; with 96 in 2.1%, and mates were missed no more

@@ -23,8 +23,10 @@ Ints = NDArray[np.int64]
 
 SLOTS = 512
 """Details that one row may hold; a stored detail is row * SLOTS + its place. A multiple of 8, for the bitmap."""
-_FLAT_BELOW = 20_000
-"""Details under which many lists are visited: cheaper than missing a neighbour in the next list."""
+_FLAT_BELOW = 64
+"""Rows of the mask under which many lists are visited: cheaper than missing a neighbour in the next list. Rows of
+the
+mask and not of the index, lest rows that a search may not see change its answer."""
 _MANY_LISTS = 64
 _TURN = 256.0 / 360.0
 _OCTAVE, _OCTAVE_ZERO = 16.0, 64.0  # a stored octave is 16 per doubling, 4 doublings under 1 pixel being 0
@@ -159,7 +161,7 @@ class VotingIndex:
     def _nearest(self, codes: Codes, mask: NDArray[np.bool_]) -> tuple[Floats, Ints]:
         """Distance and number of the nearest stored details of rows of the mask; infinite and -1 where missing."""
         parameters = faiss.SearchParametersIVF()
-        parameters.nprobe = _MANY_LISTS if self.details < _FLAT_BELOW else self._probes
+        parameters.nprobe = _MANY_LISTS if np.count_nonzero(mask) < _FLAT_BELOW else self._probes
         bits = np.repeat(np.where(mask, np.uint8(255), np.uint8(0)), SLOTS // 8)
         selector = faiss.IDSelectorBitmap(len(bits), faiss.swig_ptr(bits))
         if not mask.all() or len(mask) < self._geometry.end:

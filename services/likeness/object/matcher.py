@@ -16,7 +16,7 @@ from likeness.inference.turns import Turns
 from likeness.object import parameters as p
 from likeness.object.background import background
 from likeness.object.beside import beside
-from likeness.object.fusion import Measures, fusion
+from likeness.object.fusion import Likelihood, Measures, fusion
 from likeness.object.local import Details, Pixels, coded, first, mirrored, raw
 from likeness.object.verify import Verification, hull, verify, weighed
 
@@ -74,12 +74,19 @@ def prepare(image: Pixels, region: Box | None = None, *, as_probe: bool = False)
 def compare(
     probe: Template, candidates: Sequence[Template], weights: Floats | None = None, turns: Turns | None = None
 ) -> list[Score]:
-    """The score of the probe with each candidate, in order; see `measured`."""
+    """The score of the probe with each candidate, in order; see `measured`.
+
+    Nothing is called strong among fewer than `CLUTTER_KNOWN_FROM` candidates.
+    """
     weighing = fusion()
+    told = len(candidates) >= p.CLUTTER_KNOWN_FROM
     scores = []
     for one in measured(probe, candidates, weights, turns):
         value, parts = weighing.score(one), one.parts()
-        scores.append(Score(value, parts, str(weighing.likelihood(value, parts))))
+        band = weighing.likelihood(value, parts)
+        if band is Likelihood.STRONG and not told:
+            band = Likelihood.PROBABLE
+        scores.append(Score(value, parts, str(band)))
     return scores
 
 
@@ -113,7 +120,7 @@ def measured(
         return [_better(prepared, _as_reference(candidate), given) for candidate in part]
 
     found = seen(candidates) if turns is None else beside(turns, seen, candidates, p.LEAST_PART)
-    worth = _worth(found, given)
+    worth = _worth(found, given, _groups(firsts))
     return [
         _measures(one, float(cosine), float(above), worth)
         for one, cosine, above in zip(found, cosines, normalised, strict=True)
@@ -135,15 +142,21 @@ def worth(common: NDArray[np.int64]) -> Floats:
     return np.asarray((p.UNCOMMON / np.maximum(common, p.UNCOMMON)) ** 3, np.float32)
 
 
-def _worth(found: Sequence[_Seen], given: Floats) -> Floats:
+def _groups(vectors: Floats) -> NDArray[np.int64]:
+    """For each of the vectors, float32 [n, d], the first of those that are of the same picture: int64 [n]."""
+    return np.asarray((vectors @ vectors.T >= p.SAME_PICTURE).argmax(1), np.int64)
+
+
+def _worth(found: Sequence[_Seen], given: Floats, groups: NDArray[np.int64]) -> Floats:
     """The weight of each detail, float32 [n]: the given one, or less if it agrees with many candidates.
 
-    A detail of the mirror image is at the same place of the list as that of the photograph.
+    A detail of the mirror image is at the same place of the list as that of the photograph. Candidates of one
+    group, int64 [k], count once.
     """
-    common = np.zeros(len(given), np.int64)
-    for one in found:
-        common[one.found.pairs[:, 0]] += 1
-    return np.minimum(worth(common), given)
+    holds = np.zeros((len(groups), len(given)), np.bool_)
+    for one, group in zip(found, groups, strict=True):
+        holds[group, one.found.pairs[:, 0]] = True
+    return np.minimum(worth(holds.sum(0)), given)
 
 
 def _measures(seen: _Seen, cosine: float, normalised: float, worth: Floats) -> Measures:

@@ -152,6 +152,7 @@ class ObjectModality:
         begun = time.perf_counter()
         try:
             image = decode(sample, self._limits)
+            _check_sides(sample, image)
             region = _region(sample, image)
         except SampleRejected as error:
             return _Seen(Extraction(rejection=Issue(error.reason, error.message)))
@@ -188,12 +189,13 @@ class ObjectModality:
         """See `Modality.shortlist`; so many of each way to candidates."""
         return max(p.SHORTLIST, k + p.SHORTLIST_MARGIN)
 
-    def compare(self, probe: Template, candidates: Sequence[Template]) -> list[Score]:
-        """Log-odds that two photographs show the same object; see `fusion`.
+    def compare(self, probe: Template, candidates: Sequence[Template], *, exact: bool = False) -> list[Score]:
+        """Log-odds that two photographs show the same object; see `fusion`. Always exact.
 
         After a search with this probe its details weigh less the more references hold them; scores are then at
         most those of a comparison of two alone, by which they are calibrated.
         """
+        del exact
         return matcher.compare(probe, candidates, self._weights.get(probe), self._turns)
 
     def companion(self) -> Companion | None:
@@ -244,6 +246,19 @@ class ObjectModality:
                 f"The object models {self.model} do not find a photograph to be like itself (score "
                 f"{score.value:.2f}); restore the model files."
             )
+
+
+def _check_sides(sample: Sample, image: Pixels) -> None:
+    """Refuse a photograph whose sides a template cannot tell.
+
+    Raises:
+        SampleRejected: a side has more than `parameters.MAX_SIDE` pixels.
+    """
+    if max(image.shape[:2]) > p.MAX_SIDE:
+        raise SampleRejected(
+            f"{sample.name} is {image.shape[1]} x {image.shape[0]} pixels; send it with no side over {p.MAX_SIDE}.",
+            reason="SIDE_TOO_LONG",
+        )
 
 
 def _region(sample: Sample, image: Pixels) -> Box | None:

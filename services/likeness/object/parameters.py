@@ -23,6 +23,8 @@ GRID = 6
 CONTRAST = 0.01
 """Contrast under which SIFT drops an extremum; a quarter of Lowe's value, so that faint paintings have details."""
 
+MAX_SIDE = 65535
+"""Pixels of a side that a template can tell."""
 SMALL_SIDE = 96
 """Pixels of the shorter side under which only the embedding is trusted."""
 FEW_DETAILS = 40
@@ -76,3 +78,11 @@ SHORTLIST = 24
 """References that are verified at least for each way to candidates; verification takes some milliseconds each."""
 SHORTLIST_MARGIN = 8
 """References beyond those asked for."""
+
+CLUTTER_KNOWN_FROM = 8
+"""Candidates from which what they share is told from what one of them shares with the probe. Of fewer, and 1:1,
+nothing
+is called strong: two objects before one background agree on all of it."""
+SAME_PICTURE = 0.97
+"""Cosine of embeddings from which two candidates count as one where it is counted how many hold a detail: copies of
+one picture must not make its details common."""

@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from likeness.domain.answers import SearchOptions
+from likeness.domain.errors import Corrupt
 from likeness.domain.modality import Companion
 from likeness.domain.samples import Mode, Sample, Template
 from likeness.engine.gallery import Gallery
@@ -117,3 +118,41 @@ def test_subjects_of_two_owners_are_two(bench: Bench) -> None:
         bench.enrol("1,0", caller=caller, subject="1")
     (answer,) = bench.engine.search(ALICE, Sample(b"1,0"), SearchOptions()).probes
     assert len(answer.candidates) == 2
+
+
+class Refusing(Opposites):
+    """Refuses one template, once."""
+
+    refused = False
+
+    def add(self, row: int, template: Template) -> None:
+        if row == 1 and not Refusing.refused:
+            Refusing.refused = True
+            raise Corrupt("This one not.")
+        super().add(row, template)
+
+
+def test_a_template_that_the_companion_refuses_leaves_nothing_behind(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Refusing, "refused", False)
+    modality = Accompanied()
+    monkeypatch.setattr(modality, "companion", Refusing)
+    bench = Bench(modality, store)
+    names = [bench.enrol(text).reference.reference_id for text in ("1,0", "0,1", "0,0,1", "0,0,0,1")]
+    bench.gallery.catch_up()
+    assert len(bench.gallery.index) == len(bench.gallery.register) == 4
+    assert bench.search("0,0,1", k=1) == [names[2]]
+
+
+def test_the_depth_of_a_shortlist_does_not_depend_on_what_is_not_seen(bench: Bench) -> None:
+    mine = [
+        bench.enrol(f"1,0.{n}", galleries=frozenset({"mine"})).reference.reference_id for n in range(1, 8)
+    ]
+    view = bench.gallery.view(Scope(ALICE, frozenset({"mine"})))
+    before = bench.gallery.shortlist(template("1,0"), 4, view)
+    for n in range(50):
+        bench.enrol(f"1,0.0{n}", galleries=frozenset({"other"}))
+    view = bench.gallery.view(Scope(ALICE, frozenset({"mine"})))
+    assert bench.gallery.shortlist(template("1,0"), 4, view) == before
+    assert set(before) <= set(mine)

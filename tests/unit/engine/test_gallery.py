@@ -6,22 +6,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from likeness.domain.errors import Corrupt
+from likeness.domain.deadline import Deadline
+from likeness.domain.errors import Corrupt, DeadlineExceeded
 from likeness.domain.modality import TemplateSpace
 from likeness.domain.references import Facets, Status
 from likeness.domain.samples import Template
+from likeness.engine import gallery
 from likeness.engine.gallery import Gallery
 from likeness.engine.opening import open_engine, self_test
 from likeness.engine.policy import Scope
 from likeness.engine.register import Register
 from likeness.index.scan import Found, Vectors, nothing
 from likeness.index.vectors import VectorIndex
+from likeness.rpc.workers import CallDeadline
 from likeness.store.store import Store
 from tests.support import ALICE, DIMENSION, SPACE, Bench, VectorModality
 
 
-def ids(gallery: Gallery) -> list[str]:
-    return gallery.allowed_ids(gallery.view(Scope(ALICE)))
+def ids(held: Gallery) -> list[str]:
+    return held.allowed_ids(held.view(Scope(ALICE)))
 
 
 def fill(bench: Bench) -> tuple[str, str, str]:
@@ -105,6 +108,36 @@ def test_suspended_references_count_as_held_and_are_not_searched(bench: Bench) -
     bench.enrol("1,0", status=Status.SUSPENDED)
     assert bench.gallery.references == 1
     assert ids(bench.gallery) == []
+
+
+def test_a_search_stops_waiting_when_its_caller_goes_away(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gallery, "WAIT_STEP", 0.01)
+    deadline = CallDeadline()
+    deadline.abandoned.set()
+    for _ in range(gallery.MAX_WAITING + 1):  # each gives its place back
+        with pytest.raises(DeadlineExceeded):
+            bench.gallery.wait_for(1 << 40, deadline)
+
+
+def test_nobody_waits_for_ever(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gallery, "WAIT_STEP", 0.01)
+    monkeypatch.setattr(gallery, "LONGEST_WAIT", 0.05)
+    with pytest.raises(DeadlineExceeded):
+        bench.gallery.wait_for(1 << 40, Deadline())
+
+
+def test_a_reference_of_many_vectors_does_not_crowd_out_the_others(bench: Bench) -> None:
+    many = Template(SPACE, "vectors@1", np.tile(np.eye(1, DIMENSION, dtype=np.float32), (64, 1)))
+    bench.gallery.index.add(many.vectors)
+    bench.gallery.register.add("00000000-0000-7000-8000-000000000001", Facets("NCB-AA"), 64)
+    for n in range(1, 6):
+        bench.gallery.index.add(np.eye(DIMENSION, dtype=np.float32)[n][None])
+        bench.gallery.register.add(f"00000000-0000-7000-8000-00000000000{n + 1}", Facets("NCB-AA"), 1)
+    probe = Template(SPACE, "vectors@1", np.eye(1, DIMENSION, dtype=np.float32))
+    view = bench.gallery.view(Scope(ALICE))
+    assert len(bench.gallery.shortlist(probe, 4, view)) == 4
 
 
 class TestRegister:

@@ -73,3 +73,13 @@ def test_the_best_pair_is_the_mates() -> None:
     pair = best_pair(Matcher(), probe, candidate)
     assert pair is not None
     assert pair == (probe[1], candidate[1])
+
+
+def test_a_mark_against_ten_prints_scores_as_ten_prints_against_the_mark() -> None:
+    ten = tuple(finger(number, position=number + 1) for number in range(10))
+    mark = (finger(3, impression=1),)
+    one_way = compare(Matcher(), mark, [ten])[0]
+    other_way = compare(Matcher(), ten, [mark])[0]
+    assert one_way.value == pytest.approx(other_way.value, abs=0.5)
+    assert (one_way.parts["fingers"], other_way.parts["fingers"]) == (1.0, 1.0)
+    assert min(one_way.value, other_way.value) > 3.0

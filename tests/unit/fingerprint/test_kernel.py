@@ -9,14 +9,25 @@ import pytest
 from likeness.fingerprint import kernel
 
 
-def test_kernels_of_other_sources_go_and_nobody_else_may_write(tmp_path: Path) -> None:
-    old = kernel._kept_in(tmp_path, "old")
+def test_beside_the_sources_kernels_of_other_sources_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel, "_PACKAGE", tmp_path)
+    place = tmp_path / "__pycache__"
+    old = kernel._kept_in(place, "old")
     assert old is not None
     (old / "x.nbi").write_bytes(b"compiled")
-    new = kernel._kept_in(tmp_path, "new")
+    new = kernel._kept_in(place, "new")
     assert new is not None
     assert not old.exists()
     assert new.stat().st_mode & 0o077 == 0
+
+
+def test_elsewhere_they_stay_since_another_release_may_run(tmp_path: Path) -> None:
+    old = kernel._kept_in(tmp_path, "old")
+    kernel._kept_in(tmp_path, "new")
+    assert old is not None
+    assert old.exists()
 
 
 def test_a_folder_that_others_may_write_to_is_not_trusted(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from likeness.domain.calibration import Calibration
 from likeness.domain.errors import Corrupt, InvalidInput, LikenessError
 from likeness.domain.modality import Presented
 from likeness.domain.samples import Extraction, Mode, Pick, Sample, Selection, Severity, Template
+from likeness.fingerprint import parameters as p
 from likeness.fingerprint.fingers import NOTHING_IN_COMMON
 from likeness.fingerprint.formats import Standard
 from likeness.fingerprint.minutiae import Minutiae, View
@@ -205,3 +206,12 @@ def test_the_space_names_the_versions_that_move_scores(modality: FingerprintModa
     version = modality._matcher.version
     assert modality.space.space_id.endswith(f"/fusion-{version}")
     assert modality.model.endswith(f"@{version}")
+
+
+def test_coordinates_that_no_finger_has_are_refused(
+    modality: FingerprintModality, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(p, "MAX_COORDINATE", 50)
+    found = one(modality, sample(view(0)))
+    assert found.rejection is not None
+    assert found.rejection.reason == "COORDINATES_OUT_OF_RANGE"

@@ -189,3 +189,18 @@ def test_an_explanation_needs_the_photographs(modality: ObjectModality) -> None:
     made = template(modality, things.thing(1), Mode.PROBE)
     with pytest.raises(InvalidInput):
         modality.explain(Presented(made, "probe"), Presented(made, "reference"))
+
+
+def test_a_photograph_whose_side_no_template_can_tell_is_refused(modality: ObjectModality) -> None:
+    long = np.zeros((32, 70_000, 3), np.uint8)
+    long[:, ::7] = 255
+    found = extract(modality, long)
+    assert found.rejection is not None
+    assert found.rejection.reason == "SIDE_TOO_LONG"
+
+
+def test_nothing_is_called_strong_where_shared_clutter_cannot_be_told(modality: ObjectModality) -> None:
+    probe = template(modality, things.thing(1), Mode.PROBE)
+    same, *others = (template(modality, things.thing(n), Mode.ENROL) for n in range(1, 10))
+    assert modality.compare(probe, [same])[0].likelihood == Likelihood.PROBABLE
+    assert modality.compare(probe, [same, *others])[0].likelihood == Likelihood.STRONG
