@@ -47,7 +47,7 @@ _PICKS = {Face.LARGEST: Pick.MOST_PROMINENT, Face.CENTRAL: Pick.MOST_CENTRAL}
 
 def calibrate(
     folder: Annotated[
-        Path, typer.Argument(help="Photographs or records in one folder per person or object.")
+        Path, typer.Argument(help="Photographs or records: one folder for each person, finger or object.")
     ],
     *,
     modality: MODALITY = ModalityName.FACE,
@@ -84,9 +84,9 @@ def calibrate(
 ) -> None:
     """Measure the false match rate of every score with the models in use, on samples of known people or objects.
 
-    The table goes down to the rate that the sample supports and no further. Its people must be strangers to each
-    other, one folder each, and like those that will be searched: a rate measured on one group of people does not
-    hold for another.
+    The table goes down to the rate that the sample supports and no further. Its people, fingers or objects must be
+    strangers to each other, one folder each (of fingerprints: one folder for each finger), and like those that will
+    be searched: a rate measured on one group of people, or one sensor, does not hold for another.
     """
     settings = settings_from(config, home, single)
     words = WORDS[modality]

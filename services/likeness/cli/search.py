@@ -56,7 +56,9 @@ def search(
     exhaustive: Annotated[
         bool,
         typer.Option(
-            "--exhaustive", help="Compare with every allowed reference, exactly.", rich_help_panel=FILTERS
+            "--exhaustive",
+            help="Compare with every allowed reference, each in full: for marks from scenes. Shows how far it is.",
+            rich_help_panel=FILTERS,
         ),
     ] = False,
     which: Annotated[
@@ -65,7 +67,7 @@ def search(
             "--which",
             "--face",
             metavar="each|largest|central|INDEX|X,Y,WIDTH,HEIGHT",
-            help="Of several faces, the one searched with. Of an object: where it is, in pixels.",
+            help="Of several faces, the one searched with. Of an object: where it is, in pixels. Not for records.",
             rich_help_panel=ANSWER,
         ),
     ] = "each",
@@ -112,7 +114,9 @@ def search(
     as_json: AsJson = None,
     asking: Asking,
 ) -> None:
-    """Search with probes; each face in a photograph is answered by itself.
+    """Search with probes: photographs of faces or objects, or finger minutiae records (--modality).
+
+    Each face in a photograph is answered by itself; a record, and a photograph of an object, once.
 
     A candidate is a lead for a person to verify, not an identification.
     """
