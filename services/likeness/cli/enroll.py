@@ -80,8 +80,8 @@ def enroll(
             "--which",
             "--face",
             metavar="only|largest|central|INDEX|X,Y,WIDTH,HEIGHT",
-            help="Of several faces: reject the photograph, or take one. Of an object: where it is, in pixels. Not for "
-            "records.",
+            help="Of several faces: reject the photograph, or take one. Of an object: where it is, in pixels. "
+            "Not for records.",
             rich_help_panel=PANEL,
         ),
     ] = "only",
