@@ -36,7 +36,7 @@ def pdq(image: Pixels) -> Floats:
 def phash(image: Pixels) -> Floats:
     """64 bits, as those of `pdq`."""
     bits = imagehash.phash(Image.fromarray(image)).hash.reshape(-1)
-    return np.asarray(((2.0 * bits.astype(np.float32) - 1.0) / 8.0).astype(np.float32), np.float32)
+    return np.asarray((2.0 * bits - 1.0) / 8.0, np.float32)
 
 
 class Vlad:
