@@ -17,7 +17,12 @@ from likeness.domain.samples import Template
 from likeness.store.store import Store
 
 CAPACITY = 8192
-"""Entries of each kind: about 3 KB for a reference and 1 KB for a template of 128 numbers, 32 MB in all."""
+"""Entries of each kind."""
+
+BUDGET = 128 << 20
+"""Bytes of the templates kept. Of faces 8192 take 8 MB; of fingerprints and objects, 14 and 19 KB each, about as
+many
+as this holds, and of records of many fingers as few as it takes."""
 
 _CHANGES = 8192
 """Changes remembered, to tell whether a read began before one of them."""
@@ -25,11 +30,21 @@ _CHANGES = 8192
 T = TypeVar("T")
 
 
-class _Kept(Generic[T]):
-    """The most recently used entries of one kind. Not locked."""
+def _nothing(_: object) -> int:
+    return 0
 
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
+
+def _bytes(template: Template) -> int:
+    return template.vectors.nbytes + len(template.detail)
+
+
+class _Kept(Generic[T]):
+    """The most recently used entries of one kind: at most `capacity`, and `budget` by what they weigh. Not
+    locked."""
+
+    def __init__(self, capacity: int, budget: int = 0, weigh: Callable[[T], int] = _nothing) -> None:
+        self._capacity, self._budget, self._weigh = capacity, budget, weigh
+        self._weight = 0
         self._entries: OrderedDict[str, T] = OrderedDict()
 
     def get(self, key: str) -> T | None:
@@ -39,23 +54,27 @@ class _Kept(Generic[T]):
         return entry
 
     def put(self, key: str, entry: T) -> None:
+        self.drop(key)
         self._entries[key] = entry
-        self._entries.move_to_end(key)
-        if len(self._entries) > self._capacity:
-            self._entries.popitem(last=False)
+        self._weight += self._weigh(entry)
+        while len(self._entries) > self._capacity or self._weight > self._budget:
+            _, oldest = self._entries.popitem(last=False)
+            self._weight -= self._weigh(oldest)
 
     def drop(self, key: str) -> None:
-        self._entries.pop(key, None)
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._weight -= self._weigh(entry)
 
 
 class Memory:
     """Reads through to the store. Thread-safe."""
 
-    def __init__(self, store: Store, *, capacity: int = CAPACITY) -> None:
+    def __init__(self, store: Store, *, capacity: int = CAPACITY, budget: int = BUDGET) -> None:
         self._store = store
         self._lock = threading.Lock()
         self._references: _Kept[Reference] = _Kept(capacity)
-        self._templates: _Kept[Template] = _Kept(capacity)
+        self._templates: _Kept[Template] = _Kept(capacity, budget, _bytes)
         self._changed: OrderedDict[str, int] = OrderedDict()
         self._known_since = 0
 

@@ -76,3 +76,14 @@ def test_the_least_used_entry_makes_room(bench: Bench, store: Store) -> None:
     memory.templates(ids[:1])
     memory.templates(ids[2:])
     assert memory.templates(ids[:1])[ids[0]] is first
+
+
+def test_large_templates_are_few(bench: Bench, store: Store) -> None:
+    ids = [bench.enrol("1,0").reference.reference_id for _ in range(5)]
+    one = store.templates(ids[:1])[ids[0]]
+    memory = Memory(store, budget=3 * (one.vectors.nbytes + len(one.detail)))
+    first, *_, last = memory.templates(ids).values()
+    assert memory.templates(ids[-1:])[ids[-1]] is last
+    assert memory.templates(ids[:1])[ids[0]] is not first
+    memory.forget(ids[-1], store.head())
+    assert memory.templates(ids[-1:])[ids[-1]] is not last
