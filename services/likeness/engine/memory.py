@@ -20,9 +20,8 @@ CAPACITY = 8192
 """Entries of each kind."""
 
 BUDGET = 128 << 20
-"""Bytes of the templates kept. Of faces 8192 take 8 MB; of fingerprints and objects, 14 and 19 KB each, about as
-many
-as this holds, and of records of many fingers as few as it takes."""
+"""Bytes of the templates kept. Those of 8192 faces take 8 MB; a fingerprint's takes 14 KB, an object's 19, and that
+of a record of many fingers as much as it has fingers."""
 
 _CHANGES = 8192
 """Changes remembered, to tell whether a read began before one of them."""
@@ -39,8 +38,7 @@ def _bytes(template: Template) -> int:
 
 
 class _Kept(Generic[T]):
-    """The most recently used entries of one kind: at most `capacity`, and `budget` by what they weigh. Not
-    locked."""
+    """The entries of one kind used last, at most `capacity` and `budget` by what they weigh. Not locked."""
 
     def __init__(self, capacity: int, budget: int = 0, weigh: Callable[[T], int] = _nothing) -> None:
         self._capacity, self._budget, self._weigh = capacity, budget, weigh

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import faiss
 import numpy as np
@@ -133,7 +134,17 @@ class VotingIndex:
         """Forget the details of a row; a row that is not held is no error."""
         with self._lock.alone():
             if self._geometry.remove(row):
+                self._blank(row)
                 self._index.remove_ids(faiss.IDSelectorRange(row * SLOTS, (row + 1) * SLOTS))
+
+    def _blank(self, row: int) -> None:
+        """Overwrite the codes of a row: removing them only shortens the lists, and leaves them in memory."""
+        lists: Any = self._index.invlists
+        nothing = np.zeros(self._dimension, np.uint8)
+        for number in range(self._index.nlist):
+            ids = faiss.rev_swig_ptr(lists.get_ids(number), lists.list_size(number))
+            for place in np.flatnonzero(ids // SLOTS == row).tolist():
+                lists.update_entry(number, place, int(ids[place]), faiss.swig_ptr(nothing))
 
     def search(self, asked: Asked, count: int, mask: NDArray[np.bool_]) -> Found:
         """The rows of the mask, bool [rows], that the details of a probe vote for.

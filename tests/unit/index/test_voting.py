@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
+import faiss
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -255,3 +257,24 @@ def test_two_readers_are_inside_at_once() -> None:
         other.start()
         assert done.wait(5)
         other.join()
+
+
+def test_the_codes_of_a_removed_row_do_not_stay_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    index, gone, kept = make(), drawn(1), drawn(2)
+    add(index, 0, gone)
+    add(index, 1, kept)
+
+    def stored() -> set[bytes]:
+        lists: Any = index._index.invlists
+        codes = [
+            faiss.rev_swig_ptr(lists.get_codes(n), lists.list_size(n) * D).reshape(-1, D).copy()
+            for n in range(len(WORDS))
+            if lists.list_size(n)
+        ]
+        return {code.tobytes() for code in np.concatenate(codes)}
+
+    assert {code.tobytes() for code in gone.codes} <= stored()
+    monkeypatch.setattr(index._index, "remove_ids", lambda _: None)
+    index.remove(0)
+    assert not {code.tobytes() for code in gone.codes} & stored()
+    assert {code.tobytes() for code in kept.codes} <= stored()
