@@ -14,6 +14,7 @@ from likeness.domain.answers import Score
 from likeness.domain.samples import Template
 from likeness.engine import search
 from likeness.rpc import handlers
+from likeness.telemetry import metrics
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import face_pb2_grpc
 from likeness.v1 import matching_pb2 as matching
@@ -116,8 +117,10 @@ def test_a_cancelled_search_stops_and_leaves_no_entry(
         updates.cancel()  # type: ignore[no-untyped-call]
         with pytest.raises(grpc.RpcError):
             list(updates)
+    under_way = metrics.rpc_in_flight("likeness.v1.FaceService", "SearchWithProgress")
+    eventually(lambda: under_way._value.get() == 0)  # the server has seen that the caller is gone
     modality.go_on.set()
-    eventually(lambda: client.face.search(b"1,0").header.audit_position == before + 1)
+    assert client.face.search(b"1,0").header.audit_position == before + 1
     assert modality.compared < 7 + 7
 
 
