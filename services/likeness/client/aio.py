@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
@@ -189,13 +189,12 @@ class AsyncModality:
         request = self._requests.search(probe, **options)
         if progress is None:
             return await self._send(self._stub.Search, request, timeout)
-        attempts = Attempts(math.inf if timeout is None else timeout, self._retries)
-        while True:
-            try:
-                limit = None if timeout is None else attempts.left
-                return await _told(self._stub.SearchWithProgress(request, timeout=limit), progress)
-            except grpc.aio.AioRpcError as error:
-                await asyncio.sleep(attempts.pause(from_rpc(error)))
+
+        def searched(left: float) -> Awaitable[matching.SearchResponse]:
+            limit = None if math.isinf(left) else left
+            return _told(self._stub.SearchWithProgress(request, timeout=limit), progress)
+
+        return await self._tried(searched, math.inf if timeout is None else timeout)
 
     async def compare(
         self, probe: Side, candidate: Side, *, explain: bool = False, timeout: float | None = None
@@ -233,10 +232,15 @@ class AsyncModality:
         request: _Request,
         timeout: float | None,
     ) -> _Answer:
-        attempts = Attempts(self._timeout if timeout is None else timeout, self._retries)
+        seconds = self._timeout if timeout is None else timeout
+        return await self._tried(lambda left: call(request, timeout=left), seconds)
+
+    async def _tried(self, attempt: Callable[[float], Awaitable[_Answer]], seconds: float) -> _Answer:
+        """What an attempt gives, which is told how many seconds are left; tried again where that may help."""
+        attempts = Attempts(seconds, self._retries)
         while True:
             try:
-                return await call(request, timeout=attempts.left)
+                return await attempt(attempts.left)
             except grpc.aio.AioRpcError as error:
                 await asyncio.sleep(attempts.pause(from_rpc(error)))
 

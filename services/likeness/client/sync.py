@@ -6,7 +6,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
@@ -204,13 +204,12 @@ class Modality:
         request = self._requests.search(probe, **options)
         if progress is None:
             return self._send(self._stub.Search, request, timeout)
-        attempts = Attempts(math.inf if timeout is None else timeout, self._retries)
-        while True:
-            try:
-                limit = None if timeout is None else attempts.left
-                return _told(self._stub.SearchWithProgress(request, timeout=limit), progress)
-            except grpc.RpcError as error:
-                time.sleep(attempts.pause(from_rpc(error)))
+
+        def searched(left: float) -> matching.SearchResponse:
+            limit = None if math.isinf(left) else left
+            return _told(self._stub.SearchWithProgress(request, timeout=limit), progress)
+
+        return self._tried(searched, math.inf if timeout is None else timeout)
 
     def compare(
         self, probe: Side, candidate: Side, *, explain: bool = False, timeout: float | None = None
@@ -248,10 +247,15 @@ class Modality:
     def _send(
         self, call: grpc.UnaryUnaryMultiCallable[_Request, _Answer], request: _Request, timeout: float | None
     ) -> _Answer:
-        attempts = Attempts(self._timeout if timeout is None else timeout, self._retries)
+        seconds = self._timeout if timeout is None else timeout
+        return self._tried(lambda left: call(request, timeout=left), seconds)
+
+    def _tried(self, attempt: Callable[[float], _Answer], seconds: float) -> _Answer:
+        """What an attempt gives, which is told how many seconds are left; tried again where that may help."""
+        attempts = Attempts(seconds, self._retries)
         while True:
             try:
-                return call(request, timeout=attempts.left)
+                return attempt(attempts.left)
             except grpc.RpcError as error:
                 time.sleep(attempts.pause(from_rpc(error)))
 
