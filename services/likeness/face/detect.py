@@ -125,7 +125,7 @@ def suppress(boxes: Floats, scores: Floats, limit: float, *, of_smaller: bool = 
 
     Args:
         boxes: float32 [n, 4], (left, top, right, bottom).
-        scores: float32 [n].
+        scores: float32 [n], above 0.
         limit: overlap above which the weaker of two boxes is dropped.
         of_smaller: measure the overlap as a share of the smaller box, not of the union; drops a box inside
             another one.
@@ -133,11 +133,15 @@ def suppress(boxes: Floats, scores: Floats, limit: float, *, of_smaller: bool = 
     Returns:
         Indices of the boxes kept, best first.
     """
+    if len(scores) < 2:
+        return np.arange(len(scores))
+    if not of_smaller:
+        # One call instead of dozens on small arrays, each of which lets go of the interpreter's lock.
+        sized = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+        return np.asarray(cv2.dnn.NMSBoxes(sized, scores, 0.0, limit), np.intp)
     order = np.argsort(-scores, kind="stable")
-    if len(order) < 2:
-        return order
     ranked = boxes[order]
-    clash = overlap(ranked, ranked, of_smaller=of_smaller) > limit
+    clash = overlap(ranked, ranked, of_smaller=True) > limit
     alive = np.ones(len(order), np.bool_)
     for row in range(len(order) - 1):
         if alive[row]:

@@ -124,8 +124,9 @@ CONFIDENCE_LIMITS: Mapping[str, Limit] = {
 }
 """Limits of DetectorConfidence by detector family: scores of two detectors do not mean the same."""
 
-MAX_BATCH = 16
-"""Chips embedded at once. A CPU gains little beyond it, and a caller waits for the whole batch."""
+MAX_BATCH = 4
+"""Chips embedded at once. Four take 4% less time each than one, more gain nothing further on a CPU; and of sixteen
+callers fourteen would wait for one batch on one core, then all come back at once."""
 MAX_QUEUE = 1024
 """Chips that may wait for the embedder."""
 MAX_FACES = 64

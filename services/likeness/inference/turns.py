@@ -16,11 +16,16 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+SURPLUS = 1
+"""Turns beyond one for each core. Whoever holds a turn waits a tenth of the time, mostly for the interpreter's lock;
+one turn more fills that, and a second one gains nothing further."""
+
+
 class Turns:
-    """`count` turns, shared by all stages of a process. Thread-safe."""
+    """Turns for `count` cores, shared by all stages of a process. Thread-safe."""
 
     def __init__(self, count: int) -> None:
-        self._free = threading.Semaphore(count)
+        self._free = threading.Semaphore(count + SURPLUS)
         self._helpers = ThreadPoolExecutor(max(1, count - 1), thread_name_prefix="likeness-helper")
 
     @contextmanager
@@ -31,11 +36,14 @@ class Turns:
 
     @contextmanager
     def spare(self, most: int) -> Iterator[int]:
-        """Hold up to `most` turns that are free right now, besides one's own; yields how many."""
+        """Hold up to `most` turns of cores that idle right now, besides one's own; yields how many."""
         held = 0
         try:
-            while held < most and self._free.acquire(blocking=False):
+            while held < most + SURPLUS and self._free.acquire(blocking=False):
                 held += 1
+            if held:
+                self._free.release(SURPLUS)
+                held -= SURPLUS
             yield held
         finally:
             if held:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -74,7 +74,8 @@ def encode_entry(entry: AuditEntry) -> bytes:
     Raises:
         InvalidInput: it is too long, or holds what JSON cannot.
     """
-    content = asdict(entry)
+    content = {field.name: getattr(entry, field.name) for field in fields(entry)}
+    content["caller"] = asdict(entry.caller)
     content["candidates"] = [[c.reference_id, c.score, c.fmr] for c in entry.candidates]
     try:
         body = canonical_json(content).encode("ascii")

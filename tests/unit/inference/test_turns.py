@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from likeness.inference.turns import Turns
+from likeness.inference.turns import SURPLUS, Turns
 
 
-def test_no_more_work_at_once_than_there_are_turns() -> None:
+def test_no_more_work_at_once_than_cores_and_the_surplus() -> None:
     turns = Turns(2)
     lock, running, most = threading.Lock(), 0, 0
 
@@ -27,7 +27,7 @@ def test_no_more_work_at_once_than_there_are_turns() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert most == 2
+    assert most == 2 + SURPLUS
 
 
 def test_only_idle_turns_are_spare_and_they_are_given_back() -> None:
@@ -39,6 +39,10 @@ def test_only_idle_turns_are_spare_and_they_are_given_back() -> None:
                 assert more == 0
         with turns.one(), turns.spare(5) as held:
             assert held == 1
+        with turns.one(), turns.one(), turns.spare(5) as held:
+            assert held == 0
+        with turns.one(), turns.one(), turns.one(), turns.spare(5) as held:
+            assert held == 0
         with turns.spare(0) as held:
             assert held == 0
         with turns.spare(-1) as held:

@@ -7,7 +7,6 @@ one (R-Net) refines them and a third one (O-Net) decides and places the landmark
 
 from __future__ import annotations
 
-import math
 
 import numpy as np
 
@@ -32,7 +31,6 @@ _STRIDE = 2  # pixels of a pyramid level between two windows of P-Net
 _CELL = 12  # pixels, side of P-Net's window
 _REFINE_SIDE = 24  # pixels, input of R-Net
 _OUTPUT_SIDE = 48  # pixels, input of O-Net
-_INVERSE_LINEAR = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 
 class Mtcnn:
@@ -118,14 +116,23 @@ class Mtcnn:
 
     def _crops(self, halves: list[Pixels], boxes: Floats, side: int) -> Floats:
         """The squares cut out and resized, as input of the next graph [n, 3, side, side]; black outside."""
-        crops = np.zeros((len(boxes), side, side, 3), np.uint8)
-        for crop, (left, top, right, _) in zip(crops, boxes.tolist(), strict=True):
-            step = max(right - left, 1.0) / side
-            octave = min(max(int(math.log2(step)), 0), len(halves) - 1)
-            fine = 2.0**octave
-            x, y = ((start + step / 2) / fine - 0.5 for start in (left, top))
-            window = np.array([[step / fine, 0, x], [0, step / fine, y]])
-            cv2.warpAffine(halves[octave], window, (side, side), dst=crop, flags=_INVERSE_LINEAR)
+        steps = np.maximum(boxes[:, 2] - boxes[:, 0], 1.0) / side
+        octaves = np.clip(np.log2(steps).astype(np.intp), 0, len(halves) - 1)
+        fine = np.exp2(octaves).astype(np.float32)
+        starts = (boxes[:, :2] + steps[:, None] / 2) / fine[:, None] - 0.5
+        # float32 [n, side, side, 2]: where in its halved picture each pixel of a square lies.
+        places = np.empty((len(boxes), side, side, 2), np.float32)
+        along = (steps / fine)[:, None] * np.arange(side, dtype=np.float32)
+        places[..., 0] = (starts[:, :1] + along)[:, None, :]
+        places[..., 1] = (starts[:, 1:] + along)[:, :, None]
+        crops = np.empty((len(boxes), side, side, 3), np.uint8)
+        # All squares of an octave in one call, each a row of side * side pixels: a call for each would let go of
+        # the interpreter's lock dozens of times, and wait to have it back.
+        for octave in set(octaves.tolist()):
+            of_octave = octaves == octave
+            flat = places[of_octave].reshape(-1, side * side, 2)
+            seen = cv2.remap(halves[octave], flat, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+            crops[of_octave] = seen.reshape(-1, side, side, 3)
         return batch(crops, self._input)
 
 
