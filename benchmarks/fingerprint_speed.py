@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from _table import Row, parser, print_table, write_json
 from fingerprint_shortlist import read_templates
 from likeness.fingerprint.fusion import fusion
-from likeness.fingerprint.matcher import EVERYTHING_PASSES, Matcher, measures, prepare
+from likeness.fingerprint.matcher import Matcher, Prepared, measures, prepare, screened
 from likeness.fingerprint.minutiae import Minutiae
 from likeness.fingerprint.shortlist import Shortlister
 from likeness.fingerprint.synthesis import draw, thinned
@@ -70,15 +70,19 @@ def embedding(shortlister: Shortlister, seed: int) -> Iterator[Row]:
 
 def comparing(seed: int) -> Iterator[Row]:
     """Comparisons of strangers per second of one processor, by number of minutiae."""
-    many, gate = draw(1200, seed + 7), fusion().gate
+    many, fused = draw(1200, seed + 7), fusion()
     for count in COUNTS:
         sample = [prepare(one) for one in thinned(many, count)[:COMPARED]]
-        for what, chosen in (("cascade", gate), ("full comparison", EVERYTHING_PASSES)):
-            measures(sample[0], sample[1:3], chosen)
+        ways: dict[str, Callable[[Prepared, Sequence[Prepared]], object]] = {
+            "cascade": lambda one, others: screened(one, others, fused),
+            "full comparison": measures,
+        }
+        for what, compare in ways.items():
+            compare(sample[0], sample[1:3])
             done, started = 0, time.thread_time()
             for i, one in enumerate(sample):
                 others = sample[:i] + sample[i + 1 :]
-                measures(one, others, chosen)
+                compare(one, others)
                 done += len(others)
             yield Row(f"{count} minutiae", what, done / (time.thread_time() - started), "1/s")
 

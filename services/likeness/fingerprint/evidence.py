@@ -78,13 +78,12 @@ def screen(
     rows: NDArray[np.int64],
     columns: NDArray[np.int64],
     similarity: NDArray[np.float32],
-    gate: NDArray[np.float64],
     out: NDArray[np.float64],
-) -> bool:
-    """The cheap stage: whether two templates are worth a full comparison.
+) -> None:
+    """The cheap stage, which tells what is worth a full comparison.
 
     `start` float32 [k]: the best local similarities, greatest first; `rows`, `columns` int64 [k]: whose they are.
-    `gate` float64 [6]: see `fusion.SCREENED`; what comes out at 0 or more passes. Written: measures 15 and 16.
+    Written: measures 15 and 16.
     """
     na, nb = a.turn.shape[0], b.turn.shape[0]
     few = min(start.shape[0], _SCREENED)
@@ -93,26 +92,21 @@ def screen(
     out[15] = global_score(start, relaxed, pair_count(na, nb))
     best = np.argsort(-relaxed)[:_SCREEN_SEEDS]
     out[16] = best_worth(a, b, similarity, rows[best], columns[best])
-    if min(na, nb) < _CASCADE_FROM:
-        return True
-    worth = gate[0] * math.sqrt(max(out[15], 0.0)) + gate[1] * out[1] + gate[2] * math.sqrt(out[16]) + gate[5]
-    worth += gate[3] * math.log(min(na, nb) + 3.0) + gate[4] * math.log(max(na, nb) + 3.0)
-    return bool(worth >= 0.0)
 
 
 @kernel
 def measure(
     a: Arrays,
     b: Arrays,
-    gate: NDArray[np.float64],
+    cheap: bool,
     out: NDArray[np.float64],
     motion: NDArray[np.float64],
     mate: NDArray[np.int32],
 ) -> None:
     """Compare two templates, both with at least one minutia.
 
-    `gate`: see `screen`. Written: `out` float64 [18], see `MEASURES`; `motion` float64 [3] and `mate` int32 [na],
-    see `consensus.agree`, no pairs where the cheap stage rejects.
+    `cheap`: only as far as the cheap stage goes, unless a template is too small for it. Written: `out` float64 [18],
+    see `MEASURES`; `motion` float64 [3] and `mate` int32 [na], see `consensus.agree`, no pairs after the cheap stage.
     """
     na, nb = a.turn.shape[0], b.turn.shape[0]
     out[:] = 0.0
@@ -128,7 +122,8 @@ def measure(
         start[i] = similarity[rows[i], columns[i]]
     count = pair_count(na, nb)
     out[1] = start[:count].mean()
-    if not screen(a, b, start, rows, columns, similarity, gate, out):
+    screen(a, b, start, rows, columns, similarity, out)
+    if cheap and min(na, nb) >= _CASCADE_FROM:
         return
     out[17] = 1.0
     relaxed = relax(start, compatibilities(rows, columns, a.xy, a.turn, b.xy, b.turn))
@@ -180,7 +175,7 @@ def measure_many(
     many: Arrays,
     starts: NDArray[np.int64],
     corners: NDArray[np.int64],
-    gate: NDArray[np.float64],
+    cheap: bool,
     out: NDArray[np.float64],
 ) -> None:
     """Compare one template with many that lie behind each other.
@@ -204,4 +199,4 @@ def measure_many(
             many.masks[_MASK_WORDS * low : _MASK_WORDS * high].reshape((_MASK_WORDS, high - low)),
             many.valid[low:high],
         )
-        measure(a, candidate, gate, out[k], motion, mate)
+        measure(a, candidate, cheap, out[k], motion, mate)

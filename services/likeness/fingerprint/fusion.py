@@ -11,6 +11,7 @@ by their density.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -43,14 +44,14 @@ FEATURES = (
 )
 """The columns of `features`."""
 
-SCREENED = ("relaxed", "local", "worth", "smaller_count", "larger_count", "bias")
+SCREENED = ("relaxed", "local", "worth", "smaller_count", "larger_count")
 """What `Fusion.gate` weighs, in order."""
 
 Floats = NDArray[np.float64]
 
 
 def screened(measures: Floats) -> Floats:
-    """float64 [k, m] as `evidence.MEASURES` to float64 [k, 6] as `SCREENED`, the last column 1."""
+    """float64 [k, m] as `evidence.MEASURES` to float64 [k, 5] as `SCREENED`."""
     m = dict(zip(MEASURES, np.asarray(measures, np.float64).T, strict=True))
     columns = [
         np.sqrt(np.maximum(m["screen_relaxed"], 0)),
@@ -58,7 +59,6 @@ def screened(measures: Floats) -> Floats:
         np.sqrt(m["screen_worth"]),
         np.log(np.minimum(m["count_a"], m["count_b"]) + 3),
         np.log(np.maximum(m["count_a"], m["count_b"]) + 3),
-        np.ones(len(m["local"])),
     ]
     return np.stack(columns, axis=1)
 
@@ -90,7 +90,7 @@ def features(measures: Floats) -> Floats:
 class Fusion:
     """`weights` float64 [14] and `bias` of the log-odds; `version` and `fitted_on` say whence they are.
 
-    `gate` float64 [6] is of the cheap stage, see `SCREENED`: a candidate whose sum is 0 or more passes.
+    `gate` float64 [5] is of the cheap stage, see `SCREENED`: it orders candidates.
     """
 
     weights: Floats
@@ -99,26 +99,26 @@ class Fusion:
     version: str
     fitted_on: str
 
-    def score(self, measures: Floats, *, cascade: bool = True) -> Floats:
+    def score(self, measures: Floats) -> Floats:
         """Log-odds float64 [k] of measures float64 [k, m], for mates and strangers that are equally frequent.
 
-        What the cheap stage rejects, and what was not compared, scores at most `REJECTED_AT`, in the order of that
-        stage; without `cascade` it rejects nothing.
+        What was not compared in full scores at most `REJECTED_AT`, in the order of the cheap stage.
         """
-        full = features(measures) @ self.weights + self.bias
-        screen = screened(measures) @ self.gate
-        return np.asarray(
-            np.where(self.passes(measures, cascade=cascade), full, p.REJECTED_AT + np.minimum(screen, 0.0)),
-            np.float64,
-        )
+        left = measures[:, MEASURES.index("compared")] == 0
+        scores = features(measures) @ self.weights + self.bias
+        if left.any():
+            order = screened(measures[left]) @ self.gate
+            scores[left] = p.REJECTED_AT + order - order.max()
+        return np.asarray(scores, np.float64)
 
-    def passes(self, measures: Floats, *, cascade: bool = True) -> NDArray[np.bool_]:
-        """Which candidates are compared in full, bool [k]."""
-        m = dict(zip(MEASURES, np.asarray(measures, np.float64).T, strict=True))
-        if not cascade:
-            return np.asarray(m["compared"] > 0, np.bool_)
-        small = np.minimum(m["count_a"], m["count_b"]) < p.CASCADE_FROM
-        return np.asarray((m["compared"] > 0) & (small | (screened(measures) @ self.gate >= 0.0)), np.bool_)
+    def promising(self, measures: Floats) -> NDArray[np.intp]:
+        """Of candidates that went through the cheap stage alone, the places of those to compare in full, ascending.
+
+        `CASCADE_SHARE` of all candidates; others than these were too small for that stage and compared at once.
+        """
+        left = np.flatnonzero(measures[:, MEASURES.index("compared")] == 0)
+        order = np.argsort(-(screened(measures[left]) @ self.gate), kind="stable")
+        return np.sort(left[order[: math.ceil(p.CASCADE_SHARE * len(measures))]])
 
     @classmethod
     def load(cls, path: Path) -> Fusion:

@@ -29,9 +29,6 @@ _COLUMNS = (("<i2", 2), ("<u2", 1), ("<u8", p.WORDS), ("<u8", p.MASK_WORDS), ("u
 _TURN_STEP = 2.0 * math.pi / 65536.0
 _PLACE_STEP = 1.0 / 8.0
 
-EVERYTHING_PASSES = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 1.0])
-"""The gate of a cheap stage that rejects nothing."""
-
 Floats = NDArray[np.float32]
 
 
@@ -169,8 +166,8 @@ class Matcher:
         if not candidates:
             return []
         cascade = not exact and len(candidates) >= p.CASCADE_LIST
-        measured = measures(probe, candidates, self._fusion.gate if cascade else EVERYTHING_PASSES)
-        scores = self._fusion.score(measured, cascade=cascade)
+        measured = screened(probe, candidates, self._fusion) if cascade else measures(probe, candidates)
+        scores = self._fusion.score(measured)
         return [Comparison(float(score), _parts(row)) for score, row in zip(scores, measured, strict=True)]
 
     def pair(self, probe: Prepared, candidate: Prepared) -> Pairing:
@@ -179,18 +176,18 @@ class Matcher:
             return Pairing(np.zeros((0, 2), np.int64), (0.0, 0.0, 0.0))
         out, motion = np.zeros(len(MEASURES)), np.zeros(3)
         mate = np.full(len(probe), -1, np.int32)
-        measure(probe.arrays, candidate.arrays, EVERYTHING_PASSES, out, motion, mate)
+        measure(probe.arrays, candidate.arrays, False, out, motion, mate)
         paired = np.flatnonzero(mate >= 0)
         pairs = np.stack([paired, mate[paired].astype(np.int64)], axis=1)
         return Pairing(pairs, (float(motion[0]), float(motion[1]), float(motion[2])))
 
 
 def measures(
-    probe: Prepared, candidates: Sequence[Prepared], gate: NDArray[np.float64] = EVERYTHING_PASSES
+    probe: Prepared, candidates: Sequence[Prepared], *, cheap: bool = False
 ) -> NDArray[np.float64]:
     """What is measured between the probe and each candidate: float64 [k, 18], see `evidence.MEASURES`.
 
-    `gate`: of the cheap stage, see `evidence.screen`; without one every candidate is compared in full.
+    `cheap`: only what the cheap stage measures, but of candidates too small for it.
     """
     starts = np.cumsum([0, *(len(c) for c in candidates)], dtype=np.int64)
     corners = np.cumsum([0, *(len(c.hull) for c in candidates)], dtype=np.int64)
@@ -200,8 +197,16 @@ def measures(
     ]
     many = Arrays(*(np.concatenate(column) for column in zip(*flat, strict=True)))
     out = np.zeros((len(candidates), len(MEASURES)))
-    measure_many(probe.arrays, many, starts, corners, gate, out)
+    measure_many(probe.arrays, many, starts, corners, cheap, out)
     return out
+
+
+def screened(probe: Prepared, candidates: Sequence[Prepared], fused: Fusion) -> NDArray[np.float64]:
+    """As `measures`, but in full only of the candidates that the cheap stage finds best: `CASCADE_SHARE` of them."""
+    measured = measures(probe, candidates, cheap=True)
+    best = fused.promising(measured)
+    measured[best] = measures(probe, [candidates[n] for n in best])
+    return measured
 
 
 def _parts(row: NDArray[np.float64]) -> dict[str, float]:

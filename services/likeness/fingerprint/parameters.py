@@ -67,10 +67,13 @@ TAU_ANGLE = -30.0
 """mu_rho and tau_rho of the three compatibilities: distance, direction, radial angle (equation 24)."""
 
 # Cascade.
-SCREENED_PAIRS, SCREEN_SEEDS = 24, 3
+SCREENED_PAIRS, SCREEN_SEEDS = 12, 3
 """Best local similarities that the cheap stage relaxes, and how many of them propose a motion in it."""
 CASCADE_FROM = 20
 """Minutiae that both sides must have to be rejected early: smaller templates tell too little, and cost little."""
+CASCADE_SHARE = 0.1
+"""Of a list, what the cheap stage passes on to the full comparison: its best. A share and not a threshold, since of
+dense templates half of all strangers exceed one that a tenth of others does."""
 CASCADE_LIST = 256
 """Candidates from which the cheap stage may reject; a shorter list, and a 1:1 comparison, is compared in full."""
 REJECTED_AT = -6.0

@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,16 +49,25 @@ def test_weights_that_are_not_finite_are_corrupt(tmp_path: Path) -> None:
     path = tmp_path / "f.json"
     fusion().write(path)
     held = json.loads(path.read_text())
-    held["cascade"]["bias"] = float("nan")
+    held["cascade"]["worth"] = float("nan")
     path.write_text(json.dumps(held))
     with pytest.raises(Corrupt, match="not finite"):
         Fusion.load(path)
 
 
-def test_what_the_gate_rejects_scores_in_its_order_and_below_what_could_lead() -> None:
-    gate = fusion().gate.copy()
-    gate[-1] = -1e3
-    scores = replace(fusion(), gate=gate).score(measured())
-    assert (scores < p.REJECTED_AT).all()
-    assert scores[0] > scores[1]
+def test_what_the_cheap_stage_leaves_scores_in_its_order_and_below_what_could_lead() -> None:
+    rows = measured()
+    rows[:, MEASURES.index("compared")] = 0
+    scores = fusion().score(rows)
+    assert scores[0] == p.REJECTED_AT > scores[1]
     assert fusion().score(measured())[0] > p.REJECTED_AT
+
+
+def test_a_share_of_all_is_promising_and_what_was_compared_is_not_asked_for_again() -> None:
+    mate, stranger = measured()
+    rows = np.stack([stranger] * 5 + [mate] + [stranger] * 9)
+    rows[:, MEASURES.index("compared")] = 0
+    rows[0, MEASURES.index("compared")] = 1
+    assert fusion().promising(rows).tolist() == [1, 5]
+    rows[:, MEASURES.index("compared")] = 1
+    assert fusion().promising(rows).tolist() == []
