@@ -48,8 +48,8 @@ FITTED = 65_536
 """Vectors that codes are fitted to, at most."""
 EXACT = 2_000
 """Drawn fingers that stand for all strangers in exact comparisons."""
-COMPARED = 60
-"""Impressions of each size that are compared with each other."""
+COMPARED, LISTED = 60, 400
+"""Impressions of each size that are compared with a list of others, and its length where so many were drawn."""
 BLOCK = 20_000
 """Vectors added to the index at once."""
 
@@ -72,7 +72,7 @@ def comparing(seed: int) -> Iterator[Row]:
     """Comparisons of strangers per second of one processor, by number of minutiae."""
     many, fused = draw(1200, seed + 7), fusion()
     for count in COUNTS:
-        sample = [prepare(one) for one in thinned(many, count)[:COMPARED]]
+        sample = [prepare(one) for one in thinned(many, count)[: LISTED + 1]]
         ways: dict[str, Callable[[Prepared, Sequence[Prepared]], object]] = {
             "cascade": lambda one, others: screened(one, others, fused),
             "full comparison": measures,
@@ -80,7 +80,7 @@ def comparing(seed: int) -> Iterator[Row]:
         for what, compare in ways.items():
             compare(sample[0], sample[1:3])
             done, started = 0, time.thread_time()
-            for i, one in enumerate(sample):
+            for i, one in enumerate(sample[:COMPARED]):
                 others = sample[:i] + sample[i + 1 :]
                 compare(one, others)
                 done += len(others)

@@ -105,8 +105,9 @@ def measure(
 ) -> None:
     """Compare two templates, both with at least one minutia.
 
-    `cheap`: only as far as the cheap stage goes, unless a template is too small for it. Written: `out` float64 [18],
-    see `MEASURES`; `motion` float64 [3] and `mate` int32 [na], see `consensus.agree`, no pairs after the cheap stage.
+    `cheap`: only as far as the cheap stage goes, unless a template is too small for it. Written: `out` float64
+    [18], see `MEASURES`; `motion` float64 [3] and `mate` int32 [na], see `consensus.agree`, no pairs after the cheap
+    stage.
     """
     na, nb = a.turn.shape[0], b.turn.shape[0]
     out[:] = 0.0
@@ -115,7 +116,8 @@ def measure(
     out[12], out[13] = na, nb
     similarity = np.empty((na, nb), np.float32)
     local_similarities(a, b, similarity)
-    top = best_pairs(similarity, min(na, nb))
+    only = cheap and min(na, nb) >= _CASCADE_FROM
+    top = best_pairs(similarity, min(na, nb, _SCREENED) if only else min(na, nb))
     rows, columns = top // nb, top % nb
     start = np.empty(top.shape[0], np.float32)
     for i in range(top.shape[0]):
@@ -123,7 +125,7 @@ def measure(
     count = pair_count(na, nb)
     out[1] = start[:count].mean()
     screen(a, b, start, rows, columns, similarity, out)
-    if cheap and min(na, nb) >= _CASCADE_FROM:
+    if only:
         return
     out[17] = 1.0
     relaxed = relax(start, compatibilities(rows, columns, a.xy, a.turn, b.xy, b.turn))

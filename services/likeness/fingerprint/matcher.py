@@ -182,27 +182,29 @@ class Matcher:
         return Pairing(pairs, (float(motion[0]), float(motion[1]), float(motion[2])))
 
 
-def measures(
-    probe: Prepared, candidates: Sequence[Prepared], *, cheap: bool = False
-) -> NDArray[np.float64]:
+def measures(probe: Prepared, candidates: Sequence[Prepared], *, cheap: bool = False) -> NDArray[np.float64]:
     """What is measured between the probe and each candidate: float64 [k, 18], see `evidence.MEASURES`.
 
     `cheap`: only what the cheap stage measures, but of candidates too small for it.
     """
     starts = np.cumsum([0, *(len(c) for c in candidates)], dtype=np.int64)
     corners = np.cumsum([0, *(len(c.hull) for c in candidates)], dtype=np.int64)
-    flat = [
-        one.arrays._replace(bits=one.arrays.bits.ravel(), masks=one.arrays.masks.ravel())
-        for one in candidates
-    ]
-    many = Arrays(*(np.concatenate(column) for column in zip(*flat, strict=True)))
+    held = [one.arrays for one in candidates]
+    many = Arrays(
+        np.concatenate([one.xy for one in held]),
+        np.concatenate([one.turn for one in held]),
+        np.concatenate([one.hull for one in held]),
+        np.concatenate([one.bits for one in held], axis=None),
+        np.concatenate([one.masks for one in held], axis=None),
+        np.concatenate([one.valid for one in held]),
+    )
     out = np.zeros((len(candidates), len(MEASURES)))
     measure_many(probe.arrays, many, starts, corners, cheap, out)
     return out
 
 
 def screened(probe: Prepared, candidates: Sequence[Prepared], fused: Fusion) -> NDArray[np.float64]:
-    """As `measures`, but in full only of the candidates that the cheap stage finds best: `CASCADE_SHARE` of them."""
+    """As `measures`, but in full only of the `CASCADE_SHARE` of candidates that the cheap stage finds best."""
     measured = measures(probe, candidates, cheap=True)
     best = fused.promising(measured)
     measured[best] = measures(probe, [candidates[n] for n in best])

@@ -68,12 +68,14 @@ TAU_ANGLE = -30.0
 
 # Cascade.
 SCREENED_PAIRS, SCREEN_SEEDS = 12, 3
-"""Best local similarities that the cheap stage relaxes, and how many of them propose a motion in it."""
+"""Best local similarities that the cheap stage relaxes, no fewer than `MAX_PAIRS`, and how many of them propose a
+motion in it."""
 CASCADE_FROM = 20
 """Minutiae that both sides must have to be rejected early: smaller templates tell too little, and cost little."""
-CASCADE_SHARE = 0.1
+CASCADE_SHARE = 0.06
 """Of a list, what the cheap stage passes on to the full comparison: its best. A share and not a threshold, since of
-dense templates half of all strangers exceed one that a tenth of others does."""
+dense templates half of all strangers exceed one that a tenth of others does. With .1 or .06 as many mates reach the
+first place; of `SHORTLIST_PER_CANDIDATE` it must leave one."""
 CASCADE_LIST = 256
 """Candidates from which the cheap stage may reject; a shorter list, and a 1:1 comparison, is compared in full."""
 REJECTED_AT = -6.0

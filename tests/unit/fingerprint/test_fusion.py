@@ -65,7 +65,7 @@ def test_what_the_cheap_stage_leaves_scores_in_its_order_and_below_what_could_le
 
 def test_a_share_of_all_is_promising_and_what_was_compared_is_not_asked_for_again() -> None:
     mate, stranger = measured()
-    rows = np.stack([stranger] * 5 + [mate] + [stranger] * 9)
+    rows = np.stack([stranger] * 5 + [mate] + [stranger] * 24)
     rows[:, MEASURES.index("compared")] = 0
     rows[0, MEASURES.index("compared")] = 1
     assert fusion().promising(rows).tolist() == [1, 5]

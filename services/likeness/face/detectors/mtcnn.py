@@ -7,7 +7,6 @@ one (R-Net) refines them and a third one (O-Net) decides and places the landmark
 
 from __future__ import annotations
 
-
 import numpy as np
 
 from likeness.face import parameters
