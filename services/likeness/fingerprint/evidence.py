@@ -106,8 +106,8 @@ def measure(
     """Compare two templates, both with at least one minutia.
 
     `cheap`: only as far as the cheap stage goes, unless a template is too small for it. Written: `out` float64
-    [18], see `MEASURES`; `motion` float64 [3] and `mate` int32 [na], see `consensus.agree`, no pairs after the cheap
-    stage.
+    [18], see `MEASURES`; `motion` float64 [3] and `mate` int32 [na], see `consensus.agree`, no pairs after the
+    cheap stage.
     """
     na, nb = a.turn.shape[0], b.turn.shape[0]
     out[:] = 0.0

@@ -207,7 +207,8 @@ def screened(probe: Prepared, candidates: Sequence[Prepared], fused: Fusion) -> 
     """As `measures`, but in full only of the `CASCADE_SHARE` of candidates that the cheap stage finds best."""
     measured = measures(probe, candidates, cheap=True)
     best = fused.promising(measured)
-    measured[best] = measures(probe, [candidates[n] for n in best])
+    if len(best):
+        measured[best] = measures(probe, [candidates[n] for n in best])
     return measured
 
 

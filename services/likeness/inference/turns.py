@@ -17,8 +17,8 @@ R = TypeVar("R")
 
 
 SURPLUS = 1
-"""Turns beyond one for each core. Who holds a turn waits a tenth of the time, mostly for the interpreter's lock; one
-turn more fills that, and a second one gains nothing further."""
+"""Turns beyond one for each core. Who holds a turn waits a tenth of the time, mostly for the interpreter's lock;
+one turn more fills that, and a second one gains nothing further."""
 
 
 class Turns:

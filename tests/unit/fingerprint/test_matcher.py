@@ -70,6 +70,27 @@ def test_the_cheap_stage_measures_what_it_needs_and_no_more() -> None:
         assert rejected[MEASURES.index(name)] == passed[MEASURES.index(name)] > 0
 
 
+def test_the_best_of_a_long_list_are_compared_in_full_and_score_as_alone() -> None:
+    probe, mate = (prepare(impression) for impression in fingers()[0])
+    strangers = [prepare(fingers()[n][0]) for n in range(1, 6)]
+    listed = [*(strangers * p.CASCADE_LIST)[: p.CASCADE_LIST], mate]
+    found = Matcher().compare(probe, listed)
+    alone = Matcher().compare(probe, [mate])[0]
+    assert found[-1].score == pytest.approx(alone.score, abs=1e-9)
+    assert found[-1].score == max(one.score for one in found)
+    in_full = sum(one.score > p.REJECTED_AT for one in found)
+    assert 1 <= in_full <= math.ceil(p.CASCADE_SHARE * len(listed)) + 1
+
+
+def test_a_long_list_of_small_or_empty_templates_is_compared() -> None:
+    small = fingers()[0][0]
+    for count in (0, 15):
+        few = prepare(
+            Minutiae(small.xy[:count], small.angle[:count], small.kind[:count], small.quality[:count])
+        )
+        assert len(Matcher().compare(prepare(small), [few] * p.CASCADE_LIST)) == p.CASCADE_LIST
+
+
 def test_small_templates_are_always_compared_in_full() -> None:
     small = fingers()[0][0]
     few = Minutiae(small.xy[:15], small.angle[:15], small.kind[:15], small.quality[:15])
