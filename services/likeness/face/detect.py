@@ -138,7 +138,8 @@ def suppress(boxes: Floats, scores: Floats, limit: float, *, of_smaller: bool = 
     if not of_smaller:
         # One call instead of dozens on small arrays, each of which lets go of the interpreter's lock.
         sized = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-        return np.asarray(cv2.dnn.NMSBoxes(sized, scores, 0.0, limit), np.intp)
+        kept = cv2.dnn.NMSBoxes(sized, scores, 0.0, limit)  # type: ignore[arg-type]  # arrays will do
+        return np.asarray(kept, np.intp)
     order = np.argsort(-scores, kind="stable")
     ranked = boxes[order]
     clash = overlap(ranked, ranked, of_smaller=True) > limit

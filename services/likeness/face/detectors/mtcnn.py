@@ -119,18 +119,16 @@ class Mtcnn:
         octaves = np.clip(np.log2(steps).astype(np.intp), 0, len(halves) - 1)
         fine = np.exp2(octaves).astype(np.float32)
         starts = (boxes[:, :2] + steps[:, None] / 2) / fine[:, None] - 0.5
-        # float32 [n, side, side, 2]: where in its halved picture each pixel of a square lies.
-        places = np.empty((len(boxes), side, side, 2), np.float32)
+        # float32 [n, side]: where in its halved picture the columns and the rows of a square lie.
         along = (steps / fine)[:, None] * np.arange(side, dtype=np.float32)
-        places[..., 0] = (starts[:, :1] + along)[:, None, :]
-        places[..., 1] = (starts[:, 1:] + along)[:, :, None]
+        across, down = starts[:, :1] + along, starts[:, 1:] + along
         crops = np.empty((len(boxes), side, side, 3), np.uint8)
         # All squares of an octave in one call, each a row of side * side pixels: a call for each would let go of
         # the interpreter's lock dozens of times, and wait to have it back.
         for octave in set(octaves.tolist()):
             of_octave = octaves == octave
-            flat = places[of_octave].reshape(-1, side * side, 2)
-            seen = cv2.remap(halves[octave], flat, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+            x, y = np.tile(across[of_octave], side), np.repeat(down[of_octave], side, axis=1)
+            seen = cv2.remap(halves[octave], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
             crops[of_octave] = seen.reshape(-1, side, side, 3)
         return batch(crops, self._input)
 
