@@ -16,7 +16,6 @@ compared with only those are compared in full that the cheap stage finds best.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from _table import Row, parser, print_table, write_json
 from likeness.fingerprint import parameters as p
 from likeness.fingerprint.evidence import MEASURES
 from likeness.fingerprint.formats import read
-from likeness.fingerprint.fusion import Fusion, features, fusion, screened
+from likeness.fingerprint.fusion import Fusion, cheap_features, features, fusion, passing
 from likeness.fingerprint.matcher import measures, prepare
 
 Floats = NDArray[np.float64]
@@ -104,11 +103,16 @@ def fit(columns: Floats, mates: NDArray[np.bool_]) -> tuple[Floats, float]:
     return weights, float(w[-1] - weights @ middle)
 
 
-def fit_gate(measured: Floats, mates: NDArray[np.bool_]) -> Floats:
-    """The order of the cheap stage, float64 [5]: a logistic fit on the templates that are large enough for it."""
-    columns = screened(measured)
-    large = columns[:, 3] >= np.log(p.CASCADE_FROM + 3)
-    return fit(columns[large], mates[large])[0]
+def large(measured: Floats) -> NDArray[np.bool_]:
+    """Which pairs go through the cheap stage, bool [n]: both templates have minutiae enough."""
+    return measured[:, [MEASURES.index("count_a"), MEASURES.index("count_b")]].min(axis=1) >= p.CASCADE_FROM
+
+
+def fit_order(measured: Floats, mates: NDArray[np.bool_]) -> tuple[Floats, float]:
+    """The cheap stage's order: weights float64 [5], and the bias by which it is 0 where few strangers reach."""
+    columns, mated = cheap_features(measured[large(measured)]), mates[large(measured)]
+    weights, _ = fit(columns, mated)
+    return weights, -float(np.quantile(columns[~mated] @ weights, 1 - p.CASCADE_SURE))
 
 
 def fitted(
@@ -122,9 +126,7 @@ def fitted(
             parts.append(pairs.measured[chosen])
             mates.append(pairs.mates[chosen])
     measured, mated = np.concatenate(parts), np.concatenate(mates)
-    gate = fit_gate(measured, mated)
-    weights, bias = fit(features(measured), mated)
-    return Fusion(weights, bias, gate, version, told)
+    return Fusion(*fit(features(measured), mated), *fit_order(measured, mated), version, told)
 
 
 def left_out(pairs: Pairs, every: Sequence[Pairs], but: Pairs | None = None) -> tuple[Floats, Floats]:
@@ -136,24 +138,22 @@ def left_out(pairs: Pairs, every: Sequence[Pairs], but: Pairs | None = None) -> 
     for set_ in np.unique(pairs.set_):
         held = fitted(every, "", "", str(set_), but)
         inside = pairs.touching(str(set_))
-        every_order = screened(pairs.measured) @ held.gate
-        # Orders of two fits stand in one list below, so each begins where nine in ten of its own strangers end.
-        order[inside] = every_order[inside] - np.quantile(every_order[~inside & ~pairs.mates], 0.9)
+        order[inside] = held.order(pairs.measured[inside])
         scores[inside] = held.score(pairs.measured[inside])
     return order, scores
 
 
 def cascaded(pairs: Pairs, order: Floats, scores: Floats) -> Floats:
     """The scores of pairs where one of the two is searched with in a list of all templates, through the cascade."""
-    counts = pairs.measured[:, [MEASURES.index("count_a"), MEASURES.index("count_b")]].min(axis=1)
-    large = counts >= p.CASCADE_FROM
-    n = len(pairs.finger)
-    square = np.full((n, n), -np.inf)
-    square[pairs.one, pairs.other] = square[pairs.other, pairs.one] = np.where(large, order, -np.inf)
-    least = np.sort(square, axis=1)[:, -math.ceil(p.CASCADE_SHARE * (n - 1))]
+    screened = large(pairs.measured)
+    square = np.full((len(pairs.finger), len(pairs.finger)), -np.inf)
+    square[pairs.one, pairs.other] = square[pairs.other, pairs.one] = np.where(screened, order, -np.inf)
+    passed = np.stack([passing(row) for row in square])
+    # Rank 1 is of probes that are no first impression; elsewhere either of the two may be the probe.
     first = (pairs.impression[pairs.one] == 1) & (pairs.impression[pairs.other] != 1)
-    left = large & (order < least[np.where(first, pairs.other, pairs.one)])
-    return np.where(left, p.REJECTED_AT + order - order[left].max(), scores)
+    probe, listed = np.where(first, [pairs.other, pairs.one], [pairs.one, pairs.other])
+    left_out = screened & ~passed[probe, listed]
+    return np.where(left_out, p.REJECTED_AT + np.minimum(order, 0.0), scores)
 
 
 def equal_error_rate(mates: Floats, strangers: Floats) -> float:

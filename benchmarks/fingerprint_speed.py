@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from _table import Row, parser, print_table, write_json
 from fingerprint_shortlist import read_templates
 from likeness.fingerprint.fusion import fusion
-from likeness.fingerprint.matcher import Matcher, Prepared, measures, prepare, screened
+from likeness.fingerprint.matcher import Matcher, Prepared, cascade, measures, prepare
 from likeness.fingerprint.minutiae import Minutiae
 from likeness.fingerprint.shortlist import Shortlister
 from likeness.fingerprint.synthesis import draw, thinned
@@ -74,7 +74,7 @@ def comparing(seed: int) -> Iterator[Row]:
     for count in COUNTS:
         sample = [prepare(one) for one in thinned(many, count)[: LISTED + 1]]
         ways: dict[str, Callable[[Prepared, Sequence[Prepared]], object]] = {
-            "cascade": lambda one, others: screened(one, others, fused),
+            "cascade": lambda one, others: cascade(one, others, fused),
             "full comparison": measures,
         }
         for what, compare in ways.items():
@@ -84,7 +84,8 @@ def comparing(seed: int) -> Iterator[Row]:
                 others = sample[:i] + sample[i + 1 :]
                 compare(one, others)
                 done += len(others)
-            yield Row(f"{count} minutiae", what, done / (time.thread_time() - started), "1/s")
+            rate, note = done / (time.thread_time() - started), f"in lists of {len(sample) - 1}"
+            yield Row(f"{count} minutiae", what, rate, "1/s", note)
 
 
 class Strangers:

@@ -131,15 +131,19 @@ def suppress(boxes: Floats, scores: Floats, limit: float, *, of_smaller: bool = 
             another one.
 
     Returns:
-        Indices of the boxes kept, best first.
+        Indices of the boxes kept, best first; of equal ones the first. A box without area, or with a side or score
+        that is not finite, shows nothing and is dropped.
     """
-    if len(scores) < 2:
-        return np.arange(len(scores))
+    sides = boxes[:, 2:] - boxes[:, :2]
+    sound = np.flatnonzero(np.isfinite(boxes).all(axis=1) & np.isfinite(scores) & (sides > 0).all(axis=1))
+    if len(sound) < 2:
+        return sound
+    boxes, sides, scores = boxes[sound], sides[sound], scores[sound]
     if not of_smaller:
         # One call instead of dozens on small arrays, each of which lets go of the interpreter's lock.
-        sized = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+        sized = np.concatenate([boxes[:, :2], sides], axis=1)
         kept = cv2.dnn.NMSBoxes(sized, scores, 0.0, limit)  # type: ignore[arg-type]  # arrays will do
-        return np.asarray(kept, np.intp)
+        return sound[np.asarray(kept, np.intp)]
     order = np.argsort(-scores, kind="stable")
     ranked = boxes[order]
     clash = overlap(ranked, ranked, of_smaller=True) > limit
@@ -147,7 +151,7 @@ def suppress(boxes: Floats, scores: Floats, limit: float, *, of_smaller: bool = 
     for row in range(len(order) - 1):
         if alive[row]:
             alive[row + 1 :] &= ~clash[row, row + 1 :]
-    return order[alive]
+    return sound[order[alive]]
 
 
 @dataclass(frozen=True, eq=False, slots=True)

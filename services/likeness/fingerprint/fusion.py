@@ -1,7 +1,7 @@
 """From what was measured between two templates to one score, a log-odds: a logistic fusion of named features.
 
-The cheap stage of the cascade has a fusion of its own, of what little it measures; a candidate that it rejects
-scores by that alone, and under every threshold that is of use.
+The cheap stage of the cascade has a fusion of its own, of what little it measures. It orders the candidates of a
+long list; one that it leaves out scores by that alone, and under every threshold that is of use.
 
 The weights come from `benchmarks/fingerprint_accuracy.py --fit`, which also measures them leaving one set out.
 Features are means and ratios rather than counts where they can be, so that dense and noisy templates gain nothing
@@ -44,14 +44,14 @@ FEATURES = (
 )
 """The columns of `features`."""
 
-SCREENED = ("relaxed", "local", "worth", "smaller_count", "larger_count")
-"""What `Fusion.gate` weighs, in order."""
+CHEAP_FEATURES = ("relaxed", "local", "worth", "smaller_count", "larger_count")
+"""The columns of `cheap_features`."""
 
 Floats = NDArray[np.float64]
 
 
-def screened(measures: Floats) -> Floats:
-    """float64 [k, m] as `evidence.MEASURES` to float64 [k, 5] as `SCREENED`."""
+def cheap_features(measures: Floats) -> Floats:
+    """float64 [k, m] as `evidence.MEASURES` to float64 [k, 5] as `CHEAP_FEATURES`."""
     m = dict(zip(MEASURES, np.asarray(measures, np.float64).T, strict=True))
     columns = [
         np.sqrt(np.maximum(m["screen_relaxed"], 0)),
@@ -86,39 +86,62 @@ def features(measures: Floats) -> Floats:
     return np.stack(columns, axis=1)
 
 
+def passing(order: Floats) -> NDArray[np.bool_]:
+    """Which candidates of a list the cheap stage passes on; `order` as of `Fusion.order`, -inf for none to pass.
+
+    All above 0, however many they are, for a finger may be enrolled more often than any share; and of the others as
+    many as `CASCADE_SHARE` of the list, the best.
+
+    Args:
+        order: float64 [k].
+
+    Returns:
+        bool [k].
+    """
+    passed = order > 0
+    below = np.flatnonzero(~passed & np.isfinite(order))
+    share = math.ceil(p.CASCADE_SHARE * len(order))
+    passed[below[np.argsort(-order[below], kind="stable")[:share]]] = True
+    return passed
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Fusion:
     """`weights` float64 [14] and `bias` of the log-odds; `version` and `fitted_on` say whence they are.
 
-    `gate` float64 [5] is of the cheap stage, see `SCREENED`: it orders candidates.
+    `cheap_weights` float64 [5] and `cheap_bias` are of the cheap stage's order.
     """
 
     weights: Floats
     bias: float
-    gate: Floats
+    cheap_weights: Floats
+    cheap_bias: float
     version: str
     fitted_on: str
 
     def score(self, measures: Floats) -> Floats:
         """Log-odds float64 [k] of measures float64 [k, m], for mates and strangers that are equally frequent.
 
-        What was not compared in full scores at most `REJECTED_AT`, in the order of the cheap stage.
+        What was not compared in full scores at most `REJECTED_AT`, by what the cheap stage measured. A score
+        depends on the two templates alone.
         """
-        left = measures[:, MEASURES.index("compared")] == 0
         scores = features(measures) @ self.weights + self.bias
-        if left.any():
-            order = screened(measures[left]) @ self.gate
-            scores[left] = p.REJECTED_AT + order - order.max()
-        return np.asarray(scores, np.float64)
+        left_out = p.REJECTED_AT + np.minimum(self.order(measures), 0.0)
+        return np.where(measures[:, MEASURES.index("compared")] == 0, left_out, scores)
+
+    def order(self, measures: Floats) -> Floats:
+        """The log-odds float64 [k] of the cheap stage, above a level that one in a thousand strangers reaches."""
+        return np.asarray(cheap_features(measures) @ self.cheap_weights + self.cheap_bias, np.float64)
 
     def promising(self, measures: Floats) -> NDArray[np.intp]:
         """Of candidates that went through the cheap stage alone, the places of those to compare in full, ascending.
 
-        `CASCADE_SHARE` of all candidates; others than these were too small for that stage and compared at once.
+        The others of the list were compared at once, since one side was too small for that stage, or have no
+        minutiae at all.
         """
-        left = np.flatnonzero(measures[:, MEASURES.index("compared")] == 0)
-        order = np.argsort(-(screened(measures[left]) @ self.gate), kind="stable")
-        return np.sort(left[order[: math.ceil(p.CASCADE_SHARE * len(measures))]])
+        only = measures[:, MEASURES.index("compared")] == 0
+        waiting = only & (measures[:, MEASURES.index("count_a")] > 0)
+        return np.flatnonzero(passing(np.where(waiting, self.order(measures), -np.inf)))
 
     @classmethod
     def load(cls, path: Path) -> Fusion:
@@ -130,13 +153,13 @@ class Fusion:
         try:
             held = json.loads(path.read_text(encoding="utf-8"))
             weights = np.array([held["weights"][name] for name in FEATURES], np.float64)
-            gate = np.array([held["cascade"][name] for name in SCREENED], np.float64)
-            found = cls(weights, float(held["bias"]), gate, str(held["version"]), str(held["fitted_on"]))
+            cheap = np.array([held["cascade"][name] for name in (*CHEAP_FEATURES, "bias")], np.float64)
+            bias, version, fitted_on = float(held["bias"]), str(held["version"]), str(held["fitted_on"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise Corrupt(f"{path} is not the fusion of fingerprint scores; restore the file.") from error
-        if not np.isfinite(weights).all() or not np.isfinite(gate).all():
+        if not np.isfinite([*weights, bias, *cheap]).all():
             raise Corrupt(f"{path} holds weights that are not finite; restore the file.")
-        return found
+        return cls(weights, bias, cheap[:-1], float(cheap[-1]), version, fitted_on)
 
     def write(self, path: Path) -> None:
         """Write the file that `load` reads."""
@@ -145,7 +168,8 @@ class Fusion:
             "fitted_on": self.fitted_on,
             "bias": round(self.bias, 6),
             "weights": dict(zip(FEATURES, (round(float(w), 6) for w in self.weights), strict=True)),
-            "cascade": dict(zip(SCREENED, (round(float(w), 6) for w in self.gate), strict=True)),
+            "cascade": {"bias": round(self.cheap_bias, 6)}
+            | dict(zip(CHEAP_FEATURES, (round(float(w), 6) for w in self.cheap_weights), strict=True)),
         }
         path.write_text(json.dumps(held, indent=2) + "\n", encoding="utf-8")
 

@@ -160,13 +160,15 @@ class Matcher:
     ) -> list[Comparison]:
         """The score of the probe with each candidate, in order.
 
-        Of `CASCADE_LIST` candidates or more a cheap stage rejects most, unless `exact`; their scores are then the
-        lowest.
+        Of `CASCADE_LIST` candidates or more a cheap stage leaves most out, unless `exact`: they score at most
+        `REJECTED_AT`.
         """
         if not candidates:
             return []
-        cascade = not exact and len(candidates) >= p.CASCADE_LIST
-        measured = screened(probe, candidates, self._fusion) if cascade else measures(probe, candidates)
+        if exact or len(candidates) < p.CASCADE_LIST:
+            measured = measures(probe, candidates)
+        else:
+            measured = cascade(probe, candidates, self._fusion)
         scores = self._fusion.score(measured)
         return [Comparison(float(score), _parts(row)) for score, row in zip(scores, measured, strict=True)]
 
@@ -185,7 +187,8 @@ class Matcher:
 def measures(probe: Prepared, candidates: Sequence[Prepared], *, cheap: bool = False) -> NDArray[np.float64]:
     """What is measured between the probe and each candidate: float64 [k, 18], see `evidence.MEASURES`.
 
-    `cheap`: only what the cheap stage measures, but of candidates too small for it.
+    `cheap`: no more than the cheap stage measures, and all else 0; unless one of the two has fewer minutiae than
+    `CASCADE_FROM`, when it is compared in full at once.
     """
     starts = np.cumsum([0, *(len(c) for c in candidates)], dtype=np.int64)
     corners = np.cumsum([0, *(len(c.hull) for c in candidates)], dtype=np.int64)
@@ -203,8 +206,8 @@ def measures(probe: Prepared, candidates: Sequence[Prepared], *, cheap: bool = F
     return out
 
 
-def screened(probe: Prepared, candidates: Sequence[Prepared], fused: Fusion) -> NDArray[np.float64]:
-    """As `measures`, but in full only of the `CASCADE_SHARE` of candidates that the cheap stage finds best."""
+def cascade(probe: Prepared, candidates: Sequence[Prepared], fused: Fusion) -> NDArray[np.float64]:
+    """As `measures`, but in full only of the candidates that the cheap stage passes on, see `fusion.passing`."""
     measured = measures(probe, candidates, cheap=True)
     best = fused.promising(measured)
     if len(best):

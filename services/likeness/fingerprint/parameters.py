@@ -10,12 +10,12 @@ import math
 
 DETAIL_VERSION = 2
 """Of the stored detail and of how it is compared; part of the template space. To be raised whenever a change here
-or in the kernels moves bits or scores."""
+or in the kernels moves bits or the scores of full comparisons, by which the scores are calibrated."""
 
 SHORTLIST_PER_CANDIDATE, SHORTLIST_LEAST = 20, 400
 """References that the exact comparison takes from the shortlist for every candidate asked for, and at least.
-Deeper finds more mates among a million (82% at 1,000, 85% at 4,000, of 78% at 100) and takes as many times
-longer: 400 keep a search of a million under 150 ms on two cores (`benchmarks/fingerprint_speed.py`)."""
+Deeper finds more mates among a million (81% at 400, 82% at 1,000, 85% at 4,000) and takes as many times longer:
+400 keep a search of a million under 150 ms on two cores (`benchmarks/fingerprint_speed.py`)."""
 
 MAX_COORDINATE = 16384
 """Pixels from the origin within which minutiae lie: 83 cm, more than any card with impressions."""
@@ -67,19 +67,23 @@ TAU_ANGLE = -30.0
 """mu_rho and tau_rho of the three compatibilities: distance, direction, radial angle (equation 24)."""
 
 # Cascade.
-SCREENED_PAIRS, SCREEN_SEEDS = 12, 3
-"""Best local similarities that the cheap stage relaxes, no fewer than `MAX_PAIRS`, and how many of them propose a
-motion in it."""
+SCREENED_PAIRS, SCREEN_SEEDS = MAX_PAIRS, 3
+"""Best local similarities that the cheap stage relaxes, no fewer than make a global one, and how many of them
+propose a motion in it."""
 CASCADE_FROM = 20
-"""Minutiae that both sides must have to be rejected early: smaller templates tell too little, and cost little."""
+"""Minutiae that both sides must have to be left out early: smaller templates tell too little, and cost little."""
 CASCADE_SHARE = 0.06
-"""Of a list, what the cheap stage passes on to the full comparison: its best. A share and not a threshold, since of
-dense templates half of all strangers exceed one that a tenth of others does. With .1 or .06 as many mates reach the
-first place; of `SHORTLIST_PER_CANDIDATE` it must leave one."""
+"""Of a list, what the cheap stage passes on to the full comparison besides all that seem mates: its best. A share
+and not a threshold, since of dense templates half of all strangers exceed one that a tenth of others does. With .1
+or .06 as many mates reach the first place; of `SHORTLIST_PER_CANDIDATE` it must leave one."""
+CASCADE_SURE = 0.001
+"""Share of strangers that exceed the level above which every candidate is compared in full."""
 CASCADE_LIST = 256
-"""Candidates from which the cheap stage may reject; a shorter list, and a 1:1 comparison, is compared in full."""
+"""Candidates from which the cheap stage may leave some out; a shorter list, and a 1:1 comparison, is compared in
+full."""
 REJECTED_AT = -6.0
-"""Log-odds that the best of the early rejected score; none of them precedes one that was compared in full."""
+"""Log-odds that no candidate left out early exceeds. Of strangers compared in full one in 25 scores less, of mates
+of `CASCADE_FROM` minutiae or more none did."""
 
 # Consensus.
 SEEDS = 12

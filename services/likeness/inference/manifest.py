@@ -78,6 +78,7 @@ def _inside(value: str) -> str:
 
 PerChannel = Annotated[tuple[float, float, float], BeforeValidator(_three)]
 RelativePath = Annotated[str, AfterValidator(_inside)]
+Probability = Annotated[float, Field(gt=0, lt=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._/-]{0,99}$")]
 
@@ -152,14 +153,14 @@ class Detection(_Table):
     `stage_thresholds` are the three probabilities of the MTCNN cascade, `pyramid_factor` its scale step.
     """
 
-    score_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.6
+    score_threshold: Probability = 0.6
     nms_iou: Annotated[float, Field(gt=0, lt=1)] = 0.4
     min_face_px: Annotated[float, Field(gt=0)] = 20.0
     max_side_px: Annotated[int, Field(ge=32, le=MAX_SIDE)] = 640
     strides: tuple[Annotated[int, Field(ge=1, le=256)], ...] = (8, 16, 32)
     anchors: Annotated[int, Field(ge=1, le=16)] = 2
     outputs: tuple[str, ...] = ()
-    stage_thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
+    stage_thresholds: tuple[Probability, Probability, Probability] = (0.6, 0.7, 0.7)
     pyramid_factor: Annotated[float, Field(gt=0.1, lt=1)] = 0.709
 
 

@@ -1,4 +1,4 @@
-"""Turns at computing: never more at once than there are cores, and none of them idle while one could help.
+"""Turns at computing: hardly more at once than there are cores, and none of them idle while one could help.
 
 Every heavy stage takes a turn. A stage that can be split may ask for turns that nobody needs at the moment: a lone
 request then uses the idle cores, and under load every request keeps to one. `benchmarks/serving.py` shows both.
@@ -39,11 +39,13 @@ class Turns:
         """Hold up to `most` turns of cores that idle right now, besides one's own; yields how many."""
         held = 0
         try:
-            while held < most + SURPLUS and self._free.acquire(blocking=False):
+            # What is left of the turns then is the surplus, which is no core.
+            while most > 0 and held < most + SURPLUS and self._free.acquire(blocking=False):
                 held += 1
-            if held:
-                self._free.release(SURPLUS)
-                held -= SURPLUS
+            surplus = min(held, SURPLUS)
+            if surplus:
+                self._free.release(surplus)
+                held -= surplus
             yield held
         finally:
             if held:

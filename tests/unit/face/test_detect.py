@@ -32,6 +32,16 @@ def test_suppress_keeps_the_best_of_each_heap() -> None:
     assert suppress(boxes[:1], scores[:1], 0.4).tolist() == [0]
 
 
+@pytest.mark.parametrize("of_smaller", [False, True])
+def test_suppress_drops_what_shows_nothing_and_keeps_the_first_of_equals(of_smaller: bool) -> None:
+    sound, far = (10, 10, 30, 30), (50, 50, 70, 70)
+    flat, turned, endless, unknown = (5, 5, 5, 9), (30, 30, 10, 10), (0, 0, np.inf, 9), (0, np.nan, 4, 4)
+    boxes = np.array([flat, sound, unknown, far, endless, sound, turned, sound], np.float32)
+    scores = np.array([0.9, 0.6, 0.9, 0.7, 0.9, 0.6, 0.9, np.nan], np.float32)
+    assert suppress(boxes, scores, 0.4, of_smaller=of_smaller).tolist() == [3, 1]
+    assert suppress(boxes[:1], scores[:1], 0.4, of_smaller=of_smaller).tolist() == []
+
+
 @pytest.mark.parametrize(
     ("height", "width", "shape", "scale"),
     [

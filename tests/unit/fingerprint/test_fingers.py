@@ -13,6 +13,7 @@ from likeness.fingerprint.fingers import (
     unpack,
 )
 from likeness.fingerprint.matcher import Matcher, prepare
+from likeness.fingerprint.parameters import CASCADE_LIST
 from tests.unit.fingerprint.drawn import fingers
 
 
@@ -83,3 +84,15 @@ def test_a_mark_against_ten_prints_scores_as_ten_prints_against_the_mark() -> No
     assert one_way.value == pytest.approx(other_way.value, abs=0.5)
     assert (one_way.parts["fingers"], other_way.parts["fingers"]) == (1.0, 1.0)
     assert min(one_way.value, other_way.value) > 3.0
+
+
+def test_a_long_list_of_records_is_compared_finger_by_finger_through_the_cascade() -> None:
+    probe = (finger(0, 1, 1), finger(1, 2, 1))
+    strangers = [(finger(n, 1), finger(n + 1, 2)) for n in range(2, 6)]
+    mate = (finger(0, 1), finger(1, 2))
+    listed = [*(strangers * CASCADE_LIST)[: CASCADE_LIST - 1], mate]
+    found, exact = (compare(Matcher(), probe, listed, exact=exact) for exact in (False, True))
+    assert max(range(len(found)), key=lambda n: found[n].value) == len(listed) - 1
+    assert found[-1].value == pytest.approx(exact[-1].value, abs=1e-9)
+    assert any(few.value < full.value for few, full in zip(found, exact, strict=True))
+    assert max(one.value for one in found[:-1]) < exact[-1].value

@@ -1,4 +1,5 @@
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,15 @@ import pytest
 from likeness.domain.errors import Corrupt
 from likeness.fingerprint import parameters as p
 from likeness.fingerprint.evidence import MEASURES
-from likeness.fingerprint.fusion import FEATURES, SCREENED, Fusion, features, fusion, screened
+from likeness.fingerprint.fusion import (
+    CHEAP_FEATURES,
+    FEATURES,
+    Fusion,
+    cheap_features,
+    features,
+    fusion,
+    passing,
+)
 from likeness.fingerprint.matcher import measures, prepare
 from tests.unit.fingerprint.drawn import fingers
 
@@ -19,14 +28,14 @@ def measured() -> np.ndarray:
 
 def test_there_is_a_column_for_every_name() -> None:
     assert features(measured()).shape == (2, len(FEATURES))
-    assert screened(measured()).shape == (2, len(SCREENED))
+    assert cheap_features(measured()).shape == (2, len(CHEAP_FEATURES))
     assert measured().shape == (2, len(MEASURES))
 
 
 def test_nothing_measured_has_finite_features() -> None:
     nothing = np.zeros((1, len(MEASURES)))
     assert np.isfinite(features(nothing)).all()
-    assert np.isfinite(screened(nothing)).all()
+    assert np.isfinite(cheap_features(nothing)).all()
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -34,6 +43,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     shipped.write(tmp_path / "f.json")
     again = Fusion.load(tmp_path / "f.json")
     assert again.score(measured()) == pytest.approx(shipped.score(measured()), abs=1e-4)
+    assert again.order(measured()) == pytest.approx(shipped.order(measured()), abs=1e-4)
     assert (again.version, again.fitted_on) == (shipped.version, shipped.fitted_on)
 
 
@@ -45,29 +55,53 @@ def test_a_broken_file_is_corrupt(tmp_path: Path, broken: str) -> None:
         Fusion.load(path)
 
 
-def test_weights_that_are_not_finite_are_corrupt(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "names", [("bias",), ("weights", "local"), ("cascade", "worth"), ("cascade", "bias")]
+)
+def test_weights_that_are_not_finite_are_corrupt(tmp_path: Path, names: tuple[str, ...]) -> None:
     path = tmp_path / "f.json"
     fusion().write(path)
     held = json.loads(path.read_text())
-    held["cascade"]["worth"] = float("nan")
+    inner = held
+    for name in names[:-1]:
+        inner = inner[name]
+    inner[names[-1]] = float("nan")
     path.write_text(json.dumps(held))
     with pytest.raises(Corrupt, match="not finite"):
         Fusion.load(path)
 
 
-def test_what_the_cheap_stage_leaves_scores_in_its_order_and_below_what_could_lead() -> None:
+def test_what_is_left_out_scores_in_the_order_of_the_cheap_stage_and_by_its_own_measures_alone() -> None:
     rows = measured()
+    order = fusion().order(rows)
     rows[:, MEASURES.index("compared")] = 0
-    scores = fusion().score(rows)
-    assert scores[0] == p.REJECTED_AT > scores[1]
+    mate, stranger = fusion().score(rows)
+    assert order[0] > 0 > order[1]
+    assert (mate, stranger) == (p.REJECTED_AT, pytest.approx(p.REJECTED_AT + order[1]))
+    assert fusion().score(rows[1:])[0] == pytest.approx(stranger, abs=1e-9)
     assert fusion().score(measured())[0] > p.REJECTED_AT
 
 
-def test_a_share_of_all_is_promising_and_what_was_compared_is_not_asked_for_again() -> None:
+def test_the_best_share_passes_and_all_that_seem_mates_besides() -> None:
+    order = -np.arange(1.0, 101.0)
+    share = math.ceil(100 * p.CASCADE_SHARE)
+    assert np.flatnonzero(passing(order)).tolist() == list(range(share))
+    order[40:80] = 1.0
+    assert np.flatnonzero(passing(order)).tolist() == [*range(share), *range(40, 80)]
+
+
+def test_what_was_not_screened_does_not_pass_and_equals_pass_in_their_order() -> None:
+    assert not passing(np.full(50, -np.inf)).any()
+    assert passing(np.array([])).tolist() == []
+    assert np.flatnonzero(passing(np.full(20, -1.0))).tolist() == [0, 1]
+
+
+def test_what_was_compared_or_is_empty_is_not_asked_for() -> None:
     mate, stranger = measured()
     rows = np.stack([stranger] * 5 + [mate] + [stranger] * 24)
     rows[:, MEASURES.index("compared")] = 0
     rows[0, MEASURES.index("compared")] = 1
-    assert fusion().promising(rows).tolist() == [1, 5]
+    rows[1] = 0
+    assert fusion().promising(rows).tolist() == [2, 3, 5]
     rows[:, MEASURES.index("compared")] = 1
     assert fusion().promising(rows).tolist() == []

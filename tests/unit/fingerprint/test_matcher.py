@@ -6,7 +6,8 @@ import pytest
 from likeness.domain.errors import Corrupt
 from likeness.fingerprint import parameters as p
 from likeness.fingerprint.evidence import MEASURES
-from likeness.fingerprint.matcher import Matcher, Prepared, measures, prepare
+from likeness.fingerprint.fusion import fusion
+from likeness.fingerprint.matcher import Matcher, Prepared, cascade, measures, prepare
 from likeness.fingerprint.minutiae import Minutiae
 from tests.unit.fingerprint.drawn import fingers
 
@@ -70,25 +71,42 @@ def test_the_cheap_stage_measures_what_it_needs_and_no_more() -> None:
         assert rejected[MEASURES.index(name)] == passed[MEASURES.index(name)] > 0
 
 
-def test_the_best_of_a_long_list_are_compared_in_full_and_score_as_alone() -> None:
+def long_list(mates: int) -> tuple[Prepared, list[Prepared]]:
+    """A probe, and `CASCADE_LIST` candidates of which the last so many are its mate."""
     probe, mate = (prepare(impression) for impression in fingers()[0])
     strangers = [prepare(fingers()[n][0]) for n in range(1, 6)]
-    listed = [*(strangers * p.CASCADE_LIST)[: p.CASCADE_LIST], mate]
-    found = Matcher().compare(probe, listed)
-    alone = Matcher().compare(probe, [mate])[0]
-    assert found[-1].score == pytest.approx(alone.score, abs=1e-9)
-    assert found[-1].score == max(one.score for one in found)
-    in_full = sum(one.score > p.REJECTED_AT for one in found)
-    assert 1 <= in_full <= math.ceil(p.CASCADE_SHARE * len(listed)) + 1
+    others = p.CASCADE_LIST - mates
+    return probe, [*(strangers * p.CASCADE_LIST)[:others], *[mate] * mates]
 
 
-def test_a_long_list_of_small_or_empty_templates_is_compared() -> None:
-    small = fingers()[0][0]
-    for count in (0, 15):
-        few = prepare(
-            Minutiae(small.xy[:count], small.angle[:count], small.kind[:count], small.quality[:count])
-        )
-        assert len(Matcher().compare(prepare(small), [few] * p.CASCADE_LIST)) == p.CASCADE_LIST
+@pytest.mark.parametrize("mates", [1, 40])
+def test_of_a_long_list_a_share_is_compared_in_full_and_every_mate_besides(mates: int) -> None:
+    probe, listed = long_list(mates)
+    in_full = cascade(probe, listed, fusion())[:, COMPARED] == 1
+    assert in_full[-mates:].all()
+    assert in_full.sum() == math.ceil(p.CASCADE_SHARE * len(listed)) + mates
+
+
+def test_scores_in_a_long_list_are_those_alone_or_of_the_cheap_stage() -> None:
+    probe, listed = long_list(1)
+    matcher = Matcher()
+    cheap = fusion().score(measures(probe, listed, cheap=True))
+    in_full = cascade(probe, listed, fusion())[:, COMPARED] == 1
+    exact = [one.score for one in matcher.compare(probe, listed, exact=True)]
+    found = [one.score for one in matcher.compare(probe, listed)]
+    assert found == pytest.approx(np.where(in_full, exact, cheap), abs=1e-9)
+    assert found[-1] == max(found) > p.REJECTED_AT >= cheap.max()
+    short = matcher.compare(probe, listed[1:])
+    assert [one.score for one in short] == pytest.approx(exact[1:], abs=1e-9)
+
+
+@pytest.mark.parametrize("count", [0, p.CASCADE_FROM - 5])
+def test_small_or_empty_templates_score_in_a_long_list_as_in_a_short_one(count: int) -> None:
+    whole = fingers()[0][0]
+    few = prepare(Minutiae(whole.xy[:count], whole.angle[:count], whole.kind[:count], whole.quality[:count]))
+    alone = Matcher().compare(prepare(whole), [few])[0].score
+    found = Matcher().compare(prepare(whole), [few] * p.CASCADE_LIST)
+    assert [one.score for one in found] == pytest.approx([alone] * p.CASCADE_LIST, abs=1e-9)
 
 
 def test_small_templates_are_always_compared_in_full() -> None:

@@ -6,9 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from likeness.domain.errors import InvalidInput, NotFound
-from likeness.inference.manifest import MAX_MANIFEST_BYTES, Family, Kind, parse_manifest, read_manifest
+from likeness.inference.manifest import (
+    MAX_MANIFEST_BYTES,
+    Detection,
+    Family,
+    Kind,
+    parse_manifest,
+    read_manifest,
+)
 from tests.unit.inference.graphs import recogniser_toml
 
 ORIGIN = Path("folder/tiny.toml")
@@ -95,6 +103,12 @@ def test_a_cascade_needs_its_three_roles() -> None:
     )
     with pytest.raises(InvalidInput, match="onet, pnet, rnet"):
         parse_manifest(text, ORIGIN)
+
+
+@pytest.mark.parametrize("threshold", [0, 1, -0.5])
+def test_a_threshold_that_lets_everything_or_nothing_through_is_refused(threshold: float) -> None:
+    with pytest.raises(ValidationError):
+        Detection(stage_thresholds=(0.6, threshold, 0.7))
 
 
 def test_what_is_not_toml_is_refused() -> None:

@@ -7,6 +7,8 @@ one (R-Net) refines them and a third one (O-Net) decides and places the landmark
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from likeness.face import parameters
@@ -96,7 +98,7 @@ class Mtcnn:
 
     def _refine(self, halves: list[Pixels], boxes: Floats) -> Floats:
         """The squares that R-Net holds for faces, moved as it says."""
-        out = self._rnet.run(self._crops(halves, boxes, _REFINE_SIDE), ["probability", "box"])
+        out = self._rnet.run(batch(crops(halves, boxes, _REFINE_SIDE), self._input), ["probability", "box"])
         scores = out["probability"][:, 1]
         sure = np.flatnonzero(scores >= self._settings.stage_thresholds[1])
         kept = sure[suppress(boxes[sure], scores[sure], parameters.MTCNN_NMS_REFINED)]
@@ -104,7 +106,7 @@ class Mtcnn:
 
     def _decide(self, halves: list[Pixels], boxes: Floats) -> Faces:
         """The faces that O-Net finds in the squares, with their landmarks."""
-        out = self._onet.run(self._crops(halves, boxes, _OUTPUT_SIDE))
+        out = self._onet.run(batch(crops(halves, boxes, _OUTPUT_SIDE), self._input))
         scores = out["probability"][:, 1]
         sure = np.flatnonzero(scores >= self._settings.stage_thresholds[2])
         windows = boxes[sure]
@@ -113,24 +115,34 @@ class Mtcnn:
         faces = Faces(_shift(windows, out["box"][sure]), scores[sure], windows[:, None, :2] + marks * size)
         return faces.take(suppress(faces.boxes, faces.scores, parameters.MTCNN_NMS_OUTPUT, of_smaller=True))
 
-    def _crops(self, halves: list[Pixels], boxes: Floats, side: int) -> Floats:
-        """The squares cut out and resized, as input of the next graph [n, 3, side, side]; black outside."""
-        steps = np.maximum(boxes[:, 2] - boxes[:, 0], 1.0) / side
-        octaves = np.clip(np.log2(steps).astype(np.intp), 0, len(halves) - 1)
-        fine = np.exp2(octaves).astype(np.float32)
-        starts = (boxes[:, :2] + steps[:, None] / 2) / fine[:, None] - 0.5
-        # float32 [n, side]: where in its halved picture the columns and the rows of a square lie.
-        along = (steps / fine)[:, None] * np.arange(side, dtype=np.float32)
-        across, down = starts[:, :1] + along, starts[:, 1:] + along
-        crops = np.empty((len(boxes), side, side, 3), np.uint8)
-        # All squares of an octave in one call, each a row of side * side pixels: a call for each would let go of
-        # the interpreter's lock dozens of times, and wait to have it back.
-        for octave in set(octaves.tolist()):
-            of_octave = octaves == octave
-            x, y = np.tile(across[of_octave], side), np.repeat(down[of_octave], side, axis=1)
-            seen = cv2.remap(halves[octave], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-            crops[of_octave] = seen.reshape(-1, side, side, 3)
-        return batch(crops, self._input)
+
+def crops(halves: Sequence[Pixels], boxes: Floats, side: int) -> Pixels:
+    """Squares cut out of a picture and resized.
+
+    Args:
+        halves: the picture uint8 [h, w, 3] and its copies at 1/2, 1/4, ...
+        boxes: float32 [n, 4], squares (left, top, right, bottom) in pixels of the picture.
+        side: pixels.
+
+    Returns:
+        uint8 [n, side, side, 3]; black outside the picture.
+    """
+    steps = np.maximum(boxes[:, 2] - boxes[:, 0], 1.0) / side
+    octaves = np.clip(np.log2(steps).astype(np.intp), 0, len(halves) - 1)
+    fine = np.exp2(octaves).astype(np.float32)
+    starts = (boxes[:, :2] + steps[:, None] / 2) / fine[:, None] - 0.5
+    # float32 [n, side]: where in its halved picture the columns and the rows of a square lie.
+    along = (steps / fine)[:, None] * np.arange(side, dtype=np.float32)
+    across, down = starts[:, :1] + along, starts[:, 1:] + along
+    out = np.empty((len(boxes), side, side, 3), np.uint8)
+    # All squares of an octave in one call, each a row of side * side pixels: a call for each would let go of the
+    # interpreter's lock dozens of times, and wait to have it back.
+    for octave in set(octaves.tolist()):
+        of_octave = octaves == octave
+        x, y = np.tile(across[of_octave], side), np.repeat(down[of_octave], side, axis=1)
+        seen = cv2.remap(halves[octave], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        out[of_octave] = seen.reshape(-1, side, side, 3)
+    return out
 
 
 def _halves(image: Pixels) -> list[Pixels]:
@@ -149,7 +161,8 @@ def _shift(boxes: Floats, offsets: Floats) -> Floats:
 
 
 def _square(boxes: Floats) -> Floats:
-    """The squares around the same centres with the longer side."""
+    """The squares around the same centres with the longer side; without boxes that a graph made endless."""
+    boxes = boxes[np.isfinite(boxes).all(axis=1)]
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
     return np.concatenate([centre - half, centre + half], axis=1)
