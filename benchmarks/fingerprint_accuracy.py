@@ -105,7 +105,8 @@ def fit(columns: Floats, mates: NDArray[np.bool_]) -> tuple[Floats, float]:
 
 def large(measured: Floats) -> NDArray[np.bool_]:
     """Which pairs go through the cheap stage, bool [n]: both templates have minutiae enough."""
-    return measured[:, [MEASURES.index("count_a"), MEASURES.index("count_b")]].min(axis=1) >= p.CASCADE_FROM
+    counts = measured[:, [MEASURES.index("count_a"), MEASURES.index("count_b")]]
+    return np.asarray(counts.min(axis=1) >= p.CASCADE_FROM)
 
 
 def fit_order(measured: Floats, mates: NDArray[np.bool_]) -> tuple[Floats, float]:
