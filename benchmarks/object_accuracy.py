@@ -8,8 +8,9 @@ beside them; the last quarter stay out and are the negatives. For each attack `-
 after the attack, and as many negatives after the same attack. R@1: share of sources found first. micro-AP: average
 precision over the candidates of all probes together, those of negatives included, as in the Image Similarity
 Challenge 2021; recall @P90 is read from the same list. Peers rank the same references for the same probes: PDQ,
-pHash and a plain SIFT-VLAD; `embedding` is our vector alone; both are also shown with their scores normalised by
-the mean of the 20 references after the best.
+pHash and a plain SIFT-VLAD; `embedding` is our vectors alone, those of the whole and of parts (`object/views.py`).
+The last two are also shown with their scores normalised: of ours each cosine by how near its two squares are to
+photographs at random, as in the product, and then both by the mean of the 20 references after the best.
 
 Real photographs: every product picture is enrolled, and every distractor; each shelf photograph searches for the
 product that its folder is named after.
@@ -36,6 +37,7 @@ from _object_engine import Service, service
 from _object_peers import Vlad, normalised, pdq, phash
 from _table import Row, parser, print_table, write_json
 from likeness.domain.answers import Candidate
+from likeness.object.alike import cosines
 from likeness.object.fusion import Likelihood
 
 Floats = NDArray[np.float32]
@@ -100,23 +102,22 @@ class Peers:
         self._makers = {"PDQ": pdq, "pHash": phash, "SIFT-VLAD": vlad.of}
         self._names: list[str] = []
         self._vectors: dict[str, list[Floats]] = {}
+        self._ours: list[Floats] = []
 
-    def enrol(self, name: str, data: bytes, embedding: Floats) -> None:
-        """Take in a reference; `embedding` float32 [d] is ours."""
+    def enrol(self, name: str, data: bytes, embeddings: Floats) -> None:
+        """Take in a reference; `embeddings` float32 [r, d] are those of our template."""
         self._names.append(name)
-        for peer, vector in {**self._of(data), "embedding": embedding}.items():
+        self._ours.append(embeddings)
+        for peer, vector in self._of(data).items():
             self._vectors.setdefault(peer, []).append(vector)
 
     def rank(self, data: bytes, embeddings: Floats, mate: str) -> dict[str, Ranked]:
         """The ranking of each peer for a probe; `embeddings` float32 [v, d] are those of our template."""
-        found = {}
-        for peer, vector in {**self._of(data), "embedding": embeddings.T}.items():
-            scores = np.stack(self._vectors[peer]) @ vector
-            scores = scores.max(1) if scores.ndim == 2 else scores
-            found[peer] = self._ranked(scores, mate)
-            if peer in ("SIFT-VLAD", "embedding"):
-                found[f"{peer}, normalised"] = self._ranked(normalised(scores), mate)
-        return found
+        found = {peer: np.stack(self._vectors[peer]) @ vector for peer, vector in self._of(data).items()}
+        found["SIFT-VLAD, normalised"] = normalised(found["SIFT-VLAD"])
+        found["embedding"], above = cosines(embeddings, self._ours)
+        found["embedding, normalised"] = normalised(above)
+        return {peer: self._ranked(scores, mate) for peer, scores in found.items()}
 
     def _of(self, data: bytes) -> dict[str, Floats]:
         image = load(data)
@@ -144,7 +145,7 @@ def attacks(data: Path, seed: int, probes: int, limit: int | None) -> tuple[Outc
         enrolled = [*sources, *distractors]
         made = pool.map(lambda name: ours.enrol(name, files[name]), enrolled)
         for name, template in zip(enrolled, track(made, "enrolling", len(enrolled)), strict=True):
-            peers.enrol(name, files[name], template.vectors[0])
+            peers.enrol(name, files[name], template.vectors)
 
         def answer(query: Query) -> tuple[dict[str, Ranked], str]:
             random = np.random.default_rng(query.seed)

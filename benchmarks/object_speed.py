@@ -4,8 +4,8 @@
 
 A photograph is decoded, described (details) and embedded by one thread. References beyond the photographs in FOLDER
 are made of theirs: the details of a reference are drawn from three photographs and each code is moved by noise, its
-vector is a mixture of three. Statistics of words and distances thus stay those of photographs; the noise is
-`NOISE` units of codes, less than between a photograph and its compressed copy, so that lists are no easier than
+vectors are mixtures of those of three. Statistics of words and distances thus stay those of photographs; the noise
+is `NOISE` units of codes, less than between a photograph and its compressed copy, so that lists are no easier than
 real ones. Searches are whole: extraction, both ways to candidates, verification of the shortlist; one at a time,
 and two beside each other. Probes are attacked photographs that are not enrolled, the dearest case: nothing ends
 early.
@@ -61,7 +61,7 @@ def photograph_rows(files: Sequence[bytes]) -> list[Row]:
     """What one photograph costs on one thread, by part."""
     embedder = PictureEmbedder.shipped(MODEL)
     images = [load(data) for data in files[:30]]
-    squares = [views.square(image, embedder.side)[None] for image in images]
+    squares = [np.stack(views.of_reference(image, embedder.side)) for image in images]
     turn = {"n": 0}
 
     def next_of(count: int) -> int:
@@ -76,10 +76,16 @@ def photograph_rows(files: Sequence[bytes]) -> list[Row]:
     return [
         Row(
             "one photograph",
+            "embedding, of the whole",
+            milliseconds(lambda: embedder.embed(squares[next_of(30)][:1])),
+            "ms",
+        ),
+        Row(
+            "one photograph",
             "embedding",
             milliseconds(lambda: embedder.embed(squares[next_of(30)])),
             "ms",
-            "bar 10",
+            f"bar 10; all {views.REFERENCE} squares of a reference",
         ),
         Row("one photograph", "details", milliseconds(lambda: coded(*raw(images[next_of(30)]), 1, 1)), "ms"),
         Row("one photograph", "enrolment, without the store", whole[Mode.ENROL], "ms"),
@@ -99,8 +105,8 @@ class Maker:
         """A reference of its own."""
         chosen = self._random.choice(len(self._templates), 3, replace=False)
         parts = [self._details[n] for n in chosen]
-        vector = sum(self._random.uniform(0.2, 1.0) * self._templates[n].vectors[0] for n in chosen)
-        vector = vector + self._random.normal(0, 0.02, len(vector))
+        vectors = sum(self._random.uniform(0.2, 1.0) * self._templates[n].vectors for n in chosen)
+        vectors = vectors + self._random.normal(0, 0.02, self._templates[0].vectors.shape)
         size = int(np.median([len(part) for part in parts]))
         taken = [self._random.permutation(len(part))[: -(-size // 3)] for part in parts]
 
@@ -120,12 +126,12 @@ class Maker:
             400,
         )
         one = self._templates[0]
-        unit = (vector / np.linalg.norm(vector)).astype(np.float32)[None]
+        unit = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
         return Template(one.space, one.model, unit, Prepared(details).to_bytes())
 
 
 class Gallery:
-    """Templates in memory with both ways to candidates, as the engine's fold has them."""
+    """Templates in memory with both ways to candidates, as the engine's fold has them; all of one shape."""
 
     def __init__(self, modality: ObjectModality) -> None:
         self._modality = modality
@@ -138,13 +144,16 @@ class Gallery:
 
     def add(self, template: Template) -> None:
         """Take in a reference."""
-        self._index.add(template.vectors)
-        self._companion.add(len(self._templates), template)
+        self._companion.add(self._index.add(template.vectors), template)
         self._templates.append(template)
+
+    def seal(self) -> None:
+        """Build the index of the vectors, as the engine does once many rows were added."""
+        self._index.build(position=0)
 
     @property
     def bytes_per_reference(self) -> float:
-        """Memory of the votes' index and of the vector; stored templates are on disk."""
+        """Memory of the votes' index and of the vectors; stored templates are on disk."""
         return (self._companion.index.nbytes + self._index.nbytes) / len(self._templates)
 
     @property
@@ -159,13 +168,16 @@ class Gallery:
         if asked is None:
             raise SystemExit("a probe got no template")
         extracted = time.perf_counter()
-        count, mask = self._modality.shortlist(K), np.ones(len(self._templates), np.bool_)
-        _, rows = self._index.search(asked.vectors, count, mask)
-        near = list(dict.fromkeys(int(row) for row in rows.T.reshape(-1) if row >= 0))[:count]
+        count, mask = self._modality.shortlist(K), np.ones(len(self._index), np.bool_)
+        each = len(self._templates[0].vectors)
+        scores, rows = self._index.search(asked.vectors, count * each, mask)
+        above = scores - self._modality.levels(asked)[:, None]
+        best = rows.reshape(-1)[np.argsort(-above, axis=None, kind="stable")] // each
+        near = list(dict.fromkeys(best[best >= 0].tolist()))[:count]
         vectors = time.perf_counter()
-        voted = self._companion.search(asked, count, mask)
+        voted = [row // each for row in self._companion.search(asked, count, mask)]
         votes = time.perf_counter()
-        self._modality.compare(asked, [self._templates[row] for row in dict.fromkeys([*near, *voted])])
+        self._modality.compare(asked, [self._templates[n] for n in dict.fromkeys([*near, *voted])])
         ended = time.perf_counter()
         return {
             "extraction": 1000 * (extracted - begun),
@@ -234,6 +246,7 @@ def main() -> None:
         for n in track(range(held, references), f"{references:,} references"):
             gallery.add(made[n] if n < len(made) else maker.make())
         held = references
+        gallery.seal()
         rows += search_rows(gallery, probes, references)
     finish("Object search: speed", rows, chosen)
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from likeness.domain.answers import Explanation, Score, SearchOptions
 from likeness.domain.calibration import Calibration
@@ -119,6 +120,9 @@ class VectorModality:
     def shortlist(self, k: int) -> int:
         return 2 * k + 8
 
+    def levels(self, probe: Template) -> NDArray[np.float32] | None:
+        return None
+
     def compare(self, probe: Template, candidates: Sequence[Template], *, exact: bool = False) -> list[Score]:
         return [
             Score(cosine, {"cosine": cosine})
@@ -146,7 +150,9 @@ class Bench:
 
     def __init__(self, modality: VectorModality, store: Store, *, keep_sources: bool = False) -> None:
         self.store = store
-        self.gallery = Gallery(modality.name, modality.space, store, companion=modality.companion)
+        self.gallery = Gallery(
+            modality.name, modality.space, store, companion=modality.companion, levels=modality.levels
+        )
         self.gallery.start()
         self.engine = Engine(modality, store, self.gallery, keep_sources=keep_sources)
         self._requests = 0

@@ -34,6 +34,7 @@ from likeness.inference.threads import ThreadPlan
 from likeness.object import background as backgrounds
 from likeness.object import fusion as fusions
 from likeness.object import views
+from likeness.object.alike import cosines
 from likeness.object.background import Background
 from likeness.object.fusion import FEATURES, Fusion, Measures, features
 from likeness.object.matcher import measured
@@ -54,6 +55,9 @@ CLUTTER_COUNTS = 4.0
 """Pairs for which one with clutter counts: they are few among all."""
 PROBABLE_RATE, STRONG_RATE = 0.005, 0.001
 """Share of probes without a mate that may reach the bands; half of what is promised, since the sample is small."""
+PROBABLE_LEAST = 1.0
+"""Score under which nothing is probable: other objects before one background reach 0.83 in a search among 24
+of them (`benchmarks/object_accuracy.py`), and few of the probes without a mate show such a scene."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,6 @@ class Trial:
     def __init__(self, modality: ObjectModality, photographs: Sequence[bytes]) -> None:
         self._modality = modality
         self.templates = [self.extract(data, Mode.ENROL) for data in photographs]
-        self._vectors = np.stack([t.vectors[0] for t in self.templates])
         companion = modality.companion()
         if companion is None:
             raise SystemExit("the object modality has no second way to candidates")
@@ -101,7 +104,8 @@ class Trial:
 
     def hardest(self, template: Template, without: int) -> list[int]:
         """The rows that either way puts first, but one."""
-        order = np.argsort(-(self._vectors @ template.vectors.T).max(1))[: HARDEST + 1].tolist()
+        _, above = cosines(template.vectors, [t.vectors for t in self.templates])
+        order = np.argsort(-above)[: HARDEST + 1].tolist()
         voted = self._companion.search(template, HARDEST + 1, np.ones(len(self.templates), np.bool_))
         return [row for row in dict.fromkeys([*order, *voted]) if row != without]
 
@@ -249,7 +253,7 @@ def main() -> None:
         weights,
         bias,
         strong_from=float(np.quantile(strangers, 1 - STRONG_RATE)),
-        probable_from=float(np.quantile(strangers, 1 - PROBABLE_RATE)),
+        probable_from=max(PROBABLE_LEAST, float(np.quantile(strangers, 1 - PROBABLE_RATE))),
         version=options.version,
         fitted_on=f"{len(pairs)} comparisons of {len(photographs)} photographs, seed {options.seed}",
     )

@@ -79,6 +79,12 @@ class Modality(Protocol):
     def shortlist(self, k: int) -> int:
         """How many references the exact comparison needs from the index to find the best `k`."""
 
+    def levels(self, probe: Template) -> NDArray[np.float32] | None:
+        """What is taken off the scores of each of a probe's vectors before they stand in one list: float32 [v].
+
+        None where the scores of all vectors mean the same.
+        """
+
     def compare(self, probe: Template, candidates: Sequence[Template], *, exact: bool = False) -> list[Score]:
         """The comparison score of the probe with each candidate, in order.
 

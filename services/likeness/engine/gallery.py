@@ -73,6 +73,7 @@ class Gallery:
         store: the log that is followed.
         companion: makes the second way to candidates, empty; it is not in snapshots but folded from the stored
             templates.
+        levels: see `Modality.levels`.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Gallery:
         store: Store,
         *,
         companion: Callable[[], Companion | None] = lambda: None,
+        levels: Callable[[Template], NDArray[np.float32] | None] = lambda _: None,
     ) -> None:
         self.modality = modality
         self.space = space
@@ -91,6 +93,7 @@ class Gallery:
         self._elsewhere = Register()
         self._make_companion = companion
         self._companion = companion()
+        self._levels = levels
         self.memory = Memory(store)
         self._position = 0
         self._folding = threading.RLock()
@@ -301,13 +304,16 @@ class Gallery:
         """The `count` references with the nearest vectors, best first.
 
         A reference may have several vectors, and some have many: the index is asked for more until enough
-        references are among them. How many are asked for depends on what the view holds alone.
+        references are among them. How many are asked for depends on what the view holds alone. Each vector of the
+        probe finds as many; what they found stands in one list by how far it is above the vector's level.
         """
         visible = int(np.count_nonzero(view.mask))
         depth = count * math.ceil(visible / max(1, view.searched))
+        levels = self._levels(probe)
         while True:
             scores, rows = self.index.search(probe.vectors, min(depth, visible), view.mask)
-            order = np.argsort(-scores, axis=None, kind="stable")
+            above = scores if levels is None else scores - levels[:, None]
+            order = np.argsort(-above, axis=None, kind="stable")
             best = (int(row) for row in rows.reshape(-1)[order] if row >= 0)
             found = list(dict.fromkeys(self.register.reference_at(row) for row in best))[:count]
             if len(found) >= min(count, view.searched) or depth >= visible:

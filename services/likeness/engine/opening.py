@@ -53,7 +53,9 @@ def open_engine(
         Corrupt: the log and the store disagree, or a template does not fit its space.
     """
     modality.warm()
-    gallery = Gallery(modality.name, modality.space, store, companion=modality.companion)
+    gallery = Gallery(
+        modality.name, modality.space, store, companion=modality.companion, levels=modality.levels
+    )
     snapshots = None
     if snapshot_folder is not None:
         snapshots = Snapshots(snapshot_folder, store.vault(KeyUse.SNAPSHOTS))

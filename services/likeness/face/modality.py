@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from likeness.domain.answers import Explanation, Score
 from likeness.domain.calibration import Calibration
@@ -221,6 +222,11 @@ class FaceModality:
     def shortlist(self, k: int) -> int:
         """See `Modality.shortlist`."""
         return k + parameters.SHORTLIST_MARGIN
+
+    def levels(self, probe: Template) -> NDArray[np.float32] | None:
+        """See `Modality.levels`."""
+        del probe
+        return None
 
     def compare(self, probe: Template, candidates: Sequence[Template], *, exact: bool = False) -> list[Score]:
         """The cosine of the embeddings, -1..1; always exact."""

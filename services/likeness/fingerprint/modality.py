@@ -120,6 +120,11 @@ class FingerprintModality:
         """See `Modality.shortlist`."""
         return max(p.SHORTLIST_LEAST, p.SHORTLIST_PER_CANDIDATE * k)
 
+    def levels(self, probe: Template) -> NDArray[np.float32] | None:
+        """See `Modality.levels`."""
+        del probe
+        return None
+
     def compare(self, probe: Template, candidates: Sequence[Template], *, exact: bool = False) -> list[Score]:
         """Log-odds that two records show the same fingers, summed over the fingers that both may hold."""
         held = [self._fingers(one) for one in candidates]

@@ -35,17 +35,6 @@ class Background:
         count = min(p.BACKGROUND_NEAREST, cosines.shape[1])
         return np.asarray(np.partition(cosines, -count, axis=1)[:, -count:].mean(1), np.float32)
 
-    def normalised(self, probe: Floats, candidates: Floats) -> tuple[Floats, Floats]:
-        """The cosines of a probe's vectors float32 [v, d] with candidates float32 [m, d]: plain and normalised.
-
-        Both float32 [m], of the vector of the probe that is nearest after normalisation.
-        """
-        cosines = candidates @ probe.T
-        above = cosines - 0.5 * (self.nearness(probe)[None] + self.nearness(candidates)[:, None])
-        best = above.argmax(1)
-        place = np.arange(len(candidates))
-        return cosines[place, best], above[place, best]
-
     @classmethod
     def load(cls, path: Path) -> Background:
         """Read the file that `write` made.

@@ -38,7 +38,7 @@ class Likelihood(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What was measured between two photographs; see `verify.Verification` and `background.Background`.
+    """What was measured between two photographs; see `verify.Verification` and `alike.cosines`.
 
     `cosine` of the embeddings and `normalised_cosine`, above that of photographs at random; `inliers` by count, the
     rest by their weight: `spread` in cells; `hull_area`, `agreement` and `inlier_share` of all matches, 0..1.

@@ -14,7 +14,7 @@ from likeness.domain.errors import Corrupt
 from likeness.domain.samples import Box, Template
 from likeness.inference.turns import Turns
 from likeness.object import parameters as p
-from likeness.object.background import background
+from likeness.object.alike import cosines
 from likeness.object.beside import beside
 from likeness.object.fusion import Likelihood, Measures, fusion
 from likeness.object.local import Details, Pixels, coded, first, mirrored, raw
@@ -95,9 +95,9 @@ def measured(
 ) -> list[Measures]:
     """What is measured between the probe and each candidate, in order.
 
-    Of a candidate its first vector counts, which is that of the whole, and as many details as a reference has, so
-    that it makes no difference whether it was read as one; of the probe the nearest vector, and every detail. A
-    candidate may be the mirror image of the probe: the better of the two counts, and the measures say which.
+    Of a candidate the vectors and as many details count as a reference has, so that it makes no difference whether
+    it was read as one; of the probe every one. A candidate may be the mirror image of the probe: the better of the
+    two counts, and the measures say which.
 
     Args:
         probe: what is compared.
@@ -108,8 +108,7 @@ def measured(
     """
     if not candidates:
         return []
-    firsts = np.stack([candidate.vectors[0] for candidate in candidates])
-    cosines, normalised = background().normalised(probe.vectors, firsts)
+    plain, normalised = cosines(probe.vectors, [candidate.vectors for candidate in candidates])
     prepared = Prepared.from_bytes(probe.detail)
 
     given = np.ones(len(prepared.details), np.float32)
@@ -120,10 +119,11 @@ def measured(
         return [_better(prepared, _as_reference(candidate), given) for candidate in part]
 
     found = seen(candidates) if turns is None else beside(turns, seen, candidates, p.LEAST_PART)
-    worth = _worth(found, given, _groups(firsts))
+    wholes = np.stack([candidate.vectors[0] for candidate in candidates])
+    worth = _worth(found, given, _groups(wholes))
     return [
         _measures(one, float(cosine), float(above), worth)
-        for one, cosine, above in zip(found, cosines, normalised, strict=True)
+        for one, cosine, above in zip(found, plain, normalised, strict=True)
     ]
 
 

@@ -21,8 +21,9 @@ from likeness.inference.batcher import Batcher, BatchReport
 from likeness.inference.pictures import PictureEmbedder
 from likeness.inference.threads import ThreadPlan
 from likeness.inference.turns import Turns
-from likeness.object import matcher, views
+from likeness.object import alike, matcher, views
 from likeness.object import parameters as p
+from likeness.object.beside import beside
 from likeness.object.companion import DetailVotes
 from likeness.object.explain import Side, picture
 from likeness.object.matcher import Prepared
@@ -49,8 +50,8 @@ class _Seen:
 class ObjectModality:
     """Implements `likeness.domain.modality.Modality`. Thread-safe.
 
-    A photograph, or the region of it that was selected, is one presentation. A reference has one vector; a probe
-    has those of its mirror image, its middle and its corners as well.
+    A photograph, or the region of it that was selected, is one presentation. It has a vector for each of its
+    squares, see `views`.
 
     Args:
         embedder: turns squares into the shortlist's vectors; those of concurrent callers go together.
@@ -68,7 +69,7 @@ class ObjectModality:
     explains_templates = False
     groups_subjects = True
 
-    SPACE = "likeness-object/1"
+    SPACE = "likeness-object/2"
     """The template space: weights of the embedder, codebook, details and fusion. Changes when any of them does."""
 
     def __init__(
@@ -144,8 +145,10 @@ class ObjectModality:
         return [self._complete(one, vectors, each) for one in seen]
 
     def _embed(self, squares: list[Pixels]) -> list[Floats]:
-        with self._turns.one():
-            return list(self._embedder.embed(np.stack(squares)))
+        def embed(part: Sequence[Pixels]) -> list[Floats]:
+            return list(self._embedder.embed(np.stack(part)))
+
+        return beside(self._turns, embed, squares, p.LEAST_SQUARES)
 
     def _see(self, sample: Sample, mode: Mode) -> _Seen:
         """Decode, cut to the region, measure and take down details."""
@@ -188,6 +191,10 @@ class ObjectModality:
     def shortlist(self, k: int) -> int:
         """See `Modality.shortlist`; so many of each way to candidates."""
         return max(p.SHORTLIST, k + p.SHORTLIST_MARGIN)
+
+    def levels(self, probe: Template) -> Floats:
+        """See `Modality.levels`; how near each square is to photographs at random."""
+        return alike.levels(probe.vectors)
 
     def compare(self, probe: Template, candidates: Sequence[Template], *, exact: bool = False) -> list[Score]:
         """Log-odds that two photographs show the same object; see `fusion`. Always exact.

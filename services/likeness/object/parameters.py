@@ -14,7 +14,7 @@ PROBE_DETAILS = 900
 find 60% at first place, 800 75%, 1,200 no more than a few percent beyond."""
 CLEARLY = 16.0
 """Spread from which a photograph agrees so clearly that its mirror image is not tried."""
-BACKGROUND_NEAREST = 10
+BACKGROUND_NEAREST = 30
 """Nearest photographs of the background that say how alike to others a photograph is."""
 UNCOMMON = 6
 """References in which a detail may be found before it counts for less: an object has about so many views."""
@@ -40,9 +40,17 @@ BLURRED_UNDER = 3.0
 """Standard deviation of the Laplacian in grey levels; photographs have 10 to 60, blurred by 3 pixels 1 to 3."""
 
 PART = 0.6
-"""Share of both sides of a probe that its middle and each of its corners take, which are embedded too."""
+"""Share of both sides of a photograph that each of its corners takes, and of a probe its middle, embedded too."""
+MOST = 0.75
+"""Share of both sides of a probe that a larger middle takes: a frame around the object is often no more."""
+SMALL_PARTS = ((0.5, 3), (0.4, 4))
+"""Shares of both sides of a probe, and in how many rows of as many its parts of that size are embedded."""
+SQUARE_COST = 0.05
+"""What a cosine counts less of any square but that of the whole photograph as it is, on either side."""
 MAX_BATCH, MAX_QUEUE = 16, 4096
 """Squares embedded together, and that may wait; a square is 77 KB."""
+LEAST_SQUARES = 4
+"""Squares that an idle core takes over at least."""
 
 MATCH_RATIO = 0.92
 """Lowe's ratio of the nearest to the second nearest distance; looser than his 0.8 because matches are mutual."""

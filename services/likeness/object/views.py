@@ -1,4 +1,8 @@
-"""The squares of a photograph that the network embeds: all of it; of a probe also its mirror image and parts."""
+"""The squares of a photograph that the network embeds: all of it and parts; of a probe its mirror image too.
+
+A network that sees a whole photograph knows a quarter of it hardly, and hardly an object that takes a quarter: so
+parts of a reference meet the probe that is a part, and parts of a probe the reference that is one thing in it.
+"""
 
 from __future__ import annotations
 
@@ -30,17 +34,37 @@ def square(image: Pixels, side: int) -> Pixels:
     return np.asarray(cv2.resize(np.ascontiguousarray(image), (side, side), interpolation=how), np.uint8)
 
 
+REFERENCE = 5
+"""Squares of a reference, and the first of a probe: the whole and its corners."""
+COARSE = 11
+"""First squares of a probe that parts of references are compared with: those of a reference, the whole mirrored and
+turned, and two middles. Smaller parts of a probe are compared with wholes alone: a part of an object in a small
+part of a photograph is beyond what the network knows, and strangers would be found by it."""
+
+
 def of_reference(image: Pixels, side: int) -> list[Pixels]:
-    """One square, so that a reference takes one row of the index."""
-    return [square(image, side)]
+    """The whole and its corners: `REFERENCE` squares."""
+    return [square(one, side) for one in (image, *grid(image, p.PART, 2))]
 
 
 def of_probe(image: Pixels, side: int) -> list[Pixels]:
-    """The whole, its mirror image, and the parts where one object among others may be: middle and corners."""
-    whole = square(image, side)
+    """Those of a reference; the whole mirrored and turned; then middles and parts that may be the object."""
+    coarse = of_reference(image, side)
+    whole = coarse[0]
+    turned = [np.ascontiguousarray(one) for one in (whole[:, ::-1], *(np.rot90(whole, n) for n in (1, 2, 3)))]
+    grids = ((p.MOST, 1), (p.PART, 1), *p.SMALL_PARTS)
+    parts = [part for share, count in grids for part in grid(image, share, count)]
+    return [*coarse, *turned, *(square(part, side) for part in parts)]
+
+
+def grid(image: Pixels, share: float, count: int) -> list[Pixels]:
+    """Parts uint8 [h, w, 3] with that share of both sides, `count` rows of `count`, from border to border.
+
+    One alone is the middle.
+    """
     height, width = image.shape[:2]
-    high, wide = max(1, round(height * p.PART)), max(1, round(width * p.PART))
-    down, right = height - high, width - wide
-    places = ((down // 2, right // 2), (0, 0), (0, right), (down, 0), (down, right))
-    parts = [square(image[top : top + high, left : left + wide], side) for top, left in places]
-    return [whole, np.ascontiguousarray(whole[:, ::-1]), *parts]
+    high, wide = max(1, round(height * share)), max(1, round(width * share))
+    places = np.linspace(0.0, 1.0, count) if count > 1 else np.array([0.5])
+    tops = np.rint(places * (height - high)).astype(int).tolist()
+    lefts = np.rint(places * (width - wide)).astype(int).tolist()
+    return [image[top : top + high, left : left + wide] for top in tops for left in lefts]

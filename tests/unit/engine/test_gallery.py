@@ -140,6 +140,23 @@ def test_a_reference_of_many_vectors_does_not_crowd_out_the_others(bench: Bench)
     assert len(bench.gallery.shortlist(probe, 4, view)) == 4
 
 
+def test_vectors_of_a_probe_stand_in_one_list_by_how_far_they_are_above_their_levels(store: Store) -> None:
+    axes = np.eye(DIMENSION, dtype=np.float32)
+    probe = Template(SPACE, "vectors@1", axes[:2])
+    names = [f"00000000-0000-7000-8000-00000000000{n}" for n in (1, 2)]
+    for levels, order in (((0.0, 0.0), names), ((0.5, 0.0), names[::-1])):
+        gallery = Gallery(
+            "face",
+            TemplateSpace(SPACE, DIMENSION),
+            store,
+            levels=lambda _, levels=levels: np.array(levels, np.float32),  # type: ignore[misc]
+        )
+        gallery.index.add(np.stack([axes[0], 0.8 * axes[1]]))
+        for name in names:
+            gallery.register.add(name, Facets("NCB-AA"), 1)
+        assert gallery.shortlist(probe, 2, gallery.view(Scope(ALICE))) == order
+
+
 class TestRegister:
     def test_a_reference_of_several_vectors_counts_once(self) -> None:
         register = Register()

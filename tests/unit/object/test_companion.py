@@ -77,7 +77,7 @@ def test_the_fold_of_the_log_votes_as_the_enrolments_did(shelf: Shelf, modality:
         bench.gallery.shortlist(asked, 4, bench.gallery.view(Scope(ALICE))) for bench in (shelf, again)
     )
     assert one == other
-    assert len(again.gallery.register) == 6
+    assert again.gallery.register.references == 6
 
 
 def ruled(image: Pixels, seed: int) -> Pixels:

@@ -13,6 +13,7 @@ from likeness.domain.modality import Presented
 from likeness.domain.samples import Box, Extraction, Mode, Pick, Sample, Selection, Severity
 from likeness.inference.pictures import PictureEmbedder
 from likeness.inference.turns import Turns
+from likeness.object import views
 from likeness.object.fusion import Likelihood
 from likeness.object.matcher import Prepared
 from likeness.object.modality import MODEL, ObjectModality
@@ -30,15 +31,16 @@ def reasons(extraction: Extraction) -> dict[str, Severity]:
     return {issue.reason: issue.severity for issue in extraction.findings[0].issues}
 
 
-def test_a_reference_has_one_vector_and_a_probe_several_and_its_mirror_image(
+def test_a_probe_begins_as_a_reference_and_goes_on_with_its_mirror_image_and_small_parts(
     modality: ObjectModality,
 ) -> None:
     image = things.thing(1)
     reference, probe = template(modality, image, Mode.ENROL), template(modality, image, Mode.PROBE)
-    assert reference.vectors.shape == (1, modality.space.dimension)
-    assert len(probe.vectors) > 1
+    assert reference.vectors.shape == (views.REFERENCE, modality.space.dimension)
+    assert len(probe.vectors) > views.COARSE
     assert np.linalg.norm(probe.vectors, axis=1) == pytest.approx(1, abs=1e-4)
-    assert reference.vectors[0] == pytest.approx(probe.vectors[0], abs=1e-5)
+    assert reference.vectors == pytest.approx(probe.vectors[: views.REFERENCE], abs=1e-5)
+    assert modality.levels(probe).shape == (len(probe.vectors),)
     assert Prepared.from_bytes(reference.detail).mirrored is None
     assert Prepared.from_bytes(probe.detail).mirrored is not None
     assert reference.space == modality.space.space_id == ObjectModality.SPACE
