@@ -29,7 +29,7 @@ from _table import Row, parser, print_table, write_json
 from likeness.fingerprint import parameters as p
 from likeness.fingerprint.evidence import MEASURES
 from likeness.fingerprint.formats import read
-from likeness.fingerprint.fusion import Fusion, cheap_features, features, fusion, passing
+from likeness.fingerprint.fusion import Fusion, cheap_features, features, fusion, passing, score_left_out
 from likeness.fingerprint.matcher import measures, prepare
 
 Floats = NDArray[np.float64]
@@ -154,7 +154,7 @@ def cascaded(pairs: Pairs, order: Floats, scores: Floats) -> Floats:
     first = (pairs.impression[pairs.one] == 1) & (pairs.impression[pairs.other] != 1)
     probe, listed = np.where(first, [pairs.other, pairs.one], [pairs.one, pairs.other])
     left_out = screened & ~passed[probe, listed]
-    return np.where(left_out, p.REJECTED_AT + np.minimum(order, 0.0), scores)
+    return np.where(left_out, score_left_out(order), scores)
 
 
 def equal_error_rate(mates: Floats, strangers: Floats) -> float:

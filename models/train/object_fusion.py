@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from numpy.typing import NDArray
 
 from _object_attacks import ATTACKS, load, probe
 from _object_clutter import as_png, kinds
+from _photographs import drawn
 from likeness.domain.samples import Mode, Sample, Template
 from likeness.inference.pictures import PictureEmbedder
 from likeness.inference.threads import ThreadPlan
@@ -74,10 +74,7 @@ class Pair:
 def draw_background(archive: Path, seed: int) -> Background:
     """Embeddings of a sample of the photographs of a zip."""
     embedder = PictureEmbedder.shipped(MODEL)
-    with zipfile.ZipFile(archive) as images:
-        names = sorted(name for name in images.namelist() if name.endswith((".webp", ".jpg")))
-        chosen = np.random.default_rng(seed).permutation(names)[:BACKGROUND]
-        squares = [views.square(load(images.read(str(name))), embedder.side) for name in chosen]
+    squares = [views.square(image, embedder.side) for image in drawn(archive, BACKGROUND, seed)]
     return Background(embedder.embed(np.stack(squares)))
 
 

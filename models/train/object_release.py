@@ -10,17 +10,13 @@ Printed: the cosines between vectors before and after, of other photographs. Nee
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import tempfile
-import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import onnx
-import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from onnxruntime.quantization import (  # type: ignore[import-untyped]
     CalibrationDataReader,
@@ -30,6 +26,9 @@ from onnxruntime.quantization import (  # type: ignore[import-untyped]
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process  # type: ignore[import-untyped]
 
+from _photographs import drawn
+from likeness.inference.digest import file_sha256
+from likeness.inference.runtime import OnnxModel
 from likeness.object import views
 
 NAME = "object-embed"
@@ -42,7 +41,7 @@ MEASURED, CHECKED = 160, 160
 Floats = NDArray[np.float32]
 
 
-class Squares(CalibrationDataReader):
+class Squares(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
     """Hands the squares of photographs to the quantiser, one by one."""
 
     def __init__(self, squares: Sequence[Floats]) -> None:
@@ -55,17 +54,11 @@ class Squares(CalibrationDataReader):
 
 def squares(archive: Path, side: int, seed: int) -> list[Floats]:
     """Squares float32 [1, 3, side, side] of photographs drawn from a zip, every second one of a part of them."""
-    with zipfile.ZipFile(archive) as images:
-        names = sorted(name for name in images.namelist() if name.endswith((".webp", ".jpg")))
-        drawn = np.random.default_rng(seed).permutation(names)[: MEASURED + CHECKED]
-        out = []
-        for n, name in enumerate(drawn):
-            image = cv2.imdecode(np.frombuffer(images.read(str(name)), np.uint8), cv2.IMREAD_COLOR)
-            if image is None:
-                raise SystemExit(f"{name} in {archive} is no picture")
-            made = views.of_reference(np.ascontiguousarray(image[:, :, ::-1]), side)
-            one = made[n % len(made)] if n % 2 else made[0]
-            out.append(np.ascontiguousarray(one.transpose(2, 0, 1)[None], np.float32))
+    out = []
+    for n, image in enumerate(drawn(archive, MEASURED + CHECKED, seed)):
+        made = views.of_reference(image, side)
+        one = made[n % len(made)] if n % 2 else made[0]
+        out.append(np.ascontiguousarray(one.transpose(2, 0, 1)[None], np.float32))
     return out
 
 
@@ -84,10 +77,8 @@ def quantised(source: Path, measured: Sequence[Floats], target: Path) -> None:
 
 def embeddings(path: Path, inputs: Sequence[Floats]) -> Floats:
     """Vectors float32 [n, d] by one thread."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return np.concatenate([np.asarray(session.run(None, {"pixels": one})[0]) for one in inputs])
+    model = OnnxModel(path, sha256=file_sha256(path))
+    return np.concatenate([model.run(one)["embedding"] for one in inputs])
 
 
 def main() -> None:
@@ -103,9 +94,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=3)
     options = parser.parse_args()
     target = options.into / f"{NAME}.onnx"
-    drawn = squares(options.images, options.side, options.seed)
-    quantised(options.onnx, drawn[:MEASURED], target)
-    others = drawn[MEASURED:]
+    made = squares(options.images, options.side, options.seed)
+    quantised(options.onnx, made[:MEASURED], target)
+    others = made[MEASURED:]
     cosines = (embeddings(options.onnx, others) * embeddings(target, others)).sum(1)
     print(f"cosine with float32: least {cosines.min():.4f}, median {np.median(cosines):.4f}")
     manifest = {
@@ -116,7 +107,7 @@ def main() -> None:
         "licence": "Apache-2.0",
         "source": SOURCE,
         "file": target.name,
-        "sha256": hashlib.sha256(target.read_bytes()).hexdigest(),
+        "sha256": file_sha256(target),
         "side": options.side,
         "output": "embedding",
         "dimension": 256,

@@ -105,6 +105,11 @@ def passing(order: Floats) -> NDArray[np.bool_]:
     return passed
 
 
+def score_left_out(order: Floats) -> Floats:
+    """The log-odds float64 [k] of candidates that were not compared in full, by their `Fusion.order`."""
+    return np.asarray(p.REJECTED_AT + np.minimum(order, 0.0), np.float64)
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Fusion:
     """`weights` float64 [14] and `bias` of the log-odds; `version` and `fitted_on` say whence they are.
@@ -126,7 +131,7 @@ class Fusion:
         depends on the two templates alone.
         """
         scores = features(measures) @ self.weights + self.bias
-        left_out = p.REJECTED_AT + np.minimum(self.order(measures), 0.0)
+        left_out = score_left_out(self.order(measures))
         return np.where(measures[:, MEASURES.index("compared")] == 0, left_out, scores)
 
     def order(self, measures: Floats) -> Floats:

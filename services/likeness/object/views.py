@@ -15,6 +15,15 @@ from likeness.object import parameters as p
 
 Pixels = NDArray[np.uint8]
 
+REFERENCE = 5
+"""Squares of a reference, and the first of a probe: the whole and its corners."""
+_QUARTER_TURNS = (1, 2, 3)
+_MIDDLES = (p.MOST, p.PART)
+COARSE = REFERENCE + 1 + len(_QUARTER_TURNS) + len(_MIDDLES)
+"""First squares of a probe that parts of references are compared with: those of a reference, the whole mirrored and
+turned, and its middles. Smaller parts of a probe are compared with wholes alone: a part of an object in a small
+part of a photograph is beyond what the network knows, and strangers would be found by it."""
+
 
 def cropped(image: Pixels, region: Box | None) -> Pixels:
     """The part of a photograph uint8 [h, w, 3] inside a region, at least one pixel; all of it without one."""
@@ -34,14 +43,6 @@ def square(image: Pixels, side: int) -> Pixels:
     return np.asarray(cv2.resize(np.ascontiguousarray(image), (side, side), interpolation=how), np.uint8)
 
 
-REFERENCE = 5
-"""Squares of a reference, and the first of a probe: the whole and its corners."""
-COARSE = 11
-"""First squares of a probe that parts of references are compared with: those of a reference, the whole mirrored and
-turned, and two middles. Smaller parts of a probe are compared with wholes alone: a part of an object in a small
-part of a photograph is beyond what the network knows, and strangers would be found by it."""
-
-
 def of_reference(image: Pixels, side: int) -> list[Pixels]:
     """The whole and its corners: `REFERENCE` squares."""
     return [square(one, side) for one in (image, *grid(image, p.PART, 2))]
@@ -51,10 +52,10 @@ def of_probe(image: Pixels, side: int) -> list[Pixels]:
     """Those of a reference; the whole mirrored and turned; then middles and parts that may be the object."""
     coarse = of_reference(image, side)
     whole = coarse[0]
-    turned = [np.ascontiguousarray(one) for one in (whole[:, ::-1], *(np.rot90(whole, n) for n in (1, 2, 3)))]
-    grids = ((p.MOST, 1), (p.PART, 1), *p.SMALL_PARTS)
+    moved = [whole[:, ::-1], *(np.rot90(whole, turns) for turns in _QUARTER_TURNS)]
+    grids = (*((share, 1) for share in _MIDDLES), *p.SMALL_PARTS)
     parts = [part for share, count in grids for part in grid(image, share, count)]
-    return [*coarse, *turned, *(square(part, side) for part in parts)]
+    return [*coarse, *map(np.ascontiguousarray, moved), *(square(part, side) for part in parts)]
 
 
 def grid(image: Pixels, share: float, count: int) -> list[Pixels]:

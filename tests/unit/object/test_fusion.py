@@ -14,12 +14,13 @@ from likeness.object.background import Background, background
 from likeness.object.fusion import FEATURES, Fusion, Likelihood, Measures, features, fusion
 
 MATE = Measures(0.8, 0.4, 110, 56, 0.2, 0.7, 0.5, 0)
+LIKELY = Measures(0.6, 0.4, 40, 30, 0.5, 0.5, 0.6, 0)
 STRANGER = Measures(0.3, 0.0)
 
 
 def test_the_shipped_weights_tell_mates_from_strangers() -> None:
     assert fusion().score(MATE) > fusion().strong_from > fusion().score(STRANGER)
-    assert fusion().strong_from >= fusion().probable_from
+    assert fusion().strong_from >= fusion().score(LIKELY) >= fusion().probable_from > fusion().score(STRANGER)
 
 
 @pytest.mark.parametrize("part", ["normalised_cosine", "spread", "hull_area", "agreement", "inlier_share"])
