@@ -14,7 +14,7 @@ or in the kernels moves bits or the scores of full comparisons, by which the sco
 
 SHORTLIST_PER_CANDIDATE, SHORTLIST_LEAST = 20, 400
 """References that the exact comparison takes from the shortlist for every candidate asked for, and at least.
-Deeper finds more mates among a million (81% at 400, 82% at 1,000, 85% at 4,000) and takes as many times longer:
+Deeper finds more mates among a million (81% at 400, 83% at 1,000, 85% at 4,000) and takes as many times longer:
 400 keep a search of a million under 150 ms on two cores (`benchmarks/fingerprint_speed.py`)."""
 
 MAX_COORDINATE = 16384
