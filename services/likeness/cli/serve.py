@@ -8,6 +8,7 @@ import typer
 
 from likeness.cli import output
 from likeness.cli.settings_options import PANEL, ConfigFile, Home, Set, settings_from
+from likeness.inference.process import favour_throughput
 from likeness.rpc.compose import compose
 from likeness.rpc.server import serve as serve_until_stopped
 
@@ -36,6 +37,7 @@ def serve(
     Ctrl-C or SIGTERM lets running requests finish and stops; a second one stops at once.
     """
     settings = settings_from(config, home, single, address=address, metrics_address=metrics_address)
+    favour_throughput()
     output.note(f"starting; data in {settings.home}")
     serve_until_stopped(
         settings,
