@@ -6,6 +6,7 @@ business; `detectors.load_detector` picks the decoder of its family.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,7 +42,7 @@ class Detection:
     @property
     def inter_eye(self) -> float:
         """Distance between the eyes in pixels."""
-        return float(np.hypot(*(self.landmarks[1] - self.landmarks[0])))
+        return math.dist(self.landmarks[1].tolist(), self.landmarks[0].tolist())
 
 
 class Detector(Protocol):

@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from likeness.face.parameters import MEAN_HEAD
 
 _HEAD = np.array(MEAN_HEAD)
-_CENTRED = _HEAD - _HEAD.mean(axis=0)
-_SOLVE = np.linalg.pinv(_CENTRED)  # [3, 5]: landmarks to the least squares camera
+_SOLVE = np.linalg.pinv(_HEAD - _HEAD.mean(axis=0)).T  # [5, 3]: landmarks to the least squares camera
 _VANISHING = 1e-9  # pixels per millimetre; landmarks that coincide have no pose
 
 
@@ -40,13 +39,23 @@ class Pose:
 
 def estimate(landmarks: NDArray[np.floating]) -> Pose:
     """The pose that five landmarks [5, 2] suggest (order and limits as above)."""
-    points = np.asarray(landmarks, np.float64)
-    camera = (_SOLVE @ (points - points.mean(axis=0))).T
-    left, scales, right = np.linalg.svd(camera, full_matrices=False)
-    if not np.isfinite(scales).all() or scales[1] < _VANISHING:
+    camera = np.asarray(landmarks, np.float64).T @ _SOLVE  # wherever the head is: the columns add up to 0
+    # The rotation nearest to the camera C is (C C')^(-1/2) C; the root of a 2x3 matrix's square has a closed form.
+    (a, b, c), (d, e, f) = camera.tolist()
+    xx, xy, yy = a * a + b * b + c * c, a * d + b * e + c * f, d * d + e * e + f * f
+    middle, apart = (xx + yy) / 2, math.hypot((xx - yy) / 2, xy)
+    if not math.isfinite(middle) or middle - apart < _VANISHING**2:
         return Pose(0.0, 0.0, 0.0)
-    x_row, y_row = left @ right
-    z_row = np.cross(x_row, y_row)
+    product = math.sqrt((middle - apart) * (middle + apart))  # of the two scales
+    whole = product * math.sqrt(2 * (middle + product))
+    own_x, own_y, cross = (yy + product) / whole, (xx + product) / whole, -xy / whole
+    x_row = (own_x * a + cross * d, own_x * b + cross * e, own_x * c + cross * f)
+    y_row = (cross * a + own_y * d, cross * b + own_y * e, cross * c + own_y * f)
+    z_row = (
+        x_row[1] * y_row[2] - x_row[2] * y_row[1],
+        x_row[2] * y_row[0] - x_row[0] * y_row[2],
+        x_row[0] * y_row[1] - x_row[1] * y_row[0],
+    )
     return Pose(
         yaw=math.degrees(math.atan2(-z_row[0], z_row[2])),
         pitch=math.degrees(math.asin(min(max(-z_row[1], -1.0), 1.0))),

@@ -94,7 +94,7 @@ def _facing(degrees: float) -> float:
 
 def _luminance(view: Pixels) -> tuple[QualityComponent, ...]:
     """The components that are measured on the pixels of the face."""
-    inside = view[_OVAL]
+    inside = view.take(_OVAL)
     histogram = np.bincount(inside, minlength=256) / inside.size
     present = histogram[histogram > 0]
     entropy = float(-(present * np.log2(present)).sum())
@@ -113,20 +113,23 @@ def _detail(view: Pixels) -> float:
     """Standard deviation of the detail between two blurs, over that of the luminance; within the oval."""
     luminance = view.astype(np.float32)
     fine, coarse = (cv2.GaussianBlur(luminance, (0, 0), sigma) for sigma in parameters.SHARPNESS_SIGMAS)
-    contrast = float(luminance[_OVAL].std())
-    return float((fine - coarse)[_OVAL].std()) / max(contrast, 1.0)  # one grey level: less is no contrast
+    contrast = float(luminance.take(_OVAL).std())
+    return float((fine - coarse).take(_OVAL).std()) / max(
+        contrast, 1.0
+    )  # one grey level: less is no contrast
 
 
 def _margins(face: Detection, width: int, height: int) -> tuple[QualityComponent, ...]:
-    left, right, _, *mouth = face.landmarks.astype(np.float64)
-    eyes = (left + right) / 2
+    (left, left_y), (right, right_y), _, *mouth = face.landmarks.tolist()
+    eyes = (left_y + right_y) / 2
+    mouth_x, mouth_y = (sum(ends) / 2 for ends in zip(*mouth, strict=True))
     apart = max(face.inter_eye, 1.0)
-    chin = max(parameters.CHIN_PER_MOUTH * float(np.hypot(*(np.mean(mouth, axis=0) - eyes))), 1.0)
+    chin = max(parameters.CHIN_PER_MOUTH * math.hypot(mouth_x - (left + right) / 2, mouth_y - eyes), 1.0)
     natives = (
-        ("LeftwardCropOfTheFaceImage", float(left[0]) / apart, 0.9),
-        ("RightwardCropOfTheFaceImage", (width - float(right[0])) / apart, 0.9),
-        ("MarginAboveOfTheFaceImage", float(eyes[1]) / chin, 1.4),
-        ("MarginBelowOfTheFaceImage", (height - float(eyes[1])) / chin, 1.8),
+        ("LeftwardCropOfTheFaceImage", left / apart, 0.9),
+        ("RightwardCropOfTheFaceImage", (width - right) / apart, 0.9),
+        ("MarginAboveOfTheFaceImage", eyes / chin, 1.4),
+        ("MarginBelowOfTheFaceImage", (height - eyes) / chin, 1.8),
     )
     return tuple(
         _component(name, 100 * _sigmoid(native, middle, 0.1), native) for name, native, middle in natives
@@ -160,11 +163,11 @@ def _view_template() -> NDArray[np.float64]:
     return np.add(head * scale, (parameters.FACE_VIEW_SIDE / 2, height))
 
 
-def _oval() -> NDArray[np.bool_]:
-    """Which pixels of the view are face."""
+def _oval() -> NDArray[np.intp]:
+    """Which pixels of the view are face, counted row by row."""
     x, y, across, down = parameters.FACE_VIEW_OVAL
     mask = np.zeros((parameters.FACE_VIEW_SIDE, parameters.FACE_VIEW_SIDE), np.uint8)
-    return np.asarray(cv2.ellipse(mask, (x, y), (across, down), 0, 0, 360, 1, -1), dtype=np.bool_)
+    return np.flatnonzero(cv2.ellipse(mask, (x, y), (across, down), 0, 0, 360, 1, -1))
 
 
 _VIEW_TEMPLATE = _view_template()

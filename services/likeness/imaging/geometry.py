@@ -45,15 +45,15 @@ def similarity(source: Floats, target: Floats) -> NDArray[np.float64]:
         )
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise InvalidInput("A similarity needs finite points.")
-    centre_a, centre_b = a.mean(axis=0), b.mean(axis=0)
-    x, y = (a - centre_a).T
-    u, v = (b - centre_b).T
-    spread = float(x @ x + y @ y)
+    z, w = (points[:, 0] + 1j * points[:, 1] for points in (a, b))
+    centre_z, centre_w = z.sum() / len(z), w.sum() / len(w)
+    z -= centre_z
+    spread = np.vdot(z, z).real
     if spread == 0:
         raise InvalidInput("A similarity needs points that do not all coincide.")
-    cosine, sine = float(x @ u + y @ v) / spread, float(x @ v - y @ u) / spread
-    turn = np.array([[cosine, -sine], [sine, cosine]])
-    return np.hstack([turn, (centre_b - turn @ centre_a)[:, None]])
+    turn = np.vdot(z, w - centre_w) / spread
+    shift = centre_w - turn * centre_z
+    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
 
 
 def invert(transform: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -62,13 +62,13 @@ def invert(transform: NDArray[np.float64]) -> NDArray[np.float64]:
     Raises:
         InvalidInput: it flattens the plane.
     """
-    linear, shift = transform[:, :2], transform[:, 2]
-    determinant = float(linear[0, 0] * linear[1, 1] - linear[0, 1] * linear[1, 0])
+    (a, b, x), (c, d, y) = transform.tolist()
+    determinant = a * d - b * c
     if not math.isfinite(determinant) or abs(determinant) < 1e-12:
         raise InvalidInput("The transform cannot be inverted: it flattens the plane.")
-    (a, b), (c, d) = linear
-    inverse = np.array([[d, -b], [-c, a]]) / determinant
-    return np.hstack([inverse, (-inverse @ shift)[:, None]])
+    adjugate = np.array([[d, -b, b * y - d * x], [-c, a, c * x - a * y]])
+    inverse: NDArray[np.float64] = adjugate / determinant
+    return inverse
 
 
 def apply(transform: NDArray[np.float64], points: Floats) -> NDArray[np.float64]:
@@ -92,10 +92,12 @@ def warp(image: Pixels, transform: NDArray[np.float64], size: tuple[int, int]) -
         uint8 [height, width, ...] of the given size.
     """
     width, height = size
-    corners = np.array([[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]], np.float64)
-    seen = apply(invert(transform), corners)
-    left, top = (max(int(low) - _MARGIN, 0) for low in np.floor(seen.min(axis=0)))
-    right, bottom = (int(high) + _MARGIN + 1 for high in np.ceil(seen.max(axis=0)))
+    (a, b, x), (c, d, y) = invert(transform).tolist()
+    right, down = width - 1, height - 1
+    across = (x, x + a * right, x + b * down, x + a * right + b * down)
+    along = (y, y + c * right, y + d * down, y + c * right + d * down)
+    left, top = (max(math.floor(min(seen)) - _MARGIN, 0) for seen in (across, along))
+    right, bottom = (math.ceil(max(seen)) + _MARGIN + 1 for seen in (across, along))
     part = image[top : max(bottom, 0), left : max(right, 0)]
     if part.shape[0] == 0 or part.shape[1] == 0:
         return np.zeros((height, width, *image.shape[2:]), np.uint8)
