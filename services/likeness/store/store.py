@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -98,21 +97,13 @@ class Store:
         """
         outcomes: list[Outcome] = []
         for start in range(0, len(writes), GROUP_WRITES):
-            outcomes += self.write_async(writes[start : start + GROUP_WRITES]).result()
+            job = WriteJob([prepare(write, self._seals) for write in writes[start : start + GROUP_WRITES]])
+            self._writer.submit(job)
+            outcomes += job.future.result()
         return outcomes
 
-    def write_async(self, writes: Sequence[Write]) -> Future[list[Outcome]]:
-        """Queue the writes for one transaction; they are checked and sealed before this returns.
-
-        Raises:
-            Unavailable: the store is closed, or its queue stays full.
-        """
-        job = WriteJob([prepare(write, self._seals) for write in writes])
-        self._writer.submit(job)
-        return job.future
-
     def subscribe(self, listener: Listener) -> int:
-        """Hear of every later commit, in order, in the writer's thread, before its callers are answered.
+        """Hear of every later commit, in order, in the thread that commits, before its callers are answered.
 
         Returns the log position after which the listener hears everything. A listener must be quick and must
         not write to the store.
@@ -231,13 +222,9 @@ class Store:
             InvalidInput: the entry is too long or is not JSON.
             Unavailable: it could not be written.
         """
-        return self.audit_async(entry).result()
-
-    def audit_async(self, entry: AuditEntry) -> Future[AuditReceipt]:
-        """Queue an act for the record; it shares its commit with whatever else waits."""
         job = AuditJob(encode_entry(entry))
         self._writer.submit(job)
-        return job.future
+        return job.future.result()
 
     def audit_head(self) -> AuditReceipt:
         """The end of the audit chain; position 0 while it is empty."""

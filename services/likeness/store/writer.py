@@ -1,10 +1,13 @@
-"""The single writer: what callers queue while one commit runs shares the next one.
+"""One commit at a time: what callers queue while one runs shares the next one.
 
-A commit costs one sync of the disk however many writes and audit entries it carries.
+A commit costs one sync of the disk however many writes and audit entries it carries. A caller that finds nobody
+committing does so itself, in its own thread: to hand over to the writer's thread and back costs two switches, each
+of which waits for the interpreter's lock.
 """
 
 from __future__ import annotations
 
+import enum
 import logging
 import queue
 import threading
@@ -81,6 +84,13 @@ class AuditJob:
 Job = WriteJob | AuditJob
 
 
+class _Signal(enum.Enum):
+    """What the writer's thread is told through its queue, besides jobs."""
+
+    END = enum.auto()
+    ERASE = enum.auto()  # a caller's commit left something to be erased
+
+
 class Writer:
     """Owns the writing connection, the heads of both chains and the listeners."""
 
@@ -88,7 +98,7 @@ class Writer:
         self._engine = engine
         self._seals = seals
         self._witness = witness
-        self._queue: queue.Queue[Job | None] = queue.Queue(QUEUED_JOBS)
+        self._queue: queue.Queue[Job | _Signal] = queue.Queue(QUEUED_JOBS)
         self._listeners: list[Listener] = []
         self.observe: Observer | None = None
         self._between_commits = threading.RLock()
@@ -101,7 +111,9 @@ class Writer:
         self._thread.start()
 
     def submit(self, job: Job) -> None:
-        """Queue a job; its future is answered once it is durable, and cannot be cancelled.
+        """Do a job, in this thread if nobody commits and nothing waits, or else queue it for the writer's.
+
+        Its future is answered once it is durable, and cannot be cancelled.
 
         Raises:
             Unavailable: the store is closed, or the queue stays full.
@@ -110,14 +122,27 @@ class Writer:
         with self._closing:
             if self._closed:
                 raise Unavailable("The store is closed; nothing was written.", reason="STORE_CLOSED")
+            # What waits goes first: callers that come later must not overtake it for ever.
+            own = self._queue.unfinished_tasks == 0 and self._between_commits.acquire(blocking=False)
+            if not own:
+                self._enqueue(job)
+        if own:
             try:
-                self._queue.put(job, timeout=QUEUE_SECONDS)
-            except queue.Full as error:
-                raise Unavailable(
-                    f"{QUEUED_JOBS} writes are waiting for the disk and none was done in {QUEUE_SECONDS:.0f} s; "
-                    "retry later.",
-                    reason="WRITE_QUEUE_FULL",
-                ) from error
+                self._process([job])
+            finally:
+                self._between_commits.release()
+            if self._erase_at is not None:
+                self._queue.put(_Signal.ERASE)
+
+    def _enqueue(self, job: Job) -> None:
+        try:
+            self._queue.put(job, timeout=QUEUE_SECONDS)
+        except queue.Full as error:
+            raise Unavailable(
+                f"{QUEUED_JOBS} writes are waiting for the disk and none was done in {QUEUE_SECONDS:.0f} s; "
+                "retry later.",
+                reason="WRITE_QUEUE_FULL",
+            ) from error
 
     def subscribe(self, listener: Listener) -> int:
         """Call the listener with every later commit; returns the log position that it begins after."""
@@ -136,38 +161,52 @@ class Writer:
             if self._closed:
                 return
             self._closed = True
-            self._queue.put(None)
-        self._thread.join()
+            self._queue.put(_Signal.END)
+        self._thread.join()  # it takes the last turn after a caller's own commit that is under way
 
     def _run(self) -> None:
-        while True:
-            jobs, last = self._collect()
-            if jobs:
+        ended = False
+        while not ended:
+            ended = self._turn()
+            if self._erase_at is not None and (ended or time.monotonic() >= self._erase_at):
                 with self._between_commits:
-                    self._process(jobs)
-            if last:
-                break
-            if self._erase_at is not None and time.monotonic() >= self._erase_at:
-                self._erase()
-        if self._erase_at is not None:
-            self._erase()
+                    self._erase()
 
-    def _collect(self) -> tuple[list[Job], bool]:
-        """Everything that waits, up to the limits of a group; and whether the writer is to end."""
+    def _turn(self) -> bool:
+        """Wait for a job or for the time to erase, and commit what is queued; whether the writer is to end."""
+        patience = None if self._erase_at is None else max(0.0, self._erase_at - time.monotonic())
+        try:
+            first = self._queue.get(timeout=patience)
+        except queue.Empty:
+            return False
+        with self._between_commits:  # what comes while another thread commits joins this group
+            jobs, taken, ended = self._collect(first)
+            if jobs:
+                self._process(jobs)
+        for _ in range(taken):
+            self._queue.task_done()
+        return ended
+
+    def _collect(self, first: Job | _Signal) -> tuple[list[Job], int, bool]:
+        """What waits, up to the limits of a group; how much was taken from the queue; whether to end."""
         jobs: list[Job] = []
+        taken, ended, item = 1, False, first
         count = size = 0
-        while count < GROUP_WRITES and size < GROUP_BYTES:
-            patience = None if self._erase_at is None else max(0.0, self._erase_at - time.monotonic())
+        while True:
+            if isinstance(item, _Signal):
+                ended = item is _Signal.END
+            else:
+                jobs.append(item)
+                count += item.count
+                size += item.bytes
+            if ended or count >= GROUP_WRITES or size >= GROUP_BYTES:
+                break
             try:
-                job = self._queue.get(block=not jobs, timeout=patience)
+                item = self._queue.get_nowait()
             except queue.Empty:
                 break
-            if job is None:
-                return jobs, True
-            jobs.append(job)
-            count += job.count
-            size += job.bytes
-        return jobs, False
+            taken += 1
+        return jobs, taken, ended
 
     def _process(self, jobs: Sequence[Job]) -> None:
         """Commit a group, tell the listeners, then release the callers."""

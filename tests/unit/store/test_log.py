@@ -1,15 +1,20 @@
 """The log: tail, listeners, group commit, and damage that is noticed."""
 
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from sqlite3 import Connection
+from typing import Any
 
 import pytest
 
 from likeness.domain.changes import ChangeKind, LogEntry
 from likeness.domain.errors import Corrupt
+from likeness.store.audit import encode_entry
 from likeness.store.store import Store, only
+from likeness.store.writer import AuditJob
 from tests.unit.store.making import (
     act,
     enrol,
@@ -97,7 +102,9 @@ def test_a_listener_that_fails_does_not_stop_the_writer(
     assert "index trouble" in caplog.text
 
 
-def test_what_waits_during_a_commit_shares_the_next_one(store: Store) -> None:
+@pytest.fixture
+def held(store: Store) -> Iterator[tuple[threading.Event, threading.Event]]:
+    """Two events: set when a commit of a write is under way, and to be set for it to go on."""
     entered, go_on = threading.Event(), threading.Event()
 
     def hold(entries: Sequence[LogEntry]) -> None:
@@ -105,22 +112,65 @@ def test_what_waits_during_a_commit_shares_the_next_one(store: Store) -> None:
         go_on.wait(10)
 
     store.subscribe(hold)
-    first = store.write_async([enrol(0)])
-    assert entered.wait(10)
-    audits = [store.audit_async(act(i)) for i in range(20)]
-    writes = [store.write_async([enrol(i)]) for i in range(20)]
-    assert not first.done()
+    yield entered, go_on
     go_on.set()
-    assert [a.result(10).position for a in audits] == list(range(1, 21))
-    receipts = [only(w.result(10)) for w in writes]
-    assert [r.position for r in receipts] == list(range(2, 22))
+
+
+def wait_until_queued(store: Store, jobs: int) -> None:
+    deadline = time.monotonic() + 10
+    while store._writer._queue.unfinished_tasks < jobs and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+def test_what_waits_during_a_commit_shares_the_next_one(
+    store: Store, held: tuple[threading.Event, threading.Event]
+) -> None:
+    entered, go_on = held
+    with ThreadPoolExecutor(41) as pool:
+        first = pool.submit(store.write, [enrol(0)])
+        assert entered.wait(10)
+        audits = [pool.submit(store.audit, act(i)) for i in range(20)]
+        writes = [pool.submit(store.write, [enrol(i)]) for i in range(20)]
+        wait_until_queued(store, 40)
+        waiting: list[Future[Any]] = [first, *audits, *writes]
+        assert not any(future.done() for future in waiting)
+        go_on.set()
+        assert sorted(a.result(10).position for a in audits) == list(range(1, 21))
+        receipts = [only(w.result(10)) for w in writes]
+    assert sorted(r.position for r in receipts) == list(range(2, 22))
     assert {r.at for r in receipts} == {record.at for record in store.audit_entries()}
 
 
-def test_a_queued_write_cannot_be_cancelled(store: Store) -> None:
-    future = store.write_async([enrol(0)])
-    assert not future.cancel()
-    assert only(future.result(10)).position == 1
+def test_a_lone_caller_commits_in_its_own_thread(store: Store) -> None:
+    heard: list[threading.Thread] = []
+    store.subscribe(lambda entries: heard.append(threading.current_thread()))
+    store.write([enrol(0)])
+    assert heard == [threading.current_thread()]
+
+
+def test_nobody_overtakes_what_waits(store: Store) -> None:
+    """The writer's thread has taken a job and waits to commit it; who comes now could commit, and must not."""
+    earlier, later = AuditJob(encode_entry(act(1))), AuditJob(encode_entry(act(2)))
+    with store._writer._between_commits, ThreadPoolExecutor(1) as pool:
+        pool.submit(store._writer.submit, earlier).result(10)
+        store._writer.submit(later)
+        assert not later.future.done()
+    assert (earlier.future.result(10).position, later.future.result(10).position) == (1, 2)
+
+
+def test_closing_waits_for_a_commit_in_a_callers_thread(
+    store: Store, held: tuple[threading.Event, threading.Event]
+) -> None:
+    entered, go_on = held
+    with ThreadPoolExecutor(2) as pool:
+        write = pool.submit(store.write, [enrol(0)])
+        assert entered.wait(10)
+        closing = pool.submit(store.close)
+        with pytest.raises(TimeoutError):
+            closing.result(0.2)
+        go_on.set()
+        closing.result(10)
+        assert only(write.result(10)).position == 1
 
 
 def test_many_threads_leave_no_gap_and_lose_nothing(store: Store) -> None:
