@@ -43,11 +43,11 @@ def estimate(landmarks: NDArray[np.floating]) -> Pose:
     # The rotation nearest to the camera C is (C C')^(-1/2) C; the root of a 2x3 matrix's square has a closed form.
     (a, b, c), (d, e, f) = camera.tolist()
     xx, xy, yy = a * a + b * b + c * c, a * d + b * e + c * f, d * d + e * e + f * f
-    middle, apart = (xx + yy) / 2, math.hypot((xx - yy) / 2, xy)
-    if not math.isfinite(middle) or middle - apart < _VANISHING**2:
+    # The product of its two scales by Lagrange's identity; xx * yy - xy * xy is mostly rounding on a line.
+    product = math.hypot(b * f - c * e, c * d - a * f, a * e - b * d)
+    if not math.isfinite(product) or product <= _VANISHING * math.sqrt(xx + yy):
         return Pose(0.0, 0.0, 0.0)
-    product = math.sqrt((middle - apart) * (middle + apart))  # of the two scales
-    whole = product * math.sqrt(2 * (middle + product))
+    whole = product * math.sqrt(xx + yy + 2 * product)
     own_x, own_y, cross = (yy + product) / whole, (xx + product) / whole, -xy / whole
     x_row = (own_x * a + cross * d, own_x * b + cross * e, own_x * c + cross * f)
     y_row = (cross * a + own_y * d, cross * b + own_y * e, cross * c + own_y * f)

@@ -2,11 +2,13 @@
 
 **Scheduling.** A thread that is woken may preempt the thread that woke it. Here that one mostly holds the
 interpreter's lock, which the woken thread then waits for: two switches for nothing. Linux's SCHED_BATCH (sched(7))
-spares them; it changes nothing else about who gets how much time, and needs no privilege.
+spares them, and needs no privilege. It preempts threads of other processes as little: where those keep all
+processors busy, a request waits for the end of a time slice, some milliseconds.
 
 **Memory.** The C library gives each thread a heap of its own and hands large blocks back to the kernel as soon as
 they are freed, so every photograph's arrays are fetched and cleared page by page again. One heap that keeps what it
-has (mallopt(3)) costs at most `KEPT_BYTES` that another process might have used.
+has (mallopt(3)) spares that. The price: `KEPT_BYTES` at its end, and whatever lies under a block still in use, stay
+with the process, so it may hold the most it ever needed until it ends.
 
 `benchmarks/serving.py` shows what both are worth.
 """
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from contextlib import suppress
 
 KEPT_BYTES = 256 * 2**20
 """Free memory at the top of the heap that is kept rather than returned."""
@@ -35,12 +38,12 @@ def favour_throughput() -> None:
 
 
 def _batch() -> None:
-    if not hasattr(os, "SCHED_BATCH") or os.sched_getscheduler(0) != os.SCHED_OTHER:
+    if not hasattr(os, "SCHED_BATCH"):
         return
-    try:
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-    except OSError:  # a sandbox may forbid the call; the service is merely slower
-        return
+    # A sandbox may forbid the calls, and musl does not have them; the service is merely slower.
+    with suppress(OSError):
+        if os.sched_getscheduler(0) == os.SCHED_OTHER:
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _keep_memory() -> None:

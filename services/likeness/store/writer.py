@@ -131,8 +131,8 @@ class Writer:
                 self._process([job])
             finally:
                 self._between_commits.release()
-            if self._erase_at is not None:
-                self._queue.put(_Signal.ERASE)
+                if self._erase_at is not None:
+                    self._queue.put(_Signal.ERASE)
 
     def _enqueue(self, job: Job) -> None:
         try:
@@ -213,12 +213,14 @@ class Writer:
         began, before = time.monotonic(), self.heads
         try:
             outcomes, entries = self._commit(jobs)
-        except Exception as error:
+        except BaseException as error:  # in a caller's thread it may be Ctrl-C, at any point
             problem = error if isinstance(error, LikenessError) else _unforeseen(error)
             self._recover()
             for job in jobs:
                 _fail(job, problem)
-            return
+            if isinstance(error, Exception):
+                return
+            raise
         self._measure(before, time.monotonic() - began)
         self._tell(entries)
         for job, outcome in zip(jobs, outcomes, strict=True):
@@ -246,9 +248,9 @@ class Writer:
                     outcomes.append([_decide(w, plan, audits) for w in job.writes])
             plan.execute()
             audits.execute(connection)
+            if plan.erases and self._erase_at is None:  # before it is durable: then it cannot be forgotten
+                self._erase_at = time.monotonic() + ERASE_SECONDS
         self.heads = Heads(plan.head, audits.head)
-        if plan.erases and self._erase_at is None:
-            self._erase_at = time.monotonic() + ERASE_SECONDS
         self._note()
         return outcomes, plan.entries
 
@@ -317,7 +319,7 @@ def _decide(write: Prepared | LikenessError, plan: Plan, audits: AuditPlan) -> O
     return outcome
 
 
-def _unforeseen(error: Exception) -> LikenessError:
+def _unforeseen(error: BaseException) -> LikenessError:
     logger.error("A commit failed.", exc_info=error)
     return LikenessError(f"The write failed for a reason that was not foreseen: {type(error).__name__}.")
 

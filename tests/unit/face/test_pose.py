@@ -52,3 +52,18 @@ def test_signs_are_those_of_the_image() -> None:
 @pytest.mark.parametrize("marks", [np.zeros((5, 2)), np.ones((5, 2)), np.tile([[1.0, 2.0]], (5, 1))])
 def test_landmarks_that_coincide_have_no_pose(marks: np.ndarray) -> None:
     assert pose.estimate(marks) == pose.Pose(0.0, 0.0, 0.0)
+
+
+def test_landmarks_on_a_line_have_no_pose() -> None:
+    random = np.random.default_rng(3)
+    for _ in range(500):
+        start, step = random.integers(-50, 50, 2), random.integers(1, 40, 2)
+        marks = start + random.integers(0, 9, (5, 1)) * step
+        assert pose.estimate(marks.astype(np.float32)) == pose.Pose(0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e200])
+def test_landmarks_that_are_no_places_have_no_pose(value: float) -> None:
+    marks = seen(10, 5, 0)
+    marks[3, 1] = value
+    assert pose.estimate(marks) == pose.Pose(0.0, 0.0, 0.0)

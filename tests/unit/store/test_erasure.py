@@ -4,7 +4,11 @@ import random
 import time
 from pathlib import Path
 
-from likeness.store.store import Store
+import pytest
+
+from likeness.store.chain import Head
+from likeness.store.store import Store, only
+from likeness.store.witness import Heads
 from tests.unit.store.making import enrol, expunge, open_store, tampering, update
 
 PIECE = 24
@@ -69,3 +73,23 @@ def test_reading_meanwhile_only_delays_the_truncation(store: Store, tmp_path: Pa
         assert (tmp_path / "data" / "likeness.db-wal").stat().st_size > 0
     wait_until_truncated(tmp_path)
     assert store.head() == 4
+
+
+def test_an_interrupt_just_after_a_commit_loses_neither_the_heads_nor_the_erasure(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write([enrol(1, reference_id="a")])
+    calls: list[Head] = []
+
+    def interrupted(log: Head, audit: Head) -> Heads:
+        calls.append(log)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return Heads(log, audit)
+
+    monkeypatch.setattr("likeness.store.writer.Heads", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        store.write([expunge("a")])
+    wait_until_truncated(tmp_path)
+    assert only(store.write([enrol(2)])).position == 3
+    assert store.verify(full=True).problems == ()

@@ -103,7 +103,7 @@ def test_a_listener_that_fails_does_not_stop_the_writer(
 
 
 @pytest.fixture
-def held(store: Store) -> Iterator[tuple[threading.Event, threading.Event]]:
+def held(settled: Store) -> Iterator[tuple[threading.Event, threading.Event]]:
     """Two events: set when a commit of a write is under way, and to be set for it to go on."""
     entered, go_on = threading.Event(), threading.Event()
 
@@ -111,15 +111,26 @@ def held(store: Store) -> Iterator[tuple[threading.Event, threading.Event]]:
         entered.set()
         go_on.wait(10)
 
-    store.subscribe(hold)
+    settled.subscribe(hold)
     yield entered, go_on
     go_on.set()
 
 
 def wait_until_queued(store: Store, jobs: int) -> None:
     deadline = time.monotonic() + 10
-    while store._writer._queue.unfinished_tasks < jobs and time.monotonic() < deadline:
+    while store._writer._queue.unfinished_tasks < jobs:
+        assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+@pytest.fixture
+def settled(store: Store) -> Store:
+    """A store whose writer has done what a start does, and waits."""
+    deadline = time.monotonic() + 10
+    while store._writer._erase_at is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    return store
 
 
 def test_what_waits_during_a_commit_shares_the_next_one(
@@ -141,10 +152,10 @@ def test_what_waits_during_a_commit_shares_the_next_one(
     assert {r.at for r in receipts} == {record.at for record in store.audit_entries()}
 
 
-def test_a_lone_caller_commits_in_its_own_thread(store: Store) -> None:
+def test_a_lone_caller_commits_in_its_own_thread(settled: Store) -> None:
     heard: list[threading.Thread] = []
-    store.subscribe(lambda entries: heard.append(threading.current_thread()))
-    store.write([enrol(0)])
+    settled.subscribe(lambda entries: heard.append(threading.current_thread()))
+    settled.write([enrol(0)])
     assert heard == [threading.current_thread()]
 
 
