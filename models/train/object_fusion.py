@@ -39,6 +39,7 @@ from likeness.object.background import Background
 from likeness.object.fusion import FEATURES, Fusion, Measures, features
 from likeness.object.matcher import measured
 from likeness.object.modality import MODEL, ObjectModality
+from likeness.object.parameters import CHANCE_SPREAD
 
 Floats = NDArray[np.float64]
 
@@ -191,11 +192,13 @@ def fit(columns: Floats, mates: NDArray[np.bool_], each: Floats) -> tuple[Floats
 
 
 def best_strangers(pairs: Sequence[Pair], scores: Floats) -> Floats:
-    """The best score with inliers of each probe that has no mate."""
+    """The best score with inliers beyond chance of each probe that has no mate."""
     best: dict[int, float] = {}
     for pair, score in zip(pairs, scores.tolist(), strict=True):
         if not pair.mated and not pair.clutter:
-            best[pair.probe] = max(best.get(pair.probe, -np.inf), score if pair.measured.inliers else -np.inf)
+            best[pair.probe] = max(
+                best.get(pair.probe, -np.inf), score if pair.measured.spread > CHANCE_SPREAD else -np.inf
+            )
     return np.array(list(best.values()))
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from likeness.domain.errors import Corrupt
 from likeness.inference.catalogue import shipped_manifests
+from likeness.object import parameters as p
 
 FILE = "object-fusion.json"
 
@@ -68,20 +69,22 @@ _ZERO_AREA, _ZERO_AGREEMENT = float(np.log(0.2)), float(np.log(0.2))
 
 
 def features(measured: Measures) -> Floats:
-    """float64 [6] as `FEATURES`. Counts and shares enter by their logarithm; without inliers all but one are 0.
+    """float64 [6] as `FEATURES`. Counts and shares enter by their logarithm.
 
-    The count of inliers enters by how many places they cover, so that a pattern that repeats in one corner counts
-    for one.
+    The count of inliers enters by how many places they cover beyond those that chance explains, so that a pattern
+    that repeats in one corner counts for one; what else is known of them counts in full from twice as many on. Few
+    details inside the hull that agree speak against.
     """
-    found = measured.inliers > 0
+    beyond = max(measured.spread - p.CHANCE_SPREAD, 0.0)
+    certain = min(beyond / p.CHANCE_SPREAD, 1.0)
     return np.array(
         [
             measured.normalised_cosine,
-            np.log1p(measured.spread),
-            np.log(max(measured.hull_area, _LEAST_AREA)) - _ZERO_AREA if found else 0.0,
-            np.log(max(measured.agreement, _LEAST_SHARE)) - _ZERO_AGREEMENT if found else 0.0,
-            measured.inlier_share,
-            measured.mirrored if found else 0.0,
+            np.log1p(beyond),
+            certain * (np.log(max(measured.hull_area, _LEAST_AREA)) - _ZERO_AREA),
+            certain * (np.log(max(measured.agreement, _LEAST_SHARE)) - _ZERO_AGREEMENT),
+            certain * measured.inlier_share,
+            certain * measured.mirrored,
         ]
     )
 
@@ -105,8 +108,8 @@ class Fusion:
         return float(features(measured) @ self.weights + self.bias)
 
     def likelihood(self, score: float, parts: Mapping[str, float]) -> Likelihood:
-        """The band of a score; without geometric evidence nothing is more than similar."""
-        if parts["inliers"] == 0 or score < self.probable_from:
+        """The band of a score; without geometric evidence beyond chance nothing is more than similar."""
+        if parts["spread"] <= p.CHANCE_SPREAD or score < self.probable_from:
             return Likelihood.SIMILAR
         return Likelihood.STRONG if score >= self.strong_from else Likelihood.PROBABLE
 

@@ -108,7 +108,7 @@ def mirrored(descriptors: Floats, geometry: Floats, width: int) -> tuple[Floats,
     """What `raw` would find in the mirror image, from what it found in the photograph of that width in pixels.
 
     SIFT is the same in both but for the order of cells and turns, so the mirror image need not be looked at; the
-    details found there differ in one in ten, by rounding.
+    details found there differ in one in five, by rounding.
     """
     turned = geometry.copy()
     turned[:, 0] = width - 1 - geometry[:, 0]
@@ -149,8 +149,8 @@ def raw(image: Pixels, region: Box | None = None, most: int = p.MAX_DETAILS) -> 
 
 
 def _spread(rows: Floats, width: int, height: int, most: int) -> NDArray[np.int64]:
-    """The strongest details, each cell of the grid first with its share; fewer are the first of more."""
-    order = np.argsort(-rows[:, 4], kind="stable")
+    """The strongest and largest details, each cell of the grid first with its share; fewer are first of more."""
+    order = np.argsort(-rows[:, 4] * rows[:, 3] ** p.COARSE, kind="stable")
     column = np.minimum(rows[:, 0] * p.GRID // max(width, 1), p.GRID - 1).astype(np.int64)
     line = np.minimum(rows[:, 1] * p.GRID // max(height, 1), p.GRID - 1).astype(np.int64)
     cell = (line * p.GRID + column)[order]

@@ -18,6 +18,10 @@ BACKGROUND_NEAREST = 30
 """Nearest photographs of the background that say how alike to others a photograph is."""
 UNCOMMON = 6
 """References in which a detail may be found before it counts for less: an object has about so many views."""
+COARSE = 1.0
+"""Power of its size by which the strength of a detail counts when those to be kept are chosen. Fine details are
+the stronger, and the first to go when a photograph is blurred, pressed or made small: of mates attacked in three
+ways at once 0 puts 87% at first place, 0.5 90% and 1 92%. Groceries on shelves are found alike by all three."""
 GRID = 6
 """The photograph is divided into so many rows and columns, each of which may keep its share of details."""
 CONTRAST = 0.01
@@ -62,6 +66,10 @@ AGREEING_TURN, AGREEING_OCTAVE = 35.0, 1.0
 """Degrees and doublings of size by which the details of one object may differ from the most frequent change."""
 FEWEST_MATCHES = 5
 FEWEST_INLIERS = 5
+CHANCE_SPREAD = 4.0
+"""Cells that inliers of photographs of different things often cover; evidence begins beyond. With 0 a stranger
+with five of a photograph's details by chance comes long before a mate of which only the embedding tells: of mates
+attacked in three ways at once 0 puts 90% at first place, 2 91%, 4 92% and 5 90%."""
 LARGEST_SCALE = 12.0
 """Times by which an object may be larger in one photograph than in the other."""
 LARGEST_SHEAR = 6.0

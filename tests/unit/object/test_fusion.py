@@ -27,11 +27,23 @@ def test_the_shipped_weights_tell_mates_from_strangers() -> None:
 def test_more_evidence_never_lowers_the_score(part: str) -> None:
     more = replace(MATE, **{part: getattr(MATE, part) * 1.3})
     assert fusion().score(more) >= fusion().score(MATE)
+    few = replace(MATE, spread=6.0)
+    assert fusion().score(replace(few, **{part: getattr(few, part) * 1.3})) >= fusion().score(few)
 
 
 def test_without_inliers_only_the_embedding_counts() -> None:
     assert np.count_nonzero(features(replace(STRANGER, normalised_cosine=0.2))) == 1
     assert len(features(MATE)) == len(FEATURES)
+
+
+def test_what_chance_explains_is_no_evidence() -> None:
+    chance = replace(
+        STRANGER, inliers=5, spread=4, hull_area=0.3, agreement=0.5, inlier_share=0.2, mirrored=1
+    )
+    assert features(chance).tolist() == features(STRANGER).tolist()
+    assert fusion().score(replace(chance, spread=9, mirrored=0)) > fusion().score(chance) + 1
+    assert fusion().likelihood(99.0, chance.parts()) == Likelihood.SIMILAR
+    assert fusion().likelihood(99.0, replace(chance, spread=9).parts()) == Likelihood.STRONG
 
 
 def test_bands() -> None:
