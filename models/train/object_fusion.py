@@ -59,6 +59,9 @@ PROBABLE_RATE, STRONG_RATE = 0.005, 0.001
 PROBABLE_LEAST = 1.0
 """Score under which nothing is probable: other objects before one background reach 0.83 in a search among 24
 of them (`benchmarks/object_accuracy.py`), and few of the probes without a mate show such a scene."""
+STRONG_LEAST = 2.1
+"""Score under which nothing is strong: of 3,120 probes without a mate nine exceeded 1.4 and three this, nearly all
+because a coin of the same design, or the same thing in another photograph, was enrolled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +255,7 @@ def main() -> None:
     made = Fusion(
         weights,
         bias,
-        strong_from=float(np.quantile(strangers, 1 - STRONG_RATE)),
+        strong_from=max(STRONG_LEAST, float(np.quantile(strangers, 1 - STRONG_RATE))),
         probable_from=max(PROBABLE_LEAST, float(np.quantile(strangers, 1 - PROBABLE_RATE))),
         version=options.version,
         fitted_on=f"{len(pairs)} comparisons of {len(photographs)} photographs, seed {options.seed}",
