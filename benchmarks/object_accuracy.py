@@ -10,8 +10,8 @@ precision over the candidates of all probes together, those of negatives include
 Challenge 2021; recall @P90 is read from the same list. Peers rank the same references for the same probes: PDQ,
 pHash and a plain SIFT-VLAD; `embedding` is our vectors alone, those of the whole and of parts (`object/views.py`).
 The last two are also shown with their scores normalised: of ours each cosine by how near its two squares are to
-photographs at random, as in the product, and then both by the mean of the 3 references
-after the best, after SSCD's evaluation.
+photographs at random, as in the product, and then both by the mean of the 3 references that follow the best, after
+SSCD's evaluation.
 
 Real photographs: every product picture is enrolled, and every distractor; each shelf photograph searches for the
 product that its folder is named after.

@@ -39,7 +39,6 @@ from likeness.object.background import Background
 from likeness.object.fusion import FEATURES, Fusion, Measures, features
 from likeness.object.matcher import measured
 from likeness.object.modality import MODEL, ObjectModality
-from likeness.object.parameters import CHANCE_SPREAD
 
 Floats = NDArray[np.float64]
 
@@ -200,7 +199,7 @@ def best_strangers(pairs: Sequence[Pair], scores: Floats) -> Floats:
     for pair, score in zip(pairs, scores.tolist(), strict=True):
         if not pair.mated and not pair.clutter:
             best[pair.probe] = max(
-                best.get(pair.probe, -np.inf), score if pair.measured.spread > CHANCE_SPREAD else -np.inf
+                best.get(pair.probe, -np.inf), score if pair.measured.beyond_chance else -np.inf
             )
     return np.array(list(best.values()))
 

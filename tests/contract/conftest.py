@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,19 +19,9 @@ from likeness.rpc.server import Server
 from likeness.rpc.settings import Settings
 from likeness.store.store import Store
 from tests.support import VectorModality
+from tests.waiting import PATIENCE
 
 _Answer = TypeVar("_Answer")
-
-PATIENCE = 20.0
-"""Seconds after which a test that waits for something has failed."""
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    """Wait until a condition holds that nothing announces."""
-    until = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < until, "it never came to hold"
-        time.sleep(0.01)
 
 
 class HoldingModality(VectorModality):

@@ -19,7 +19,8 @@ from likeness.client import (
 )
 from likeness.rpc.server import Server
 from likeness.rpc.settings import Settings
-from tests.contract.conftest import PATIENCE, HoldingModality, build
+from tests.contract.conftest import HoldingModality, build
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from likeness.client import CallFailed, FailedPrecondition, LikenessClient, Unavailable
 from likeness.domain.errors import Precondition, WrongKey
 from likeness.rpc.settings import Settings
-from tests.contract.conftest import PATIENCE, Built, HoldingModality, Served, build, eventually
+from tests.contract.conftest import Built, HoldingModality, Served, build
+from tests.waiting import PATIENCE, eventually
 
 Status = health_pb2.HealthCheckResponse
 FACE = "likeness.v1.FaceService"

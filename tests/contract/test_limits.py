@@ -23,7 +23,8 @@ from likeness.telemetry import logs, metrics
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import face_pb2_grpc
 from likeness.v1 import matching_pb2 as matching
-from tests.contract.conftest import PATIENCE, HoldingModality, Served, eventually
+from tests.contract.conftest import HoldingModality, Served
+from tests.waiting import PATIENCE, eventually
 
 SERVICE = "likeness.v1.FaceService"
 

@@ -18,7 +18,7 @@ import pytest
 from likeness.client import LikenessClient
 from likeness.v1 import face_pb2_grpc
 from likeness.v1 import matching_pb2 as matching
-from tests.contract.conftest import PATIENCE
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 

@@ -18,8 +18,9 @@ from likeness.telemetry import metrics
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import face_pb2_grpc
 from likeness.v1 import matching_pb2 as matching
-from tests.contract.conftest import PATIENCE, Built, HoldingModality, Served, build, eventually
+from tests.contract.conftest import Built, HoldingModality, Served, build
 from tests.support import VectorModality
+from tests.waiting import PATIENCE, eventually
 
 
 class SlowModality(HoldingModality):

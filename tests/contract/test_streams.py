@@ -10,7 +10,8 @@ import pytest
 
 from likeness.client import Enrolment, LikenessClient, Outcome, ResourceExhausted, Unavailable, metadata
 from likeness.telemetry import metrics
-from tests.contract.conftest import PATIENCE, HoldingModality, Served, eventually
+from tests.contract.conftest import HoldingModality, Served
+from tests.waiting import PATIENCE, eventually
 
 LABELS = {"service": "likeness.v1.FaceService", "method": "EnrollMany"}
 

@@ -93,9 +93,9 @@ def warp(image: Pixels, transform: NDArray[np.float64], size: tuple[int, int]) -
     """
     width, height = size
     (a, b, x), (c, d, y) = invert(transform).tolist()
-    right, down = width - 1, height - 1
-    across = (x, x + a * right, x + b * down, x + a * right + b * down)
-    along = (y, y + c * right, y + d * down, y + c * right + d * down)
+    last, lowest = width - 1, height - 1
+    across = (x, x + a * last, x + b * lowest, x + a * last + b * lowest)
+    along = (y, y + c * last, y + d * lowest, y + c * last + d * lowest)
     left, top = (max(math.floor(min(seen)) - _MARGIN, 0) for seen in (across, along))
     right, bottom = (math.ceil(max(seen)) + _MARGIN + 1 for seen in (across, along))
     part = image[top : max(bottom, 0), left : max(right, 0)]

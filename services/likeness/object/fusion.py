@@ -55,6 +55,11 @@ class Measures:
     inlier_share: float = 0.0
     mirrored: float = 0.0
 
+    @property
+    def beyond_chance(self) -> float:
+        """Cells that inliers cover beyond those that chance explains."""
+        return max(self.spread - p.CHANCE_SPREAD, 0.0)
+
     def parts(self) -> dict[str, float]:
         """By name."""
         return asdict(self)
@@ -75,7 +80,7 @@ def features(measured: Measures) -> Floats:
     that repeats in one corner counts for one; what else is known of them counts in full from twice as many on. Few
     details inside the hull that agree speak against.
     """
-    beyond = max(measured.spread - p.CHANCE_SPREAD, 0.0)
+    beyond = measured.beyond_chance
     certain = min(beyond / p.CHANCE_SPREAD, 1.0)
     return np.array(
         [

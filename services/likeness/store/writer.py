@@ -180,33 +180,28 @@ class Writer:
         except queue.Empty:
             return False
         with self._between_commits:  # what comes while another thread commits joins this group
-            jobs, taken, ended = self._collect(first)
+            taken = self._collect(first)
+            jobs = [item for item in taken if not isinstance(item, _Signal)]
             if jobs:
                 self._process(jobs)
-        for _ in range(taken):
+        for _ in taken:
             self._queue.task_done()
-        return ended
+        return _Signal.END in taken
 
-    def _collect(self, first: Job | _Signal) -> tuple[list[Job], int, bool]:
-        """What waits, up to the limits of a group; how much was taken from the queue; whether to end."""
-        jobs: list[Job] = []
-        taken, ended, item = 1, False, first
-        count = size = 0
+    def _collect(self, first: Job | _Signal) -> list[Job | _Signal]:
+        """What waits after the first, up to the limits of a group; nothing comes after the end."""
+        taken, count, size, item = [first], 0, 0, first
         while True:
-            if isinstance(item, _Signal):
-                ended = item is _Signal.END
-            else:
-                jobs.append(item)
+            if not isinstance(item, _Signal):
                 count += item.count
                 size += item.bytes
-            if ended or count >= GROUP_WRITES or size >= GROUP_BYTES:
-                break
+            if count >= GROUP_WRITES or size >= GROUP_BYTES:
+                return taken
             try:
                 item = self._queue.get_nowait()
             except queue.Empty:
-                break
-            taken += 1
-        return jobs, taken, ended
+                return taken
+            taken.append(item)
 
     def _process(self, jobs: Sequence[Job]) -> None:
         """Commit a group, tell the listeners, then release the callers."""

@@ -1,7 +1,6 @@
 """An expunged reference leaves the files, not only the tables."""
 
 import random
-import time
 from pathlib import Path
 
 import pytest
@@ -10,20 +9,16 @@ from likeness.store.chain import Head
 from likeness.store.store import Store, only
 from likeness.store.witness import Heads
 from tests.unit.store.making import enrol, expunge, open_store, tampering, update
+from tests.waiting import eventually
 
 PIECE = 24
 """Bytes of a sealed blob that cannot occur twice by chance."""
-
-PATIENCE_SECONDS = 20
 
 
 def wait_until_truncated(folder: Path) -> None:
     """The writer truncates the write-ahead log when it has nothing else to do."""
     log = folder / "data" / "likeness.db-wal"
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while log.stat().st_size and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert log.stat().st_size == 0
+    eventually(lambda: log.stat().st_size == 0)
 
 
 def sealed_blobs(folder: Path) -> dict[str, list[bytes]]:

@@ -1,7 +1,6 @@
 """The log: tail, listeners, group commit, and damage that is noticed."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -25,6 +24,7 @@ from tests.unit.store.making import (
     template_bytes,
     update,
 )
+from tests.waiting import eventually
 
 
 def fill(store: Store) -> None:
@@ -116,20 +116,10 @@ def held(settled: Store) -> Iterator[tuple[threading.Event, threading.Event]]:
     go_on.set()
 
 
-def wait_until_queued(store: Store, jobs: int) -> None:
-    deadline = time.monotonic() + 10
-    while store._writer._queue.unfinished_tasks < jobs:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 @pytest.fixture
 def settled(store: Store) -> Store:
     """A store whose writer has done what a start does, and waits."""
-    deadline = time.monotonic() + 10
-    while store._writer._erase_at is not None:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    eventually(lambda: store._writer._erase_at is None)
     return store
 
 
@@ -142,7 +132,7 @@ def test_what_waits_during_a_commit_shares_the_next_one(
         assert entered.wait(10)
         audits = [pool.submit(store.audit, act(i)) for i in range(20)]
         writes = [pool.submit(store.write, [enrol(i)]) for i in range(20)]
-        wait_until_queued(store, 40)
+        eventually(lambda: store._writer._queue.unfinished_tasks == 40)
         waiting: list[Future[Any]] = [first, *audits, *writes]
         assert not any(future.done() for future in waiting)
         go_on.set()
@@ -160,12 +150,16 @@ def test_a_lone_caller_commits_in_its_own_thread(settled: Store) -> None:
 
 
 def test_nobody_overtakes_what_waits(store: Store) -> None:
-    """The writer's thread has taken a job and waits to commit it; who comes now could commit, and must not."""
+    """The writer's thread has taken a job and waits to commit it; who comes now could commit, and must not.
+
+    Nor can a job that waits be cancelled.
+    """
     earlier, later = AuditJob(encode_entry(act(1))), AuditJob(encode_entry(act(2)))
     with store._writer._between_commits, ThreadPoolExecutor(1) as pool:
         pool.submit(store._writer.submit, earlier).result(10)
         store._writer.submit(later)
         assert not later.future.done()
+        assert not later.future.cancel()
     assert (earlier.future.result(10).position, later.future.result(10).position) == (1, 2)
 
 
