@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 STORED = 144  # pixels, side of the stored photographs, squeezed to squares
-STAGES = ((0.6, 64), (0.9, 96), (1.0, 128))  # share of the time until which views have that side in pixels
+SIDES = (64, 96, 128)  # pixels, sides of the views, one after another
 USED = 160  # pixels, side at which the product runs the network
 WIDTHS = (32, 64, 160, 320)  # multiples of 16, which vector units like
 DIMENSION = 256
@@ -294,7 +294,8 @@ def train(options: argparse.Namespace) -> None:
     photographs = decoded(options.images)
     if options.without is not None:
         photographs = left_out(photographs, options.without)
-    stages = [(until, Views(photographs, options.seed + n, side)) for n, (until, side) in enumerate(STAGES)]
+    views_of = [Views(photographs, options.seed + n, side) for n, side in enumerate(SIDES)]
+    stages = list(zip((*options.until, 1.0), views_of, strict=True))
     network = Network().to(memory_format=torch.channels_last)
     if options.start is not None:
         network.load_state_dict(torch.load(options.start))
@@ -350,6 +351,10 @@ def main() -> None:
     parser.add_argument("--start", type=Path, help="weights to begin from, a .pt that an earlier run wrote")
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument(
+        "--until", type=float, nargs=2, default=(0.6, 0.9), metavar="SHARE",
+        help="shares of the time until which views have 64 and 96 pixels (.6 .9)",
+    )  # fmt: skip
     parser.add_argument("--batch", type=int, default=160)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--threads", type=int, default=1)

@@ -22,6 +22,7 @@ _NEAR, _GROWTH, _FAR = p.PAIR_NEAR, p.PAIR_GROWTH, p.PAIR_FAR
 _ANGLE = np.float32(p.PAIR_ANGLE)
 _REFINED = p.PAIR_REFINED
 _FLOOR = p.PAIR_FLOOR
+_LEAST, _MORE, _KIND = p.PAIR_TRUST_LEAST, 2.0 * (1.0 - p.PAIR_TRUST_LEAST), p.PAIR_KIND
 _BEND = p.BEND_LENGTH
 _PRIOR = p.BEND_PRIOR
 _MARGIN = p.OVERLAP_MARGIN
@@ -43,9 +44,20 @@ class Ordered(NamedTuple):
 
 
 @kernel
+def _counts(a: Arrays, b: Arrays, i: int, j: int) -> float:
+    """What the pair of a's minutia i and b's j counts beside others: by trust and by whether their kinds agree."""
+    weight = (_LEAST + _MORE * float(a.trust[i])) * (_LEAST + _MORE * float(b.trust[j]))
+    if a.kind[i] == 0 or b.kind[j] == 0:
+        return weight
+    return weight * (1.0 + _KIND if a.kind[i] == b.kind[j] else 1.0 - _KIND)
+
+
+@kernel
 def nearest_pairs(
     moved: NDArray[np.float32],
     heading: NDArray[np.float32],
+    a: Arrays,
+    b: Arrays,
     other: Ordered,
     tolerance: NDArray[np.float32],
     similarity: NDArray[np.float32],
@@ -53,11 +65,12 @@ def nearest_pairs(
     taken: NDArray[np.int32],
     cost: NDArray[np.float32],
 ) -> float:
-    """Pair moved minutiae [n] with the other template's [m], each at most once and each with its nearest.
+    """Pair a's moved minutiae [n] with b's [m], each at most once and each with its nearest.
 
-    `similarity` float32 [n, m] of their cylinders. Written: `mate` int32 [n], -1 where there is none; `taken` int32
-    [m], the other way round; `cost` float32 [m]. Returns the sum of the pairs' worth: how near they are (1 for two
-    that coincide, 0 for two at the tolerance) times what their similarity adds to a floor.
+    `other`: b's from left to right; `similarity` float32 [n, m] of their cylinders. Written: `mate` int32 [n], -1
+    where there is none; `taken` int32 [m], the other way round; `cost` float32 [m]. Returns the sum of the pairs'
+    worth: how near they are (1 for two that coincide, 0 for two at the tolerance) times what their similarity adds
+    to a floor, times `_counts`.
     """
     n, m = moved.shape[0], other.x.shape[0]
     cost[:m] = np.float32(4.0)
@@ -95,7 +108,8 @@ def nearest_pairs(
     worth = 0.0
     for j in range(m):
         if taken[j] >= 0:
-            worth += (1.0 - cost[j]) * (_FLOOR + similarity[taken[j], j])
+            i = taken[j]
+            worth += (1.0 - cost[j]) * (_FLOOR + similarity[i, j]) * _counts(a, b, i, j)
     return worth
 
 
@@ -223,7 +237,7 @@ def _try(
     for i in range(a.xy.shape[0]):
         dx, dy = a.xy[i, 0] - a.xy[r, 0], a.xy[i, 1] - a.xy[r, 1]
         tolerance[i] = min(_FAR, _NEAR + _GROWTH * np.sqrt(dx * dx + dy * dy))
-    return nearest_pairs(moved, heading, other, tolerance, similarity, trial, taken, cost)
+    return nearest_pairs(moved, heading, a, b, other, tolerance, similarity, trial, taken, cost)
 
 
 @kernel
@@ -259,12 +273,13 @@ def agree(
     motion: NDArray[np.float64],
     bent: NDArray[np.float32],
     mate: NDArray[np.int32],
-) -> int:
+) -> tuple[int, float]:
     """The motion of a onto b that most minutiae agree with, and the pairs that it makes.
 
     `similarity` float32 [na, nb] of the cylinders; `seeds_a`, `seeds_b` int64 [s]: pairs that propose motions.
     Written: `motion` float64 [3] (turn in radians, shift in pixels), `bent` float32 [na, 2] where a's minutiae
-    come to lie, `mate` int32 [na]: place in b or -1. Returns the number of pairs.
+    come to lie, `mate` int32 [na]: place in b or -1. Returns the number of pairs, and what those of the best motion
+    proposed are worth.
     """
     na, nb = a.xy.shape[0], b.xy.shape[0]
     other = ordered(b.xy, b.turn)
@@ -282,7 +297,7 @@ def agree(
             motion[:] = tried
             mate[:na] = trial
     if best < 0.0:
-        return 0
+        return 0, 0.0
     for step in range(3):
         _least_squares(a.xy, b.xy, mate, motion)
         _move(a.xy, a.turn, motion, moved, heading)
@@ -291,12 +306,12 @@ def agree(
         else:
             _bend(moved, b.xy, mate, bent)
         tolerance[:] = _FAR if step == 0 else _REFINED
-        nearest_pairs(bent, heading, other, tolerance, similarity, mate, taken, cost)
+        nearest_pairs(bent, heading, a, b, other, tolerance, similarity, mate, taken, cost)
     count = 0
     for i in range(na):
         if mate[i] >= 0:
             count += 1
-    return count
+    return count, best
 
 
 @kernel
@@ -353,8 +368,8 @@ def overlap(
 ) -> None:
     """What both impressions show, under the motion of a onto b.
 
-    Written: `out` float64 [3]: minutiae of a inside b's hull, minutiae of b inside a's, and the shared area in
-    square pixels.
+    Written: `out` float64 [5]: minutiae of a inside b's hull, minutiae of b inside a's, the shared area in square
+    pixels, and the sums of the trust of those minutiae of a and of b.
     """
     c, s = math.cos(motion[0]), math.sin(motion[0])
     moved = np.empty_like(a.hull)
@@ -366,7 +381,9 @@ def overlap(
     for i in range(bent.shape[0]):
         if _within(float(bent[i, 0]), float(bent[i, 1]), others, b.hull):
             out[0] += 1.0
+            out[3] += a.trust[i]
     for j in range(b.xy.shape[0]):
         if _within(float(b.xy[j, 0]), float(b.xy[j, 1]), edges, moved):
             out[1] += 1.0
+            out[4] += b.trust[j]
     out[2] = shared_area(moved, others)

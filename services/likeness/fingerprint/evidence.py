@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.fingerprint import parameters as p
-from likeness.fingerprint.consensus import agree, best_worth, overlap
+from likeness.fingerprint.consensus import agree, overlap
 from likeness.fingerprint.kernel import Arrays, kernel
+from likeness.fingerprint.minutiae import Kind
+from likeness.fingerprint.screen import core, screen
 from likeness.fingerprint.similarity import (
     best_pairs,
     compatibilities,
@@ -17,16 +19,18 @@ from likeness.fingerprint.similarity import (
     local_similarities,
     pair_count,
     relax,
+    trusted,
     turned,
 )
 
 _WORDS, _MASK_WORDS = p.WORDS, p.MASK_WORDS
 _SEEDS = p.SEEDS
-_SCREENED, _SCREEN_SEEDS, _CASCADE_FROM = p.SCREENED_PAIRS, p.SCREEN_SEEDS, p.CASCADE_FROM
+_CASCADE_FROM = p.CASCADE_FROM
 _MIN_AREA = p.MIN_OVERLAP_AREA
 _NEAR2, _WIDE2, _WIDE_SHARE = p.RESIDUAL_NEAR**2, p.RESIDUAL_WIDE**2, p.RESIDUAL_WIDE_SHARE
 _CORE, _TAIL, _TAIL_SHARE = p.ANGLE_CORE, p.ANGLE_TAIL, p.ANGLE_TAIL_SHARE
 _ALIKE = p.ALIKE_FROM
+_ENDING = int(Kind.ENDING)
 _TAU = 2.0 * math.pi
 
 MEASURES = (
@@ -48,14 +52,27 @@ MEASURES = (
     "screen_relaxed",
     "screen_worth",
     "compared",
+    "trust_a",
+    "trust_b",
+    "trust_pairs_a",
+    "trust_pairs_b",
+    "kinds_told",
+    "kinds_alike",
+    "kinds_chance",
+    "worth",
+    "screen_local",
 )
 """What `measure` writes, in order: the relaxed global similarity (LSS-R) and that of the same number of pairs
 before relaxation; pairs in the consensus; minutiae of either side in the overlap, and its area in square pixels;
-the log likelihood ratio of the pairs' residuals against minutiae strewn at random as densely; the sum of the
+the log likelihood ratio of the pairs' residuals against minutiae strewn at random as densely, each pair's times
+four times the product of their trust; the sum of the
 similarities of paired cylinders, and how many could be compared; mean squared residual in square pixels, and of
 turn in square radians; the sum of what similarities exceed `ALIKE_FROM` by; minutiae of either side; relaxed
-similarity inside the consensus; of the cheap stage the relaxed similarity and what the pairs of its
-best motion are worth; 1 where the full comparison followed."""
+similarity inside the consensus; of the cheap stage the relaxed similarity and what the pairs of its best motion are
+worth; 1 after a full comparison, 0 after the cheap stage; the sums of the trust of either side's minutiae in the
+overlap, and of those paired; of how many pairs both kinds are told, in how many they agree, and the share in which
+they would by chance; what the pairs of the best motion proposed are worth; of the cheap stage the similarity before
+relaxation. The cheap stage leaves all others at 0, a full comparison those of the cheap stage."""
 
 
 @kernel
@@ -71,32 +88,9 @@ def _surprise(d2: float, turn: float, density: float) -> float:
 
 
 @kernel
-def screen(
-    a: Arrays,
-    b: Arrays,
-    start: NDArray[np.float32],
-    rows: NDArray[np.int64],
-    columns: NDArray[np.int64],
-    similarity: NDArray[np.float32],
-    out: NDArray[np.float64],
-) -> None:
-    """The cheap stage, which tells what is worth a full comparison.
-
-    `start` float32 [k]: the best local similarities, greatest first; `rows`, `columns` int64 [k]: whose they are.
-    Written: measures 15 and 16.
-    """
-    na, nb = a.turn.shape[0], b.turn.shape[0]
-    few = min(start.shape[0], _SCREENED)
-    rows, columns, start = rows[:few], columns[:few], start[:few]
-    relaxed = relax(start, compatibilities(rows, columns, a.xy, a.turn, b.xy, b.turn))
-    out[15] = global_score(start, relaxed, pair_count(na, nb))
-    best = np.argsort(-relaxed)[:_SCREEN_SEEDS]
-    out[16] = best_worth(a, b, similarity, rows[best], columns[best])
-
-
-@kernel
 def measure(
     a: Arrays,
+    inner: Arrays,
     b: Arrays,
     cheap: bool,
     out: NDArray[np.float64],
@@ -105,38 +99,53 @@ def measure(
 ) -> None:
     """Compare two templates, both with at least one minutia.
 
-    `cheap`: only as far as the cheap stage goes, unless a template is too small for it. Written: `out` float64
-    [18], see `MEASURES`; `motion` float64 [3] and `mate` int32 [na], see `consensus.agree`, no pairs after the
-    cheap stage.
+    `inner`: as `screen.core` of a. `cheap`: by the cheap stage alone, unless a template is too small for it.
+    Written: `out` float64 [27], see `MEASURES`; `motion` float64 [3] and `mate` int32 [na], see `consensus.agree`,
+    no pairs after the cheap stage.
     """
     na, nb = a.turn.shape[0], b.turn.shape[0]
     out[:] = 0.0
     motion[:] = 0.0
     mate[:na] = -1
     out[12], out[13] = na, nb
-    similarity = np.empty((na, nb), np.float32)
-    local_similarities(a, b, similarity)
-    only = cheap and min(na, nb) >= _CASCADE_FROM
-    top = best_pairs(similarity, min(na, nb, _SCREENED) if only else min(na, nb))
-    rows, columns = top // nb, top % nb
-    start = np.empty(top.shape[0], np.float32)
-    for i in range(top.shape[0]):
-        start[i] = similarity[rows[i], columns[i]]
-    count = pair_count(na, nb)
-    out[1] = start[:count].mean()
-    screen(a, b, start, rows, columns, similarity, out)
-    if only:
+    if cheap and min(na, nb) >= _CASCADE_FROM:
+        screen(inner, core(b), out)
         return
     out[17] = 1.0
+    plain = np.empty((na, nb), np.float32)
+    local_similarities(a, b, plain)
+    similarity = trusted(plain, a, b)
+    top = best_pairs(similarity, min(na, nb))
+    rows, columns = top // nb, top % nb
+    start = similarity.ravel()[top]
+    count = pair_count(na, nb)
+    out[1] = start[:count].mean()
     relaxed = relax(start, compatibilities(rows, columns, a.xy, a.turn, b.xy, b.turn))
     out[0] = global_score(start, relaxed, count)
     best = np.argsort(-relaxed)[:_SEEDS]
     bent = np.empty((na, 2), np.float32)
-    out[2] = agree(a, b, similarity, rows[best], columns[best], motion, bent, mate)
-    _judge(a, b, similarity, motion, bent, mate, out)
+    out[2], out[25] = agree(a, b, similarity, rows[best], columns[best], motion, bent, mate)
+    _judge(a, b, plain, motion, bent, mate, out)
     for i in range(top.shape[0]):
         if mate[rows[i]] == columns[i]:
             out[14] += relaxed[i]
+
+
+@kernel
+def _endings(kind: NDArray[np.uint8]) -> float:
+    """The share of ridge endings among the minutiae whose kind is told, one of either added."""
+    endings, told = 1.0, 2.0
+    for one in kind:
+        told += 1.0 if one != 0 else 0.0
+        endings += 1.0 if one == _ENDING else 0.0
+    return endings / told
+
+
+@kernel
+def _chance(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    """The share of pairs drawn at random in which kinds uint8 [n] and [m] agree."""
+    a, b = _endings(one), _endings(other)
+    return a * b + (1.0 - a) * (1.0 - b)
 
 
 @kernel
@@ -149,10 +158,12 @@ def _judge(
     mate: NDArray[np.int32],
     out: NDArray[np.float64],
 ) -> None:
-    """What the pairs of the consensus are worth; writes measures 3 to 11."""
-    shared = np.empty(3, np.float64)
+    """What the pairs of the consensus tell; writes measures 3 to 11 and 18 to 24."""
+    shared = np.empty(5, np.float64)
     overlap(bent, a, b, motion, shared)
-    out[3:6] = shared
+    out[3:6] = shared[:3]
+    out[18:20] = shared[3:]
+    out[24] = _chance(a.kind, b.kind)
     density = max(shared[1], 1.0) / max(shared[2], _MIN_AREA)
     for i in range(mate.shape[0]):
         j = mate[i]
@@ -160,9 +171,14 @@ def _judge(
             continue
         dx, dy = float(bent[i, 0] - b.xy[j, 0]), float(bent[i, 1] - b.xy[j, 1])
         turn = turned(float(a.turn[i]) + motion[0] - float(b.turn[j]))
-        out[6] += _surprise(dx * dx + dy * dy, turn, density)
+        out[6] += 4.0 * a.trust[i] * b.trust[j] * _surprise(dx * dx + dy * dy, turn, density)
         out[9] += dx * dx + dy * dy
         out[10] += turn * turn
+        out[20] += a.trust[i]
+        out[21] += b.trust[j]
+        if a.kind[i] != 0 and b.kind[j] != 0:
+            out[22] += 1.0
+            out[23] += 1.0 if a.kind[i] == b.kind[j] else 0.0
         if a.valid[i] != 0 and b.valid[j] != 0:
             out[7] += similarity[i, j]
             out[8] += 1.0
@@ -184,8 +200,9 @@ def measure_many(
 
     `bits` and `masks` of `many` are flat, those of each candidate as they are alone. Candidate k has minutiae
     starts[k] to starts[k + 1] and hull corners corners[k] to corners[k + 1]. Written:
-    `out` float64 [k, 18], see `MEASURES`; all 0 where either side has no minutiae.
+    `out` float64 [k, 27], see `MEASURES`; all 0 where either side has no minutiae.
     """
+    inner = core(a)
     motion = np.zeros(3, np.float64)
     mate = np.empty(max(a.turn.shape[0], 1), np.int32)
     for k in range(starts.shape[0] - 1):
@@ -200,5 +217,7 @@ def measure_many(
             many.bits[_WORDS * low : _WORDS * high].reshape((_WORDS, high - low)),
             many.masks[_MASK_WORDS * low : _MASK_WORDS * high].reshape((_MASK_WORDS, high - low)),
             many.valid[low:high],
+            many.kind[low:high],
+            many.trust[low:high],
         )
-        measure(a, candidate, cheap, out[k], motion, mate)
+        measure(a, inner, candidate, cheap, out[k], motion, mate)

@@ -30,7 +30,7 @@ FEATURES = (
     "relaxed",
     "local",
     "pairs",
-    "paired_share",
+    "trusted_share",
     "surprise_per_pair",
     "surprise",
     "alike_per_pair",
@@ -41,6 +41,8 @@ FEATURES = (
     "overlap_counts",
     "overlap_area",
     "smaller_count",
+    "kinds_alike",
+    "worth",
 )
 """The columns of `features`."""
 
@@ -55,7 +57,7 @@ def cheap_features(measures: Floats) -> Floats:
     m = dict(zip(MEASURES, np.asarray(measures, np.float64).T, strict=True))
     columns = [
         np.sqrt(np.maximum(m["screen_relaxed"], 0)),
-        m["local"],
+        m["screen_local"],
         np.sqrt(m["screen_worth"]),
         np.log(np.minimum(m["count_a"], m["count_b"]) + 3),
         np.log(np.maximum(m["count_a"], m["count_b"]) + 3),
@@ -64,14 +66,15 @@ def cheap_features(measures: Floats) -> Floats:
 
 
 def features(measures: Floats) -> Floats:
-    """float64 [k, m] as `evidence.MEASURES` to float64 [k, 14] as `FEATURES`."""
+    """float64 [k, m] as `evidence.MEASURES` to float64 [k, 16] as `FEATURES`."""
     m = dict(zip(MEASURES, np.asarray(measures, np.float64).T, strict=True))
     inside_a, inside_b = m["overlap_a"] + 3, m["overlap_b"] + 3
+    by_chance = m["kinds_told"] * m["kinds_chance"]
     columns = [
         np.sqrt(np.maximum(m["relaxed"], 0)),
         m["local"],
         np.sqrt(m["pairs"]),
-        m["pairs"] / np.sqrt(inside_a * inside_b),
+        np.sqrt(m["trust_pairs_a"] * m["trust_pairs_b"] / ((m["trust_a"] + 1) * (m["trust_b"] + 1))),
         m["surprise"] / (m["pairs"] + 5),
         np.sqrt(np.maximum(m["surprise"], 0)),
         m["alike"] / (m["pair_cylinders"] + 2),
@@ -82,6 +85,8 @@ def features(measures: Floats) -> Floats:
         np.log(inside_a * inside_b),
         np.log(m["area"] + 5000),
         np.log(np.minimum(m["count_a"], m["count_b"]) + 3),
+        (m["kinds_alike"] - by_chance) / np.sqrt(by_chance * (1 - m["kinds_chance"]) + 1),
+        np.sqrt(m["worth"]),
     ]
     return np.stack(columns, axis=1)
 
@@ -112,7 +117,7 @@ def score_left_out(order: Floats) -> Floats:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Fusion:
-    """`weights` float64 [14] and `bias` of the log-odds; `version` and `fitted_on` say whence they are.
+    """`weights` float64 [16] and `bias` of the log-odds; `version` and `fitted_on` say whence they are.
 
     `cheap_weights` float64 [5] and `cheap_bias` are of the cheap stage's order.
     """

@@ -78,7 +78,8 @@ class Arrays(NamedTuple):
     """One template, or many behind each other, as kernels take them; the minutiae of each in order of their turn.
 
     `xy` float32 [n, 2], pixels; `turn` float32 [n], radians in [0, 2 pi), clockwise in the image;
-    `hull` float32 [h, 2]; `bits` uint64 [24, n], `masks` uint64 [4, n] and `valid` uint8 [n]: see `cylinders`.
+    `hull` float32 [h, 2]; `bits` uint64 [24, n], `masks` uint64 [4, n] and `valid` uint8 [n]: see `cylinders`;
+    `kind` uint8 [n], see `minutiae.Kind`; `trust` float32 [n] in 0..1, see `matcher.trust_of`.
     """
 
     xy: NDArray[np.float32]
@@ -87,3 +88,5 @@ class Arrays(NamedTuple):
     bits: NDArray[np.uint64]
     masks: NDArray[np.uint64]
     valid: NDArray[np.uint8]
+    kind: NDArray[np.uint8]
+    trust: NDArray[np.float32]

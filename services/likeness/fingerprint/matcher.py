@@ -22,10 +22,12 @@ from likeness.fingerprint.evidence import MEASURES, measure, measure_many
 from likeness.fingerprint.fusion import Fusion, fusion
 from likeness.fingerprint.kernel import Arrays
 from likeness.fingerprint.minutiae import Minutiae
+from likeness.fingerprint.screen import core
 
 _HEAD = struct.Struct("<Hii")
-_COLUMNS = (("<i2", 2), ("<u2", 1), ("<u8", p.WORDS), ("<u8", p.MASK_WORDS), ("u1", 1))
-"""Of a stored finger, in order: type and numbers per minutia of places, turn, bits, masks and validity."""
+_COLUMNS = (("<i2", 2), ("<u2", 1), ("<u8", p.WORDS), ("<u8", p.MASK_WORDS), ("u1", 1), ("u1", 1))
+"""Of a stored finger, in order: type and numbers per minutia of places, turn, bits, masks, validity, and kind with
+trust: the kind in the two highest bits."""
 _TURN_STEP = 2.0 * math.pi / 65536.0
 _PLACE_STEP = 1.0 / 8.0
 
@@ -65,7 +67,8 @@ class Prepared:
         one = self.arrays
         places = np.rint(one.xy / _PLACE_STEP).astype("<i2")
         turns = np.mod(np.rint(one.turn / _TURN_STEP), 65536).astype("<u2")
-        parts = (places, turns, one.bits.astype("<u8"), one.masks.astype("<u8"), one.valid)
+        told = (one.kind << 6 | np.rint(one.trust * p.TRUST_STEPS).astype(np.uint8)).astype("u1")
+        parts = (places, turns, one.bits.astype("<u8"), one.masks.astype("<u8"), one.valid, told)
         head = _HEAD.pack(len(self), *self.centre)
         return head + b"".join(part.tobytes() for part in parts)
 
@@ -79,7 +82,7 @@ class Prepared:
         if len(data) < _HEAD.size:
             raise Corrupt("A stored finger ends inside its head.")
         n, x, y = _HEAD.unpack_from(data)
-        each = 4 + 2 + 8 * (p.WORDS + p.MASK_WORDS) + 1
+        each = 4 + 2 + 8 * (p.WORDS + p.MASK_WORDS) + 1 + 1
         if n > p.MAX_MINUTIAE or len(data) != _HEAD.size + n * each:
             raise Corrupt(f"A stored finger of {n} minutiae has {len(data)} bytes.")
         at = _HEAD.size
@@ -87,7 +90,7 @@ class Prepared:
         for kind, wide in _COLUMNS:
             columns.append(np.frombuffer(data, kind, n * wide, at))
             at += columns[-1].nbytes
-        places, turns, bits, masks, valid = columns
+        places, turns, bits, masks, valid, told = (np.asarray(column) for column in columns)
         xy = places.reshape(n, 2).astype(np.float32) * np.float32(_PLACE_STEP)
         turn = turns.astype(np.float32) * np.float32(_TURN_STEP)
         held = Arrays(
@@ -97,14 +100,28 @@ class Prepared:
             bits.astype(np.uint64).reshape(p.WORDS, n),
             masks.astype(np.uint64).reshape(p.MASK_WORDS, n),
             valid.astype(np.uint8),
+            (told >> 6).astype(np.uint8),
+            ((told & 63) / np.float32(p.TRUST_STEPS)).astype(np.float32),
         )
         return cls(held, (x, y))
+
+
+def trust_of(quality: NDArray[np.uint8]) -> Floats:
+    """How much each minutia of a template is trusted beside the others, float32 [n] in steps of `TRUST_STEPS`.
+
+    The share of the minutiae whose quality uint8 [n] is less, and half of those whose quality is the same: one half
+    for all where the record does not tell.
+    """
+    ascending = np.sort(quality)
+    less, no_more = np.searchsorted(ascending, quality, "left"), np.searchsorted(ascending, quality, "right")
+    share = (less + no_more) / (2.0 * max(len(quality), 1))
+    return (np.rint(share * p.TRUST_STEPS) / p.TRUST_STEPS).astype(np.float32)
 
 
 def prepare(minutiae: Minutiae) -> Prepared:
     """Describe the minutiae of one impression; of more than `MAX_MINUTIAE` the best by quality take part.
 
-    Places and turns are rounded as a stored template has them, so that a template and its copy score alike.
+    Places, turns and trust are rounded as a stored template has them, so that a template and its copy score alike.
     """
     kept = np.argsort(-minutiae.quality.astype(np.int16), kind="stable")[: p.MAX_MINUTIAE]
     n = len(kept)
@@ -122,7 +139,8 @@ def prepare(minutiae: Minutiae) -> Prepared:
     valid = np.zeros(n, np.uint8)
     if n:
         build_cylinders(xy, turn, hull, bits, masks, valid)
-    arrays = Arrays(xy, turn, hull, bits, masks, valid)
+    kind, trust = minutiae.kind[kept].astype(np.uint8), trust_of(minutiae.quality[kept])
+    arrays = Arrays(xy, turn, hull, bits, masks, valid, kind, trust)
     return Prepared(arrays, (int(centre[0]), int(centre[1])))
 
 
@@ -178,14 +196,14 @@ class Matcher:
             return Pairing(np.zeros((0, 2), np.int64), (0.0, 0.0, 0.0))
         out, motion = np.zeros(len(MEASURES)), np.zeros(3)
         mate = np.full(len(probe), -1, np.int32)
-        measure(probe.arrays, candidate.arrays, False, out, motion, mate)
+        measure(probe.arrays, core(probe.arrays), candidate.arrays, False, out, motion, mate)
         paired = np.flatnonzero(mate >= 0)
         pairs = np.stack([paired, mate[paired].astype(np.int64)], axis=1)
         return Pairing(pairs, (float(motion[0]), float(motion[1]), float(motion[2])))
 
 
 def measures(probe: Prepared, candidates: Sequence[Prepared], *, cheap: bool = False) -> NDArray[np.float64]:
-    """What is measured between the probe and each candidate: float64 [k, 18], see `evidence.MEASURES`.
+    """What is measured between the probe and each candidate: float64 [k, 27], see `evidence.MEASURES`.
 
     `cheap`: no more than the cheap stage measures, and all else 0; unless one of the two has fewer minutiae than
     `CASCADE_FROM`, when it is compared in full at once.
@@ -200,6 +218,8 @@ def measures(probe: Prepared, candidates: Sequence[Prepared], *, cheap: bool = F
         np.concatenate([one.bits for one in held], axis=None),
         np.concatenate([one.masks for one in held], axis=None),
         np.concatenate([one.valid for one in held]),
+        np.concatenate([one.kind for one in held]),
+        np.concatenate([one.trust for one in held]),
     )
     out = np.zeros((len(candidates), len(MEASURES)))
     measure_many(probe.arrays, many, starts, corners, cheap, out)
@@ -224,5 +244,6 @@ def _parts(row: NDArray[np.float64]) -> dict[str, float]:
         "paired_share": m["pairs"] / inside,
         "residual": math.sqrt(m["residual"]),
         "surprise": m["surprise"],
+        "kinds_alike": m["kinds_alike"] / max(m["kinds_told"], 1.0),
         "overlap_minutiae": inside,
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-DETAIL_VERSION = 2
+DETAIL_VERSION = 3
 """Of the stored detail and of how it is compared; part of the template space. To be raised whenever a change here
 or in the kernels moves bits or the scores of full comparisons, by which the scores are calibrated."""
 
@@ -23,6 +23,11 @@ MAX_MINUTIAE = 96
 """Minutiae of one template that take part in a comparison; the best by quality. With 128, strangers of whom both
 have 80 or more matched falsely in 4.8% where all together did in 1%; with 96 in 2.1%, and mates were missed no more
 often: what the others add is mostly spurious."""
+
+TRUST_STEPS = 62
+"""Steps in which a stored template keeps how much a minutia is trusted, 0..1: its place among the others of its
+template by quality. Qualities of different extractors mean different things, their order means the same. An even
+number of six bits, so that one half is one of them."""
 
 # Cylinders: MCC, table 1, column MCC16b.
 RADIUS = 70.0
@@ -66,7 +71,16 @@ MU_ANGLE = math.pi / 12
 TAU_ANGLE = -30.0
 """mu_rho and tau_rho of the three compatibilities: distance, direction, radial angle (equation 24)."""
 
+DOUBT = 0.3
+"""Share of its similarity that a cylinder loses where its minutia is trusted least, before pairs are chosen."""
+
 # Cascade.
+CORE = 40
+"""Minutiae of either side that the cheap stage looks at. With all of them half as many templates of 90 minutiae are
+compared in a second; the equal error rate through the cascade is then the same for one extractor, 4.8% instead of
+5.4% for the other, and rank 1 is no better."""
+CORE_REACH = 600.0
+"""Pixels from the middle of a template that cost a minutia as much as being trusted least."""
 SCREENED_PAIRS, SCREEN_SEEDS = MAX_PAIRS, 3
 """Best local similarities that the cheap stage relaxes, no fewer than make a global one, and how many of them
 propose a motion in it."""
@@ -82,7 +96,7 @@ CASCADE_LIST = 256
 """Candidates from which the cheap stage may leave some out; a shorter list, and a 1:1 comparison, is compared in
 full."""
 REJECTED_AT = -6.0
-"""Log-odds that no candidate left out early exceeds. Of strangers compared in full one in 25 scores less, of mates
+"""Log-odds that no candidate left out early exceeds. Of strangers compared in full one in 20 scores less, of mates
 of `CASCADE_FROM` minutiae or more none did."""
 
 # Consensus.
@@ -96,13 +110,18 @@ PAIR_REFINED = 15.0
 """Pixels within which minutiae pair once the motion is refined and bent."""
 PAIR_FLOOR = 0.2
 """What a pair counts by its place alone; its cylinders' similarity, 0..1, is added."""
+PAIR_TRUST_LEAST = 0.6
+"""What a pair counts where one of its minutiae is trusted least; at a trust of one half it counts 1."""
+PAIR_KIND = 0.25
+"""Share by which a pair counts more where both are endings or both bifurcations, and less where they differ: of
+mates' pairs 70 to 73% agree (two extractors), of strangers' 51 to 55%."""
 BEND_LENGTH = 55.0
 """Pixels over which skin stretches alike; 50 was measured on real templates."""
 BEND_PRIOR = 1.0
 """Weight of no displacement at all against the neighbours' displacements."""
 OVERLAP_MARGIN = 12.0
 """Pixels by which the hull of the minutiae understates what an impression shows."""
-# What a pair of the consensus is worth.
+# What a pair of the consensus tells.
 MIN_OVERLAP_AREA = 2000.0
 """Square pixels; a smaller overlap is taken for this, lest its density of minutiae be without bound."""
 RESIDUAL_NEAR, RESIDUAL_WIDE, RESIDUAL_WIDE_SHARE = 4.0, 8.0, 0.15

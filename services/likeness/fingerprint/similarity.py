@@ -21,6 +21,7 @@ _NONE, _ONE = np.float32(0.0), np.float32(1.0)
 _MAX_TURN = p.MAX_TURN
 _TAU = 2.0 * math.pi
 _MIN_PAIRS, _MAX_PAIRS, _MU_PAIRS, _TAU_PAIRS = p.MIN_PAIRS, p.MAX_PAIRS, p.MU_PAIRS, p.TAU_PAIRS
+_DOUBT = np.float32(p.DOUBT)
 _WEIGHT, _STEPS = p.RELAX_WEIGHT, p.RELAX_STEPS
 _MU_D, _TAU_D, _MU_A, _TAU_A = p.MU_DISTANCE, p.TAU_DISTANCE, p.MU_ANGLE, p.TAU_ANGLE
 
@@ -135,6 +136,18 @@ def local_similarities(a: Arrays, b: Arrays, out: NDArray[np.float32]) -> None:
                 alike = _ONE - np.sqrt(np.float32(held >> 48)) / max(whole, _ONE)
                 usable = (b.valid[j] != 0) & ((held & 0xFFFF) >= _MIN_CELLS) & (whole > _NONE)
                 row[j] = alike if usable else _NONE
+
+
+@kernel
+def trusted(similarity: NDArray[np.float32], a: Arrays, b: Arrays) -> NDArray[np.float32]:
+    """Similarities float32 [na, nb] that count less where a minutia is trusted less, not in the paper."""
+    out = np.empty_like(similarity)
+    of_b = _ONE - _DOUBT * (_ONE - b.trust)
+    for i in range(similarity.shape[0]):
+        of_a = _ONE - _DOUBT * (_ONE - a.trust[i])
+        for j in range(similarity.shape[1]):
+            out[i, j] = similarity[i, j] * of_a * of_b[j]
+    return out
 
 
 @kernel

@@ -16,6 +16,7 @@ from likeness.fingerprint.similarity import (
     local_similarities,
     pair_count,
     relax,
+    trusted,
 )
 from likeness.fingerprint.synthesis import impressions, thinned
 from tests.oracle.fingerprint import naive
@@ -89,6 +90,14 @@ def test_relaxation_and_global_score_are_those_of_the_paper(two: tuple[Arrays, A
     assert global_score(start, after, count) == pytest.approx(
         naive.global_score(start.astype(float), wanted, count), rel=1e-4
     )
+
+
+def test_a_similarity_loses_by_the_trust_of_both_minutiae(two: tuple[Arrays, Arrays]) -> None:
+    random = np.random.default_rng(3)
+    a, b = (one._replace(trust=random.random(COUNT).astype(np.float32)) for one in two)
+    similarity = random.random((COUNT, COUNT)).astype(np.float32)
+    left = np.outer(1 - p.DOUBT * (1 - a.trust), 1 - p.DOUBT * (1 - b.trust))
+    assert trusted(similarity, a, b) == pytest.approx(similarity * left, abs=1e-6)
 
 
 @pytest.mark.parametrize(("na", "nb"), [(1, 1), (12, 90), (20, 20), (40, 25), (128, 128)])

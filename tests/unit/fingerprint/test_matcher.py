@@ -7,8 +7,8 @@ from likeness.domain.errors import Corrupt
 from likeness.fingerprint import parameters as p
 from likeness.fingerprint.evidence import MEASURES
 from likeness.fingerprint.fusion import fusion
-from likeness.fingerprint.matcher import Matcher, Prepared, cascade, measures, prepare
-from likeness.fingerprint.minutiae import Minutiae
+from likeness.fingerprint.matcher import Matcher, Prepared, cascade, measures, prepare, trust_of
+from likeness.fingerprint.minutiae import Kind, Minutiae
 from tests.unit.fingerprint.drawn import fingers
 
 COMPARED = MEASURES.index("compared")
@@ -52,6 +52,48 @@ def test_a_score_depends_on_neither_place_nor_turn() -> None:
     assert turned.score == pytest.approx(still.score, abs=0.5)
 
 
+def test_trust_is_the_place_by_quality_and_one_half_where_none_is_told() -> None:
+    told = trust_of(np.array([20, 90, 10, 20], np.uint8))
+    assert told == pytest.approx([0.5, 0.875, 0.125, 0.5], abs=0.5 / p.TRUST_STEPS)
+    assert trust_of(np.zeros(7, np.uint8)).tolist() == [0.5] * 7
+    assert trust_of(np.zeros(0, np.uint8)).tolist() == []
+
+
+def with_quality(of: Minutiae, quality: np.ndarray) -> Minutiae:
+    return Minutiae(of.xy, of.angle, of.kind, quality.astype(np.uint8))
+
+
+def test_minutiae_that_are_not_found_again_count_less_where_they_are_trusted_less() -> None:
+    one, other = fingers()[4]
+    matcher, candidate = Matcher(), prepare(other)
+    # Which of one's minutiae have a partner; `prepare` keeps its own order, so they are known by their places.
+    alone = prepare(one)
+    paired = alone.xy[matcher.pair(alone, candidate).pairs[:, 0]] + np.array(alone.centre, np.float32)
+    found = (np.abs(one.xy[:, None] - paired[None]).max(axis=2) < 0.1).any(axis=1)
+    assert 5 <= found.sum() < len(one) - 5
+    strays_last = prepare(with_quality(one, np.where(found, 90, 10)))
+    strays_first = prepare(with_quality(one, np.where(found, 10, 90)))
+    scores = [matcher.compare(probe, [candidate])[0].score for probe in (strays_last, alone, strays_first)]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] > scores[2] + 1
+
+
+def test_pairs_of_one_kind_tell_more_than_pairs_of_two_and_untold_kinds_neither() -> None:
+    other = fingers()[4][1]
+    kind = np.where(np.arange(len(other)) % 2, Kind.ENDING, Kind.BIFURCATION).astype(np.uint8)
+    told = Minutiae(other.xy, other.angle, kind, other.quality)
+    same, swapped, untold = (
+        measures(prepare(told), [prepare(Minutiae(told.xy, told.angle, k, told.quality))])[0]
+        for k in (kind, 3 - kind, 0 * kind)
+    )
+    alike, known = MEASURES.index("kinds_alike"), MEASURES.index("kinds_told")
+    assert same[alike] == same[known] > 10
+    assert swapped[alike] < 0.3 * swapped[known]
+    assert untold[alike] == untold[known] == 0
+    scores = fusion().score(np.stack([same, untold, swapped]))
+    assert scores[0] > scores[1] > scores[2]
+
+
 def test_candidates_are_compared_one_by_one_as_they_are_together() -> None:
     matcher, probe = Matcher(), prepare(fingers()[0][1])
     held = [prepare(one) for one, _ in fingers()]
@@ -67,8 +109,10 @@ def test_the_cheap_stage_measures_what_it_needs_and_no_more() -> None:
     rejected, passed = measures(one, [other], cheap=True)[0], measures(one, [other])[0]
     assert (rejected[COMPARED], passed[COMPARED]) == (0, 1)
     assert rejected[MEASURES.index("pairs")] == 0 < passed[MEASURES.index("pairs")]
-    for name in ("local", "screen_relaxed", "screen_worth"):
-        assert rejected[MEASURES.index(name)] == passed[MEASURES.index(name)] > 0
+    for name in ("screen_local", "screen_relaxed", "screen_worth"):
+        assert rejected[MEASURES.index(name)] > 0 == passed[MEASURES.index(name)]
+    for name in ("local", "relaxed", "worth"):
+        assert rejected[MEASURES.index(name)] == 0 < passed[MEASURES.index(name)]
 
 
 def long_list(mates: int) -> tuple[Prepared, list[Prepared]]:

@@ -1,0 +1,59 @@
+from dataclasses import replace
+
+import numpy as np
+
+from likeness.fingerprint import parameters as p
+from likeness.fingerprint.kernel import Arrays
+from likeness.fingerprint.matcher import prepare
+from likeness.fingerprint.screen import core
+from likeness.fingerprint.synthesis import draw
+
+
+def dense() -> Arrays:
+    """A drawn finger of many minutiae, of random qualities."""
+    one = max(draw(60, 3), key=len)
+    assert len(one) > p.CORE + 15
+    quality = np.random.default_rng(0).integers(1, 101, len(one)).astype(np.uint8)
+    return prepare(replace(one, quality=quality)).arrays
+
+
+def taken(of: Arrays, kept: Arrays) -> list[int]:
+    """Where in `of` each minutia of `kept` is."""
+    minutiae = zip(kept.xy, kept.turn, strict=True)
+    places = [np.flatnonzero((of.xy == xy).all(1) & (of.turn == turn)) for xy, turn in minutiae]
+    assert all(len(place) == 1 for place in places)
+    return [int(place[0]) for place in places]
+
+
+def test_a_small_template_is_its_own_core() -> None:
+    few = min(draw(60, 3), key=len)
+    assert 0 < len(few) <= p.CORE
+    arrays = prepare(few).arrays
+    for whole, kept in zip(arrays, core(arrays), strict=True):
+        np.testing.assert_array_equal(whole, kept)
+
+
+def test_a_core_is_minutiae_as_they_were_in_order_of_their_turn() -> None:
+    whole = dense()
+    kept = core(whole)
+    places = taken(whole, kept)
+    assert len(places) == p.CORE
+    assert places == sorted(set(places))
+    for name in ("turn", "valid", "kind", "trust"):
+        np.testing.assert_array_equal(getattr(kept, name), getattr(whole, name)[places])
+    np.testing.assert_array_equal(kept.bits, whole.bits[:, places])
+    np.testing.assert_array_equal(kept.masks, whole.masks[:, places])
+    np.testing.assert_array_equal(kept.hull, whole.hull)
+
+
+def test_the_core_has_what_can_be_compared_then_what_is_trusted_and_near_the_middle() -> None:
+    whole = dense()
+    n = len(whole.turn)
+    left = sorted(set(range(n)) - set(taken(whole, core(whole))))
+    assert whole.valid[left].sum() <= max(0, whole.valid.sum() - p.CORE)
+    equal = whole._replace(valid=np.ones(n, np.uint8), trust=np.full(n, 0.5, np.float32))
+    inside = taken(whole, core(equal))
+    far = np.hypot(*whole.xy.T)
+    assert far[inside].max() <= np.sort(far)[p.CORE - 1] + p.CORE_REACH / 100
+    trusted = equal._replace(xy=np.zeros_like(whole.xy), trust=whole.trust)
+    assert core(trusted).trust.min() >= np.sort(whole.trust)[-p.CORE] - 0.01
