@@ -36,7 +36,9 @@ Floats = NDArray[np.float64]
 
 RIDGE = 20.0
 """Weight of the penalty on the fitted weights, whose features are brought to unit variance."""
-SCREENED = [MEASURES.index(name) for name in ("screen_relaxed", "screen_worth", "screen_local")]
+SCREENED = [
+    MEASURES.index(name) for name in ("screen_relaxed", "screen_worth", "screen_local", "screen_share")
+]
 RATES = (0.01, 0.001, 0.0001)
 
 
@@ -113,7 +115,7 @@ def large(measured: Floats) -> NDArray[np.bool_]:
 
 
 def fit_order(measured: Floats, mates: NDArray[np.bool_]) -> tuple[Floats, float]:
-    """The cheap stage's order: weights float64 [5], and the bias by which it is 0 where few strangers reach."""
+    """The cheap stage's order: weights float64 [6], and the bias by which it is 0 where few strangers reach."""
     columns, mated = cheap_features(measured[large(measured)]), mates[large(measured)]
     weights, _ = fit(columns, mated)
     return weights, -float(np.quantile(columns[~mated] @ weights, 1 - p.CASCADE_SURE))

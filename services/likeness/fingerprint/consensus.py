@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.fingerprint import parameters as p
-from likeness.fingerprint.cylinders import borders, outside
 from likeness.fingerprint.kernel import Arrays, kernel
 from likeness.fingerprint.similarity import first_from, turned
 
@@ -25,7 +24,6 @@ _FLOOR = p.PAIR_FLOOR
 _LEAST, _MORE, _KIND = p.PAIR_TRUST_LEAST, 2.0 * (1.0 - p.PAIR_TRUST_LEAST), p.PAIR_KIND
 _BEND = p.BEND_LENGTH
 _PRIOR = p.BEND_PRIOR
-_MARGIN = p.OVERLAP_MARGIN
 _BY_PLACE, _BY_TURN = np.float32(0.6), np.float32(0.4 / p.PAIR_ANGLE**2)
 _ONE = np.float32(1.0)
 _HALF, _ROUND = np.float32(math.pi), np.float32(2.0 * math.pi)
@@ -241,25 +239,36 @@ def _try(
 
 
 @kernel
-def best_worth(
+def best_motion(
     a: Arrays,
     b: Arrays,
+    other: Ordered,
     similarity: NDArray[np.float32],
     seeds_a: NDArray[np.int64],
     seeds_b: NDArray[np.int64],
+    motion: NDArray[np.float64],
+    placed: NDArray[np.float32],
+    mate: NDArray[np.int32],
 ) -> float:
-    """What the pairs of the best of the seeds' motions are worth, without any refinement; see `agree`."""
+    """The motion proposed by the seeds whose pairs are worth most, and what they are worth; -1 without seeds.
+
+    `other`: b's minutiae from left to right; the others as of `agree`, `placed` float32 [na, 2] being where a's
+    minutiae come to lie.
+    """
     na, nb = a.xy.shape[0], b.xy.shape[0]
-    other = ordered(b.xy, b.turn)
     moved, heading = np.empty((na, 2), np.float32), np.empty(na, np.float32)
     tolerance, cost = np.empty(na, np.float32), np.empty(nb, np.float32)
     trial, taken = np.empty(na, np.int32), np.empty(nb, np.int32)
     tried = np.empty(3, np.float64)
-    best = 0.0
+    best = -1.0
     for k in range(seeds_a.shape[0]):
         seed = (seeds_a[k], seeds_b[k])
         worth = _try(a, b, other, similarity, seed, tried, moved, heading, tolerance, trial, taken, cost)
-        best = max(best, worth)
+        if worth > best:
+            best = worth
+            motion[:] = tried
+            placed[:na] = moved
+            mate[:na] = trial
     return best
 
 
@@ -282,22 +291,14 @@ def agree(
     proposed are worth.
     """
     na, nb = a.xy.shape[0], b.xy.shape[0]
-    other = ordered(b.xy, b.turn)
-    moved, heading = np.empty((na, 2), np.float32), np.empty(na, np.float32)
-    tolerance, cost = np.empty(na, np.float32), np.empty(nb, np.float32)
-    trial, taken = np.empty(na, np.int32), np.empty(nb, np.int32)
-    tried = np.empty(3, np.float64)
-    best = -1.0
     mate[:na] = -1
-    for k in range(seeds_a.shape[0]):
-        seed = (seeds_a[k], seeds_b[k])
-        worth = _try(a, b, other, similarity, seed, tried, moved, heading, tolerance, trial, taken, cost)
-        if worth > best:
-            best = worth
-            motion[:] = tried
-            mate[:na] = trial
+    other = ordered(b.xy, b.turn)
+    best = best_motion(a, b, other, similarity, seeds_a, seeds_b, motion, bent, mate)
     if best < 0.0:
         return 0, 0.0
+    moved, heading = np.empty((na, 2), np.float32), np.empty(na, np.float32)
+    tolerance, cost = np.empty(na, np.float32), np.empty(nb, np.float32)
+    taken = np.empty(nb, np.int32)
     for step in range(3):
         _least_squares(a.xy, b.xy, mate, motion)
         _move(a.xy, a.turn, motion, moved, heading)
@@ -312,78 +313,3 @@ def agree(
         if mate[i] >= 0:
             count += 1
     return count, best
-
-
-@kernel
-def _within(x: float, y: float, edges: NDArray[np.float64], hull: NDArray[np.float32]) -> bool:
-    """Whether a point lies in a convex hull, or out of it by no more than the margin."""
-    if edges.shape[0] == 0:
-        return outside(x, y, hull) <= _MARGIN
-    out = -np.inf
-    for e in range(edges.shape[0]):
-        out = max(out, edges[e, 0] * x + edges[e, 1] * y + edges[e, 2])
-    return out <= _MARGIN
-
-
-@kernel
-def shared_area(one: NDArray[np.float32], edges: NDArray[np.float64]) -> float:
-    """Square pixels of what a convex polygon float32 [h, 2] has in common with the half planes float64 [e, 3].
-
-    Each half plane cuts the polygon (I. Sutherland, G. Hodgman, CACM 17(1), 1974); the margin by which hulls
-    understate what an impression shows is added along what is left.
-    """
-    if one.shape[0] < 3 or edges.shape[0] < 3:
-        return 0.0
-    now = np.empty((one.shape[0] + edges.shape[0] + 1, 2), np.float64)
-    nxt = np.empty_like(now)
-    n = one.shape[0]
-    now[:n] = one
-    for e in range(edges.shape[0]):
-        m = 0
-        for i in range(n):
-            j = i + 1 if i + 1 < n else 0
-            di = edges[e, 0] * now[i, 0] + edges[e, 1] * now[i, 1] + edges[e, 2]
-            dj = edges[e, 0] * now[j, 0] + edges[e, 1] * now[j, 1] + edges[e, 2]
-            if di <= 0.0 and m < nxt.shape[0]:
-                nxt[m] = now[i]
-                m += 1
-            if (di < 0.0 < dj or dj < 0.0 < di) and m < nxt.shape[0]:
-                share = di / (di - dj)
-                nxt[m, 0] = now[i, 0] + share * (now[j, 0] - now[i, 0])
-                nxt[m, 1] = now[i, 1] + share * (now[j, 1] - now[i, 1])
-                m += 1
-        now, nxt = nxt, now
-        n = m
-    area = around = 0.0
-    for i in range(n):
-        j = i + 1 if i + 1 < n else 0
-        area += now[i, 0] * now[j, 1] - now[j, 0] * now[i, 1]
-        around += math.sqrt((now[j, 0] - now[i, 0]) ** 2 + (now[j, 1] - now[i, 1]) ** 2)
-    return 0.5 * abs(area) + _MARGIN * around
-
-
-@kernel
-def overlap(
-    bent: NDArray[np.float32], a: Arrays, b: Arrays, motion: NDArray[np.float64], out: NDArray[np.float64]
-) -> None:
-    """What both impressions show, under the motion of a onto b.
-
-    Written: `out` float64 [5]: minutiae of a inside b's hull, minutiae of b inside a's, the shared area in square
-    pixels, and the sums of the trust of those minutiae of a and of b.
-    """
-    c, s = math.cos(motion[0]), math.sin(motion[0])
-    moved = np.empty_like(a.hull)
-    for i in range(a.hull.shape[0]):
-        moved[i, 0] = c * a.hull[i, 0] - s * a.hull[i, 1] + motion[1]
-        moved[i, 1] = s * a.hull[i, 0] + c * a.hull[i, 1] + motion[2]
-    edges, others = borders(moved), borders(b.hull)
-    out[:] = 0.0
-    for i in range(bent.shape[0]):
-        if _within(float(bent[i, 0]), float(bent[i, 1]), others, b.hull):
-            out[0] += 1.0
-            out[3] += a.trust[i]
-    for j in range(b.xy.shape[0]):
-        if _within(float(b.xy[j, 0]), float(b.xy[j, 1]), edges, moved):
-            out[1] += 1.0
-            out[4] += b.trust[j]
-    out[2] = shared_area(moved, others)

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.fingerprint import parameters as p
-from likeness.fingerprint.consensus import agree, overlap
+from likeness.fingerprint.consensus import agree
 from likeness.fingerprint.kernel import Arrays, kernel
 from likeness.fingerprint.minutiae import Kind
+from likeness.fingerprint.overlap import overlap
 from likeness.fingerprint.screen import core, screen
 from likeness.fingerprint.similarity import (
     best_pairs,
@@ -61,18 +62,20 @@ MEASURES = (
     "kinds_chance",
     "worth",
     "screen_local",
+    "screen_share",
 )
 """What `measure` writes, in order: the relaxed global similarity (LSS-R) and that of the same number of pairs
 before relaxation; pairs in the consensus; minutiae of either side in the overlap, and its area in square pixels;
 the log likelihood ratio of the pairs' residuals against minutiae strewn at random as densely, each pair's times
-four times the product of their trust; the sum of the
-similarities of paired cylinders, and how many could be compared; mean squared residual in square pixels, and of
-turn in square radians; the sum of what similarities exceed `ALIKE_FROM` by; minutiae of either side; relaxed
-similarity inside the consensus; of the cheap stage the relaxed similarity and what the pairs of its best motion are
-worth; 1 after a full comparison, 0 after the cheap stage; the sums of the trust of either side's minutiae in the
-overlap, and of those paired; of how many pairs both kinds are told, in how many they agree, and the share in which
-they would by chance; what the pairs of the best motion proposed are worth; of the cheap stage the similarity before
-relaxation. The cheap stage leaves all others at 0, a full comparison those of the cheap stage."""
+four times the product of their trust; the sum of the similarities of paired cylinders, and how many could be
+compared; mean squared residual in square pixels, and of turn in square radians; the sum of what similarities exceed
+`ALIKE_FROM` by; minutiae of either side; relaxed similarity inside the consensus; of the cheap stage the relaxed
+similarity and what the pairs of its best motion are worth; 1 after a full comparison, 0 after the cheap stage; the
+sums of the trust of either side's minutiae in the overlap, and of those paired; of how many pairs both kinds are
+told, in how many they agree, and the share in which they would by chance; what the pairs of the best motion
+proposed are worth; of the cheap stage the similarity before relaxation, and the trust in the paired minutiae as a
+share of that in all which both show. The cheap stage leaves all others at 0, a full comparison those of the cheap
+stage."""
 
 
 @kernel
@@ -100,7 +103,7 @@ def measure(
     """Compare two templates, both with at least one minutia.
 
     `inner`: as `screen.core` of a. `cheap`: by the cheap stage alone, unless a template is too small for it.
-    Written: `out` float64 [27], see `MEASURES`; `motion` float64 [3] and `mate` int32 [na], see `consensus.agree`,
+    Written: `out` float64 [28], see `MEASURES`; `motion` float64 [3] and `mate` int32 [na], see `consensus.agree`,
     no pairs after the cheap stage.
     """
     na, nb = a.turn.shape[0], b.turn.shape[0]
@@ -200,7 +203,7 @@ def measure_many(
 
     `bits` and `masks` of `many` are flat, those of each candidate as they are alone. Candidate k has minutiae
     starts[k] to starts[k + 1] and hull corners corners[k] to corners[k + 1]. Written:
-    `out` float64 [k, 27], see `MEASURES`; all 0 where either side has no minutiae.
+    `out` float64 [k, 28], see `MEASURES`; all 0 where either side has no minutiae.
     """
     inner = core(a)
     motion = np.zeros(3, np.float64)

@@ -46,19 +46,20 @@ FEATURES = (
 )
 """The columns of `features`."""
 
-CHEAP_FEATURES = ("relaxed", "local", "worth", "smaller_count", "larger_count")
+CHEAP_FEATURES = ("relaxed", "local", "worth", "trusted_share", "smaller_count", "larger_count")
 """The columns of `cheap_features`."""
 
 Floats = NDArray[np.float64]
 
 
 def cheap_features(measures: Floats) -> Floats:
-    """float64 [k, m] as `evidence.MEASURES` to float64 [k, 5] as `CHEAP_FEATURES`."""
+    """float64 [k, m] as `evidence.MEASURES` to float64 [k, 6] as `CHEAP_FEATURES`."""
     m = dict(zip(MEASURES, np.asarray(measures, np.float64).T, strict=True))
     columns = [
         np.sqrt(np.maximum(m["screen_relaxed"], 0)),
         m["screen_local"],
         np.sqrt(m["screen_worth"]),
+        m["screen_share"],
         np.log(np.minimum(m["count_a"], m["count_b"]) + 3),
         np.log(np.maximum(m["count_a"], m["count_b"]) + 3),
     ]
@@ -119,7 +120,7 @@ def score_left_out(order: Floats) -> Floats:
 class Fusion:
     """`weights` float64 [16] and `bias` of the log-odds; `version` and `fitted_on` say whence they are.
 
-    `cheap_weights` float64 [5] and `cheap_bias` are of the cheap stage's order.
+    `cheap_weights` float64 [6] and `cheap_bias` are of the cheap stage's order.
     """
 
     weights: Floats

@@ -203,7 +203,7 @@ class Matcher:
 
 
 def measures(probe: Prepared, candidates: Sequence[Prepared], *, cheap: bool = False) -> NDArray[np.float64]:
-    """What is measured between the probe and each candidate: float64 [k, 27], see `evidence.MEASURES`.
+    """What is measured between the probe and each candidate: float64 [k, 28], see `evidence.MEASURES`.
 
     `cheap`: no more than the cheap stage measures, and all else 0; unless one of the two has fewer minutiae than
     `CASCADE_FROM`, when it is compared in full at once.

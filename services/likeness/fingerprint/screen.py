@@ -12,15 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.fingerprint import parameters as p
-from likeness.fingerprint.consensus import best_worth
+from likeness.fingerprint.consensus import best_motion, ordered
+from likeness.fingerprint.cylinders import borders
 from likeness.fingerprint.kernel import Arrays, kernel
+from likeness.fingerprint.overlap import inside, moved_hull
 from likeness.fingerprint.similarity import (
     best_pairs,
     compatibilities,
     global_score,
-    local_similarities,
     pair_count,
     relax,
+    rough_similarities,
     trusted,
 )
 
@@ -82,21 +84,40 @@ def core(a: Arrays) -> Arrays:
 
 
 @kernel
+def _paired_share(
+    a: Arrays, b: Arrays, motion: NDArray[np.float64], placed: NDArray[np.float32], mate: NDArray[np.int32]
+) -> float:
+    """Of the trust in the minutiae that both show, the share of those that are paired: as of both sides."""
+    moved = moved_hull(a, motion)
+    in_a = inside(placed, a.trust, borders(b.hull), b.hull)[1]
+    in_b = inside(b.xy, b.trust, borders(moved), moved)[1]
+    paired_a = paired_b = 0.0
+    for i in range(mate.shape[0]):
+        if mate[i] >= 0:
+            paired_a += a.trust[i]
+            paired_b += b.trust[mate[i]]
+    return math.sqrt(paired_a * paired_b / ((in_a + 1.0) * (in_b + 1.0)))
+
+
+@kernel
 def screen(a: Arrays, b: Arrays, out: NDArray[np.float64]) -> None:
     """What tells whether a full comparison is worth its time; a and b as of `core`.
 
-    Written: measures 15, 16 and 26, see `evidence.MEASURES`.
+    Written: measures 15, 16, 26 and 27, see `evidence.MEASURES`.
     """
     na, nb = a.turn.shape[0], b.turn.shape[0]
-    plain = np.empty((na, nb), np.float32)
-    local_similarities(a, b, plain)
-    similarity = trusted(plain, a, b)
+    rough = np.empty((na, nb), np.float32)
+    rough_similarities(a, b, rough)
+    similarity = trusted(rough, a, b)
     top = best_pairs(similarity, _SCREENED)
     rows, columns = top // nb, top % nb
     start = similarity.ravel()[top]
     relaxed = relax(start, compatibilities(rows, columns, a.xy, a.turn, b.xy, b.turn))
     count = pair_count(na, nb)
     out[15] = global_score(start, relaxed, count)
-    best = np.argsort(-relaxed)[:_SEEDS]
-    out[16] = best_worth(a, b, similarity, rows[best], columns[best])
     out[26] = start[:count].mean()
+    best = np.argsort(-relaxed)[:_SEEDS]
+    motion, placed, mate = np.empty(3, np.float64), np.empty((na, 2), np.float32), np.empty(na, np.int32)
+    other = ordered(b.xy, b.turn)
+    out[16] = best_motion(a, b, other, similarity, rows[best], columns[best], motion, placed, mate)
+    out[27] = _paired_share(a, b, motion, placed, mate)

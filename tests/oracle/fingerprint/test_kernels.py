@@ -16,6 +16,7 @@ from likeness.fingerprint.similarity import (
     local_similarities,
     pair_count,
     relax,
+    rough_similarities,
     trusted,
 )
 from likeness.fingerprint.synthesis import impressions, thinned
@@ -70,6 +71,22 @@ def test_local_similarities_are_those_of_the_paper(two: tuple[Arrays, Arrays]) -
                 wanted[i, j] = naive.similarity(bits_a[i], cells_a[i], bits_b[j], cells_b[j])
     assert (wanted > 0).sum() > COUNT
     assert out == pytest.approx(wanted, abs=1e-5)
+
+
+def test_rough_similarities_are_those_by_the_lengths_of_whole_cylinders(two: tuple[Arrays, Arrays]) -> None:
+    a, b = two
+    exact, rough = np.empty((COUNT, COUNT), np.float32), np.empty((COUNT, COUNT), np.float32)
+    local_similarities(a, b, exact)
+    rough_similarities(a, b, rough)
+    (bits_a, cells_a), (bits_b, cells_b) = unpacked(a), unpacked(b)
+    length_a, length_b = (np.sqrt(bits.sum((1, 2, 3))) for bits in (bits_a, bits_b))
+    wanted = np.zeros((COUNT, COUNT))
+    for i, j in np.argwhere(exact > 0):
+        apart = np.sqrt(((bits_a[i] != bits_b[j]) & cells_a[i] & cells_b[j]).sum())
+        wanted[i, j] = 1 - apart / (length_a[i] + length_b[j])
+    assert (exact > 0).sum() > COUNT
+    assert rough[exact > 0] == pytest.approx(wanted[exact > 0], abs=1e-5)
+    assert (rough >= exact - 1e-6).all()
 
 
 def test_relaxation_and_global_score_are_those_of_the_paper(two: tuple[Arrays, Arrays]) -> None:

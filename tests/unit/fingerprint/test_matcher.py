@@ -109,7 +109,7 @@ def test_the_cheap_stage_measures_what_it_needs_and_no_more() -> None:
     rejected, passed = measures(one, [other], cheap=True)[0], measures(one, [other])[0]
     assert (rejected[COMPARED], passed[COMPARED]) == (0, 1)
     assert rejected[MEASURES.index("pairs")] == 0 < passed[MEASURES.index("pairs")]
-    for name in ("screen_local", "screen_relaxed", "screen_worth"):
+    for name in ("screen_local", "screen_relaxed", "screen_worth", "screen_share"):
         assert rejected[MEASURES.index(name)] > 0 == passed[MEASURES.index(name)]
     for name in ("local", "relaxed", "worth"):
         assert rejected[MEASURES.index(name)] == 0 < passed[MEASURES.index(name)]
