@@ -208,10 +208,12 @@ def main() -> None:
         "--plot", type=Path, metavar="FILE", help="write a DET plot as PNG (needs matplotlib)"
     )
     arguments.add_argument("--fit", type=Path, metavar="FILE", help="write the weights fitted on all of it")
-    arguments.add_argument("--version", default="2", help="of the weights that --fit writes")
+    arguments.add_argument("--version", help="of the weights that --fit writes, needed with it")
     chosen = arguments.parse_args()
     if chosen.data is None:
         arguments.error("--data FOLDER is needed")
+    if chosen.fit is not None and chosen.version is None:
+        arguments.error("--fit needs --version, which becomes part of the template space")
     every = [compare_all(folder) for folder in (chosen.data, *chosen.more)]
     if chosen.fit is not None:
         sets = sorted({str(s) for pairs in every for s in pairs.set_})

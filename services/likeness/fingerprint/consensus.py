@@ -65,10 +65,10 @@ def nearest_pairs(
 ) -> float:
     """Pair a's moved minutiae [n] with b's [m], each at most once and each with its nearest.
 
-    `other`: b's from left to right; `similarity` float32 [n, m] of their cylinders. Written: `mate` int32 [n], -1
-    where there is none; `taken` int32 [m], the other way round; `cost` float32 [m]. Returns the sum of the pairs'
-    worth: how near they are (1 for two that coincide, 0 for two at the tolerance) times what their similarity adds
-    to a floor, times `_counts`.
+    `other`: b's from left to right; `similarity` float32 [n, m] of `similarity.trusted`. Written: `mate` int32 [n],
+    -1 where there is none; `taken` int32 [m], the other way round; `cost` float32 [m]. Returns the sum of the
+    pairs' worth: how near they are (1 for two that coincide, 0 for two at the tolerance) times what their
+    similarity adds to a floor, times `_counts`.
     """
     n, m = moved.shape[0], other.x.shape[0]
     cost[:m] = np.float32(4.0)
@@ -252,8 +252,8 @@ def best_motion(
 ) -> float:
     """The motion proposed by the seeds whose pairs are worth most, and what they are worth; -1 without seeds.
 
-    `other`: b's minutiae from left to right; the others as of `agree`, `placed` float32 [na, 2] being where a's
-    minutiae come to lie.
+    `other`: b's minutiae from left to right; `similarity` and seeds as of `agree`. Written, if there are seeds:
+    `motion` float64 [3], `placed` float32 [na, 2] where a's minutiae come to lie, and `mate` int32 [na].
     """
     na, nb = a.xy.shape[0], b.xy.shape[0]
     moved, heading = np.empty((na, 2), np.float32), np.empty(na, np.float32)
@@ -285,10 +285,10 @@ def agree(
 ) -> tuple[int, float]:
     """The motion of a onto b that most minutiae agree with, and the pairs that it makes.
 
-    `similarity` float32 [na, nb] of the cylinders; `seeds_a`, `seeds_b` int64 [s]: pairs that propose motions.
-    Written: `motion` float64 [3] (turn in radians, shift in pixels), `bent` float32 [na, 2] where a's minutiae
-    come to lie, `mate` int32 [na]: place in b or -1. Returns the number of pairs, and what those of the best motion
-    proposed are worth.
+    `similarity` float32 [na, nb] of `similarity.trusted`; `seeds_a`, `seeds_b` int64 [s]: pairs that propose
+    motions. Written: `motion` float64 [3] (turn in radians, shift in pixels), `bent` float32 [na, 2] where a's
+    minutiae come to lie, `mate` int32 [na]: place in b or -1. Returns the number of pairs, and what those of the
+    best motion proposed are worth.
     """
     na, nb = a.xy.shape[0], b.xy.shape[0]
     mate[:na] = -1

@@ -73,9 +73,9 @@ compared; mean squared residual in square pixels, and of turn in square radians;
 similarity and what the pairs of its best motion are worth; 1 after a full comparison, 0 after the cheap stage; the
 sums of the trust of either side's minutiae in the overlap, and of those paired; of how many pairs both kinds are
 told, in how many they agree, and the share in which they would by chance; what the pairs of the best motion
-proposed are worth; of the cheap stage the similarity before relaxation, and the trust in the paired minutiae as a
-share of that in all which both show. The cheap stage leaves all others at 0, a full comparison those of the cheap
-stage."""
+proposed are worth; of the cheap stage the similarity before relaxation, and of the trust in the minutiae looked at
+that both show the share in those paired, a geometric mean of both sides with 1 added to what both show. The cheap
+stage leaves all others at 0, a full comparison those of the cheap stage."""
 
 
 @kernel
@@ -102,9 +102,9 @@ def measure(
 ) -> None:
     """Compare two templates, both with at least one minutia.
 
-    `inner`: as `screen.core` of a. `cheap`: by the cheap stage alone, unless a template is too small for it.
-    Written: `out` float64 [28], see `MEASURES`; `motion` float64 [3] and `mate` int32 [na], see `consensus.agree`,
-    no pairs after the cheap stage.
+    `inner`: as `screen.core` of a, used if `cheap`. `cheap`: by the cheap stage alone, unless a template is too
+    small for it. Written: `out` float64 [28], see `MEASURES`; `motion` float64 [3] and `mate` int32 [na], see
+    `consensus.agree`, no pairs after the cheap stage.
     """
     na, nb = a.turn.shape[0], b.turn.shape[0]
     out[:] = 0.0
@@ -205,7 +205,7 @@ def measure_many(
     starts[k] to starts[k + 1] and hull corners corners[k] to corners[k + 1]. Written:
     `out` float64 [k, 28], see `MEASURES`; all 0 where either side has no minutiae.
     """
-    inner = core(a)
+    inner = core(a) if cheap else a
     motion = np.zeros(3, np.float64)
     mate = np.empty(max(a.turn.shape[0], 1), np.int32)
     for k in range(starts.shape[0] - 1):

@@ -21,8 +21,7 @@ from likeness.fingerprint.cylinders import build_cylinders, convex_hull
 from likeness.fingerprint.evidence import MEASURES, measure, measure_many
 from likeness.fingerprint.fusion import Fusion, fusion
 from likeness.fingerprint.kernel import Arrays
-from likeness.fingerprint.minutiae import Minutiae
-from likeness.fingerprint.screen import core
+from likeness.fingerprint.minutiae import Kind, Minutiae
 
 _HEAD = struct.Struct("<Hii")
 _COLUMNS = (("<i2", 2), ("<u2", 1), ("<u8", p.WORDS), ("<u8", p.MASK_WORDS), ("u1", 1), ("u1", 1))
@@ -63,7 +62,7 @@ class Prepared:
         return self.arrays.hull
 
     def to_bytes(self) -> bytes:
-        """Count and centre, then places in eighths of a pixel, turns and cylinders."""
+        """Count and centre, then places in eighths of a pixel, turns, cylinders, and kinds with trust."""
         one = self.arrays
         places = np.rint(one.xy / _PLACE_STEP).astype("<i2")
         turns = np.mod(np.rint(one.turn / _TURN_STEP), 65536).astype("<u2")
@@ -77,7 +76,7 @@ class Prepared:
         """Read what `to_bytes` wrote.
 
         Raises:
-            Corrupt: the length is not that of the count it tells.
+            Corrupt: the length is not that of the count it tells, or a kind or a trust is none.
         """
         if len(data) < _HEAD.size:
             raise Corrupt("A stored finger ends inside its head.")
@@ -91,6 +90,9 @@ class Prepared:
             columns.append(np.frombuffer(data, kind, n * wide, at))
             at += columns[-1].nbytes
         places, turns, bits, masks, valid, told = (np.asarray(column) for column in columns)
+        kinds, trust = told >> 6, told & 63
+        if n and (kinds.max() > max(Kind) or trust.max() > p.TRUST_STEPS):
+            raise Corrupt(f"A stored finger of {n} minutiae has one whose kind or trust is none.")
         xy = places.reshape(n, 2).astype(np.float32) * np.float32(_PLACE_STEP)
         turn = turns.astype(np.float32) * np.float32(_TURN_STEP)
         held = Arrays(
@@ -100,8 +102,8 @@ class Prepared:
             bits.astype(np.uint64).reshape(p.WORDS, n),
             masks.astype(np.uint64).reshape(p.MASK_WORDS, n),
             valid.astype(np.uint8),
-            (told >> 6).astype(np.uint8),
-            ((told & 63) / np.float32(p.TRUST_STEPS)).astype(np.float32),
+            kinds.astype(np.uint8),
+            (trust / np.float32(p.TRUST_STEPS)).astype(np.float32),
         )
         return cls(held, (x, y))
 
@@ -109,13 +111,13 @@ class Prepared:
 def trust_of(quality: NDArray[np.uint8]) -> Floats:
     """How much each minutia of a template is trusted beside the others, float32 [n] in steps of `TRUST_STEPS`.
 
-    The share of the minutiae whose quality uint8 [n] is less, and half of those whose quality is the same: one half
-    for all where the record does not tell.
+    Of the minutiae whose quality uint8 [n] is told, above 0, the share whose quality is less and half of those
+    whose quality is the same; one half where it is not told.
     """
-    ascending = np.sort(quality)
-    less, no_more = np.searchsorted(ascending, quality, "left"), np.searchsorted(ascending, quality, "right")
-    share = (less + no_more) / (2.0 * max(len(quality), 1))
-    return (np.rint(share * p.TRUST_STEPS) / p.TRUST_STEPS).astype(np.float32)
+    told = np.sort(quality[quality > 0])
+    less, no_more = np.searchsorted(told, quality, "left"), np.searchsorted(told, quality, "right")
+    share = np.where(quality > 0, (less + no_more) / (2.0 * max(len(told), 1)), 0.5)
+    return np.asarray(np.rint(share * p.TRUST_STEPS) / p.TRUST_STEPS, np.float32)
 
 
 def prepare(minutiae: Minutiae) -> Prepared:
@@ -196,7 +198,7 @@ class Matcher:
             return Pairing(np.zeros((0, 2), np.int64), (0.0, 0.0, 0.0))
         out, motion = np.zeros(len(MEASURES)), np.zeros(3)
         mate = np.full(len(probe), -1, np.int32)
-        measure(probe.arrays, core(probe.arrays), candidate.arrays, False, out, motion, mate)
+        measure(probe.arrays, probe.arrays, candidate.arrays, False, out, motion, mate)
         paired = np.flatnonzero(mate >= 0)
         pairs = np.stack([paired, mate[paired].astype(np.int64)], axis=1)
         return Pairing(pairs, (float(motion[0]), float(motion[1]), float(motion[2])))

@@ -77,7 +77,10 @@ def moved_hull(a: Arrays, motion: NDArray[np.float64]) -> NDArray[np.float32]:
 def inside(
     xy: NDArray[np.float32], trust: NDArray[np.float32], edges: NDArray[np.float64], hull: NDArray[np.float32]
 ) -> tuple[float, float]:
-    """How many minutiae float32 [n, 2] lie in a hull with these edges, and the sum of their trust float32 [n]."""
+    """How many minutiae float32 [n, 2] lie in a hull with these edges, and the sum of their trust float32 [n].
+
+    In it, or out of it by no more than `OVERLAP_MARGIN`.
+    """
     count = total = 0.0
     for i in range(xy.shape[0]):
         if _within(float(xy[i, 0]), float(xy[i, 1]), edges, hull):

@@ -77,7 +77,7 @@ DOUBT = 0.3
 # Cascade.
 CORE = 40
 """Minutiae of either side that the cheap stage looks at. With 32 the equal error rate through the cascade rises
-from 4.8% to 5.8% for one extractor; with all, 90 minutiae take twice as long as 40."""
+from 4.6% to 5.4% for one extractor; with all, 90 minutiae take twice as long as 40."""
 CORE_REACH = 600.0
 """Pixels from the middle of a template that cost a minutia as much as being trusted least."""
 SCREENED_PAIRS, SCREEN_SEEDS = MAX_PAIRS, 3
@@ -85,10 +85,11 @@ SCREENED_PAIRS, SCREEN_SEEDS = MAX_PAIRS, 3
 propose a motion in it."""
 CASCADE_FROM = 20
 """Minutiae that both sides must have to be left out early: smaller templates tell too little, and cost little."""
-CASCADE_SHARE = 0.04
+CASCADE_SHARE = 0.05
 """Of a list, what the cheap stage passes on to the full comparison besides all that seem mates: its best. A share
 and not a threshold, since of dense templates half of all strangers exceed one that a tenth of others does. With .06
-or .03 as many mates reach the first place; of `SHORTLIST_PER_CANDIDATE` it must leave one."""
+or .03 as many mates reach the first place; of `SHORTLIST_PER_CANDIDATE` it leaves one, so that
+all candidates that are answered were compared in full."""
 CASCADE_SURE = 0.001
 """Share of strangers that exceed the level above which every candidate is compared in full."""
 CASCADE_LIST = 256
@@ -108,7 +109,7 @@ PAIR_ANGLE = math.radians(28.0)
 PAIR_REFINED = 15.0
 """Pixels within which minutiae pair once the motion is refined and bent."""
 PAIR_FLOOR = 0.2
-"""What a pair counts by its place alone; its cylinders' similarity, 0..1, is added."""
+"""What a pair counts by its place alone; its cylinders' similarity, 0..1 and less by `DOUBT`, is added."""
 PAIR_TRUST_LEAST = 0.6
 """What a pair counts where one of its minutiae is trusted least; at a trust of one half it counts 1."""
 PAIR_KIND = 0.25

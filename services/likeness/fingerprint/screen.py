@@ -87,7 +87,10 @@ def core(a: Arrays) -> Arrays:
 def _paired_share(
     a: Arrays, b: Arrays, motion: NDArray[np.float64], placed: NDArray[np.float32], mate: NDArray[np.int32]
 ) -> float:
-    """Of the trust in the minutiae that both show, the share of those that are paired: as of both sides."""
+    """Of the trust in the minutiae that both show, the share in those paired: the geometric mean of both sides.
+
+    1 is added to what both show, so that an overlap of two or three minutiae is not perfect by chance.
+    """
     moved = moved_hull(a, motion)
     in_a = inside(placed, a.trust, borders(b.hull), b.hull)[1]
     in_b = inside(b.xy, b.trust, borders(moved), moved)[1]

@@ -148,10 +148,9 @@ def local_similarities(a: Arrays, b: Arrays, out: NDArray[np.float32]) -> None:
 
 @kernel
 def rough_similarities(a: Arrays, b: Arrays, out: NDArray[np.float32]) -> None:
-    """As `local_similarities`, but each cylinder's length is that of all its bits, in two thirds of the time.
+    """As `local_similarities`, but the length of each cylinder is that of all its bits, which is counted once.
 
-    Where cells are valid in one of two cylinders alone they then seem more alike. It orders mates and strangers no
-    worse.
+    Two cylinders then seem more alike where some cells are valid in one of them alone.
     """
     _similarities(a, b, True, out)
 
@@ -159,7 +158,9 @@ def rough_similarities(a: Arrays, b: Arrays, out: NDArray[np.float32]) -> None:
 @kernel
 def _similarities(a: Arrays, b: Arrays, rough: bool, out: NDArray[np.float32]) -> None:
     out[:] = 0.0
-    length_a, length_b = (_lengths(a), _lengths(b)) if rough else (a.trust, b.trust)
+    length_a, length_b = np.empty(0, np.float32), np.empty(0, np.float32)
+    if rough:
+        length_a, length_b = _lengths(a), _lengths(b)
     counts = np.empty(b.turn.shape[0], np.int64)
     own = np.empty(_SECTIONS, np.uint64)
     for i in range(a.turn.shape[0]):
@@ -183,8 +184,9 @@ def _similarities(a: Arrays, b: Arrays, rough: bool, out: NDArray[np.float32]) -
             row = out[i]
             for j in range(np.uint64(start), np.uint64(stop)):
                 held = counts[j]
-                whole = length_a[i] + length_b[j]
-                if not rough:
+                if rough:
+                    whole = length_a[i] + length_b[j]
+                else:
                     in_a, in_b = np.float32((held >> 16) & 0xFFFF), np.float32((held >> 32) & 0xFFFF)
                     whole = np.sqrt(in_a) + np.sqrt(in_b)
                 alike = _ONE - np.sqrt(np.float32(held >> 48)) / max(whole, _ONE)

@@ -94,6 +94,12 @@ def test_the_best_share_passes_and_all_that_seem_mates_besides() -> None:
     assert np.flatnonzero(passing(order)).tolist() == [*range(share), *range(40, 80)]
 
 
+def test_every_candidate_that_is_answered_was_compared_in_full() -> None:
+    for candidates in (1, 20, 1000):
+        listed = max(p.SHORTLIST_LEAST, p.SHORTLIST_PER_CANDIDATE * candidates)
+        assert passing(np.full(listed, -1.0)).sum() >= candidates
+
+
 def test_what_was_not_screened_does_not_pass_and_equals_pass_in_their_order() -> None:
     assert not passing(np.full(50, -np.inf)).any()
     assert passing(np.array([])).tolist() == []

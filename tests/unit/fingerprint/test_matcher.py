@@ -21,13 +21,21 @@ def moved(of: Minutiae, degrees: float, x: float, y: float) -> Minutiae:
     return Minutiae(xy, np.mod(of.angle - turn, 2 * np.pi).astype(np.float32), of.kind, of.quality)
 
 
+def with_quality(of: Minutiae, quality: np.ndarray) -> Minutiae:
+    return Minutiae(of.xy, of.angle, of.kind, quality.astype(np.uint8))
+
+
 def test_stored_bytes_make_the_same_template_and_damaged_ones_none() -> None:
-    one = prepare(fingers()[0][0])
+    drawn = fingers()[0][0]
+    one = prepare(with_quality(drawn, np.random.default_rng(5).integers(0, 101, len(drawn))))
+    assert len(set(one.arrays.trust.tolist())) > 10
+    assert len(set(one.arrays.kind.tolist())) == 2
     again = Prepared.from_bytes(one.to_bytes())
     for kept, made in zip(again.arrays, one.arrays, strict=True):
         np.testing.assert_array_equal(np.asarray(kept), np.asarray(made))
     assert again.centre == one.centre
-    for data in (b"", one.to_bytes()[:-1], one.to_bytes() + b"x"):
+    no_trust, no_kind = one.to_bytes()[:-1] + bytes([63]), one.to_bytes()[:-1] + bytes([3 << 6])
+    for data in (b"", one.to_bytes()[:-1], one.to_bytes() + b"x", no_trust, no_kind):
         with pytest.raises(Corrupt):
             Prepared.from_bytes(data)
 
@@ -56,11 +64,9 @@ def test_trust_is_the_place_by_quality_and_one_half_where_none_is_told() -> None
     told = trust_of(np.array([20, 90, 10, 20], np.uint8))
     assert told == pytest.approx([0.5, 0.875, 0.125, 0.5], abs=0.5 / p.TRUST_STEPS)
     assert trust_of(np.zeros(7, np.uint8)).tolist() == [0.5] * 7
+    partly = trust_of(np.array([0, 40, 60, 0], np.uint8))
+    assert partly == pytest.approx([0.5, 0.25, 0.75, 0.5], abs=0.5 / p.TRUST_STEPS)
     assert trust_of(np.zeros(0, np.uint8)).tolist() == []
-
-
-def with_quality(of: Minutiae, quality: np.ndarray) -> Minutiae:
-    return Minutiae(of.xy, of.angle, of.kind, quality.astype(np.uint8))
 
 
 def test_minutiae_that_are_not_found_again_count_less_where_they_are_trusted_less() -> None:
