@@ -77,7 +77,7 @@ DOUBT = 0.3
 # Cascade.
 CORE = 40
 """Minutiae of either side that the cheap stage looks at. With 32 the equal error rate through the cascade rises
-from 4.6% to 5.4% for one extractor; with all, 90 minutiae take twice as long as 40."""
+from 4.6% to over 5% for one extractor; with all, 90 minutiae take twice as long as 40."""
 CORE_REACH = 600.0
 """Pixels from the middle of a template that cost a minutia as much as being trusted least."""
 SCREENED_PAIRS, SCREEN_SEEDS = MAX_PAIRS, 3
