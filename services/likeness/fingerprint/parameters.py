@@ -77,10 +77,10 @@ DOUBT = 0.3
 # Cascade.
 CORE = 40
 """Minutiae of either side that the cheap stage looks at. With 32 the equal error rate through the cascade rises
-from 4.6% to over 5% for one extractor; with all, 90 minutiae take twice as long as 40."""
+from 4.7% to over 5% for one extractor; with all, 90 minutiae take twice as long as 40."""
 CORE_REACH = 600.0
 """Pixels from the middle of a template that cost a minutia as much as being trusted least."""
-SCREENED_PAIRS, SCREEN_SEEDS = MAX_PAIRS, 3
+SCREENED_PAIRS, SCREEN_SEEDS = MAX_PAIRS, 2
 """Best local similarities that the cheap stage relaxes, no fewer than make a global one, and how many of them
 propose a motion in it."""
 CASCADE_FROM = 20
@@ -88,8 +88,8 @@ CASCADE_FROM = 20
 CASCADE_SHARE = 0.05
 """Of a list, what the cheap stage passes on to the full comparison besides all that seem mates: its best. A share
 and not a threshold, since of dense templates half of all strangers exceed one that a tenth of others does. With .06
-or .03 as many mates reach the first place; of `SHORTLIST_PER_CANDIDATE` it leaves one, so that
-all candidates that are answered were compared in full."""
+or .03 as many mates reach the first place; of `SHORTLIST_PER_CANDIDATE` it leaves one, so that all candidates that
+are answered were compared in full."""
 CASCADE_SURE = 0.001
 """Share of strangers that exceed the level above which every candidate is compared in full."""
 CASCADE_LIST = 256
