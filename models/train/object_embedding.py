@@ -2,8 +2,9 @@
 
 Self-supervised, after SSCD (Pizzi et al., CVPR 2022): two strongly changed views of one photograph are drawn
 together and all others apart (InfoNCE), and a differential-entropy term spreads the embeddings evenly over the
-sphere, so that one threshold fits everywhere. Views grow from 64 to 128 pixels, since most is learnt as well from
-small ones. (Embeddings of past steps as further strangers, as in XBM, made the training run away from them.)
+sphere, so that one threshold fits everywhere. Views grow from 64 to 128 pixels: much is learnt from small ones in a
+third of the time, and the last of it from large ones alone. (Embeddings of past steps as further strangers, as in
+XBM, made the training run away from them.)
 
     python object_embedding.py --images images.zip --out object-embed.onnx --minutes 60 --seed 7 --without gallery
 

@@ -34,7 +34,7 @@ from likeness.object import views
 NAME = "object-embed"
 TITLE = "A square of a photograph to 256 numbers by which copies of it are found"
 SOURCE = "trained by models/train/object_embedding.py; see object-embed.md"
-SPACE = "likeness-object/2"
+SPACE = "likeness-object/3"
 MEASURED, CHECKED = 160, 160
 """Photographs that ranges are measured on, and others that the result is checked with."""
 

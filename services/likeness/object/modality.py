@@ -69,7 +69,7 @@ class ObjectModality:
     explains_templates = False
     groups_subjects = True
 
-    SPACE = "likeness-object/2"
+    SPACE = "likeness-object/3"
     """The template space: weights of the embedder, codebook, details and fusion. Changes when any of them does."""
 
     def __init__(
