@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from likeness.fingerprint import parameters as p
 from likeness.fingerprint.kernel import Arrays, kernel
-from likeness.fingerprint.similarity import first_from, turned
+from likeness.fingerprint.similarity import turned
 
 _NEAR, _GROWTH, _FAR = p.PAIR_NEAR, p.PAIR_GROWTH, p.PAIR_FAR
 _ANGLE = np.float32(p.PAIR_ANGLE)
@@ -25,20 +25,17 @@ _LEAST, _MORE, _KIND = p.PAIR_TRUST_LEAST, 2.0 * (1.0 - p.PAIR_TRUST_LEAST), p.P
 _BEND = p.BEND_LENGTH
 _PRIOR = p.BEND_PRIOR
 _BY_PLACE, _BY_TURN = np.float32(0.6), np.float32(0.4 / p.PAIR_ANGLE**2)
-_ONE = np.float32(1.0)
+_ONE, _NEVER = np.float32(1.0), np.float32(4.0)
 _HALF, _ROUND = np.float32(math.pi), np.float32(2.0 * math.pi)
 
 
-class Ordered(NamedTuple):
-    """Minutiae from left to right.
-
-    `x`, `y`, `turn` float32 [m], the last half a round on as `_move` has it; `place` int64 [m] in the template.
-    """
+class Columns(NamedTuple):
+    """Places and turns of minutiae side by side; `x`, `y`, `turn` float32 [m], the last half a round on as `_move`
+    has it."""
 
     x: NDArray[np.float32]
     y: NDArray[np.float32]
     turn: NDArray[np.float32]
-    place: NDArray[np.int64]
 
 
 @kernel
@@ -56,7 +53,7 @@ def nearest_pairs(
     heading: NDArray[np.float32],
     a: Arrays,
     b: Arrays,
-    other: Ordered,
+    other: Columns,
     tolerance: NDArray[np.float32],
     similarity: NDArray[np.float32],
     mate: NDArray[np.int32],
@@ -65,37 +62,32 @@ def nearest_pairs(
 ) -> float:
     """Pair a's moved minutiae [n] with b's [m], each at most once and each with its nearest.
 
-    `other`: b's from left to right; `similarity` float32 [n, m] of `similarity.trusted`. Written: `mate` int32 [n],
+    `other`: b's as `columns`; `similarity` float32 [n, m] of `similarity.trusted`. Written: `mate` int32 [n],
     -1 where there is none; `taken` int32 [m], the other way round; `cost` float32 [m]. Returns the sum of the
     pairs' worth: how near they are (1 for two that coincide, 0 for two at the tolerance) times what their
     similarity adds to a floor, times `_counts`.
     """
     n, m = moved.shape[0], other.x.shape[0]
-    cost[:m] = np.float32(4.0)
+    cost[:m] = _NEVER
     taken[:m] = -1
+    total = np.empty(m, np.float32)
     for i in range(n):
         mate[i] = -1
         reach = tolerance[i]
         x, y, towards = moved[i, 0], moved[i, 1], heading[i]
         weight = _BY_PLACE / (reach * reach)
-        best = _ONE
-        found = -1
-        for k in range(first_from(other.x, x - reach), m):
-            dx = other.x[k] - x
-            if dx > reach:
-                break
-            dy = abs(other.y[k] - y)
-            if dy > reach:
-                continue
-            da = abs(towards - other.turn[k])
+        # All of them, without a branch, so that the loop becomes vector instructions.
+        for j in range(m):
+            dx, dy = other.x[j] - x, other.y[j] - y
+            da = abs(towards - other.turn[j])
             da = min(da, _ROUND - da)
             near = weight * (dx * dx + dy * dy)
-            if da >= _ANGLE or near >= _BY_PLACE:
-                continue
-            total = near + _BY_TURN * da * da
-            j = other.place[k]
-            if total < best and total < cost[j]:
-                best = total
+            total[j] = near + _BY_TURN * da * da if (near < _BY_PLACE) & (da < _ANGLE) else _NEVER
+        best = _ONE
+        found = -1
+        for j in range(m):
+            if total[j] < best and total[j] < cost[j]:
+                best = total[j]
                 found = j
         if found >= 0:
             if taken[found] >= 0:
@@ -194,14 +186,16 @@ def _bend(
 
 
 @kernel
-def ordered(xy: NDArray[np.float32], turn: NDArray[np.float32]) -> Ordered:
-    """Minutiae float32 [m, 2] and [m] from left to right."""
-    place = np.argsort(xy[:, 0], kind="mergesort")
-    opposite = turn[place] - _HALF
-    for k in range(place.shape[0]):
-        if opposite[k] < 0.0:
-            opposite[k] += _ROUND
-    return Ordered(xy[place, 0], xy[place, 1], opposite, place)
+def columns(xy: NDArray[np.float32], turn: NDArray[np.float32]) -> Columns:
+    """Minutiae float32 [m, 2] and [m] as columns."""
+    m = turn.shape[0]
+    x, y, opposite = np.empty(m, np.float32), np.empty(m, np.float32), np.empty(m, np.float32)
+    for j in range(m):
+        x[j], y[j] = xy[j, 0], xy[j, 1]
+        opposite[j] = turn[j] - _HALF
+        if opposite[j] < 0.0:
+            opposite[j] += _ROUND
+    return Columns(x, y, opposite)
 
 
 @kernel
@@ -217,7 +211,7 @@ def _propose(a: Arrays, b: Arrays, r: int, c: int, motion: NDArray[np.float64]) 
 def _try(
     a: Arrays,
     b: Arrays,
-    other: Ordered,
+    other: Columns,
     similarity: NDArray[np.float32],
     seed: tuple[int, int],
     tried: NDArray[np.float64],
@@ -242,7 +236,7 @@ def _try(
 def best_motion(
     a: Arrays,
     b: Arrays,
-    other: Ordered,
+    other: Columns,
     similarity: NDArray[np.float32],
     seeds_a: NDArray[np.int64],
     seeds_b: NDArray[np.int64],
@@ -252,7 +246,7 @@ def best_motion(
 ) -> float:
     """The motion proposed by the seeds whose pairs are worth most, and what they are worth; -1 without seeds.
 
-    `other`: b's minutiae from left to right; `similarity` and seeds as of `agree`. Written, if there are seeds:
+    `other`: b's minutiae as `columns`; `similarity` and seeds as of `agree`. Written, if there are seeds:
     `motion` float64 [3], `placed` float32 [na, 2] where a's minutiae come to lie, and `mate` int32 [na].
     """
     na, nb = a.xy.shape[0], b.xy.shape[0]
@@ -292,7 +286,7 @@ def agree(
     """
     na, nb = a.xy.shape[0], b.xy.shape[0]
     mate[:na] = -1
-    other = ordered(b.xy, b.turn)
+    other = columns(b.xy, b.turn)
     best = best_motion(a, b, other, similarity, seeds_a, seeds_b, motion, bent, mate)
     if best < 0.0:
         return 0, 0.0

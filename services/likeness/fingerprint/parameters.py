@@ -70,14 +70,17 @@ TAU_DISTANCE = -8.0 / 5.0
 MU_ANGLE = math.pi / 12
 TAU_ANGLE = -30.0
 """mu_rho and tau_rho of the three compatibilities: distance, direction, radial angle (equation 24)."""
+FAR_APART, FAR_TURNED = 20.0, 1.0
+"""Differences of distance and of direction from which two pairs are not compatible at all."""
 
 DOUBT = 0.3
 """Share of its similarity that a cylinder loses where its minutia is trusted least, before pairs are chosen."""
 
 # Cascade.
 CORE = 40
-"""Minutiae of either side that the cheap stage looks at. With 32 the equal error rate through the cascade rises
-from 4.7% to over 5% for one extractor; with all, 90 minutiae take twice as long as 40."""
+"""Minutiae of either side that the cheap stage looks at, a multiple of 8 as vectors of words are. With 32 the equal
+error rate through the cascade rises from 4.7% to over 5% for one extractor; with all, 90 minutiae take twice as
+long as 40."""
 CORE_REACH = 600.0
 """Pixels from the middle of a template that cost a minutia as much as being trusted least."""
 SCREENED_PAIRS, SCREEN_SEEDS = MAX_PAIRS, 2

@@ -23,6 +23,9 @@ _TAU = 2.0 * math.pi
 _MIN_PAIRS, _MAX_PAIRS, _MU_PAIRS, _TAU_PAIRS = p.MIN_PAIRS, p.MAX_PAIRS, p.MU_PAIRS, p.TAU_PAIRS
 _DOUBT = np.float32(p.DOUBT)
 _WEIGHT, _STEPS = p.RELAX_WEIGHT, p.RELAX_STEPS
+_FAR, _FAR_TURNED = p.FAR_APART, p.FAR_TURNED
+_ABOUT_FAR, _ABOUT_TURNED = np.float32(1.01 * p.FAR_APART), np.float32(1.01 * p.FAR_TURNED)
+_ROUND = np.float32(2.0 * math.pi)
 _MU_D, _TAU_D, _MU_A, _TAU_A = p.MU_DISTANCE, p.TAU_DISTANCE, p.MU_ANGLE, p.TAU_ANGLE
 
 _M1 = np.uint64(0x5555555555555555)
@@ -105,62 +108,13 @@ def _count(
 
 
 @kernel
-def _count_differing(
-    own: NDArray[np.uint64],
-    mask: Any,
-    bits: NDArray[np.uint64],
-    masks: NDArray[np.uint64],
-    start: int,
-    stop: int,
-    counts: NDArray[np.int64],
-) -> None:
-    """As `_count`, but of the cells valid in both and the bits that differ alone."""
-    a0, a1, a2, a3, a4, a5 = own[0], own[1], own[2], own[3], own[4], own[5]
-    for j in range(np.uint64(start), np.uint64(stop)):
-        common = mask & masks[j]
-        d0, d1, d2 = a0 ^ bits[0, j], a1 ^ bits[1, j], a2 ^ bits[2, j]
-        d3, d4, d5 = a3 ^ bits[3, j], a4 ^ bits[4, j], a5 ^ bits[5, j]
-        differ = ones(d0 & common) + ones(d1 & common) + ones(d2 & common)
-        differ += ones(d3 & common) + ones(d4 & common) + ones(d5 & common)
-        counts[j] += ones(common) + (differ << 48)
-
-
-@kernel
-def _lengths(one: Arrays) -> NDArray[np.float32]:
-    """The Euclidean length of every cylinder's bits, float32 [n]."""
-    held = np.zeros(one.turn.shape[0], np.int64)
-    for w in range(one.bits.shape[0]):
-        words = one.bits[w]
-        for j in range(held.shape[0]):
-            held[j] += ones(words[j])
-    return np.sqrt(held.astype(np.float32))
-
-
-@kernel
 def local_similarities(a: Arrays, b: Arrays, out: NDArray[np.float32]) -> None:
     """Similarity of every cylinder of a with every one of b, float32 [na, nb] in 0..1 (equation 17).
 
     0 where two cylinders cannot be compared: one is not valid, too few cells are valid in both, or the minutiae
     point too differently. b's minutiae are in order of their turn.
     """
-    _similarities(a, b, False, out)
-
-
-@kernel
-def rough_similarities(a: Arrays, b: Arrays, out: NDArray[np.float32]) -> None:
-    """As `local_similarities`, but the length of each cylinder is that of all its bits, which is counted once.
-
-    Two cylinders then seem more alike where some cells are valid in one of them alone.
-    """
-    _similarities(a, b, True, out)
-
-
-@kernel
-def _similarities(a: Arrays, b: Arrays, rough: bool, out: NDArray[np.float32]) -> None:
     out[:] = 0.0
-    length_a, length_b = np.empty(0, np.float32), np.empty(0, np.float32)
-    if rough:
-        length_a, length_b = _lengths(a), _lengths(b)
     counts = np.empty(b.turn.shape[0], np.int64)
     own = np.empty(_SECTIONS, np.uint64)
     for i in range(a.turn.shape[0]):
@@ -177,18 +131,12 @@ def _similarities(a: Arrays, b: Arrays, rough: bool, out: NDArray[np.float32]) -
                 for k in range(_SECTIONS):
                     own[k] = a.bits[_SECTIONS * m + k, i]
                 others = b.bits[_SECTIONS * m : _SECTIONS * (m + 1)]
-                if rough:
-                    _count_differing(own, a.masks[m, i], others, b.masks[m], start, stop, counts)
-                else:
-                    _count(own, a.masks[m, i], others, b.masks[m], start, stop, counts)
+                _count(own, a.masks[m, i], others, b.masks[m], start, stop, counts)
             row = out[i]
             for j in range(np.uint64(start), np.uint64(stop)):
                 held = counts[j]
-                if rough:
-                    whole = length_a[i] + length_b[j]
-                else:
-                    in_a, in_b = np.float32((held >> 16) & 0xFFFF), np.float32((held >> 32) & 0xFFFF)
-                    whole = np.sqrt(in_a) + np.sqrt(in_b)
+                in_a, in_b = np.float32((held >> 16) & 0xFFFF), np.float32((held >> 32) & 0xFFFF)
+                whole = np.sqrt(in_a) + np.sqrt(in_b)
                 alike = _ONE - np.sqrt(np.float32(held >> 48)) / max(whole, _ONE)
                 usable = (b.valid[j] != 0) & ((held & 0xFFFF) >= _MIN_CELLS) & (whole > _NONE)
                 row[j] = alike if usable else _NONE
@@ -255,24 +203,38 @@ def compatibilities(
     xy_b: NDArray[np.float32],
     turn_b: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """How well each two pairs of minutiae fit one rigid motion, float32 [n, n] in 0..1 (equation 23)."""
+    """How well each two pairs of minutiae fit one rigid motion, float32 [n, n] in 0..1 (equation 23).
+
+    0 where distances differ by more than `FAR_APART` or directions by more than `FAR_TURNED`: what the equation has
+    there is less than 1e-10 and 1e-9. Two pairs are first judged by vector instructions, in single precision.
+    """
     n = rows.shape[0]
     rho = np.zeros((n, n), np.float32)
+    ax, ay, at = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
+    bx, by, bt = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
+    near = np.empty(n, np.uint8)
     for i in range(n):
-        r, c = rows[i], columns[i]
+        ax[i], ay[i], at[i] = xy_a[rows[i], 0], xy_a[rows[i], 1], turn_a[rows[i]]
+        bx[i], by[i], bt[i] = xy_b[columns[i], 0], xy_b[columns[i], 1], turn_b[columns[i]]
+    for i in range(n):
         for k in range(i):
-            r2, c2 = rows[k], columns[k]
-            ax, ay = float(xy_a[r, 0] - xy_a[r2, 0]), float(xy_a[r, 1] - xy_a[r2, 1])
-            bx, by = float(xy_b[c, 0] - xy_b[c2, 0]), float(xy_b[c, 1] - xy_b[c2, 1])
-            d1 = abs(math.sqrt(ax * ax + ay * ay) - math.sqrt(bx * bx + by * by))
-            if d1 > 20.0:
+            ux, uy, vx, vy = ax[i] - ax[k], ay[i] - ay[k], bx[i] - bx[k], by[i] - by[k]
+            apart = abs(np.sqrt(ux * ux + uy * uy) - np.sqrt(vx * vx + vy * vy))
+            turn = abs((at[i] - at[k]) - (bt[i] - bt[k]))
+            turn = min(turn, abs(turn - _ROUND), abs(turn - _ROUND - _ROUND))
+            near[k] = (apart <= _ABOUT_FAR) & (turn <= _ABOUT_TURNED)
+        for k in range(i):
+            if near[k] == 0:
                 continue
-            d2 = abs(turned((turn_a[r] - turn_a[r2]) - (turn_b[c] - turn_b[c2])))
-            if d2 > 1.0:
+            dx, dy = float(ax[i] - ax[k]), float(ay[i] - ay[k])
+            ex, ey = float(bx[i] - bx[k]), float(by[i] - by[k])
+            d1 = abs(math.sqrt(dx * dx + dy * dy) - math.sqrt(ex * ex + ey * ey))
+            d2 = abs(turned((at[i] - at[k]) - (bt[i] - bt[k])))
+            if d1 > _FAR or d2 > _FAR_TURNED:
                 continue
-            along_a, along_b = math.atan2(ay, ax), math.atan2(by, bx)
-            d3 = abs(turned((float(turn_a[r]) - along_a) - (float(turn_b[c]) - along_b)))
-            d4 = abs(turned((float(turn_a[r2]) - along_a) - (float(turn_b[c2]) - along_b)))
+            between = math.atan2(dy * ex - dx * ey, dx * ex + dy * ey)  # of the two lines from k to i
+            d3 = abs(turned((float(at[i]) - float(bt[i])) - between))
+            d4 = abs(turned((float(at[k]) - float(bt[k])) - between))
             z = _fits(d1, _MU_D, _TAU_D) * _fits(d2, _MU_A, _TAU_A)
             rho[i, k] = z * _fits(d3, _MU_A, _TAU_A)
             rho[k, i] = z * _fits(d4, _MU_A, _TAU_A)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from likeness.fingerprint import parameters as p
 from likeness.fingerprint.kernel import Arrays
 from likeness.fingerprint.matcher import prepare
+from likeness.fingerprint.screen import core, rough_similarities
 from likeness.fingerprint.similarity import (
     best_pairs,
     compatibilities,
@@ -16,7 +17,6 @@ from likeness.fingerprint.similarity import (
     local_similarities,
     pair_count,
     relax,
-    rough_similarities,
     trusted,
 )
 from likeness.fingerprint.synthesis import impressions, thinned
@@ -77,7 +77,7 @@ def test_rough_similarities_are_those_by_the_lengths_of_whole_cylinders(two: tup
     a, b = two
     exact, rough = np.empty((COUNT, COUNT), np.float32), np.empty((COUNT, COUNT), np.float32)
     local_similarities(a, b, exact)
-    rough_similarities(a, b, rough)
+    rough_similarities(core(a), core(b), rough)
     (bits_a, cells_a), (bits_b, cells_b) = unpacked(a), unpacked(b)
     length_a, length_b = (np.sqrt(bits.sum((1, 2, 3))) for bits in (bits_a, bits_b))
     wanted = np.zeros((COUNT, COUNT))

@@ -9,19 +9,18 @@ import numpy as np
 import pytest
 
 from likeness.fingerprint import parameters as p
-from likeness.fingerprint.consensus import best_motion, ordered
+from likeness.fingerprint.consensus import best_motion, columns
 from likeness.fingerprint.cylinders import outside
 from likeness.fingerprint.evidence import MEASURES
 from likeness.fingerprint.kernel import Arrays
 from likeness.fingerprint.matcher import Matcher, Prepared, measures, prepare
 from likeness.fingerprint.overlap import moved_hull
-from likeness.fingerprint.screen import screen
+from likeness.fingerprint.screen import core, rough_similarities, screen
 from likeness.fingerprint.similarity import (
     best_pairs,
     compatibilities,
     pair_count,
     relax,
-    rough_similarities,
     trusted,
 )
 from likeness.fingerprint.synthesis import impressions, thinned
@@ -82,19 +81,19 @@ def test_the_trust_that_both_show_is_that_inside_the_other_ones_hull(two: tuple[
 def test_the_cheap_stage_takes_the_share_of_its_best_motion(two: tuple[Prepared, Prepared]) -> None:
     a, b = two[0].arrays, two[1].arrays
     out = np.zeros(len(MEASURES))
-    screen(a, b, out)
+    screen(core(a), core(b), out)
     rough = np.empty((COUNT, COUNT), np.float32)
-    rough_similarities(a, b, rough)
+    rough_similarities(core(a), core(b), rough)
     similarity = trusted(rough, a, b)
     top = best_pairs(similarity, p.SCREENED_PAIRS)
-    rows, columns = top // COUNT, top % COUNT
-    start = similarity[rows, columns]
+    rows, others = top // COUNT, top % COUNT
+    start = similarity[rows, others]
     assert out[MEASURES.index("screen_local")] == pytest.approx(start[: pair_count(COUNT, COUNT)].mean())
-    relaxed = relax(start, compatibilities(rows, columns, a.xy, a.turn, b.xy, b.turn))
+    relaxed = relax(start, compatibilities(rows, others, a.xy, a.turn, b.xy, b.turn))
     best = np.argsort(-relaxed)[: p.SCREEN_SEEDS]
     motion, at, mate = np.zeros(3), np.zeros((COUNT, 2), np.float32), np.zeros(COUNT, np.int32)
-    seeds = rows[best], columns[best]
-    worth = best_motion(a, b, ordered(b.xy, b.turn), similarity, *seeds, motion, at, mate)
+    seeds = rows[best], others[best]
+    worth = best_motion(a, b, columns(b.xy, b.turn), similarity, *seeds, motion, at, mate)
     assert out[MEASURES.index("screen_worth")] == pytest.approx(worth)
     assert at == pytest.approx(placed(a, motion), abs=1e-2)
     paired = np.flatnonzero(mate >= 0)
@@ -114,7 +113,7 @@ def test_pairs_count_by_trust_and_kind(two: tuple[Prepared, Prepared]) -> None:
     b = a._replace(
         trust=random.random(COUNT).astype(np.float32), kind=random.integers(0, 3, COUNT).astype(np.uint8)
     )
-    worth = best_motion(a, b, ordered(b.xy, b.turn), similarity, *seeds, motion, at, mate)
+    worth = best_motion(a, b, columns(b.xy, b.turn), similarity, *seeds, motion, at, mate)
     assert (mate == np.arange(COUNT)).all()
     by_trust = [p.PAIR_TRUST_LEAST + 2 * (1 - p.PAIR_TRUST_LEAST) * one.trust for one in (a, b)]
     told = (a.kind > 0) & (b.kind > 0)
