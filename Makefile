@@ -84,7 +84,7 @@ $(BIN)/python:
 
 # The markers are older than pyproject.toml exactly when something may have to be installed.
 $(VENV)/.runtime: pyproject.toml | $(BIN)/python
-	@echo "Installing Likeness into $(VENV); the first time it fetches about 250 MB and takes some minutes ..."
+	@echo "Installing Likeness into $(VENV); the first time it fetches about 350 MB and takes some minutes ..."
 	@$(call pip_install,models)
 	@touch $@
 

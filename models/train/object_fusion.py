@@ -257,7 +257,8 @@ def main() -> None:
         strong_from=max(STRONG_LEAST, float(np.quantile(strangers, 1 - STRONG_RATE))),
         probable_from=max(PROBABLE_LEAST, float(np.quantile(strangers, 1 - PROBABLE_RATE))),
         version=options.version,
-        fitted_on=f"{len(pairs)} comparisons of {len(photographs)} photographs, seed {options.seed}",
+        fitted_on=f"{len(pairs)} comparisons of {len(photographs)} photographs, seed {options.seed}"
+        + (", and of every second photograph of a shelf" if options.shelf is not None else ""),
     )
     made.write(options.into / fusions.FILE)
     report(made, pairs, scores, strangers)

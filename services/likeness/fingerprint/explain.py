@@ -152,15 +152,15 @@ def _panels(
     probe: Side, candidate: Side, pairing: Pairing, motion: Floats, outlines: tuple[Floats, Floats]
 ) -> Pixels:
     columns = [
-        _panel(probe, pairing.pairs[:, 0], outlines[0]),
-        _panel(candidate, pairing.pairs[:, 1], outlines[1]),
+        _panel("Probe", probe, pairing.pairs[:, 0], outlines[0]),
+        _panel("Candidate", candidate, pairing.pairs[:, 1], outlines[1]),
         _upon_each_other(probe, candidate, pairing, motion),
     ]
     height = max(column.shape[0] for column in columns)
     return np.hstack([on_paper(column, height, column.shape[1] + MARGIN) for column in columns])
 
 
-def _panel(side: Side, paired: NDArray[np.int64], outline: Floats) -> Pixels:
+def _panel(role: str, side: Side, paired: NDArray[np.int64], outline: Floats) -> Pixels:
     """One template: outline of the overlap, faint minutiae, then the paired ones with their numbers."""
     one = side.finger.prepared
     places = _places(one)
@@ -176,7 +176,7 @@ def _panel(side: Side, paired: NDArray[np.int64], outline: Floats) -> Pixels:
         _mark(sheet, at[place], float(one.turn[place]), colours[number])
     for number, place in enumerate(paired.tolist()):
         _number(sheet, at[place], number + 1)
-    return _titled(f"{side.name}: {_position(side.finger.position)}, {len(one)} minutiae", sheet)
+    return _titled((f"{role}: {_position(side.finger.position)}, {len(one)} minutiae", side.name), sheet)
 
 
 def _upon_each_other(probe: Side, candidate: Side, pairing: Pairing, motion: Floats) -> Pixels:
@@ -193,12 +193,13 @@ def _upon_each_other(probe: Side, candidate: Side, pairing: Pairing, motion: Flo
         _mark(sheet, to[place], float(other.turn[place]), INK)
     for place in range(len(one)):
         _mark(sheet, from_[place], float(one.turn[place]) + pairing.motion[0], _MOVED)
-    return _titled("Probe (orange) upon candidate (dark)", sheet)
+    return _titled(("Probe (orange) upon candidate (dark)", "green joins what was paired"), sheet)
 
 
-def _titled(title: str, sheet: Pixels) -> Pixels:
+def _titled(titles: Sequence[str], sheet: Pixels) -> Pixels:
     width = max(sheet.shape[1], _PANEL)
-    return np.vstack([text([shortened(title, width)], width), on_paper(sheet, sheet.shape[0], width)])
+    above = text([shortened(title, width) for title in titles], width)
+    return np.vstack([above, on_paper(sheet, sheet.shape[0], width)])
 
 
 def _mark(sheet: Pixels, at: NDArray[np.int64], turn: float, colour: Colour) -> None:

@@ -97,8 +97,7 @@ SHORTLIST_MARGIN = 8
 
 CLUTTER_KNOWN_FROM = 8
 """Candidates from which what they share is told from what one of them shares with the probe. Of fewer, and 1:1,
-nothing
-is called strong: two objects before one background agree on all of it."""
+nothing is called strong: two objects before one background agree on all of it."""
 SAME_PICTURE = 0.97
 """Cosine of embeddings from which two candidates count as one where it is counted how many hold a detail: copies of
 one picture must not make its details common."""

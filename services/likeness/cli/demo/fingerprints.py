@@ -71,8 +71,8 @@ class FingerprintSection:
         )
         stage.likeness("search", str(self._probes), *words, "--gallery", "demo", "-k", "2")
         pair = (
-            self._enrol / "person-00" / "finger-00.fmr",
             self._probes / "another-impression-finger-00.fmr",
+            self._enrol / "person-00" / "finger-00.fmr",
         )
         stage.likeness("compare", *map(str, pair), *words, "--explain", str(self._picture))
 
