@@ -15,11 +15,10 @@ from likeness.fingerprint.overlap import overlap
 from likeness.fingerprint.screen import core, screen
 from likeness.fingerprint.similarity import (
     best_pairs,
-    compatibilities,
     global_score,
     local_similarities,
     pair_count,
-    relax,
+    relaxed_pairs,
     trusted,
     turned,
 )
@@ -93,43 +92,32 @@ def _surprise(d2: float, turn: float, density: float) -> float:
 @kernel
 def measure(
     a: Arrays,
-    inner: Arrays,
     b: Arrays,
-    cheap: bool,
     out: NDArray[np.float64],
     motion: NDArray[np.float64],
     mate: NDArray[np.int32],
 ) -> None:
-    """Compare two templates, both with at least one minutia.
+    """Compare two templates in full, both with at least one minutia.
 
-    `inner`: as `screen.core` of a, used if `cheap`. `cheap`: by the cheap stage alone, unless a template is too
-    small for it. Written: `out` float64 [28], see `MEASURES`; `motion` float64 [3] and `mate` int32 [na], see
-    `consensus.agree`, no pairs after the cheap stage.
+    Written: `out` float64 [28], see `MEASURES`; `motion` float64 [3] and `mate` int32 [na], see `consensus.agree`.
     """
     na, nb = a.turn.shape[0], b.turn.shape[0]
     out[:] = 0.0
     motion[:] = 0.0
     mate[:na] = -1
-    out[12], out[13] = na, nb
-    if cheap and min(na, nb) >= _CASCADE_FROM:
-        screen(inner, core(b), out)
-        return
-    out[17] = 1.0
+    out[12], out[13], out[17] = na, nb, 1.0
     plain = np.empty((na, nb), np.float32)
     local_similarities(a, b, plain)
     similarity = trusted(plain, a, b)
-    top = best_pairs(similarity, min(na, nb))
-    rows, columns = top // nb, top % nb
-    start = similarity.ravel()[top]
+    rows, columns, start, relaxed = relaxed_pairs(similarity, best_pairs(similarity, min(na, nb)), a, b)
     count = pair_count(na, nb)
     out[1] = start[:count].mean()
-    relaxed = relax(start, compatibilities(rows, columns, a.xy, a.turn, b.xy, b.turn))
     out[0] = global_score(start, relaxed, count)
     best = np.argsort(-relaxed)[:_SEEDS]
     bent = np.empty((na, 2), np.float32)
     out[2], out[25] = agree(a, b, similarity, rows[best], columns[best], motion, bent, mate)
     _judge(a, b, plain, motion, bent, mate, out)
-    for i in range(top.shape[0]):
+    for i in range(rows.shape[0]):
         if mate[rows[i]] == columns[i]:
             out[14] += relaxed[i]
 
@@ -202,16 +190,18 @@ def measure_many(
     """Compare one template with many that lie behind each other.
 
     `bits` and `masks` of `many` are flat, those of each candidate as they are alone. Candidate k has minutiae
-    starts[k] to starts[k + 1] and hull corners corners[k] to corners[k + 1]. Written:
-    `out` float64 [k, 28], see `MEASURES`; all 0 where either side has no minutiae.
+    starts[k] to starts[k + 1] and hull corners corners[k] to corners[k + 1]. `cheap`: by the cheap stage alone,
+    unless one of the two is too small for it. Written: `out` float64 [k, 28], see `MEASURES`; all 0 where either
+    side has no minutiae.
     """
+    count = a.turn.shape[0]
     inner = core(a) if cheap else a
     motion = np.zeros(3, np.float64)
-    mate = np.empty(max(a.turn.shape[0], 1), np.int32)
+    mate = np.empty(max(count, 1), np.int32)
     for k in range(starts.shape[0] - 1):
         low, high = starts[k], starts[k + 1]
         out[k, :] = 0.0
-        if high == low or a.turn.shape[0] == 0:
+        if high == low or count == 0:
             continue
         candidate = Arrays(
             many.xy[low:high],
@@ -223,4 +213,8 @@ def measure_many(
             many.kind[low:high],
             many.trust[low:high],
         )
-        measure(a, inner, candidate, cheap, out[k], motion, mate)
+        if cheap and min(count, high - low) >= _CASCADE_FROM:
+            out[k, 12], out[k, 13] = count, high - low
+            screen(inner, core(candidate), out[k])
+        else:
+            measure(a, candidate, out[k], motion, mate)

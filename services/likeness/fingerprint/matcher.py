@@ -198,7 +198,7 @@ class Matcher:
             return Pairing(np.zeros((0, 2), np.int64), (0.0, 0.0, 0.0))
         out, motion = np.zeros(len(MEASURES)), np.zeros(3)
         mate = np.full(len(probe), -1, np.int32)
-        measure(probe.arrays, probe.arrays, candidate.arrays, False, out, motion, mate)
+        measure(probe.arrays, candidate.arrays, out, motion, mate)
         paired = np.flatnonzero(mate >= 0)
         pairs = np.stack([paired, mate[paired].astype(np.int64)], axis=1)
         return Pairing(pairs, (float(motion[0]), float(motion[1]), float(motion[2])))

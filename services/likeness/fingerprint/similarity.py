@@ -260,6 +260,18 @@ def relax(start: NDArray[np.float32], rho: NDArray[np.float32]) -> NDArray[np.fl
 
 
 @kernel
+def relaxed_pairs(
+    similarity: NDArray[np.float32], top: NDArray[np.int64], a: Arrays, b: Arrays
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.float64]]:
+    """The pairs at flat positions int64 [n] of similarities float32 [na, nb]: whose they are in a and in b, their
+    similarities, and those after the relaxation, each [n]."""
+    nb = b.turn.shape[0]
+    rows, columns = top // nb, top % nb
+    start = similarity.ravel()[top]
+    return rows, columns, start, relax(start, compatibilities(rows, columns, a.xy, a.turn, b.xy, b.turn))
+
+
+@kernel
 def global_score(start: NDArray[np.float32], relaxed: NDArray[np.float64], count: int) -> float:
     """Mean of the relaxed similarities of the `count` pairs that kept most of theirs (LSS-R)."""
     n = start.shape[0]

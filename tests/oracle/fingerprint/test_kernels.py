@@ -19,8 +19,8 @@ from likeness.fingerprint.similarity import (
     relax,
     trusted,
 )
-from likeness.fingerprint.synthesis import impressions, thinned
 from tests.oracle.fingerprint import naive
+from tests.oracle.fingerprint.drawn import of_one_finger
 
 COUNT = 24
 """Minutiae of the templates that are compared; the slow definition is slow."""
@@ -29,8 +29,7 @@ COUNT = 24
 @pytest.fixture(scope="module")
 def two() -> tuple[Arrays, Arrays]:
     """Two impressions of one finger."""
-    pairs = (thinned(pair, COUNT) for pair in impressions(20, 2, 5))
-    one, other = next(pair for pair in pairs if len(pair) == 2)
+    one, other = of_one_finger(COUNT, 20, 5)
     return prepare(one).arrays, prepare(other).arrays
 
 

@@ -23,7 +23,7 @@ from likeness.fingerprint.similarity import (
     relax,
     trusted,
 )
-from likeness.fingerprint.synthesis import impressions, thinned
+from tests.oracle.fingerprint.drawn import of_one_finger
 
 COUNT = 30
 
@@ -31,11 +31,9 @@ COUNT = 30
 @pytest.fixture(scope="module")
 def two() -> tuple[Prepared, Prepared]:
     """Two impressions of one finger, of random qualities and with some kinds untold."""
-    pairs = (thinned(pair, COUNT) for pair in impressions(30, 2, 8))
-    found = next(pair for pair in pairs if len(pair) == 2)
     random = np.random.default_rng(2)
     told = []
-    for one in found:
+    for one in of_one_finger(COUNT, 30, 8):
         kind = np.where(random.random(COUNT) < 0.2, 0, one.kind).astype(np.uint8)
         told.append(prepare(replace(one, kind=kind, quality=random.integers(1, 101, COUNT).astype(np.uint8))))
     return told[0], told[1]
