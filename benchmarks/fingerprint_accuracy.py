@@ -30,7 +30,8 @@ from likeness.fingerprint import parameters as p
 from likeness.fingerprint.evidence import MEASURES
 from likeness.fingerprint.formats import read
 from likeness.fingerprint.fusion import Fusion, cheap_features, features, fusion, passing, score_left_out
-from likeness.fingerprint.matcher import measures, prepare
+from likeness.fingerprint.matcher import measures
+from likeness.fingerprint.prepared import prepare
 
 Floats = NDArray[np.float64]
 

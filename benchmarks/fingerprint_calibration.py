@@ -26,8 +26,9 @@ from _table import Row, finish, parser
 from likeness.domain.calibration import Calibration
 from likeness.engine.calibrate import REPORTED_RATES, save, table, wilson
 from likeness.fingerprint.formats import read
-from likeness.fingerprint.matcher import Matcher, prepare
+from likeness.fingerprint.matcher import Matcher
 from likeness.fingerprint.modality import space_of
+from likeness.fingerprint.prepared import prepare
 from likeness.fingerprint.shortlist import Shortlister
 
 Floats = NDArray[np.float64]

@@ -29,8 +29,9 @@ from numpy.typing import NDArray
 from _table import Row, parser, print_table, write_json
 from fingerprint_shortlist import read_templates
 from likeness.fingerprint.fusion import fusion
-from likeness.fingerprint.matcher import Matcher, Prepared, cascade, measures, prepare
+from likeness.fingerprint.matcher import Matcher, cascade, measures
 from likeness.fingerprint.minutiae import Minutiae
+from likeness.fingerprint.prepared import Prepared, prepare
 from likeness.fingerprint.shortlist import Shortlister
 from likeness.fingerprint.synthesis import draw, thinned
 from likeness.index import VectorIndex
@@ -48,8 +49,10 @@ FITTED = 65_536
 """Vectors that codes are fitted to, at most."""
 EXACT = 2_000
 """Drawn fingers that stand for all strangers in exact comparisons."""
+DENSE = 8_000
+"""Fingers drawn for exact comparisons, so that enough of them have 90 minutiae: one in 16."""
 COMPARED, LISTED = 60, 400
-"""Impressions of each size that are compared with a list of others, and its length where so many were drawn."""
+"""Impressions of each size that are compared with a list of others, and its length, that of a shortlist."""
 BLOCK = 20_000
 """Vectors added to the index at once."""
 
@@ -70,7 +73,7 @@ def embedding(shortlister: Shortlister, seed: int) -> Iterator[Row]:
 
 def comparing(seed: int) -> Iterator[Row]:
     """Comparisons of strangers per second of one processor, by number of minutiae."""
-    many, fused = draw(1200, seed + 7), fusion()
+    many, fused = draw(DENSE, seed + 7), fusion()
     for count in COUNTS:
         sample = [prepare(one) for one in thinned(many, count)[: LISTED + 1]]
         ways: dict[str, Callable[[Prepared, Sequence[Prepared]], object]] = {

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from _table import Row, finish, parser
 from fingerprint_shortlist import read_templates
-from likeness.fingerprint.matcher import Matcher, prepare
+from likeness.fingerprint.matcher import Matcher
 from likeness.fingerprint.minutiae import Minutiae
+from likeness.fingerprint.prepared import prepare
 from likeness.fingerprint.synthesis import impressions
 
 Floats = NDArray[np.float64]

@@ -25,7 +25,8 @@ _LEAST, _MORE, _KIND = p.PAIR_TRUST_LEAST, 2.0 * (1.0 - p.PAIR_TRUST_LEAST), p.P
 _BEND = p.BEND_LENGTH
 _PRIOR = p.BEND_PRIOR
 _BY_PLACE, _BY_TURN = np.float32(0.6), np.float32(0.4 / p.PAIR_ANGLE**2)
-_ONE, _NEVER = np.float32(1.0), np.float32(4.0)
+_NEVER = np.float32(4.0)
+_NEVER_BITS = _NEVER.view(np.int32)
 _HALF, _ROUND = np.float32(math.pi), np.float32(2.0 * math.pi)
 
 
@@ -71,6 +72,7 @@ def nearest_pairs(
     cost[:m] = _NEVER
     taken[:m] = -1
     total = np.empty(m, np.float32)
+    bits = total.view(np.int32)  # of numbers above 0 in the same order, and a minimum that vectors can take
     for i in range(n):
         mate[i] = -1
         reach = tolerance[i]
@@ -82,19 +84,21 @@ def nearest_pairs(
             da = abs(towards - other.turn[j])
             da = min(da, _ROUND - da)
             near = weight * (dx * dx + dy * dy)
-            total[j] = near + _BY_TURN * da * da if (near < _BY_PLACE) & (da < _ANGLE) else _NEVER
-        best = _ONE
-        found = -1
+            apart = near + _BY_TURN * da * da
+            total[j] = apart if (near < _BY_PLACE) & (da < _ANGLE) & (apart < cost[j]) else _NEVER
+        least = _NEVER_BITS
         for j in range(m):
-            if total[j] < best and total[j] < cost[j]:
-                best = total[j]
-                found = j
-        if found >= 0:
-            if taken[found] >= 0:
-                mate[taken[found]] = -1
-            taken[found] = i
-            cost[found] = best
-            mate[i] = found
+            least = min(least, bits[j])
+        if least == _NEVER_BITS:
+            continue
+        found = 0
+        while bits[found] != least:
+            found += 1
+        if taken[found] >= 0:
+            mate[taken[found]] = -1
+        taken[found] = i
+        cost[found] = total[found]
+        mate[i] = found
     worth = 0.0
     for j in range(m):
         if taken[j] >= 0:
@@ -164,22 +168,27 @@ def _bend(
 
     They weigh (1 - d^2 / 6)^3 at a distance of d bending lengths: near a Gaussian, and without an exponential.
     """
-    n = moved.shape[0]
+    n, count = moved.shape[0], 0
+    x, y, dx, dy = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    whose = np.empty(n, np.int64)
+    for k in range(n):
+        j = mate[k]
+        if j >= 0:
+            x[count], y[count], whose[count] = moved[k, 0], moved[k, 1], k
+            dx[count], dy[count] = xy[j, 0] - moved[k, 0], xy[j, 1] - moved[k, 1]
+            count += 1
     for i in range(n):
         sx = sy = 0.0
         weight = _PRIOR
-        for k in range(n):
-            j = mate[k]
-            if j < 0 or k == i:
-                continue
-            dx, dy = moved[i, 0] - moved[k, 0], moved[i, 1] - moved[k, 1]
-            d2 = (dx * dx + dy * dy) / (_BEND * _BEND)
-            if d2 >= 6.0:
+        for k in range(count):
+            ux, uy = moved[i, 0] - x[k], moved[i, 1] - y[k]
+            d2 = (ux * ux + uy * uy) / (_BEND * _BEND)
+            if d2 >= 6.0 or whose[k] == i:
                 continue
             near = 1.0 - d2 / 6.0
             w = near * near * near
-            sx += w * (xy[j, 0] - moved[k, 0])
-            sy += w * (xy[j, 1] - moved[k, 1])
+            sx += w * dx[k]
+            sy += w * dy[k]
             weight += w
         bent[i, 0] = moved[i, 0] + sx / weight
         bent[i, 1] = moved[i, 1] + sy / weight

@@ -12,7 +12,6 @@ from likeness.fingerprint.consensus import agree
 from likeness.fingerprint.kernel import Arrays, kernel
 from likeness.fingerprint.minutiae import Kind
 from likeness.fingerprint.overlap import overlap
-from likeness.fingerprint.screen import core, screen
 from likeness.fingerprint.similarity import (
     best_pairs,
     global_score,
@@ -25,7 +24,6 @@ from likeness.fingerprint.similarity import (
 
 _WORDS, _MASK_WORDS = p.WORDS, p.MASK_WORDS
 _SEEDS = p.SEEDS
-_CASCADE_FROM = p.CASCADE_FROM
 _MIN_AREA = p.MIN_OVERLAP_AREA
 _NEAR2, _WIDE2, _WIDE_SHARE = p.RESIDUAL_NEAR**2, p.RESIDUAL_WIDE**2, p.RESIDUAL_WIDE_SHARE
 _CORE, _TAIL, _TAIL_SHARE = p.ANGLE_CORE, p.ANGLE_TAIL, p.ANGLE_TAIL_SHARE
@@ -180,28 +178,20 @@ def _judge(
 
 @kernel
 def measure_many(
-    a: Arrays,
-    many: Arrays,
-    starts: NDArray[np.int64],
-    corners: NDArray[np.int64],
-    cheap: bool,
-    out: NDArray[np.float64],
+    a: Arrays, many: Arrays, starts: NDArray[np.int64], corners: NDArray[np.int64], out: NDArray[np.float64]
 ) -> None:
-    """Compare one template with many that lie behind each other.
+    """Compare one template in full with many that lie behind each other.
 
     `bits` and `masks` of `many` are flat, those of each candidate as they are alone. Candidate k has minutiae
-    starts[k] to starts[k + 1] and hull corners corners[k] to corners[k + 1]. `cheap`: by the cheap stage alone,
-    unless one of the two is too small for it. Written: `out` float64 [k, 28], see `MEASURES`; all 0 where either
-    side has no minutiae.
+    starts[k] to starts[k + 1] and hull corners corners[k] to corners[k + 1]. Written: `out` float64 [k, 28], see
+    `MEASURES`; all 0 where either side has no minutiae.
     """
-    count = a.turn.shape[0]
-    inner = core(a) if cheap else a
     motion = np.zeros(3, np.float64)
-    mate = np.empty(max(count, 1), np.int32)
+    mate = np.empty(max(a.turn.shape[0], 1), np.int32)
     for k in range(starts.shape[0] - 1):
         low, high = starts[k], starts[k + 1]
         out[k, :] = 0.0
-        if high == low or count == 0:
+        if high == low or a.turn.shape[0] == 0:
             continue
         candidate = Arrays(
             many.xy[low:high],
@@ -213,8 +203,4 @@ def measure_many(
             many.kind[low:high],
             many.trust[low:high],
         )
-        if cheap and min(count, high - low) >= _CASCADE_FROM:
-            out[k, 12], out[k, 13] = count, high - low
-            screen(inner, core(candidate), out[k])
-        else:
-            measure(a, candidate, out[k], motion, mate)
+        measure(a, candidate, out[k], motion, mate)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from likeness.domain.answers import Evidence, Explanation, Points, Score
 from likeness.fingerprint.fingers import Finger
-from likeness.fingerprint.matcher import Pairing, Prepared
+from likeness.fingerprint.matcher import Pairing
+from likeness.fingerprint.prepared import Prepared
 from likeness.imaging.drawing import INK, MARGIN, Colour, Pixels, captioned, on_paper, shortened, text
 from likeness.imaging.opencv import cv2
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from likeness.domain.answers import Score
 from likeness.domain.errors import Corrupt
-from likeness.fingerprint.matcher import Comparison, Matcher, Prepared
+from likeness.fingerprint.matcher import Comparison, Matcher
+from likeness.fingerprint.prepared import Prepared
 
 MAX_FINGERS = 64
 """Views in one template: ten fingers, several impressions of each."""

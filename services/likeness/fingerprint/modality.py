@@ -20,8 +20,9 @@ from likeness.fingerprint import quality
 from likeness.fingerprint.explain import Side, explained
 from likeness.fingerprint.fingers import Finger, Fingers, best_pair, compare, pack, position_of, unpack
 from likeness.fingerprint.formats import read
-from likeness.fingerprint.matcher import Matcher, prepare
+from likeness.fingerprint.matcher import Matcher
 from likeness.fingerprint.minutiae import Minutiae, Record, View
+from likeness.fingerprint.prepared import prepare
 from likeness.fingerprint.shortlist import MODEL, Shortlister
 from likeness.inference.sets import SetEmbedder
 from likeness.inference.threads import ThreadPlan

@@ -15,17 +15,6 @@ _MARGIN = p.OVERLAP_MARGIN
 
 
 @kernel
-def _within(x: float, y: float, edges: NDArray[np.float64], hull: NDArray[np.float32]) -> bool:
-    """Whether a point lies in a convex hull, or out of it by no more than the margin."""
-    if edges.shape[0] == 0:
-        return outside(x, y, hull) <= _MARGIN
-    out = -np.inf
-    for e in range(edges.shape[0]):
-        out = max(out, edges[e, 0] * x + edges[e, 1] * y + edges[e, 2])
-    return out <= _MARGIN
-
-
-@kernel
 def shared_area(one: NDArray[np.float32], edges: NDArray[np.float64]) -> float:
     """Square pixels of what a convex polygon float32 [h, 2] has in common with the half planes float64 [e, 3].
 
@@ -74,6 +63,24 @@ def moved_hull(a: Arrays, motion: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 @kernel
+def _out_of(
+    xy: NDArray[np.float32], edges: NDArray[np.float64], hull: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """How far points float32 [n, 2] lie outside a convex hull with these edges, float64 [n]; negative inside."""
+    n = xy.shape[0]
+    out = np.full(n, -np.inf, np.float64)
+    if edges.shape[0] == 0:
+        for i in range(n):
+            out[i] = outside(float(xy[i, 0]), float(xy[i, 1]), hull)
+    # Point by point within edge by edge, so that the loop becomes vector instructions.
+    for e in range(edges.shape[0]):
+        across, down, least = edges[e, 0], edges[e, 1], edges[e, 2]
+        for i in range(n):
+            out[i] = max(out[i], across * xy[i, 0] + down * xy[i, 1] + least)
+    return out
+
+
+@kernel
 def inside(
     xy: NDArray[np.float32], trust: NDArray[np.float32], edges: NDArray[np.float64], hull: NDArray[np.float32]
 ) -> tuple[float, float]:
@@ -81,9 +88,10 @@ def inside(
 
     In it, or out of it by no more than `OVERLAP_MARGIN`.
     """
+    out = _out_of(xy, edges, hull)
     count = total = 0.0
     for i in range(xy.shape[0]):
-        if _within(float(xy[i, 0]), float(xy[i, 1]), edges, hull):
+        if out[i] <= _MARGIN:
             count += 1.0
             total += trust[i]
     return count, total

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-DETAIL_VERSION = 3
+DETAIL_VERSION = 4
 """Of the stored detail and of how it is compared; part of the template space. To be raised whenever a change here
 or in the kernels moves bits or the scores of full comparisons, by which the scores are calibrated."""
 
@@ -70,8 +70,8 @@ TAU_DISTANCE = -8.0 / 5.0
 MU_ANGLE = math.pi / 12
 TAU_ANGLE = -30.0
 """mu_rho and tau_rho of the three compatibilities: distance, direction, radial angle (equation 24)."""
-FAR_APART, FAR_TURNED = 20.0, 1.0
-"""Differences of distance and of direction from which two pairs are not compatible at all."""
+FAR_APART, FAR_TURNED = 14.0, 0.75
+"""Differences of distance, and of direction and radial angle, from which two pairs are not compatible at all."""
 
 DOUBT = 0.3
 """Share of its similarity that a cylinder loses where its minutia is trusted least, before pairs are chosen. Chosen

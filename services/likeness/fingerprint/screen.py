@@ -204,3 +204,23 @@ def screen(a: Arrays, b: Arrays, out: NDArray[np.float64]) -> None:
     side = columns(b.xy, b.turn)
     out[16] = best_motion(a, b, side, similarity, rows[best], others[best], motion, placed, mate)
     out[27] = _paired_share(a, b, motion, placed, mate)
+
+
+@kernel
+def screen_many(
+    a: Arrays, many: Arrays, starts: NDArray[np.int64], corners: NDArray[np.int64], out: NDArray[np.float64]
+) -> None:
+    """As `evidence.measure_many` by the cheap stage; a is a core, and many are cores of at least one minutia."""
+    for k in range(starts.shape[0] - 1):
+        low, high = starts[k], starts[k + 1]
+        candidate = Arrays(
+            many.xy[low:high],
+            many.turn[low:high],
+            many.hull[corners[k] : corners[k + 1]],
+            many.bits[_WORDS * _CORE * k : _WORDS * _CORE * (k + 1)].reshape((_WORDS, _CORE)),
+            many.masks[_MASK_WORDS * _CORE * k : _MASK_WORDS * _CORE * (k + 1)].reshape((_MASK_WORDS, _CORE)),
+            many.valid[low:high],
+            many.kind[low:high],
+            many.trust[low:high],
+        )
+        screen(a, candidate, out[k])

@@ -25,6 +25,7 @@ _DOUBT = np.float32(p.DOUBT)
 _WEIGHT, _STEPS = p.RELAX_WEIGHT, p.RELAX_STEPS
 _FAR, _FAR_TURNED = p.FAR_APART, p.FAR_TURNED
 _ABOUT_FAR, _ABOUT_TURNED = np.float32(1.01 * p.FAR_APART), np.float32(1.01 * p.FAR_TURNED)
+_ABOUT_ALIGNED = np.float32(math.cos(1.01 * p.FAR_TURNED))
 _ROUND = np.float32(2.0 * math.pi)
 _MU_D, _TAU_D, _MU_A, _TAU_A = p.MU_DISTANCE, p.TAU_DISTANCE, p.MU_ANGLE, p.TAU_ANGLE
 
@@ -205,24 +206,28 @@ def compatibilities(
 ) -> NDArray[np.float32]:
     """How well each two pairs of minutiae fit one rigid motion, float32 [n, n] in 0..1 (equation 23).
 
-    0 where distances differ by more than `FAR_APART` or directions by more than `FAR_TURNED`: what the equation has
-    there is less than 1e-10 and 1e-9. Two pairs are first judged by vector instructions, in single precision.
+    At [k, i] stands how much pair k supports pair i, by the radial angles at i. 0 where distances differ by more
+    than `FAR_APART`, or directions or both radial angles by more than `FAR_TURNED`: what the equation has
+    there is less than 1e-6. Two pairs are first judged by vector instructions, in single precision.
     """
     n = rows.shape[0]
     rho = np.zeros((n, n), np.float32)
     ax, ay, at = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
     bx, by, bt = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
-    near = np.empty(n, np.uint8)
     for i in range(n):
         ax[i], ay[i], at[i] = xy_a[rows[i], 0], xy_a[rows[i], 1], turn_a[rows[i]]
         bx[i], by[i], bt[i] = xy_b[columns[i], 0], xy_b[columns[i], 1], turn_b[columns[i]]
+    c, s = np.cos(bt - at), np.sin(bt - at)
+    near = np.empty(n, np.uint8)
     for i in range(n):
         for k in range(i):
             ux, uy, vx, vy = ax[i] - ax[k], ay[i] - ay[k], bx[i] - bx[k], by[i] - by[k]
-            apart = abs(np.sqrt(ux * ux + uy * uy) - np.sqrt(vx * vx + vy * vy))
+            u, v = np.sqrt(ux * ux + uy * uy), np.sqrt(vx * vx + vy * vy)
             turn = abs((at[i] - at[k]) - (bt[i] - bt[k]))
             turn = min(turn, abs(turn - _ROUND), abs(turn - _ROUND - _ROUND))
-            near[k] = (apart <= _ABOUT_FAR) & (turn <= _ABOUT_TURNED)
+            dot, cross = ux * vx + uy * vy, ux * vy - uy * vx
+            aligned = max(c[i] * dot + s[i] * cross, c[k] * dot + s[k] * cross) >= _ABOUT_ALIGNED * u * v
+            near[k] = (abs(u - v) <= _ABOUT_FAR) & (turn <= _ABOUT_TURNED) & aligned
         for k in range(i):
             if near[k] == 0:
                 continue
@@ -230,32 +235,33 @@ def compatibilities(
             ex, ey = float(bx[i] - bx[k]), float(by[i] - by[k])
             d1 = abs(math.sqrt(dx * dx + dy * dy) - math.sqrt(ex * ex + ey * ey))
             d2 = abs(turned((at[i] - at[k]) - (bt[i] - bt[k])))
-            if d1 > _FAR or d2 > _FAR_TURNED:
-                continue
             between = math.atan2(dy * ex - dx * ey, dx * ex + dy * ey)  # of the two lines from k to i
             d3 = abs(turned((float(at[i]) - float(bt[i])) - between))
             d4 = abs(turned((float(at[k]) - float(bt[k])) - between))
+            if d1 > _FAR or d2 > _FAR_TURNED or min(d3, d4) > _FAR_TURNED:
+                continue
             z = _fits(d1, _MU_D, _TAU_D) * _fits(d2, _MU_A, _TAU_A)
-            rho[i, k] = z * _fits(d3, _MU_A, _TAU_A)
-            rho[k, i] = z * _fits(d4, _MU_A, _TAU_A)
+            rho[k, i] = z * _fits(d3, _MU_A, _TAU_A)
+            rho[i, k] = z * _fits(d4, _MU_A, _TAU_A)
     return rho
 
 
 @kernel
 def relax(start: NDArray[np.float32], rho: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Local similarities float64 [n] after the relaxation by their compatibilities (equation 22)."""
+    """Local similarities float64 [n] after the relaxation by their `compatibilities` (equation 22)."""
     n = start.shape[0]
     now = start.astype(np.float64)
     if n < 2:
         return now
-    nxt = np.empty(n, np.float64)
+    support = np.empty(n, np.float64)
     for _ in range(_STEPS):
+        support[:] = 0.0
+        for k in range(n):
+            row, weight = rho[k], now[k]
+            for i in range(n):
+                support[i] += row[i] * weight
         for i in range(n):
-            support = 0.0
-            for k in range(n):
-                support += rho[i, k] * now[k]
-            nxt[i] = _WEIGHT * now[i] + (1.0 - _WEIGHT) * support / (n - 1)
-        now, nxt = nxt, now
+            now[i] = _WEIGHT * now[i] + (1.0 - _WEIGHT) * support[i] / (n - 1)
     return now
 
 

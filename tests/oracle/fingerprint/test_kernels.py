@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from likeness.fingerprint import parameters as p
 from likeness.fingerprint.kernel import Arrays
-from likeness.fingerprint.matcher import prepare
+from likeness.fingerprint.prepared import prepare
 from likeness.fingerprint.screen import core, rough_similarities
 from likeness.fingerprint.similarity import (
     best_pairs,

@@ -13,8 +13,9 @@ from likeness.fingerprint.consensus import best_motion, columns
 from likeness.fingerprint.cylinders import outside
 from likeness.fingerprint.evidence import MEASURES
 from likeness.fingerprint.kernel import Arrays
-from likeness.fingerprint.matcher import Matcher, Prepared, measures, prepare
+from likeness.fingerprint.matcher import Matcher, measures
 from likeness.fingerprint.overlap import moved_hull
+from likeness.fingerprint.prepared import Prepared, prepare
 from likeness.fingerprint.screen import core, rough_similarities, screen
 from likeness.fingerprint.similarity import (
     best_pairs,

@@ -4,7 +4,8 @@ import pytest
 from likeness.domain.answers import Score
 from likeness.fingerprint.explain import Side, explained
 from likeness.fingerprint.fingers import Finger
-from likeness.fingerprint.matcher import Matcher, Pairing, prepare
+from likeness.fingerprint.matcher import Matcher, Pairing
+from likeness.fingerprint.prepared import prepare
 from likeness.imaging.opencv import cv2
 from tests.unit.fingerprint.drawn import fingers
 

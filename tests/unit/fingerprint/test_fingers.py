@@ -12,8 +12,9 @@ from likeness.fingerprint.fingers import (
     position_of,
     unpack,
 )
-from likeness.fingerprint.matcher import Matcher, prepare
+from likeness.fingerprint.matcher import Matcher
 from likeness.fingerprint.parameters import CASCADE_LIST
+from likeness.fingerprint.prepared import prepare
 from tests.unit.fingerprint.drawn import fingers
 
 

@@ -17,7 +17,8 @@ from likeness.fingerprint.fusion import (
     fusion,
     passing,
 )
-from likeness.fingerprint.matcher import measures, prepare
+from likeness.fingerprint.matcher import measures
+from likeness.fingerprint.prepared import prepare
 from tests.unit.fingerprint.drawn import fingers
 
 

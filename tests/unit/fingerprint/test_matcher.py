@@ -7,8 +7,9 @@ from likeness.domain.errors import Corrupt
 from likeness.fingerprint import parameters as p
 from likeness.fingerprint.evidence import MEASURES
 from likeness.fingerprint.fusion import fusion
-from likeness.fingerprint.matcher import Matcher, Prepared, cascade, measures, prepare, trust_of
+from likeness.fingerprint.matcher import Matcher, cascade, measures
 from likeness.fingerprint.minutiae import Kind, Minutiae
+from likeness.fingerprint.prepared import Prepared, prepare, trust_of
 from tests.unit.fingerprint.drawn import fingers
 
 COMPARED = MEASURES.index("compared")
@@ -31,7 +32,7 @@ def test_stored_bytes_make_the_same_template_and_damaged_ones_none() -> None:
     assert len(set(one.arrays.trust.tolist())) > 10
     assert len(set(one.arrays.kind.tolist())) == 2
     again = Prepared.from_bytes(one.to_bytes())
-    for kept, made in zip(again.arrays, one.arrays, strict=True):
+    for kept, made in zip((*again.arrays, *again.core), (*one.arrays, *one.core), strict=True):
         np.testing.assert_array_equal(np.asarray(kept), np.asarray(made))
     assert again.centre == one.centre
     no_trust, no_kind = one.to_bytes()[:-1] + bytes([63]), one.to_bytes()[:-1] + bytes([3 << 6])

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from likeness.fingerprint.formats import read
-from likeness.fingerprint.matcher import Matcher, prepare
+from likeness.fingerprint.matcher import Matcher
+from likeness.fingerprint.prepared import prepare
 
 DATA = Path(__file__).parents[4] / "shared" / "data" / "fingerprints"
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from likeness.fingerprint import parameters as p
 from likeness.fingerprint.kernel import Arrays
-from likeness.fingerprint.matcher import prepare
+from likeness.fingerprint.prepared import prepare
 from likeness.fingerprint.screen import core
 from likeness.fingerprint.synthesis import draw
 
