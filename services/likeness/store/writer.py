@@ -95,7 +95,7 @@ class Writer:
     """Owns the writing connection, the heads of both chains and the listeners."""
 
     def __init__(self, engine: sa.Engine, seals: Seals, witness: Witness) -> None:
-        self._engine = engine
+        self._connection = _held(engine)
         self._seals = seals
         self._witness = witness
         self._queue: queue.Queue[Job | _Signal] = queue.Queue(QUEUED_JOBS)
@@ -105,7 +105,11 @@ class Writer:
         self._closing = threading.Lock()
         self._closed = False
         self._erase_at: float | None = time.monotonic()  # what a killed process left is erased first
-        self.heads = self._read_heads()
+        try:
+            self.heads = self._read_heads()
+        except BaseException:
+            self._connection.close()
+            raise
         self._note()
         self._thread = threading.Thread(target=self._run, name="likeness-store-writer", daemon=True)
         self._thread.start()
@@ -163,6 +167,7 @@ class Writer:
             self._closed = True
             self._queue.put(_Signal.END)
         self._thread.join()  # it takes the last turn after a caller's own commit that is under way
+        self._connection.close()
 
     def _run(self) -> None:
         ended = False
@@ -223,7 +228,8 @@ class Writer:
 
     def _commit(self, jobs: Sequence[Job]) -> tuple[list[Any], Sequence[LogEntry]]:
         at = datetime.now(UTC)
-        with guarded(), self._engine.begin() as connection:
+        connection = self._connection
+        with guarded(), connection.begin():
             plan = Plan(connection, self._seals, self.heads.log, at)
             audits = AuditPlan(self._seals, self.heads.audit, at)
             plan.load(
@@ -285,15 +291,14 @@ class Writer:
             logger.exception("The heads of the log cannot be read after a failed commit.")
 
     def _read_heads(self) -> Heads:
-        with guarded(), self._engine.begin() as connection:
-            return Heads(LOG.head(connection), AUDIT.head(connection))
+        with guarded(), self._connection.begin():
+            return Heads(LOG.head(self._connection), AUDIT.head(self._connection))
 
     def _erase(self) -> None:
         """Truncate the write-ahead log, where bytes of expunged references would otherwise linger."""
         self._erase_at = time.monotonic() + ERASE_SECONDS
         try:
-            with guarded(), closing(self._engine.raw_connection()) as connection:
-                cursor = connection.cursor()
+            with guarded(), closing(self._connection.connection.cursor()) as cursor:
                 cursor.execute("PRAGMA busy_timeout=0")  # a reader must not hold up the next commit
                 cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 if cursor.fetchone() == (0, 0, 0):  # not busy, no frames left in the log, none to copy
@@ -302,6 +307,13 @@ class Writer:
             self._witness.sync()
         except (LikenessError, OSError):
             logger.warning("The write-ahead log could not be truncated yet.", exc_info=True)
+
+
+def _held(engine: sa.Engine) -> sa.Connection:
+    """The one connection, kept: to fetch it from its pool for every commit costs as much as what is then
+    written."""
+    with guarded():
+        return engine.connect()
 
 
 def _decide(write: Prepared | LikenessError, plan: Plan, audits: AuditPlan) -> Outcome:

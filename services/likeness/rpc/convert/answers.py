@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from google.protobuf import duration_pb2, timestamp_pb2
 
-from likeness.domain.answers import Candidate, Comparison, Evidence, Header, ProbeAnswer, Score, SearchAnswer
+from likeness.domain.answers import Candidate, Comparison, Evidence, Header, Score, SearchAnswer
 from likeness.domain.calibration import Fmr
 from likeness.domain.changes import Receipt
 from likeness.domain.references import Reference
@@ -15,6 +15,8 @@ from likeness.engine.engine import Enrolled, Page
 from likeness.rpc.convert.enums import category_value, purpose_value, status_value
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def enrolled(answer: Enrolled) -> matching.EnrollResponse:
@@ -49,9 +51,12 @@ def expunged(receipt: Receipt) -> matching.ExpungeResponse:
 
 def found(answer: SearchAnswer) -> matching.SearchResponse:
     """The answer of a search."""
-    return matching.SearchResponse(
-        header=_header(answer.header), answers=[_probe_answer(probe) for probe in answer.probes]
-    )
+    response = matching.SearchResponse(header=_header(answer.header))
+    for probe in answer.probes:
+        message = response.answers.add(finding=_finding(probe.finding))
+        for candidate in probe.candidates:
+            _add_candidate(message, candidate)
+    return response
 
 
 def compared(answer: Comparison) -> matching.CompareResponse:
@@ -133,14 +138,9 @@ def _header(value: Header) -> common.AnswerHeader:
     )
 
 
-def _probe_answer(value: ProbeAnswer) -> matching.ProbeAnswer:
-    return matching.ProbeAnswer(
-        finding=_finding(value.finding), candidates=[_candidate(c) for c in value.candidates]
-    )
-
-
-def _candidate(value: Candidate) -> common.Candidate:
-    return common.Candidate(
+def _add_candidate(answer: matching.ProbeAnswer, value: Candidate) -> None:
+    """Made in place: a message that is given to another is copied into it, with all that it holds."""
+    answer.candidates.add(
         rank=value.rank,
         reference=reference(value.reference),
         score=_score(value.score, value.fmr),
@@ -196,13 +196,13 @@ def _present(value: Finding) -> common.Finding:
 
 
 def _quality(value: Quality) -> common.Quality:
-    return common.Quality(
-        unified=value.unified,
-        components=[
-            common.QualityComponent(name=c.name, value=c.value, native=c.native, unit=c.unit)
-            for c in value.components
-        ],
-    )
+    quality = common.Quality(unified=value.unified)
+    add = (
+        quality.components.add
+    )  # in place: a candidate of ten has fourteen of these, and each would be copied
+    for c in value.components:
+        add(name=c.name, value=c.value, native=c.native, unit=c.unit)
+    return quality
 
 
 def _issue(value: Issue) -> common.Issue:
@@ -212,12 +212,12 @@ def _issue(value: Issue) -> common.Issue:
 def _timestamp(moment: datetime | None) -> timestamp_pb2.Timestamp | None:
     if moment is None:
         return None
-    stamp = timestamp_pb2.Timestamp()
-    stamp.FromDatetime(moment.astimezone(UTC))
-    return stamp
+    since = moment.astimezone(UTC) - _EPOCH
+    return timestamp_pb2.Timestamp(
+        seconds=since.days * 86400 + since.seconds, nanos=since.microseconds * 1000
+    )
 
 
 def _duration(seconds: float) -> duration_pb2.Duration:
-    length = duration_pb2.Duration()
-    length.FromNanoseconds(round(seconds * 1e9))
-    return length
+    whole, nanos = divmod(round(seconds * 1e9), 10**9)
+    return duration_pb2.Duration(seconds=whole, nanos=nanos)
