@@ -35,6 +35,12 @@ def test_a_person_is_enrolled_found_and_expunged(run: Run, photographs: Path, tm
     assert [c["reference"]["owner_reference"] for c in after["answers"][0]["candidates"]] == ["astronaut"]
 
 
+def test_a_gallery_that_nobody_enrolled_into_is_told(run: Run, photographs: Path) -> None:
+    code, (answer,), told = run("search", photographs / "obama3.jpg", "-g", "no such gallery")
+    assert (code, answer["header"]["searched"]) == (0, 0)
+    assert "no reference took part" in told
+
+
 def test_a_picture_without_a_face_is_rejected_with_its_reason(
     run: Run, photographs: Path, tmp_path: Path
 ) -> None:

@@ -15,7 +15,8 @@ from likeness.cli.options import AsJson
 from likeness.cli.output import Output
 from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
 from likeness.cli.tables import plain_table
-from likeness.cli.words import plural
+from likeness.cli.words import plural, rate_short
+from likeness.domain.audit import AuditEntry, JsonValue
 from likeness.store.audit import AuditRecord, read_audit, verify_links
 from likeness.store.chain import AUDIT
 
@@ -123,7 +124,8 @@ def _document(record: AuditRecord) -> dict[str, object]:
         "filters": dict(entry.filters),
         "searched": entry.searched,
         "candidates": [
-            {"reference_id": c.reference_id, "score": c.score, "fmr": c.fmr} for c in entry.candidates
+            {"reference_id": c.reference_id, "score": c.score, "fmr": c.fmr, "measurable": c.measurable}
+            for c in entry.candidates
         ],
         "model": entry.model,
         "calibration": entry.calibration,
@@ -145,10 +147,22 @@ def _entry(record: AuditRecord) -> Table:
     if entry.searched:
         table.add_row("", f"{plural(entry.searched, 'reference')} searched by {entry.model or 'no model'}")
     for candidate in entry.candidates:
-        rate = f"{candidate.fmr:.1e}" if entry.calibration else "unknown"
-        table.add_row("", f"  {candidate.reference_id}  score {candidate.score:.3f}  FMR {rate}")
+        told = _scored(candidate.score, candidate.fmr, candidate.measurable, entry)
+        table.add_row("", f"  {candidate.reference_id}  {told}")
     details = {name: value for name, value in entry.details.items() if value not in ("", None, [])}
+    score, fmr, measurable = (details.pop(name, None) for name in ("score", "fmr", "measurable"))
+    if isinstance(score, float) and isinstance(fmr, float):
+        table.add_row("", f"  {_scored(score, fmr, measurable, entry)}")
     if details:
-        table.add_row("", ", ".join(f"{name} {value}" for name, value in details.items()), style="dim")
+        table.add_row("", ", ".join(f"{name} {_told(value)}" for name, value in details.items()), style="dim")
     table.add_row("", f"digest {record.digest.hex()}", style="dim")
     return table
+
+
+def _scored(score: float, fmr: float, measurable: object, entry: AuditEntry) -> str:
+    return f"score {score:.3f}  FMR {rate_short(fmr, measurable is not False, bool(entry.calibration))}"
+
+
+def _told(value: JsonValue) -> str:
+    """A detail as a person reads it: a list by its parts."""
+    return " and ".join(map(str, value)) if isinstance(value, list) else str(value)

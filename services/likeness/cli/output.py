@@ -126,6 +126,6 @@ def _plain(title: str, total: int | None) -> Callable[[str], None]:
         nonlocal done
         done += 1
         if done % PLAIN_EVERY == 0 or done == total:
-            note(f"{title}: {done:,}{of} {state}".rstrip())
+            note(f"{title}: {done:,}{of}" + (f", {state}" if state else ""))
 
     return step

@@ -34,6 +34,12 @@ ROOMY = 110
 """Columns of a terminal from which a candidate fits on one line, its identifier whole."""
 
 
+_NOTHING_SEARCHED = (
+    "no reference took part: there is none in the galleries and of the owners and categories asked for that this "
+    "entity may search for this purpose; `likeness list` shows those there are."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     """A probe and its answer, or why there is none."""
@@ -138,6 +144,8 @@ def search(
             answered.append(answer)
     if not output.as_json and any(a.response is not None for a in answered):
         note(LEAD, "bold")
+    if any(a.response is not None and not a.response.header.searched for a in answered):
+        warn(_NOTHING_SEARCHED)
     if sheet_file is not None:
         draw_sheet(
             answered, sheet_file, journal or default_path(asking.server, asking.entity, asking.modality)

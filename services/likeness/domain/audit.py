@@ -13,11 +13,16 @@ JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping
 
 @dataclass(frozen=True, slots=True)
 class AuditCandidate:
-    """One candidate that was answered: `score` on the modality's scale, `fmr` as published."""
+    """One candidate that was answered: `score` on the modality's scale, `fmr` as published.
+
+    `measurable`: as in `calibration.Fmr`: where False the rate is below `fmr`. None in entries of releases that did
+    not record it.
+    """
 
     reference_id: str
     score: float
     fmr: float
+    measurable: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

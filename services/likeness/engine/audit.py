@@ -41,7 +41,7 @@ def audit_search(
             "categories": sorted(options.categories),
         },
         candidates=tuple(
-            AuditCandidate(c.reference.reference_id, c.score.value, c.fmr.value)
+            AuditCandidate(c.reference.reference_id, c.score.value, c.fmr.value, c.fmr.measurable)
             for answer in answers
             for c in answer.candidates
         ),
@@ -67,5 +67,5 @@ def audit_compare(
         calibration=header.calibration,
         log_position=header.log_position,
         searched=1,
-        details={"sides": list(sides), "score": score.value, "fmr": fmr.value},
+        details={"sides": list(sides), "score": score.value, "fmr": fmr.value, "measurable": fmr.measurable},
     )

@@ -79,7 +79,7 @@ def encode_entry(entry: AuditEntry) -> bytes:
     """
     content = {field.name: getattr(entry, field.name) for field in fields(entry)}
     content["caller"] = asdict(entry.caller)
-    content["candidates"] = [[c.reference_id, c.score, c.fmr] for c in entry.candidates]
+    content["candidates"] = [[c.reference_id, c.score, c.fmr, c.measurable] for c in entry.candidates]
     try:
         body = canonical_json(content).encode("ascii")
     except (TypeError, ValueError) as error:

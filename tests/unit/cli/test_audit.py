@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from likeness.cli.failures import Exit
 from likeness.cli.main import app
-from likeness.domain.audit import AuditCandidate, AuditEntry
+from likeness.domain.audit import AuditCandidate, AuditEntry, JsonValue
 from likeness.domain.references import Caller, Purpose
 from likeness.rpc.compose import key_file
 from likeness.rpc.settings import load
@@ -26,8 +26,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     key = key_file(load(environment={}, overrides={"home": tmp_path}))
     with Store.open(tmp_path, key_file=key) as store:
         for number in range(3):
-            found = (AuditCandidate(f"reference-{number}", 0.875, 1e-4),)
-            store.audit(AuditEntry("Search", CALLER, "OK", searched=40, candidates=found))
+            found = (AuditCandidate(f"reference-{number}", 0.875, 1e-4, (None, True, False)[number]),)
+            store.audit(
+                AuditEntry("Search", CALLER, "OK", searched=40, candidates=found, calibration="measured")
+            )
     return tmp_path
 
 
@@ -67,11 +69,30 @@ def test_entries_are_shown_with_who_why_and_what(home: Path) -> None:
     entries = [json.loads(line) for line in run("show", "-n", "2").stdout.splitlines()]
     assert [e["position"] for e in entries] == [2, 3]
     assert (entries[0]["entity"], entries[0]["purpose"]) == ("NCB-XX", "missing_person")
-    assert entries[0]["candidates"] == [{"reference_id": "reference-1", "score": 0.875, "fmr": 1e-4}]
+    assert entries[0]["candidates"] == [
+        {"reference_id": "reference-1", "score": 0.875, "fmr": 1e-4, "measurable": True}
+    ]
     (one,) = run("show", "--position", "1").stdout.splitlines()
     assert json.loads(one)["position"] == 1
     table = run("show", "--table", "-n", "0").stdout
     assert table.count("NCB-XX / clerk, for missing_person / case-7") == 3
+    rates = [line.split("FMR ")[1].strip() for line in table.splitlines() if "FMR" in line]
+    assert rates == ["1.0e-04", "1.0e-04", "below 1.0e-04"]
+
+
+def test_a_comparison_is_shown_with_its_score_and_rate(home: Path) -> None:
+    details: dict[str, JsonValue] = {
+        "sides": ["one", "other"],
+        "score": 2.90147,
+        "fmr": 1e-4,
+        "measurable": False,
+    }
+    key = key_file(load(environment={}, overrides={"home": home}))
+    with Store.open(home, key_file=key) as store:
+        store.audit(AuditEntry("Compare", CALLER, "OK", calibration="measured", details=details))
+    table = run("show", "--table", "-n", "1").stdout
+    assert "score 2.901  FMR below 1.0e-04" in table
+    assert "sides one and other" in table
 
 
 def test_a_server_may_have_the_store_open(home: Path) -> None:
