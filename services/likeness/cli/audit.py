@@ -160,7 +160,10 @@ def _entry(record: AuditRecord) -> Table:
 
 
 def _scored(score: float, fmr: float, measurable: object, entry: AuditEntry) -> str:
-    return f"score {score:.3f}  FMR {rate_short(fmr, measurable is not False, bool(entry.calibration))}"
+    rate = rate_short(fmr, measurable is not False, bool(entry.calibration))
+    return f"score {score:.3f}  FMR {rate}" + (
+        " or below" if measurable is None and entry.calibration else ""
+    )
 
 
 def _told(value: JsonValue) -> str:

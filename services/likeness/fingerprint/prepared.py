@@ -30,7 +30,10 @@ Floats = NDArray[np.float32]
 
 @kernel
 def _unpacked(raw: NDArray[np.uint8], n: int) -> tuple[Arrays, Arrays]:
-    """The n minutiae of a stored finger, uint8 [n * _EACH] behind its head, and their core."""
+    """The n minutiae of a stored finger, uint8 [n * _EACH] behind its head, and their core.
+
+    Its words are read as they lie, by the little-endian processors that there are packages for.
+    """
     xy, turn, trust = np.empty((n, 2), np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
     bits, masks = np.empty((_WORDS, n), np.uint64), np.empty((_MASK_WORDS, n), np.uint64)
     kind = np.empty(n, np.uint8)
@@ -103,10 +106,11 @@ class Prepared:
         n, x, y = _HEAD.unpack_from(data)
         if n > p.MAX_MINUTIAE or len(data) != _HEAD.size + n * _EACH:
             raise Corrupt(f"A stored finger of {n} minutiae has {len(data)} bytes.")
-        arrays, inner = _unpacked(np.frombuffer(data, np.uint8, offset=_HEAD.size), n)
-        if n and (arrays.kind.max() > max(Kind) or arrays.trust.max() > 1.0):
+        raw = np.frombuffer(data, np.uint8, offset=_HEAD.size)
+        told = raw[len(raw) - n :]  # before a kernel trusts it, which would count outside its bins
+        if n and ((told >> 6).max() > max(Kind) or (told & 63).max() > p.TRUST_STEPS):
             raise Corrupt(f"A stored finger of {n} minutiae has one whose kind or trust is none.")
-        return cls(arrays, inner, (x, y))
+        return cls(*_unpacked(raw, n), (x, y))
 
 
 def trust_of(quality: NDArray[np.uint8]) -> Floats:

@@ -40,7 +40,7 @@ def _level(a: Arrays, i: int) -> int:
     and by how near it lies to the middle."""
     far = math.sqrt(a.xy[i, 0] ** 2 + a.xy[i, 1] ** 2) / _REACH
     share = 0.5 * (float(a.trust[i]) + 1.0 - min(far, 1.0))
-    return int((_LEVELS - 1) * share) + (_LEVELS if a.valid[i] != 0 else 0)
+    return max(0, min(_LEVELS - 1, int((_LEVELS - 1) * share))) + (_LEVELS if a.valid[i] != 0 else 0)
 
 
 @kernel

@@ -95,6 +95,7 @@ class Writer:
     """Owns the writing connection, the heads of both chains and the listeners."""
 
     def __init__(self, engine: sa.Engine, seals: Seals, witness: Witness) -> None:
+        self._engine = engine
         self._connection = _held(engine)
         self._seals = seals
         self._witness = witness
@@ -105,14 +106,14 @@ class Writer:
         self._closing = threading.Lock()
         self._closed = False
         self._erase_at: float | None = time.monotonic()  # what a killed process left is erased first
+        self._thread = threading.Thread(target=self._run, name="likeness-store-writer", daemon=True)
         try:
-            self.heads = self._read_heads()
+            self.heads = _read_heads(self._connection)
+            self._note()
+            self._thread.start()
         except BaseException:
             self._connection.close()
             raise
-        self._note()
-        self._thread = threading.Thread(target=self._run, name="likeness-store-writer", daemon=True)
-        self._thread.start()
 
     def submit(self, job: Job) -> None:
         """Do a job, in this thread if nobody commits and nothing waits, or else queue it for the writer's.
@@ -228,7 +229,7 @@ class Writer:
 
     def _commit(self, jobs: Sequence[Job]) -> tuple[list[Any], Sequence[LogEntry]]:
         at = datetime.now(UTC)
-        connection = self._connection
+        connection = self._connected()
         with guarded(), connection.begin():
             plan = Plan(connection, self._seals, self.heads.log, at)
             audits = AuditPlan(self._seals, self.heads.audit, at)
@@ -284,28 +285,45 @@ class Writer:
                 logger.exception("A listener of the log failed at position %d.", entries[-1].position)
 
     def _recover(self) -> None:
-        """After a failed commit, believe the database and not the memory."""
+        """After a failed commit, believe the database and not the memory.
+
+        Where a commit fails, SQLAlchemy holds the transaction for ended and SQLite may not; where an interrupt came
+        between the two, it is the other way round, and only another connection helps. It is not taken without need:
+        on a full disk there is no opening one.
+        """
         try:
-            self.heads = self._read_heads()
-        except LikenessError:
+            if not self._connection.closed and self._connection.in_transaction():
+                self._connection.invalidate()
+                self._connection.close()
+            self._connected().connection.rollback()
+            self.heads = _read_heads(self._connection)
+        except (LikenessError, sa.exc.SQLAlchemyError):  # the next commit tries it again before anything else
             logger.exception("The heads of the log cannot be read after a failed commit.")
 
-    def _read_heads(self) -> Heads:
-        with guarded(), self._connection.begin():
-            return Heads(LOG.head(self._connection), AUDIT.head(self._connection))
+    def _connected(self) -> sa.Connection:
+        """The kept connection; where a failure closed it a new one, and the heads that it reads."""
+        if self._connection.closed:
+            connection = _held(self._engine)
+            try:
+                self.heads = _read_heads(connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
+        return self._connection
 
     def _erase(self) -> None:
         """Truncate the write-ahead log, where bytes of expunged references would otherwise linger."""
         self._erase_at = time.monotonic() + ERASE_SECONDS
         try:
-            with guarded(), closing(self._connection.connection.cursor()) as cursor:
+            with guarded(), closing(self._connected().connection.cursor()) as cursor:
                 cursor.execute("PRAGMA busy_timeout=0")  # a reader must not hold up the next commit
                 cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 if cursor.fetchone() == (0, 0, 0):  # not busy, no frames left in the log, none to copy
                     self._erase_at = None
                 cursor.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
             self._witness.sync()
-        except (LikenessError, OSError):
+        except (LikenessError, OSError, sa.exc.SQLAlchemyError):
             logger.warning("The write-ahead log could not be truncated yet.", exc_info=True)
 
 
@@ -314,6 +332,11 @@ def _held(engine: sa.Engine) -> sa.Connection:
     written."""
     with guarded():
         return engine.connect()
+
+
+def _read_heads(connection: sa.Connection) -> Heads:
+    with guarded(), connection.begin():
+        return Heads(LOG.head(connection), AUDIT.head(connection))
 
 
 def _decide(write: Prepared | LikenessError, plan: Plan, audits: AuditPlan) -> Outcome:

@@ -77,7 +77,7 @@ def test_entries_are_shown_with_who_why_and_what(home: Path) -> None:
     table = run("show", "--table", "-n", "0").stdout
     assert table.count("NCB-XX / clerk, for missing_person / case-7") == 3
     rates = [line.split("FMR ")[1].strip() for line in table.splitlines() if "FMR" in line]
-    assert rates == ["1.0e-04", "1.0e-04", "below 1.0e-04"]
+    assert rates == ["1.0e-04 or below", "1.0e-04", "below 1.0e-04"]
 
 
 def test_a_comparison_is_shown_with_its_score_and_rate(home: Path) -> None:

@@ -217,6 +217,8 @@ def test_every_act_is_on_record_before_it_is_answered(bench: Bench) -> None:
     assert search.digest.hex() == answer.header.audit_digest
     assert search.entry.caller == BOB
     assert [c.reference_id for c in search.entry.candidates] == [enrolled.reference_id]
+    assert [c.measurable for c in search.entry.candidates] == [False]
+    assert records[2].entry.details["measurable"] is False
     assert records[3].entry.details == {"reference_id": enrolled.reference_id, "reason": "done"}
     assert records[0].entry.log_position == 1
     assert bench.store.verify_audit().ok

@@ -41,6 +41,15 @@ def test_stored_bytes_make_the_same_template_and_damaged_ones_none() -> None:
             Prepared.from_bytes(data)
 
 
+def test_a_stored_finger_of_minutiae_trusted_beyond_measure_is_refused() -> None:
+    n = p.MAX_MINUTIAE
+    grown = np.arange(n, dtype=np.float32)
+    xy = np.stack([grown, np.zeros(n, np.float32)], axis=1)
+    one = prepare(Minutiae(xy, grown, np.ones(n, np.uint8), np.zeros(n, np.uint8)))
+    with pytest.raises(Corrupt, match="kind or trust"):
+        Prepared.from_bytes(one.to_bytes()[:-n] + bytes([63]) * n)
+
+
 def test_minutiae_are_in_order_of_their_turn() -> None:
     assert (np.diff(prepare(fingers()[0][0]).turn) >= 0).all()
 

@@ -1,13 +1,17 @@
 """Enrol, update, expunge: receipts, idempotency, refusals."""
 
+import sqlite3
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy.engine.default import DefaultDialect
 
 from likeness.domain.changes import Enrol, Receipt, RequestKey, Update, Write
-from likeness.domain.errors import Conflict, InvalidInput, LikenessError, NotFound, Stale
+from likeness.domain.errors import Conflict, InvalidInput, LikenessError, NotFound, Stale, Unavailable
 from likeness.domain.references import Facets, Purpose, Reference, Restrictions, Status
 from likeness.domain.samples import Quality, Template
 from likeness.store.store import Store, only
@@ -226,3 +230,32 @@ def test_update_takes_no_reference_that_was_never_enrolled(store: Store) -> None
     with pytest.raises(NotFound):
         store.get("nobody")
     assert store.get_many(["nobody"]) == {}
+
+
+def test_after_a_commit_that_failed_half_way_the_next_one_is_whole(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    commit: Callable[..., None] = DefaultDialect.do_commit
+    tried: list[object] = []
+
+    def busy_once(*words: Any) -> None:
+        tried.append(words)
+        if len(tried) > 1:
+            commit(*words)
+            return
+        error = sqlite3.OperationalError("database is locked")
+        error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+        raise error
+
+    monkeypatch.setattr(DefaultDialect, "do_commit", busy_once)
+    (refused,) = store.write([enrol(1, reference_id="a")])
+    assert isinstance(refused, Unavailable)
+    assert only(store.write([enrol(2, reference_id="b")])).position == 1
+    assert "damaged" not in caplog.text
+    assert list(store.get_many(["a", "b"])) == ["b"]
+
+
+def test_a_connection_that_lost_its_way_is_replaced(store: Store) -> None:
+    assert only(store.write([enrol(1)])).position == 1
+    store._writer._connection.close()
+    assert only(store.write([enrol(2)])).position == 2

@@ -219,5 +219,5 @@ def _timestamp(moment: datetime | None) -> timestamp_pb2.Timestamp | None:
 
 
 def _duration(seconds: float) -> duration_pb2.Duration:
-    whole, nanos = divmod(round(seconds * 1e9), 10**9)
+    whole, nanos = divmod(max(0, round(seconds * 1e9)), 10**9)
     return duration_pb2.Duration(seconds=whole, nanos=nanos)
