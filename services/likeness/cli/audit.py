@@ -160,10 +160,10 @@ def _entry(record: AuditRecord) -> Table:
 
 
 def _scored(score: float, fmr: float, measurable: object, entry: AuditEntry) -> str:
+    """Score and rate; `measurable` as of `AuditCandidate`."""
     rate = rate_short(fmr, measurable is not False, bool(entry.calibration))
-    return f"score {score:.3f}  FMR {rate}" + (
-        " or below" if measurable is None and entry.calibration else ""
-    )
+    unsure = " or below" if measurable is None and entry.calibration else ""
+    return f"score {score:.3f}  FMR {rate}{unsure}"
 
 
 def _told(value: JsonValue) -> str:

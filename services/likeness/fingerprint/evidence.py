@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from likeness.fingerprint import parameters as p
 from likeness.fingerprint.consensus import agree
-from likeness.fingerprint.kernel import Arrays, kernel
+from likeness.fingerprint.kernel import Arrays, kernel, nth
 from likeness.fingerprint.minutiae import Kind
 from likeness.fingerprint.overlap import overlap
 from likeness.fingerprint.similarity import (
@@ -22,7 +22,6 @@ from likeness.fingerprint.similarity import (
     turned,
 )
 
-_WORDS, _MASK_WORDS = p.WORDS, p.MASK_WORDS
 _SEEDS = p.SEEDS
 _MIN_AREA = p.MIN_OVERLAP_AREA
 _NEAR2, _WIDE2, _WIDE_SHARE = p.RESIDUAL_NEAR**2, p.RESIDUAL_WIDE**2, p.RESIDUAL_WIDE_SHARE
@@ -182,25 +181,13 @@ def measure_many(
 ) -> None:
     """Compare one template in full with many that lie behind each other.
 
-    `bits` and `masks` of `many` are flat, those of each candidate as they are alone. Candidate k has minutiae
-    starts[k] to starts[k + 1] and hull corners corners[k] to corners[k + 1]. Written: `out` float64 [k, 28], see
-    `MEASURES`; all 0 where either side has no minutiae.
+    `many`, `starts` and `corners` as of `kernel.nth`. Written: `out` float64 [k, 28], see `MEASURES`; all 0 where
+    either side has no minutiae.
     """
     motion = np.zeros(3, np.float64)
     mate = np.empty(max(a.turn.shape[0], 1), np.int32)
     for k in range(starts.shape[0] - 1):
-        low, high = starts[k], starts[k + 1]
         out[k, :] = 0.0
-        if high == low or a.turn.shape[0] == 0:
-            continue
-        candidate = Arrays(
-            many.xy[low:high],
-            many.turn[low:high],
-            many.hull[corners[k] : corners[k + 1]],
-            many.bits[_WORDS * low : _WORDS * high].reshape((_WORDS, high - low)),
-            many.masks[_MASK_WORDS * low : _MASK_WORDS * high].reshape((_MASK_WORDS, high - low)),
-            many.valid[low:high],
-            many.kind[low:high],
-            many.trust[low:high],
-        )
-        measure(a, candidate, out[k], motion, mate)
+        low, count = starts[k], starts[k + 1] - starts[k]
+        if count > 0 and a.turn.shape[0] > 0:
+            measure(a, nth(many, starts, corners, k, low, count), out[k], motion, mate)

@@ -14,9 +14,12 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from likeness.fingerprint import parameters as p
+
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
+_WORDS, _MASK_WORDS = p.WORDS, p.MASK_WORDS
 _PACKAGE = Path(__file__).parent
 _config: Any = numba.config
 
@@ -90,3 +93,25 @@ class Arrays(NamedTuple):
     valid: NDArray[np.uint8]
     kind: NDArray[np.uint8]
     trust: NDArray[np.float32]
+
+
+@kernel
+def nth(
+    many: Arrays, starts: NDArray[np.int64], corners: NDArray[np.int64], k: int, first: int, wide: int
+) -> Arrays:
+    """Template k of many that lie behind each other, `bits` and `masks` flat and those of each as they are alone.
+
+    Its minutiae are starts[k] to starts[k + 1], its hull's corners corners[k] to corners[k + 1]; `first` cylinders
+    lie before its own, of which there are `wide`.
+    """
+    low, high = starts[k], starts[k + 1]
+    return Arrays(
+        many.xy[low:high],
+        many.turn[low:high],
+        many.hull[corners[k] : corners[k + 1]],
+        many.bits[_WORDS * first : _WORDS * (first + wide)].reshape((_WORDS, wide)),
+        many.masks[_MASK_WORDS * first : _MASK_WORDS * (first + wide)].reshape((_MASK_WORDS, wide)),
+        many.valid[low:high],
+        many.kind[low:high],
+        many.trust[low:high],
+    )

@@ -8,7 +8,7 @@ minutiae that agree with it are counted and measured, and a fusion of what was m
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,20 +90,22 @@ def measures(probe: Prepared, candidates: Sequence[Prepared], *, cheap: bool = F
     """
     out = np.zeros((len(candidates), len(MEASURES)))
     counts = np.array([len(one) for one in candidates], np.int64)
-    large = np.minimum(counts, len(probe)) >= p.CASCADE_FROM
-    screened = np.flatnonzero(large if cheap else np.zeros_like(large))
-    in_full = np.flatnonzero(~large if cheap else np.ones_like(large))
+    large = (np.minimum(counts, len(probe)) >= p.CASCADE_FROM) & cheap
+    screened, in_full = np.flatnonzero(large), np.flatnonzero(~large)
     if len(in_full):
-        many = _behind_each_other([candidates[n].arrays for n in in_full.tolist()])
-        held = np.zeros((len(in_full), len(MEASURES)))
-        measure_many(probe.arrays, *many, held)
-        out[in_full] = held
+        arrays = [candidates[n].arrays for n in in_full.tolist()]
+        out[in_full] = _measured(measure_many, probe.arrays, arrays)
     if len(screened):
-        many = _behind_each_other([candidates[n].core for n in screened.tolist()])
-        held = np.zeros((len(screened), len(MEASURES)))
-        held[:, _COUNT_A], held[:, _COUNT_B] = len(probe), counts[screened]
-        screen_many(probe.core, *many, held)
-        out[screened] = held
+        cores = [candidates[n].core for n in screened.tolist()]
+        out[screened] = _measured(screen_many, probe.core, cores)
+        out[screened, _COUNT_A], out[screened, _COUNT_B] = len(probe), counts[screened]
+    return out
+
+
+def _measured(compare: Callable[..., None], one: Arrays, others: Sequence[Arrays]) -> NDArray[np.float64]:
+    """What `measure_many` or `screen_many` writes of one template and at least one other."""
+    out = np.zeros((len(others), len(MEASURES)))
+    compare(one, *_behind_each_other(others), out)
     return out
 
 

@@ -139,7 +139,7 @@ def prepare(minutiae: Minutiae) -> Prepared:
     limit = 32767 * _PLACE_STEP
     places = np.clip(minutiae.xy[kept] - centre, -limit, limit)
     xy = (np.rint(places / _PLACE_STEP) * _PLACE_STEP).astype(np.float32).reshape(n, 2)
-    turn = (steps.astype(np.float32) * np.float32(_TURN_STEP)).astype(np.float32)
+    turn = (steps.astype(np.float32) * _TURN).astype(np.float32)
     hull = convex_hull(xy) if n else np.zeros((0, 2), np.float32)
     bits = np.zeros((p.WORDS, n), np.uint64)
     masks = np.zeros((p.MASK_WORDS, n), np.uint64)

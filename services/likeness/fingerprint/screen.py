@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from likeness.fingerprint import parameters as p
 from likeness.fingerprint.consensus import best_motion, columns
 from likeness.fingerprint.cylinders import BASE_CELLS, borders
-from likeness.fingerprint.kernel import Arrays, kernel
+from likeness.fingerprint.kernel import Arrays, kernel, nth
 from likeness.fingerprint.overlap import inside, moved_hull
 from likeness.fingerprint.similarity import (
     global_score,
@@ -212,15 +212,4 @@ def screen_many(
 ) -> None:
     """As `evidence.measure_many` by the cheap stage; a is a core, and many are cores of at least one minutia."""
     for k in range(starts.shape[0] - 1):
-        low, high = starts[k], starts[k + 1]
-        candidate = Arrays(
-            many.xy[low:high],
-            many.turn[low:high],
-            many.hull[corners[k] : corners[k + 1]],
-            many.bits[_WORDS * _CORE * k : _WORDS * _CORE * (k + 1)].reshape((_WORDS, _CORE)),
-            many.masks[_MASK_WORDS * _CORE * k : _MASK_WORDS * _CORE * (k + 1)].reshape((_MASK_WORDS, _CORE)),
-            many.valid[low:high],
-            many.kind[low:high],
-            many.trust[low:high],
-        )
-        screen(a, candidate, out[k])
+        screen(a, nth(many, starts, corners, k, _CORE * k, _CORE), out[k])

@@ -197,9 +197,7 @@ def _present(value: Finding) -> common.Finding:
 
 def _quality(value: Quality) -> common.Quality:
     quality = common.Quality(unified=value.unified)
-    add = (
-        quality.components.add
-    )  # in place: a candidate of ten has fourteen of these, and each would be copied
+    add = quality.components.add  # in place, see `_add_candidate`: a candidate has fourteen of these
     for c in value.components:
         add(name=c.name, value=c.value, native=c.native, unit=c.unit)
     return quality
