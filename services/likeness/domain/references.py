@@ -101,7 +101,7 @@ class Facets:
     expires_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Reference:
     """One enrolled sample as its owner describes it.
 

@@ -179,4 +179,13 @@ class Enroller:
         source = sample.data if self._keep_sources else None
         write = Write(key, Enrol(reference, template, source), entry)
         receipt = only(self._store.write([write]))
-        return Enrolled(self._store.get(receipt.reference_id), finding, receipt)
+        if receipt.replayed:
+            return Enrolled(self._store.get(receipt.reference_id), finding, receipt)
+        written = replace(
+            reference,
+            created_at=receipt.at,
+            updated_at=receipt.at,
+            position=receipt.position,
+            enrolled_position=receipt.position,
+        )
+        return Enrolled(written, finding, receipt)

@@ -298,7 +298,7 @@ class Gallery:
         if self._companion is None:
             return found
         further = self._companion.search(probe, count, view.mask)
-        return list(dict.fromkeys([*found, *(self.register.reference_at(row) for row in further)]))
+        return list(dict.fromkeys([*found, *self.register.references_at(np.asarray(further, np.int64))]))
 
     def _nearest(self, probe: Template, count: int, view: View) -> list[str]:
         """The `count` references with the nearest vectors, best first.
@@ -314,8 +314,8 @@ class Gallery:
             scores, rows = self.index.search(probe.vectors, min(depth, visible), view.mask)
             above = scores if levels is None else scores - levels[:, None]
             order = np.argsort(-above, axis=None, kind="stable")
-            best = (int(row) for row in rows.reshape(-1)[order] if row >= 0)
-            found = list(dict.fromkeys(self.register.reference_at(row) for row in best))[:count]
+            best = rows.reshape(-1)[order]
+            found = list(dict.fromkeys(self.register.references_at(best[best >= 0])))[:count]
             if len(found) >= min(count, view.searched) or depth >= visible:
                 return found
             depth *= DEEPER

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from likeness.domain.errors import Denied, InvalidInput
 from likeness.domain.references import Caller, Category, Facets, Reference, Restrictions, Status
 
+_NO_RESTRICTIONS = Restrictions()
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -59,9 +61,9 @@ def visible(caller: Caller, facets: Facets, *, now: int) -> bool:
 
 def as_seen_by(caller: Caller, reference: Reference) -> Reference:
     """The reference as the caller may read it: whom an owner trusts is the owner's own business."""
-    if reference.facets.owner == caller.entity:
+    if reference.facets.owner == caller.entity or reference.facets.restrictions == _NO_RESTRICTIONS:
         return reference
-    return replace(reference, facets=replace(reference.facets, restrictions=Restrictions()))
+    return replace(reference, facets=replace(reference.facets, restrictions=_NO_RESTRICTIONS))
 
 
 def require_owner(caller: Caller, facets: Facets, doing: str) -> None:

@@ -29,8 +29,8 @@ class RowMap:
     @classmethod
     def gapless(cls, first: int, count: int) -> RowMap:
         """The rows first, first + 1, ... in that number."""
-        made = cls(np.zeros(0, np.int64))
-        made._first, made._count = first, count
+        made = cls.__new__(cls)  # there is nothing to check, and a search asks for them each time
+        made._first, made._count, made._listed = first, count, None
         return made
 
     def __len__(self) -> int:

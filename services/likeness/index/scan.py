@@ -81,4 +81,5 @@ def merge(found: list[Found], k: int) -> Found:
     scores = np.concatenate([s for s, _ in found], axis=1)
     rows = np.concatenate([r for _, r in found], axis=1)
     order = np.lexsort((rows, -scores), axis=1)[:, :k]
-    return np.take_along_axis(scores, order, axis=1), np.take_along_axis(rows, order, axis=1)
+    each = np.arange(len(scores))[:, None]
+    return scores[each, order], rows[each, order]

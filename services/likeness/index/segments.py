@@ -98,11 +98,13 @@ class Tail:
         """See `Segment.search`; always exact."""
         rows = self.rows
         part = None if allowed is None else rows.part(allowed)
-        found = [nothing(len(queries), k)]
+        found: list[Found] = []
         for start, chunk in self._filled(len(rows)):
             scores, at = scan(queries, chunk, k, None if part is None else part[start : start + len(chunk)])
             found.append((scores, np.where(at < 0, at, at + (self.first + start))))
-        return merge(found, k)
+        if len(found) == 1:
+            return found[0]
+        return merge(found, k) if found else nothing(len(queries), k)
 
     def blocks(self) -> Iterator[tuple[Rows, Vectors]]:
         """See `Segment.blocks`."""

@@ -156,11 +156,14 @@ class VectorIndex:
             mask = None
         else:
             mask = alive[:limit] if allowed is None else alive[:limit] & allowed[:limit]
-        found = [nothing(len(queries), k)]
-        if limit:
-            wanted = min(k, limit)
-            held = (*view.segments, view.tail)
-            found += [segment.search(queries, wanted, mask, exact=exact) for segment in held]
+        if not limit:
+            return nothing(len(queries), k)
+        wanted = min(k, limit)
+        found = [
+            segment.search(queries, wanted, mask, exact=exact) for segment in (*view.segments, view.tail)
+        ]
+        if wanted < k:
+            found.append(nothing(len(queries), k - wanted))
         return merge(found, k)
 
     @property

@@ -139,11 +139,10 @@ class Handlers:
     ) -> AsyncIterator[matching.SearchUpdate]:
         """Finds the references that resemble a probe, and tells how far it has come."""
         call = current()
-        caller = call.peer.caller(request)
         latest: Latest[tuple[int, int]] = Latest(asyncio.get_running_loop())
         work = asyncio.create_task(
             self._workers.run(
-                lambda deadline: self._search(request, caller, deadline, lambda *done: latest.put(done)),
+                lambda deadline: self._search(request, call.caller, deadline, lambda *done: latest.put(done)),
                 call.deadline,
             )
         )
@@ -168,8 +167,7 @@ class Handlers:
         self, step: Callable[[_Request, Caller, Deadline], _Answer], request: _Request
     ) -> _Answer:
         call = current()
-        caller = call.peer.caller(request)
-        return await self._workers.run(lambda deadline: step(request, caller, deadline), call.deadline)
+        return await self._workers.run(lambda deadline: step(request, call.caller, deadline), call.deadline)
 
     async def _item(
         self, item: matching.EnrollManyRequest, peer: Peer, deadline: CallDeadline

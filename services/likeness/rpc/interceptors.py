@@ -1,7 +1,7 @@
 """What every RPC passes on its way in: observe, gate, deadline, caller. Written once, for unary and for streams.
 
 Each step is a context manager around the call; the first is the outermost. Errors raised anywhere inside are
-turned into statuses by `observed`, and nowhere else.
+turned into statuses by `observed`, around them all, and nowhere else.
 """
 
 from __future__ import annotations
@@ -10,19 +10,21 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, aclosing, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import grpc
 from google.protobuf.message import Message
 
 from likeness.domain.errors import DeadlineExceeded
+from likeness.domain.references import Caller
 from likeness.rpc import errors
 from likeness.rpc.gate import Gate
-from likeness.rpc.identity import Peer, Request
+from likeness.rpc.identity import Peer
 from likeness.rpc.workers import CallDeadline
 from likeness.telemetry import logs, metrics
 
@@ -45,13 +47,18 @@ class Call:
     """Whether it may last as long as its client waits."""
     notes: dict[str, object] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def peer(self) -> Peer:
         """The connection it came over."""
         return Peer(self.context.auth_context(), tuple(self.context.invocation_metadata() or ()))
 
+    @cached_property
+    def caller(self) -> Caller:
+        """Who asks, and why; of the request that is not a stream."""
+        return self.peer.caller(self.request)
 
-Step = Callable[[Call], AbstractAsyncContextManager[None]]
+
+Step = Callable[[Call], AbstractContextManager[None]]
 
 _current: ContextVar[Call] = ContextVar("likeness_call")
 
@@ -91,8 +98,8 @@ async def observed(call: Call) -> AsyncIterator[None]:
 def gated(gate: Gate) -> Step:
     """Let the RPC in if there is room; see `Gate`."""
 
-    @asynccontextmanager
-    async def step(call: Call) -> AsyncIterator[None]:
+    @contextmanager
+    def step(call: Call) -> Iterator[None]:
         size = call.request.ByteSize() if isinstance(call.request, Message) else 0
         if size:
             call.notes["request_bytes"] = size
@@ -110,8 +117,8 @@ def timed(default: float, maximum: float) -> Step:
     neither does the work on a single request that tells nothing on its way.
     """
 
-    @asynccontextmanager
-    async def step(call: Call) -> AsyncIterator[None]:
+    @contextmanager
+    def step(call: Call) -> Iterator[None]:
         left: float | None = call.context.time_remaining()
         if left is not None and left <= 0:
             raise DeadlineExceeded("The deadline had passed when the request arrived; allow more time.")
@@ -128,12 +135,11 @@ def timed(default: float, maximum: float) -> Step:
     return step
 
 
-@asynccontextmanager
-async def identified(call: Call) -> AsyncIterator[None]:
+@contextmanager
+def identified(call: Call) -> Iterator[None]:
     """Refuse a request that does not say who asks and why. Items of a stream are identified one by one."""
     if call.request is not None:
-        request: Request = call.request
-        logs.bind(entity=call.peer.caller(request).entity)
+        logs.bind(entity=call.caller.entity)
     yield
 
 
@@ -142,6 +148,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
 
     def __init__(self, steps: Sequence[Step]) -> None:
         self._steps = tuple(steps)
+        self._led: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
 
     async def intercept_service(
         self,
@@ -149,10 +156,20 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler[Any, Any]:
         """The handler with the steps around it."""
+        known = self._led.get(handler_call_details.method)
+        if known is not None:
+            return known
         handler = await continuation(handler_call_details)
         service, _, method = handler_call_details.method.lstrip("/").partition("/")
         if handler is None or not service.startswith(PACKAGE):
             return handler
+        led = self._lead(service, method, handler)
+        self._led[handler_call_details.method] = led
+        return led
+
+    def _lead(
+        self, service: str, method: str, handler: grpc.RpcMethodHandler[Any, Any]
+    ) -> grpc.RpcMethodHandler[Any, Any]:
         if handler.unary_unary is not None:
             return grpc.unary_unary_rpc_method_handler(
                 self._unary(service, method, handler.unary_unary),
@@ -208,7 +225,8 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
     async def _around(self, call: Call) -> AsyncIterator[None]:
         _current.set(call)  # each RPC is answered by a task of its own, so nothing needs to be reset
         logs.bind(service=call.service, method=call.method)
-        async with AsyncExitStack() as stack:
-            for step in self._steps:
-                await stack.enter_async_context(step(call))
-            yield
+        async with observed(call):
+            with ExitStack() as stack:
+                for step in self._steps:
+                    stack.enter_context(step(call))
+                yield

@@ -19,7 +19,7 @@ from likeness.domain.errors import Precondition
 from likeness.engine.engine import Engine
 from likeness.rpc.gate import Gate
 from likeness.rpc.handlers import Handlers, Limits
-from likeness.rpc.interceptors import Interceptor, gated, identified, observed, timed
+from likeness.rpc.interceptors import Interceptor, gated, identified, timed
 from likeness.rpc.settings import Settings, split_address
 from likeness.rpc.workers import Workers
 from likeness.telemetry import logs, metrics
@@ -127,7 +127,7 @@ class Server:
         settings = self._settings
         deadline = timed(settings.default_deadline, settings.max_deadline)
         server = grpc.aio.server(
-            interceptors=[Interceptor((observed, gated(self._gate), deadline, identified))],
+            interceptors=[Interceptor((gated(self._gate), deadline, identified))],
             options=(
                 ("grpc.max_receive_message_length", settings.max_message_bytes),
                 ("grpc.max_send_message_length", settings.max_message_bytes),

@@ -89,6 +89,9 @@ class Workers:
         self._pool.shutdown(cancel_futures=True)
 
     async def _wait_for_thread(self, deadline: CallDeadline) -> None:
+        if not self._free.locked():
+            await self._free.acquire()  # without a pause
+            return
         waiting = metrics.rpc_queue_depth()
         waiting.inc()
         try:

@@ -9,8 +9,9 @@ whoever re-computes the chain after taking an entry out still cannot make the en
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +22,7 @@ from likeness.domain.errors import Corrupt, InvalidInput
 from likeness.domain.references import Caller, Purpose
 from likeness.store.canonical import canonical_json, from_micros, to_micros
 from likeness.store.chain import AUDIT, Head
+from likeness.store.database import text_of
 from likeness.store.schema import audit
 from likeness.store.sealing import GENESIS, Seals, audit_digest
 
@@ -61,8 +63,10 @@ class AuditReport:
         return not self.problems
 
 
-_INSERT = "INSERT INTO audit (position, at, body, digest) VALUES (?, ?, ?, ?)"
-"""As text for the driver, since every search waits for one: the expression language takes as long as the disk."""
+_INSERT = text_of(audit.insert())
+
+_ENTRY = tuple(field.name for field in fields(AuditEntry))
+_CALLER = tuple(field.name for field in fields(Caller))
 
 _RANGE = (
     sa.select(*audit.columns)
@@ -77,8 +81,8 @@ def encode_entry(entry: AuditEntry) -> bytes:
     Raises:
         InvalidInput: it is too long, or holds what JSON cannot.
     """
-    content = {field.name: getattr(entry, field.name) for field in fields(entry)}
-    content["caller"] = asdict(entry.caller)
+    content = {name: getattr(entry, name) for name in _ENTRY}
+    content["caller"] = {name: getattr(entry.caller, name) for name in _CALLER}
     content["candidates"] = [[c.reference_id, c.score, c.fmr, c.measurable] for c in entry.candidates]
     try:
         body = canonical_json(content).encode("ascii")
@@ -110,21 +114,21 @@ class AuditPlan:
         self.head = head
         self._seals = seals
         self._micros = to_micros(at)
-        self._rows: list[tuple[int, int, bytes, bytes]] = []
+        self._rows: list[dict[str, int | bytes]] = []
 
     def add(self, body: bytes) -> AuditReceipt:
         """Seal an encoded entry into the next place of the chain."""
         position = self.head.position + 1
         sealed = self._seals.audit.seal(body, aad=_place(position, self.head.digest))
         digest = audit_digest(self.head.digest, position, self._micros, sealed)
-        self._rows.append((position, self._micros, sealed, digest))
+        self._rows.append({"position": position, "at": self._micros, "body": sealed, "digest": digest})
         self.head = Head(position, digest)
         return AuditReceipt(position, digest)
 
-    def execute(self, connection: sa.Connection) -> None:
+    def execute(self, connection: sqlite3.Connection) -> None:
         """Write the entries in the connection's transaction."""
         if self._rows:
-            connection.exec_driver_sql(_INSERT, self._rows)
+            connection.executemany(_INSERT, self._rows)
 
 
 def read_audit(connection: sa.Connection, seals: Seals, after: int, last: int) -> list[AuditRecord]:

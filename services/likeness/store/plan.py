@@ -19,17 +19,24 @@ from likeness.domain.references import Status
 from likeness.store.canonical import to_micros
 from likeness.store.chain import Head
 from likeness.store.codec import decode_facets, encode_facets, facet_columns
+from likeness.store.database import driver_of, text_of
 from likeness.store.log import receipt_at, request_id_reused
 from likeness.store.prepare import Prepared
-from likeness.store.rows import Row, checked, chunks, fetch_rows
+from likeness.store.rows import Row, checked, fetch_rows
 from likeness.store.schema import log, membership, reference, source, subject, template
 from likeness.store.sealing import Seals
 
 SATELLITES = {"template": template, "subject": subject, "source": source}
 
-_BY_REQUEST = sa.select(log.c.entity, log.c.request_id, log.c.position).where(
-    sa.tuple_(log.c.entity, log.c.request_id).in_(sa.bindparam("keys", expanding=True))
+_IS_HELD = text_of(sa.select(reference.c.key).where(reference.c.reference_id == sa.bindparam("identity")))
+_BY_REQUEST = text_of(
+    sa.select(log.c.position).where(
+        log.c.entity == sa.bindparam("entity"), log.c.request_id == sa.bindparam("request_id")
+    )
 )
+_INSERT = {
+    table: text_of(table.insert()) for table in (log, reference, membership, template, subject, source)
+}
 
 
 class Plan:
@@ -43,7 +50,9 @@ class Plan:
         self._seals = seals
         self._at = at
         self._micros = to_micros(at)
+        self._driver = driver_of(connection)
         self._stored: dict[str, sa.Row[Any]] = {}
+        self._held: set[str] = set()
         self._stored_requests: dict[tuple[str, str], int] = {}
         self._receipts: dict[tuple[str, str], tuple[bytes, Receipt]] = {}
         self._rows: dict[str, Row] = {}
@@ -55,10 +64,18 @@ class Plan:
 
     def load(self, writes: Sequence[Prepared]) -> None:
         """Read at once what the batch will need to know."""
-        self._stored = fetch_rows(self._connection, (write.reference_id for write in writes))
-        for keys in chunks((write.key.entity, write.key.request_id) for write in writes):
-            for entity, request_id, position in self._connection.execute(_BY_REQUEST, {"keys": keys}):
-                self._stored_requests[entity, request_id] = position
+        changed = [write.reference_id for write in writes if not isinstance(write.change, Enrol)]
+        if changed:
+            self._stored = fetch_rows(self._connection, changed)
+        for write in writes:
+            entity, request_id = key = write.key.entity, write.key.request_id
+            found = self._driver.execute(_BY_REQUEST, {"entity": entity, "request_id": request_id}).fetchone()
+            if found is not None:
+                self._stored_requests[key] = found[0]
+            if isinstance(write.change, Enrol):
+                held = self._driver.execute(_IS_HELD, {"identity": write.reference_id}).fetchone()
+                if held is not None:
+                    self._held.add(write.reference_id)
 
     def decide(self, write: Prepared) -> Receipt | LikenessError:
         """Do a write in memory, or say why not."""
@@ -88,7 +105,7 @@ class Plan:
 
     def _enrol(self, write: Prepared, change: Enrol) -> Receipt:
         identity = write.reference_id
-        if identity in self._rows or identity in self._stored:
+        if identity in self._rows or identity in self._held:
             raise Conflict(
                 f"Reference {identity} already exists; an id is never used twice, not even after Expunge.",
                 metadata={"reference_id": identity},
@@ -191,16 +208,20 @@ class Plan:
         changed = [self._rows[name] for name in self._touched if name not in self._born]
         outdated = dict.fromkeys(SATELLITES, self._erased)
         outdated["subject"] = self._erased | {row["key"] for row in changed}
-        _insert(self._connection, log, self._log)
-        _insert(self._connection, reference, new)
+        self._insert(log, self._log)
+        self._insert(reference, new)
         if changed:
             self._connection.execute(_UPDATE, [{f"new_{name}": row[name] for name in row} for row in changed])
             self._connection.execute(_LEAVE, [{"key_left": row["key"]} for row in changed])
-        _insert(self._connection, membership, _memberships([*new, *changed]))
+        self._insert(membership, _memberships([*new, *changed]))
         for name, table in SATELLITES.items():
             if outdated[name]:
                 self._connection.execute(_FORGET[name], [{"gone": key} for key in sorted(outdated[name])])
-            _insert(self._connection, table, [{"key": k, "body": b} for k, b in self._bodies[name].items()])
+            self._insert(table, [{"key": k, "body": b} for k, b in self._bodies[name].items()])
+
+    def _insert(self, table: sa.Table, rows: Sequence[Row]) -> None:
+        if rows:
+            self._driver.executemany(_INSERT[table], rows)
 
 
 _UPDATE = (
@@ -220,8 +241,3 @@ def _memberships(rows: Sequence[Row]) -> list[dict[str, Any]]:
         for row in rows
         for gallery in decode_facets(row["facets"]).galleries
     ]
-
-
-def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
-    if rows:
-        connection.execute(table.insert(), rows)

@@ -11,6 +11,7 @@ Conventions: https://prometheus.io/docs/practices/naming/ (base units, `_total`,
 from __future__ import annotations
 
 import threading
+from functools import cache
 
 from prometheus_client import (
     CollectorRegistry,
@@ -207,11 +208,13 @@ _commit_seconds = Histogram(
 )
 
 
+@cache  # the look-up of a child takes longer than what is done with it
 def rpc_seconds(service: str, method: str, code: str) -> Histogram:
     """Duration of an RPC in seconds; `code` is the name of its gRPC status."""
     return _rpc_seconds.labels(service, method, code)
 
 
+@cache
 def rpc_in_flight(service: str, method: str) -> Gauge:
     """RPCs under way: inc() on arrival, dec() at the end."""
     return _rpc_in_flight.labels(service, method)
@@ -237,16 +240,19 @@ def serving(service: str) -> Gauge:
     return _serving.labels(service)
 
 
+@cache
 def stage(modality: str, stage: str) -> Histogram:
     """Seconds of one stage: decode, detect, embed, search, compare or audit."""
     return _stage_seconds.labels(modality, stage)
 
 
+@cache
 def batch_size(batcher: str) -> Histogram:
     """Items in one run of a model."""
     return _batch_items.labels(batcher)
 
 
+@cache
 def batch_queue_depth(batcher: str) -> Gauge:
     """Items waiting for a run; may be given a callback with set_function()."""
     return _batch_queue.labels(batcher)

@@ -94,6 +94,11 @@ def test_enrolment_refuses_several_presentations_unless_one_is_selected(bench: B
     assert bench.search("0,1") == [chosen.reference.reference_id]
 
 
+def test_an_enrolment_is_answered_with_what_is_stored(bench: Bench) -> None:
+    enrolled = bench.enrol("1,0", expires_at=2**40 - 2, galleries=frozenset({"b", "a"}))
+    assert bench.engine.get(ALICE, enrolled.reference.reference_id) == enrolled.reference
+
+
 def test_low_quality_is_refused_unless_overridden_with_a_reason(bench: Bench) -> None:
     with pytest.raises(SampleRejected) as caught:
         bench.enrol("1,0|q=40")

@@ -167,7 +167,7 @@ class TestRegister:
         mask = np.array([True, True, True, True])
         assert register.count(mask) == 2
         assert register.references_in(mask) == [one, two]
-        assert register.reference_at(2) == one
+        assert register.references_at(np.array([2])) == [one]
 
     def test_it_comes_back_as_it_was_captured(self) -> None:
         register = Register()

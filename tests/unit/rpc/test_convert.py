@@ -344,6 +344,10 @@ def test_an_answer_tells_how_it_came_to_be_and_never_a_vector() -> None:
     assert (best.rank, best.expected_false) == (1, 0.042)
     assert (best.score.fmr.value, best.score.fmr.lower, best.score.fmr.upper) == (1e-3, 5e-4, 2e-3)
     assert best.score.fmr.measurable
+    assert best.reference == answers.reference(REFERENCE)
+    best.reference.metadata.subject_id = "changed by who received it"
+    again = answers.found(SearchAnswer(HEADER, (ProbeAnswer(finding(), (candidate,)),)))
+    assert again.answers[0].candidates[0].reference == answers.reference(REFERENCE)
 
     assert np.float32(0.123).tobytes() not in told.SerializeToString()
 

@@ -14,6 +14,8 @@ from likeness.domain.changes import Enrol, Receipt, RequestKey, Update, Write
 from likeness.domain.errors import Conflict, InvalidInput, LikenessError, NotFound, Stale, Unavailable
 from likeness.domain.references import Facets, Purpose, Reference, Restrictions, Status
 from likeness.domain.samples import Quality, Template
+from likeness.store import writer
+from likeness.store.database import driver_of
 from likeness.store.store import Store, only
 from tests.unit.store.making import (
     act,
@@ -259,3 +261,38 @@ def test_a_connection_that_lost_its_way_is_replaced(store: Store) -> None:
     assert only(store.write([enrol(1)])).position == 1
     store._writer._connection.close()
     assert only(store.write([enrol(2)])).position == 2
+
+
+class BusyOnce:
+    """A driver's connection whose first COMMIT fails, with the transaction left open."""
+
+    def __init__(self, driver: sqlite3.Connection) -> None:
+        self._driver = driver
+        self.failed = False
+
+    def execute(self, text: str) -> sqlite3.Cursor:
+        if text == "COMMIT" and not self.failed:
+            self.failed = True
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise error
+        return self._driver.execute(text)
+
+    def executemany(self, text: str, rows: Any) -> sqlite3.Cursor:
+        return self._driver.executemany(text, rows)
+
+
+def test_after_an_audit_entry_that_failed_half_way_the_next_one_is_whole(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.audit(act(1))
+    driver = BusyOnce(driver_of(store._writer._connection))
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "driver_of", lambda _: driver)
+        with pytest.raises(Unavailable, match="locked"):
+            store.audit(act(2))
+    assert driver.failed
+    assert store.audit(act(3)).position == 2
+    assert only(store.write([enrol(1)])).position == 1
+    assert [record.entry for record in store.audit_entries()] == [act(1), act(3)]
+    assert store.verify_audit().ok

@@ -13,6 +13,7 @@ from likeness.domain.references import Reference
 from likeness.domain.samples import Extraction, Finding, Issue, Quality, Severity
 from likeness.engine.engine import Enrolled, Page
 from likeness.rpc.convert.enums import category_value, purpose_value, status_value
+from likeness.rpc.convert.kept import Kept
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 
@@ -98,6 +99,9 @@ def reference(value: Reference) -> common.Reference:
     )
 
 
+_references = Kept(reference)
+
+
 def _metadata(value: Reference) -> common.ReferenceMetadata:
     facets = value.facets
     limits = facets.restrictions
@@ -140,24 +144,26 @@ def _header(value: Header) -> common.AnswerHeader:
 
 def _add_candidate(answer: matching.ProbeAnswer, value: Candidate) -> None:
     """Made in place: a message that is given to another is copied into it, with all that it holds."""
-    answer.candidates.add(
-        rank=value.rank,
-        reference=reference(value.reference),
-        score=_score(value.score, value.fmr),
-        expected_false=value.expected_false,
-        further_reference_ids=value.further,
+    added = answer.candidates.add(
+        rank=value.rank, expected_false=value.expected_false, further_reference_ids=value.further
     )
+    added.reference.CopyFrom(_references.of(value.reference))
+    _fill_score(added.score, value.score, value.fmr)
 
 
 def _score(value: Score, fmr: Fmr) -> common.Score:
-    return common.Score(
-        value=value.value,
-        parts=[common.ScorePart(name=name, value=part) for name, part in value.parts.items()],
-        fmr=common.FalseMatchRate(
-            value=fmr.value, lower=fmr.lower, upper=fmr.upper, measurable=fmr.measurable
-        ),
-        likelihood=value.likelihood,
-    )
+    score = common.Score()
+    _fill_score(score, value, fmr)
+    return score
+
+
+def _fill_score(score: common.Score, value: Score, fmr: Fmr) -> None:
+    score.value = value.value
+    for name, part in value.parts.items():
+        score.parts.add(name=name, value=part)
+    rate = score.fmr
+    rate.value, rate.lower, rate.upper, rate.measurable = fmr.value, fmr.lower, fmr.upper, fmr.measurable
+    score.likelihood = value.likelihood
 
 
 def _evidence(value: Evidence | None) -> common.Evidence | None:
