@@ -5,9 +5,9 @@ Source: Davis King, dlib-models (CC0 1.0), as carried by the PyPI package `face_
     python models/build/dlib_resnet29.py TARGET_FOLDER
 
 writes `dlib_resnet29.onnx` and `dlib_resnet29_int8.onnx`. Both take `input`, float32 [N,3,150,150], RGB,
-normalised as (x - (122.782, 117.001, 104.298)) / 256, and return `embedding`, float32 [N,128], not normalised.
-The first also returns `embedding_limited`, see `likeness.inference.conversion.dlib_resnet`; the second is
-limited by its very nature.
+normalised as (x - (122.782, 117.001, 104.298)) / 256, and return float32 [N,128], not normalised: the first
+`embedding_limited`, see `likeness.inference.conversion.dlib_resnet`; the second, which is limited by its very
+nature, `embedding`.
 
 Both need the range of activations over ordinary portraits. The ranges are kept in `dlib_resnet29_ranges.json`,
 so that the bytes of a model do not depend on who builds it. They were measured on the portraits that the source
@@ -52,7 +52,7 @@ def _ranges() -> dict[str, Range]:
 
 
 def build(target_dir: Path) -> dict[str, str]:
-    """Converts the network in float32, with both heads.
+    """Converts the network in float32, with the limited head.
 
     Returns:
         SHA-256 by file name.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,9 @@ from likeness.inference.catalogue import Catalogue
 from likeness.inference.conversion.dlib_format import read_network
 from likeness.inference.conversion.dlib_resnet import ResNetWriter
 from likeness.inference.conversion.packages import packaged_file
+from likeness.inference.conversion.quantise import Range
 from likeness.inference.embedder import Embedder
+from likeness.inference.manifest import Manifest
 from likeness.inference.runtime import OnnxModel
 from tests.unit.models.chips import CHIPS
 
@@ -35,13 +38,22 @@ def weights(built: Catalogue) -> Path:
     return packaged_file(*WEIGHTS)
 
 
-def _run(
-    catalogue: Catalogue, model_id: str, chip: npt.NDArray[np.uint8], output: str
-) -> npt.NDArray[np.float32]:
-    manifest = catalogue.get(model_id)
+@pytest.fixture(scope="module")
+def plain(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> OnnxModel:
+    """The network with dlib's own head."""
+    return _converted(weights, tmp_path_factory.mktemp("plain") / "plain.onnx", None)
+
+
+def _converted(weights: Path, path: Path, limits: Mapping[str, Range] | None) -> OnnxModel:
+    writer = ResNetWriter(read_network(weights), "test")
+    writer.write(limits)
+    return OnnxModel(path, sha256=writer.graph.save(path))
+
+
+def _run(model: OnnxModel, manifest: Manifest, chip: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     mean, std = np.array(manifest.input.mean), np.array(manifest.input.std)
-    images = ((chip[None] - mean) / std).transpose(0, 3, 1, 2)
-    return np.asarray(catalogue.open(manifest).run(images, [output])[output][0])
+    (vectors,) = model.run(((chip[None] - mean) / std).transpose(0, 3, 1, 2)).values()
+    return np.asarray(vectors[0])
 
 
 def test_every_chip_has_a_stored_descriptor() -> None:
@@ -49,33 +61,39 @@ def test_every_chip_has_a_stored_descriptor() -> None:
 
 
 @pytest.mark.parametrize("name", CHIPS)
-def test_the_plain_head_equals_dlib(built: Catalogue, name: str) -> None:
-    got = _run(built, FP32, CHIPS[name](), "embedding")
+def test_the_plain_head_equals_dlib(built: Catalogue, plain: OnnxModel, name: str) -> None:
+    got = _run(plain, built.get(FP32), CHIPS[name]())
     assert np.abs(got - np.array(DESCRIPTORS[name])).max() <= 1e-5
 
 
-def test_the_limited_head_equals_the_plain_one_where_nothing_runs_away(built: Catalogue) -> None:
-    chip = CHIPS["drawn face"]()
-    limited, plain = (_run(built, FP32, chip, head) for head in ("embedding_limited", "embedding"))
-    cosine = limited @ plain / np.linalg.norm(limited) / np.linalg.norm(plain)
+def test_the_limited_head_equals_the_plain_one_where_nothing_runs_away(
+    built: Catalogue, plain: OnnxModel
+) -> None:
+    chip, manifest = CHIPS["drawn face"](), built.get(FP32)
+    limited, own = (_run(model, manifest, chip) for model in (built.open(manifest), plain))
+    cosine = limited @ own / np.linalg.norm(limited) / np.linalg.norm(own)
     assert cosine > 0.99
 
 
-def test_the_limited_head_does_limit(weights: Path, tmp_path: Path) -> None:
+def test_the_limited_head_does_limit(
+    built: Catalogue, plain: OnnxModel, weights: Path, tmp_path: Path
+) -> None:
     """With limits far too low, so that the drawn face meets them."""
-    writer = ResNetWriter(read_network(weights), "test")
-    writer.write(limits={f"block{count:02d}": (0.0, 1.0) for count in (11, 12, 13)})
-    path = tmp_path / "limited.onnx"
-    model = OnnxModel(path, sha256=writer.graph.save(path))
-    chip = CHIPS["drawn face"]()
-    images = (chip[None].astype(np.float32) - 115).transpose(0, 3, 1, 2) / 256
-    heads = model.run(images)
-    assert np.abs(heads["embedding_limited"] - heads["embedding"]).max() > 0.01
+    low = {f"block{count:02d}": (0.0, 1.0) for count in (11, 12, 13)}
+    model = _converted(weights, tmp_path / "limited.onnx", low)
+    chip, manifest = CHIPS["drawn face"](), built.get(FP32)
+    assert np.abs(_run(model, manifest, chip) - _run(plain, manifest, chip)).max() > 0.01
+
+
+@pytest.mark.parametrize("model_id", [FP32, INT8])
+def test_nothing_is_computed_that_nobody_reads(built: Catalogue, model_id: str) -> None:
+    manifest = built.get(model_id)
+    assert [output.name for output in built.open(manifest).outputs] == [manifest.recogniser.output]
 
 
 def test_eight_bits_stay_close_to_float(built: Catalogue) -> None:
-    chip = CHIPS["drawn face"]()
-    eight, full = (_run(built, INT8, chip, "embedding"), _run(built, FP32, chip, "embedding_limited"))
+    manifests = (built.get(INT8), built.get(FP32))
+    eight, full = (_run(built.open(manifest), manifest, CHIPS["drawn face"]()) for manifest in manifests)
     assert eight @ full / np.linalg.norm(eight) / np.linalg.norm(full) > 0.99
 
 

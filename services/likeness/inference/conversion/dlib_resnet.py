@@ -5,10 +5,11 @@ stem, blocks of two 3x3 convolutions beside the identity or its 2x2 average, the
 matrix without bias. Each affine layer is folded into the convolution before it (in float64), which halves the
 nodes and leaves the values within 1e-6 of dlib's own.
 
-The plain graph has two heads. `embedding` is dlib's own. For `embedding_limited` the sums that the last blocks
-pass on are clipped at the largest value that ordinary portraits produce: in unusual pictures a few channels run
-far beyond it, drown the others and make strangers alike. The idea is that of Sun et al., "ReAct:
-Out-of-distribution Detection With Rectified Activations", NeurIPS 2021.
+The graph ends in one of two heads, since onnxruntime computes every output of a graph, whichever are asked for.
+`embedding` is dlib's own. For `embedding_limited` the sums that the last blocks pass on are clipped at the largest
+value that ordinary portraits produce: in unusual pictures a few channels run far beyond it, drown the others and
+make strangers alike. The idea is that of Sun et al., "ReAct: Out-of-distribution Detection With Rectified
+Activations", NeurIPS 2021.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class ResNetWriter:
         self._at = 0
 
     def write(self, limits: Mapping[str, Range] | None = None) -> None:
-        """Appends the whole network; with the head `embedding_limited` if the limits are given."""
+        """Appends the whole network, with the head `embedding_limited` if limits are given and else `embedding`."""
         height, width = self._network.height, self._network.width
         self.graph.input(INPUT, ["n", 3, height, width])
         value = self._settle(_Value(INPUT, 3, height, width))
@@ -67,10 +68,9 @@ class ResNetWriter:
         value = self._settle(replace(self._pool("stem.pool", "max_pool_2", value), like=value.name))
         for count in range(1, _TRUNK_BLOCKS + 1):
             value = self._block(f"block{count:02d}", value)
-        fork = self._at
-        self._head("", value, {})
-        if limits is not None:
-            self._at = fork
+        if limits is None:
+            self._head("", value, {})
+        else:
             self._head("limited.", self._limited(value, limits), limits)
 
     def _settle(self, value: _Value) -> _Value:
