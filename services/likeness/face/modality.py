@@ -90,8 +90,9 @@ class FaceModality:
         self._limits = limits
         self._limits_of_quality = quality_limits
         self._template = embedder.manifest.template
+        self._observe = observe
         self._batcher: Batcher[Pixels, Floats] = Batcher(
-            self._embed,
+            self._embed_batch,
             slots=workers,
             max_batch=parameters.MAX_BATCH,
             max_queue=parameters.MAX_QUEUE,
@@ -134,18 +135,40 @@ class FaceModality:
         seen = []
         for sample in samples:
             with self._turns.one():
-                seen.append(self._see(sample, mode))
+                one = self._see(sample, mode)
+                if len(samples) == 1 and mode is not Mode.ANALYSE and self._may_go_on(one):
+                    return self._finish([one], self._embed)
+                seen.append(one)
         if mode is Mode.ANALYSE:
             return [one.extraction for one in seen]
+        return self._finish(seen, self._batcher.run)
+
+    def _may_go_on(self, seen: _Seen) -> bool:
+        """Whether to embed in the turn that was taken to see: to queue for another costs more than so small a batch
+        would save."""
+        few = len(seen.chips) <= parameters.MAX_BATCH
+        return few and self._turns.waiting <= parameters.WAIT_UNBATCHED and self._batcher.depth == 0
+
+    def _finish(
+        self, seen: Sequence[_Seen], embed: Callable[[list[Pixels]], list[Floats]]
+    ) -> list[Extraction]:
         started = time.perf_counter()
         chips = [chip for one in seen for chip in one.chips]
-        vectors = iter(self._batcher.run(chips))
+        vectors = iter(embed(chips) if chips else ())
         each = (time.perf_counter() - started) / max(len(chips), 1)
         return [self._complete(one, vectors, each) for one in seen]
 
-    def _embed(self, chips: list[Pixels]) -> list[Floats]:
+    def _embed_batch(self, chips: list[Pixels]) -> list[Floats]:
         with self._turns.one():
             return list(self.embedder.embed(np.stack(chips)))
+
+    def _embed(self, chips: list[Pixels]) -> list[Floats]:
+        """In a turn that is held already."""
+        began = time.monotonic()
+        vectors = list(self.embedder.embed(np.stack(chips)))
+        if self._observe is not None:
+            self._observe(BatchReport(len(chips), self._batcher.depth, 0.0, time.monotonic() - began))
+        return vectors
 
     def _see(self, sample: Sample, mode: Mode) -> _Seen:
         """Decode, detect, choose, measure and align."""

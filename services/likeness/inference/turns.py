@@ -26,13 +26,32 @@ class Turns:
 
     def __init__(self, count: int) -> None:
         self._free = threading.Semaphore(count + SURPLUS)
+        self._counting = threading.Lock()
+        self._waiting = 0
         self._helpers = ThreadPoolExecutor(max(1, count - 1), thread_name_prefix="likeness-helper")
 
     @contextmanager
     def one(self) -> Iterator[None]:
         """Wait for a turn and hold it for the length of the block."""
-        with self._free:
+        if not self._free.acquire(blocking=False):
+            self._count(1)
+            try:
+                self._free.acquire()
+            finally:
+                self._count(-1)
+        try:
             yield
+        finally:
+            self._free.release()
+
+    @property
+    def waiting(self) -> int:
+        """Threads that wait for a turn at this moment."""
+        return self._waiting
+
+    def _count(self, change: int) -> None:
+        with self._counting:
+            self._waiting += change
 
     @contextmanager
     def spare(self, most: int) -> Iterator[int]:

@@ -15,6 +15,7 @@ from likeness.domain.modality import Presented
 from likeness.domain.samples import Mode, Pick, Sample, Selection
 from likeness.face.detect import find_faces
 from likeness.face.modality import FaceModality
+from likeness.face.parameters import MAX_BATCH
 from likeness.imaging.decode import decode
 from likeness.imaging.opencv import cv2
 from likeness.inference.catalogue import Catalogue, FileState
@@ -84,6 +85,29 @@ def test_mates_score_above_strangers(modality: FaceModality) -> None:
     scores = np.array([[s.value for s in modality.compare(one, kept)] for one in kept])
     same = np.kron(np.eye(len(people)), np.ones((2, 2))).astype(bool) & ~np.eye(len(kept), dtype=bool)
     assert np.median(scores[same]) > np.quantile(scores[~same & ~np.eye(len(kept), dtype=bool)], 0.99)
+
+
+@pytest.mark.shared
+@pytest.mark.models
+def test_callers_are_embedded_together_where_several_wait_and_alone_where_none_does(
+    modality: FaceModality, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    monkeypatch.setattr(modality, "_observe", lambda report: sizes.append(report.size))
+    monkeypatch.setattr(modality._batcher, "_observe", lambda report: sizes.append(report.size))
+    probe = sample(photographs(1, 1)[0][0])
+    (alone,) = modality.extract([probe], Mode.PROBE)
+    assert sizes == [1]
+    with ThreadPoolExecutor(12) as pool:
+        together = list(pool.map(lambda _: modality.extract([probe], Mode.PROBE)[0], range(24)))
+    assert sum(sizes) == 25
+    assert 1 < max(sizes) <= MAX_BATCH
+    expected = alone.findings[0].template
+    assert expected is not None
+    for extraction in together:
+        found = extraction.findings[0].template
+        assert found is not None
+        assert np.abs(found.vectors - expected.vectors).max() < 1e-5
 
 
 def beside(one: np.ndarray, other: np.ndarray) -> bytes:

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import ExitStack
 
 import pytest
 
 from likeness.inference.turns import SURPLUS, Turns
+from tests.waiting import eventually
 
 
 def test_no_more_work_at_once_than_cores_and_the_surplus() -> None:
@@ -28,6 +30,28 @@ def test_no_more_work_at_once_than_cores_and_the_surplus() -> None:
     for thread in threads:
         thread.join()
     assert most == 2 + SURPLUS
+
+
+def test_who_waits_is_counted_until_the_turn_comes() -> None:
+    turns = Turns(1)
+    through = threading.Semaphore(0)
+
+    def work() -> None:
+        with turns.one():
+            through.release()
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    with ExitStack() as held:
+        for _ in range(1 + SURPLUS):
+            held.enter_context(turns.one())
+        assert turns.waiting == 0
+        for thread in threads:
+            thread.start()
+        eventually(lambda: turns.waiting == len(threads))
+        assert not through.acquire(blocking=False)
+    for thread in threads:
+        thread.join()
+    assert turns.waiting == 0
 
 
 def test_only_idle_turns_are_spare_and_they_are_given_back() -> None:
