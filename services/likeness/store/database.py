@@ -49,6 +49,12 @@ def translate(error: BaseException) -> LikenessError:
     code = getattr(origin, "sqlite_errorcode", None)
     if code is not None and (remedy := _TRY_LATER.get(code & _PRIMARY_CODE)):
         return Unavailable(f"{remedy} (SQLite: {origin})", reason="STORAGE_UNAVAILABLE")
+    if isinstance(origin, sqlite3.ProgrammingError | sqlite3.InterfaceError):
+        return Unavailable(
+            f"The connection to the database cannot be used ({type(origin).__name__}); retry, and restart the "
+            "service if that does not help.",
+            reason="STORAGE_UNAVAILABLE",
+        )
     # Without a code the message comes from the driver and may quote what is stored.
     detail = "a column that is not text" if code is None else origin
     return Corrupt(f"The database is damaged; restore it from a backup. (SQLite: {detail})")

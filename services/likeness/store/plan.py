@@ -1,7 +1,7 @@
 """One transaction's worth of writes, decided one after the other and then written all at once.
 
-Deciding touches only memory, on top of what was read from the database once for the whole batch, so that a
-write that is refused leaves no trace and the others go on.
+Deciding touches only memory, on top of what was read from the database before the first of them, so that a write
+that is refused leaves no trace and the others go on.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Plan:
         self._erased: set[int] = set()
 
     def load(self, writes: Sequence[Prepared]) -> None:
-        """Read at once what the batch will need to know."""
+        """Read what the batch will need to know."""
         changed = [write.reference_id for write in writes if not isinstance(write.change, Enrol)]
         if changed:
             self._stored = fetch_rows(self._connection, changed)

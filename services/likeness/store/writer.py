@@ -217,9 +217,11 @@ class Writer:
             outcomes, entries = self._commit(jobs)
         except BaseException as error:  # in a caller's thread it may be Ctrl-C, at any point
             problem = error if isinstance(error, LikenessError) else _unforeseen(error)
-            self._recover()
-            for job in jobs:
-                _fail(job, problem)
+            try:
+                self._recover()
+            finally:
+                for job in jobs:
+                    _fail(job, problem)
             if isinstance(error, Exception):
                 return
             raise
@@ -232,7 +234,7 @@ class Writer:
         at = datetime.now(UTC)
         connection = self._connected()
         if all(isinstance(job, AuditJob) for job in jobs):
-            return self._record(jobs, AuditPlan(self._seals, self.heads.audit, at), driver_of(connection)), ()
+            return self._record(jobs, AuditPlan(self._seals, self.heads.audit, at), connection), ()
         with guarded(), connection.begin():
             plan = Plan(connection, self._seals, self.heads.log, at)
             audits = AuditPlan(self._seals, self.heads.audit, at)
@@ -260,11 +262,12 @@ class Writer:
         return outcomes, plan.entries
 
     def _record(
-        self, jobs: Sequence[Job], audits: AuditPlan, driver: sqlite3.Connection
+        self, jobs: Sequence[Job], audits: AuditPlan, connection: sa.Connection
     ) -> list[AuditReceipt]:
         """Commit audit entries alone, which is what searches wait for, without what SQLAlchemy does around it."""
         receipts = [audits.add(job.body) for job in jobs if isinstance(job, AuditJob)]
         with guarded():
+            driver = driver_of(connection)
             driver.execute("BEGIN IMMEDIATE")
             audits.execute(driver)
             driver.execute("COMMIT")
@@ -311,9 +314,17 @@ class Writer:
             if not self._connection.closed and self._connection.in_transaction():
                 self._connection.invalidate()
                 self._connection.close()
-            self._connected().connection.rollback()
-            self.heads = _read_heads(self._connection)
-        except (LikenessError, sa.exc.SQLAlchemyError):  # the next commit tries it again before anything else
+            try:
+                self._connected().connection.rollback()
+            except sqlite3.Error:  # it is of no use any more, and SQLAlchemy was not there to see it
+                self._connection.invalidate()
+                self._connection.close()
+            self.heads = _read_heads(self._connected())
+        except (
+            LikenessError,
+            sa.exc.SQLAlchemyError,
+            sqlite3.Error,
+        ):  # the next commit tries it again before anything else
             logger.exception("The heads of the log cannot be read after a failed commit.")
 
     def _connected(self) -> sa.Connection:

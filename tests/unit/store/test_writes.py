@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,7 @@ from tests.unit.store.making import (
     update,
     write_of,
 )
+from tests.waiting import eventually
 
 
 def enrolled(write: Write) -> Reference:
@@ -292,7 +294,38 @@ def test_after_an_audit_entry_that_failed_half_way_the_next_one_is_whole(
         with pytest.raises(Unavailable, match="locked"):
             store.audit(act(2))
     assert driver.failed
+    assert not driver_of(store._writer._connection).in_transaction
     assert store.audit(act(3)).position == 2
     assert only(store.write([enrol(1)])).position == 1
     assert [record.entry for record in store.audit_entries()] == [act(1), act(3)]
     assert store.verify_audit().ok
+
+
+def test_a_driver_that_was_lost_is_replaced_after_one_refusal(store: Store) -> None:
+    store.audit(act(1))
+    driver_of(store._writer._connection).close()
+    with pytest.raises(Unavailable, match="cannot be used"):
+        store.audit(act(2))
+    assert store.audit(act(3)).position == 2
+
+
+def test_a_driver_that_was_lost_leaves_nobody_waiting(store: Store) -> None:
+    store.audit(act(1))
+    driver_of(store._writer._connection).close()
+    with store._writer._between_commits, ThreadPoolExecutor(2) as pool:  # so that both are queued
+        waiting = [pool.submit(store.audit, act(number)) for number in (2, 3)]
+        eventually(lambda: store._writer._queue.unfinished_tasks == len(waiting))
+        store._writer._between_commits.release()
+        try:
+            outcomes = [job.exception(timeout=20) for job in waiting]
+        finally:
+            store._writer._between_commits.acquire()
+    assert isinstance(outcomes[0] or outcomes[1], Unavailable)
+    assert store.audit(act(4)).position >= 2
+    assert store.verify_audit().ok
+
+
+def test_an_id_is_taken_once_by_writes_of_one_commit(store: Store) -> None:
+    first, second = store.write([enrol(1, reference_id="a"), enrol(2, reference_id="a")])
+    assert isinstance(first, Receipt)
+    assert isinstance(second, Conflict)
