@@ -6,10 +6,17 @@ import secrets
 import time
 import uuid
 
+_MILLISECOND = 1_000_000  # nanoseconds
+
 
 def new_id() -> str:
-    """A UUID version 7 (RFC 9562, 5.7): 48 bits of Unix milliseconds, the rest random."""
-    milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds & ((1 << 48) - 1)) << 80 | 0x7 << 76 | secrets.randbits(12) << 64
+    """A UUID version 7 (RFC 9562, 5.7): 48 bits of Unix milliseconds, 12 of the fraction (6.2, method 3), the rest
+    random.
+
+    Several are made in a millisecond, and candidates of equal scores stand in the order of their enrolment.
+    """
+    milliseconds, nanoseconds = divmod(time.time_ns(), _MILLISECOND)
+    fraction = (nanoseconds << 12) // _MILLISECOND
+    value = (milliseconds & ((1 << 48) - 1)) << 80 | 0x7 << 76 | fraction << 64
     value |= 0b10 << 62 | secrets.randbits(62)
     return str(uuid.UUID(int=value))
