@@ -144,10 +144,10 @@ class FaceModality:
         return self._finish(seen, self._batcher.run)
 
     def _may_go_on(self, seen: _Seen) -> bool:
-        """Whether to embed in the turn that was taken to see: to queue for another costs more than so small a batch
-        would save."""
+        """Whether to embed in the turn that was taken to see: nobody waits for it, and to give it up and queue for
+        another costs 2% of the throughput at four callers (`benchmarks/serving.py`)."""
         few = len(seen.chips) <= parameters.MAX_BATCH
-        return few and self._turns.waiting <= parameters.WAIT_UNBATCHED and self._batcher.depth == 0
+        return few and self._turns.waiting == 0 and self._batcher.depth == 0
 
     def _finish(
         self, seen: Sequence[_Seen], embed: Callable[[list[Pixels]], list[Floats]]

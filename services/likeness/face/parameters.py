@@ -127,9 +127,6 @@ CONFIDENCE_LIMITS: Mapping[str, Limit] = {
 MAX_BATCH = 4
 """Chips embedded at once. Four take 4% less time each than one, more gain nothing further on a CPU; and of sixteen
 callers fourteen would wait for one batch on one core, then all come back at once."""
-WAIT_UNBATCHED = 1
-"""Requests that may wait for a turn while another goes on to embed in the turn in which it was seen. To give the
-turn up and queue for another costs 2% of the throughput at four callers; only larger batches make that good."""
 MAX_QUEUE = 1024
 """Chips that may wait for the embedder."""
 MAX_FACES = 64
