@@ -152,12 +152,12 @@ class VectorIndex:
         total = view.tail.first + len(view.tail)
         alive = self._alive
         limit = total if allowed is None else min(total, len(allowed))
+        if not limit:
+            return nothing(len(queries), k)
         if allowed is None and not self._dead:
             mask = None
         else:
             mask = alive[:limit] if allowed is None else alive[:limit] & allowed[:limit]
-        if not limit:
-            return nothing(len(queries), k)
         wanted = min(k, limit)
         found = [
             segment.search(queries, wanted, mask, exact=exact) for segment in (*view.segments, view.tail)

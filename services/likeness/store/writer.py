@@ -310,21 +310,17 @@ class Writer:
         between the two, it is the other way round, and only another connection helps. It is not taken without need:
         on a full disk there is no opening one.
         """
+        connection = self._connection
         try:
-            if not self._connection.closed and self._connection.in_transaction():
-                self._connection.invalidate()
-                self._connection.close()
-            try:
-                self._connected().connection.rollback()
-            except sqlite3.Error:  # it is of no use any more, and SQLAlchemy was not there to see it
-                self._connection.invalidate()
-                self._connection.close()
-            self.heads = _read_heads(self._connected())
-        except (
-            LikenessError,
-            sa.exc.SQLAlchemyError,
-            sqlite3.Error,
-        ):  # the next commit tries it again before anything else
+            if not connection.closed and (connection.in_transaction() or not _rolled_back(connection)):
+                connection.invalidate()
+                connection.close()
+            if connection.closed:
+                self._connected()  # reads the heads
+            else:
+                self.heads = _read_heads(connection)
+        except (LikenessError, sa.exc.SQLAlchemyError, sqlite3.Error):
+            # The next commit tries it again before anything else.
             logger.exception("The heads of the log cannot be read after a failed commit.")
 
     def _connected(self) -> sa.Connection:
@@ -359,6 +355,15 @@ def _held(engine: sa.Engine) -> sa.Connection:
     written."""
     with guarded():
         return engine.connect()
+
+
+def _rolled_back(connection: sa.Connection) -> bool:
+    """Whether the driver ended what it had begun; else it was lost, and SQLAlchemy was not there to see it."""
+    try:
+        connection.connection.rollback()
+    except sqlite3.Error:
+        return False
+    return True
 
 
 def _read_heads(connection: sa.Connection) -> Heads:
