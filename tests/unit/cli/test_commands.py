@@ -147,8 +147,9 @@ def test_a_contact_sheet_shows_probe_and_candidates(cli: Cli, folder: Path, enro
 
 
 def test_a_comparison_says_how_often_strangers_score_as_high(cli: Cli, folder: Path, enrolled: str) -> None:
-    reference_id = lines(cli("list", "-g", enrolled).stdout)[0]["reference_id"]
-    result = cli("compare", folder / "ada" / "2.jpg", reference_id, "--explain", "why.png")
+    listed = lines(cli("list", "-g", enrolled).stdout)
+    ada = next(r["reference_id"] for r in listed if r["subject_id"] == "ada")
+    result = cli("compare", folder / "ada" / "2.jpg", ada, "--explain", "why.png")
     (answer,) = lines(result.stdout)
     assert answer["score"]["value"] > 0.9
     assert answer["candidate_finding"] is None
