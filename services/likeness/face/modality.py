@@ -23,6 +23,7 @@ from likeness.face.judge import issues, limits_of, several
 from likeness.face.quality import assess
 from likeness.face.selection import Indexed, choose, without_bystanders
 from likeness.imaging.decode import Limits, decode
+from likeness.inference.assistant import Assistant
 from likeness.inference.batcher import Batcher, BatchReport
 from likeness.inference.catalogue import Catalogue
 from likeness.inference.embedder import Embedder
@@ -30,6 +31,9 @@ from likeness.inference.threads import ThreadPlan
 from likeness.inference.turns import Turns
 
 _NO_LIMITS = Limits()
+
+Task = tuple[Sample, Mode]
+"""What an assistant is given: one sample to extract."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -91,6 +95,8 @@ class FaceModality:
         self._limits_of_quality = quality_limits
         self._template = embedder.manifest.template
         self._observe = observe
+        self.assistant: Assistant[Task, Extraction] | None = None
+        """Another process that takes a part of the samples."""
         self._batcher: Batcher[Pixels, Floats] = Batcher(
             self._embed_batch,
             slots=workers,
@@ -131,7 +137,22 @@ class FaceModality:
         )
 
     def extract(self, samples: Sequence[Sample], mode: Mode) -> list[Extraction]:
-        """See `Modality.extract`. Indices of findings count the faces from the largest down."""
+        """See `Modality.extract`. Indices of findings count the faces from the largest down.
+
+        Raises:
+            Unavailable: the assistant ended while it worked on the sample.
+        """
+        alone = len(samples) == 1 and len(samples[0].data) <= parameters.ASSISTED_BYTES
+        if alone and self.assistant is not None:
+            return [self.assistant.do((samples[0], mode), self.extract_one)]
+        return self._extract(samples, mode)
+
+    def extract_one(self, task: Task) -> Extraction:
+        """Extract one sample in this process."""
+        sample, mode = task
+        return self._extract([sample], mode)[0]
+
+    def _extract(self, samples: Sequence[Sample], mode: Mode) -> list[Extraction]:
         seen = []
         for sample in samples:
             with self._turns.one():

@@ -124,6 +124,9 @@ CONFIDENCE_LIMITS: Mapping[str, Limit] = {
 }
 """Limits of DetectorConfidence by detector family: scores of two detectors do not mean the same."""
 
+ASSISTED_BYTES = 8 << 20
+"""Largest photograph that is handed to another process: what is sent is copied three times on its way."""
+
 MAX_BATCH = 4
 """Chips embedded at once. Four take 4% less time each than one, more gain nothing further on a CPU; and of sixteen
 callers fourteen would wait for one batch on one core, then all come back at once."""

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from likeness.engine.engine import Engine
 from likeness.engine.opening import Running, open_engine
-from likeness.rpc.modalities import load
+from likeness.rpc.modalities import assist, load
 from likeness.rpc.settings import Settings
 from likeness.store.store import Store
 from likeness.telemetry import metrics
 
+if TYPE_CHECKING:
+    from likeness.inference.assistant import Assistant
+
 
 class Composed:
-    """Everything that is served, and how it is closed: first the engines, then the store."""
+    """Everything that is served, and how it is closed: first what assists, then the engines, then the store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._running: dict[str, Running] = {}
+        self._assistants: list[Assistant[Any, Any]] = []
 
     @property
     def engines(self) -> Mapping[str, Engine]:
@@ -27,16 +32,22 @@ class Composed:
 
     def open(self, name: str, settings: Settings) -> None:
         """Load a modality, fold its gallery and begin to look after it."""
+        modality = load(name, settings)
         self._running[name] = open_engine(
-            load(name, settings),
+            modality,
             self._store,
             settings.home / "snapshots" / name,
             snapshot_seconds=settings.snapshot_interval,
             keep_sources=settings.keep_sources,
         )
+        if (assistant := assist(modality, settings)) is not None:
+            self._assistants.append(assistant)
+            assistant.start()
 
     def close(self) -> None:
         """Leave snapshots behind and close the store."""
+        for assistant in self._assistants:
+            assistant.close()
         for running in self._running.values():
             running.close()
         self._store.close()

@@ -7,13 +7,16 @@ service that serves something else, should not wait for.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from likeness.domain.calibration import Calibration
 from likeness.domain.modality import Modality
+from likeness.domain.samples import Extraction
 from likeness.engine import calibrate
 from likeness.imaging.decode import Limits
 from likeness.inference.batcher import BatchReport
@@ -24,8 +27,9 @@ from likeness.rpc.settings import Settings
 from likeness.telemetry import logs, metrics
 
 if TYPE_CHECKING:
-    from likeness.face.modality import FaceModality
+    from likeness.face.modality import FaceModality, Task
     from likeness.fingerprint.modality import FingerprintModality
+    from likeness.inference.assistant import Assistant
     from likeness.object.modality import ObjectModality
 
 _CALIBRATIONS = "calibrations"
@@ -54,6 +58,43 @@ def face_modality(settings: Settings, *, calibrated: bool = True) -> FaceModalit
         limits=_limits(settings),
         observe=_observer("face-embedder"),
     )
+
+
+def assist(modality: Modality, settings: Settings) -> Assistant[Task, Extraction] | None:
+    """Give a modality an assistant, not started yet, where it gains by one and the settings allow it.
+
+    Raises:
+        NotFound: no manifest has the id of a model that the settings name.
+    """
+    if not settings.assistant or plan_threads(settings.threads or None).workers < 2:
+        return None
+    from likeness.face.modality import FaceModality
+
+    if not isinstance(modality, FaceModality):
+        return None
+    from likeness.inference.assistant import Assistant
+
+    modality.assistant = Assistant(
+        partial(_face_extractor, settings.model_copy(update={"threads": 1})),
+        identity=_face_models(settings),
+        name=modality.name,
+        observe=metrics.assistant(modality.name),
+    )
+    return modality.assistant
+
+
+def _face_extractor(settings: Settings) -> tuple[str, Callable[[Task], Extraction]]:
+    modality = face_modality(settings, calibrated=False)
+    modality.warm()
+    return _face_models(settings), modality.extract_one
+
+
+def _face_models(settings: Settings) -> str:
+    """What faces are extracted with: the models' versions, and the digest of all that their manifests say."""
+    catalogue = Catalogue.standard(settings.home)
+    used = [catalogue.get(name) for name in (settings.detector, settings.recogniser)]
+    said = hashlib.sha256("".join(one.model_dump_json() for one in used).encode()).hexdigest()
+    return f"{' and '.join(one.label for one in used)} (manifests {said[:16]})"
 
 
 def fingerprint_modality(settings: Settings, *, calibrated: bool = True) -> FingerprintModality:

@@ -131,6 +131,11 @@ class Settings(BaseModel):
     threads: int = Field(
         default=0, ge=0, le=1024, description="Threads for inference; 0 plans them from the CPU quota."
     )
+    assistant: bool = Field(
+        default=True,
+        description="Whether a second process takes a part of the photographs of faces, where there are two CPUs: "
+        "more requests a second from a few callers, for a second copy of the models in memory.",
+    )
     workers: int = Field(
         default=32,
         ge=1,

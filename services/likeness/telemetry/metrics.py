@@ -11,6 +11,7 @@ Conventions: https://prometheus.io/docs/practices/naming/ (base units, `_total`,
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterable
 from functools import cache
 
 from prometheus_client import (
@@ -22,6 +23,8 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
 )
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 REGISTRY = CollectorRegistry()
 """The product's own registry, so that a library's metrics cannot slip onto its page."""
@@ -29,6 +32,27 @@ REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
 PlatformCollector(registry=REGISTRY)
 GCCollector(registry=REGISTRY)
+
+
+class _Assistant(Collector):
+    """CPU and memory of the process that shares the work, which the server's own numbers leave out; 0 without."""
+
+    def __init__(self) -> None:
+        self.pid: int | None = None
+        self._process = ProcessCollector("likeness_assistant", lambda: self.pid or "none", registry=None)
+
+    def collect(self) -> Iterable[Metric]:
+        prefix = "likeness_assistant_process_"
+        return self._process.collect() or [
+            CounterMetricFamily(
+                f"{prefix}cpu_seconds", "Total user and system CPU time spent in seconds.", 0
+            ),
+            GaugeMetricFamily(f"{prefix}resident_memory_bytes", "Resident memory size in bytes.", 0),
+        ]
+
+
+_assistant = _Assistant()
+REGISTRY.register(_assistant)
 
 # A read of one reference takes about 2 ms, a search 50 ms to 1 s on a processor, and the default deadline is
 # 10 s with 120 s as the most; a stream of enrolments lasts as long as its client likes and falls in +Inf.
@@ -103,6 +127,12 @@ _batch_items = Histogram(
     "Items that one run of a model worked on, batched across requests.",
     ("batcher",),
     buckets=_BATCH_ITEMS,
+    registry=REGISTRY,
+)
+_assistant_up = Gauge(
+    "likeness_assistant_up",
+    "1 while a second process shares the work; 0 before it is ready, and after it ended until it starts again.",
+    ("modality",),
     registry=REGISTRY,
 )
 _batch_queue = Gauge(
@@ -244,6 +274,17 @@ def serving(service: str) -> Gauge:
 def stage(modality: str, stage: str) -> Histogram:
     """Seconds of one stage: decode, detect, embed, search, compare or audit."""
     return _stage_seconds.labels(modality, stage)
+
+
+def assistant(modality: str) -> Callable[[int | None], None]:
+    """What records the process that shares the work of a modality: its id, or None while there is none."""
+    gauge = _assistant_up.labels(modality)
+
+    def record(pid: int | None) -> None:
+        _assistant.pid = pid
+        gauge.set(0 if pid is None else 1)
+
+    return record
 
 
 @cache

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from likeness.cli.demo import pictures
 from likeness.domain.calibration import Calibration
-from likeness.domain.errors import InvalidInput
+from likeness.domain.errors import InvalidInput, Unavailable
 from likeness.domain.modality import Presented
 from likeness.domain.samples import Mode, Pick, Sample, Selection
 from likeness.face.detect import find_faces
@@ -18,10 +19,12 @@ from likeness.face.modality import FaceModality
 from likeness.face.parameters import MAX_BATCH
 from likeness.imaging.decode import decode
 from likeness.imaging.opencv import cv2
-from likeness.inference.catalogue import Catalogue, FileState
+from likeness.inference.catalogue import Catalogue, FileState, default_cache
 from likeness.inference.threads import ThreadPlan
 from likeness.inference.turns import Turns
+from likeness.rpc.modalities import assist, face_modality
 from likeness.rpc.settings import load
+from tests.waiting import eventually
 
 DEFAULTS = load(environment={"LIKENESS_HOME": "/nowhere"})
 FACES = Path(__file__).parents[4] / "shared" / "data" / "faces"
@@ -40,6 +43,15 @@ def modality() -> FaceModality:
         calibration=None,
         threads=ThreadPlan(workers=1),
     )
+
+
+@pytest.fixture
+def photograph() -> Path:
+    try:
+        folder = pictures.fetch(default_cache() / "demo-photographs", print)
+    except Unavailable as error:
+        pytest.skip(error.message)
+    return next(path for path in sorted(folder.rglob("*")) if "obama" in path.name.lower())
 
 
 def photographs(count: int, each: int) -> list[list[Path]]:
@@ -277,3 +289,36 @@ def test_an_explanation_is_a_picture_of_both(modality: FaceModality) -> None:
     assert picture is not None
     assert picture.shape[1] > 500
     assert picture.std() > 20
+
+
+@pytest.mark.models
+def test_an_assistant_extracts_the_same(photograph: Path, tmp_path: Path) -> None:
+    settings = load(environment={"LIKENESS_HOME": str(tmp_path), "LIKENESS_THREADS": "2"})
+    modality = face_modality(settings, calibrated=False)
+    one = Sample(photograph.read_bytes(), photograph.name)
+    (own,) = modality.extract([one], Mode.ENROL)
+    assistant = assist(modality, settings)
+    assert assistant is not None
+    assistant.start()
+    try:
+        eventually(lambda: assistant.ready)
+        assistant._here = 1  # as if another sample were being worked on
+        modality.extract_one = None  # type: ignore[assignment,method-assign]  # what this process would do
+        (there,) = modality.extract([one], Mode.ENROL)
+    finally:
+        assistant.close()
+    mine, its = own.findings[0].template, there.findings[0].template
+    assert mine is not None and its is not None
+    assert (its.space, its.model) == (mine.space, mine.model)
+    assert np.allclose(its.vectors, mine.vectors, atol=1e-6)
+    assert replace(there.findings[0], template=None) == replace(own.findings[0], template=None)
+
+
+@pytest.mark.parametrize(
+    "given", [{"LIKENESS_ASSISTANT": "false", "LIKENESS_THREADS": "2"}, {"LIKENESS_THREADS": "1"}]
+)
+def test_no_assistant_where_it_is_turned_off_or_there_is_one_cpu(
+    modality: FaceModality, given: dict[str, str]
+) -> None:
+    assert assist(modality, load(environment={"LIKENESS_HOME": "/nowhere", **given})) is None
+    assert modality.assistant is None

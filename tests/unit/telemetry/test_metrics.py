@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import urllib.request
 
 import pytest
@@ -55,3 +56,16 @@ def test_the_page_shows_the_metrics_and_a_taken_port_is_a_clear_error() -> None:
             MetricsPage("127.0.0.1", page.port)
     finally:
         page.close()
+
+
+def test_the_process_that_assists_is_measured_while_there_is_one() -> None:
+    memory, cpu = (
+        f"likeness_assistant_process_{of}" for of in ("resident_memory_bytes", "cpu_seconds_total")
+    )
+    record = metrics.assistant("face")
+    record(os.getpid())
+    assert value("likeness_assistant_up", modality="face") == 1
+    assert (value(memory) or 0) > 1e6
+    assert (value(cpu) or 0) > 0
+    record(None)
+    assert (value("likeness_assistant_up", modality="face"), value(memory), value(cpu)) == (0, 0, 0)

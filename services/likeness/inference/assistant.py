@@ -1,0 +1,291 @@
+"""A second process that shares the work of this one.
+
+One interpreter runs Python on one core at a time. What a request computes between the runs of its graphs takes a
+fifth of its time, so a few concurrent requests already wait for the interpreter's lock while a core idles. An
+assistant has an interpreter of its own: it takes what comes while something is being worked on here already, and is
+left out of it where that gains nothing, with a lone request and where the queue is long enough to fill every gap.
+`benchmarks/serving.py` shows what it is worth, and under LIKENESS_ASSISTANT=false what it is without. The price is
+a second copy of the models in memory.
+
+Nothing depends on it: whatever it does not answer, because it failed, was killed or has not started yet, is worked
+on here. Only the task that it was at when its process ended is refused, to be sent again: it may be what ended it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO, Any, Generic, TypeVar, cast
+
+from likeness.domain.errors import Unavailable
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+ROOM = 2
+"""Tasks that the assistant has at once: one that it works on, and the next, so that it need not wait for it."""
+
+MOST = 12
+"""Tasks under way, here and there, from which on all are worked on here: a long queue fills the gaps by itself, and
+its chips are embedded in batches. Measured on two cores."""
+
+TASK_SECONDS = 60.0
+"""After which a task that was not answered is taken for lost, and its process ended."""
+
+END_SECONDS = 2.0
+"""For a process to end by itself once nothing more comes."""
+
+RESTART_SECONDS, RESTART_MOST_SECONDS = 1.0, 300.0
+"""Pause before the next start; doubled by every process that lived less than its most."""
+
+Make = Callable[[], tuple[str, Callable[[T], R]]]
+"""Run in the other process: what the work there is identified by, and the work. Can be pickled."""
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """No answer. `begun`: the process ended while it worked on the task."""
+
+    begun: bool = False
+
+
+class _Life(Generic[T, R]):
+    """One process, from its start to its end, and what it has been given."""
+
+    def __init__(self, make: Make[T, R]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "likeness.inference.assisting"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # Ctrl-C at a terminal goes to the whole group; what this process still works on must not end by it.
+            process_group=0 if os.name == "posix" else None,
+        )
+        self._to = cast("IO[bytes]", self._process.stdin)
+        self._from = cast("IO[bytes]", self._process.stdout)
+        self._lock, self._sending = threading.Lock(), threading.Lock()
+        self._waiting: dict[int, queue.SimpleQueue[R | Undone]] = {}
+        self._last = 0
+        self._over = False
+        self._send(pickle.dumps(make, pickle.HIGHEST_PROTOCOL))
+
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return self._process.pid
+
+    @property
+    def given(self) -> int:
+        """Tasks that it has and has not answered."""
+        return len(self._waiting)
+
+    def identity(self) -> str:
+        """What it says it is. Raises EOFError if it ends before it says so."""
+        return str(self._receive())
+
+    def answers(self) -> None:
+        """Hand on its answers until it ends."""
+        with suppress(EOFError):
+            while True:
+                number, answer = self._receive()
+                with self._lock:
+                    waiting = self._waiting.pop(number)
+                waiting.put(answer)
+
+    def ask(self, task: T) -> R | Undone:
+        """What becomes of the task; blocks."""
+        answer: queue.SimpleQueue[R | Undone] = queue.SimpleQueue()
+        with self._lock:
+            if self._over:
+                return Undone()
+            self._last += 1
+            number = self._last
+            self._waiting[number] = answer
+        self._send(pickle.dumps((number, task), pickle.HIGHEST_PROTOCOL))
+        try:
+            return answer.get(timeout=TASK_SECONDS)
+        except queue.Empty:
+            self._process.kill()
+            return answer.get()
+
+    def end(self) -> int:
+        """End the process and let go of everybody who waits for it; returns its exit code."""
+        with suppress(OSError):
+            self._to.close()
+        try:
+            code = self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        self._from.close()
+        with self._lock:
+            self._over = True
+            # It answers in the order in which it was asked.
+            for place, number in enumerate(sorted(self._waiting)):
+                self._waiting[number].put(Undone(begun=place == 0))
+            self._waiting.clear()
+        return code
+
+    def kill(self) -> None:
+        """End the process; what is read from it then ends too."""
+        self._process.kill()
+
+    def _send(self, data: bytes) -> None:
+        # If it has ended, whoever reads its answers sees that and lets go of who waits.
+        with self._sending, suppress(OSError, ValueError):
+            self._to.write(data)
+            self._to.flush()
+
+    def _receive(self) -> Any:
+        try:
+            return pickle.load(self._from)  # noqa: S301  our own process wrote it
+        except (pickle.UnpicklingError, OSError, ValueError) as error:  # cut off in the middle, or closed
+            raise EOFError from error
+
+
+class Assistant(Generic[T, R]):
+    """Shares tasks between this process and another one. Thread-safe.
+
+    Args:
+        make: what the other process runs.
+        identity: what it must be identified by; one that is not, since the models were changed meanwhile, is not
+            used.
+        name: for logs.
+        observe: told the id of the process when it becomes ready, and None when it has ended; must not raise.
+    """
+
+    def __init__(
+        self,
+        make: Make[T, R],
+        *,
+        identity: str,
+        name: str,
+        observe: Callable[[int | None], None] | None = None,
+    ) -> None:
+        self._make = make
+        self._identity = identity
+        self._name = name
+        self._observe = observe
+        self._lock = threading.Lock()
+        self._here = 0
+        self._life: _Life[T, R] | None = None
+        self._ready = False
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._attend, name="likeness-assistant", daemon=True)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the other process takes tasks at this moment."""
+        return self._ready
+
+    def start(self) -> None:
+        """Start the process, and again whenever it ends; does not wait until it is ready."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the process; what it had is worked on here."""
+        self._closing.set()
+        with self._lock:
+            if self._life is not None:
+                self._life.kill()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def do(self, task: T, here: Callable[[T], R]) -> R:
+        """The task's result, from the other process or from `here`, which does it in this one.
+
+        Raises:
+            Unavailable: the other process ended while it worked on the task.
+            Exception: whatever `here` raises.
+        """
+        life = self._choose()
+        if life is not None:
+            answer = life.ask(task)
+            if not isinstance(answer, Undone):
+                return answer
+            if answer.begun and not self._closing.is_set():
+                raise Unavailable(
+                    "The process that worked on the request ended before it was done; send it again.",
+                    reason="ASSISTANT_ENDED",
+                )
+        with self._lock:
+            self._here += 1
+        try:
+            return here(task)
+        finally:
+            with self._lock:
+                self._here -= 1
+
+    def _choose(self) -> _Life[T, R] | None:
+        """The other process, where it is of use for a further task."""
+        life = self._life
+        if life is None or not self._ready:
+            return None
+        given = life.given
+        useful = self._here > 0 and given < ROOM and self._here + given < MOST
+        return life if useful else None
+
+    def _attend(self) -> None:
+        """Keep the process running."""
+        pause = RESTART_SECONDS
+        while not self._closing.is_set():
+            began = time.monotonic()
+            how = self._live()
+            if self._closing.is_set():
+                break
+            if time.monotonic() - began > RESTART_MOST_SECONDS:
+                pause = RESTART_SECONDS
+            _logger.warning("the assistant of %s %s; starts again in %.0f s", self._name, how, pause)
+            self._closing.wait(pause)
+            pause = min(2 * pause, RESTART_MOST_SECONDS)
+
+    def _live(self) -> str:
+        """One process from its start to its end; how it ended."""
+        try:
+            life = _Life(self._make)
+        except OSError as error:
+            return f"cannot be started: {error}"
+        with self._lock:
+            self._life = life
+            if self._closing.is_set():
+                life.kill()
+        try:
+            with suppress(EOFError):
+                self._attended(life)
+        finally:
+            self._tell(None)
+            code = life.end()
+            with self._lock:
+                self._life = None
+        return f"ended with exit code {code}"
+
+    def _attended(self, life: _Life[T, R]) -> None:
+        found = life.identity()
+        if found != self._identity:
+            _logger.warning(
+                "the assistant of %s is not used: it loaded %s and not %s; start the service again",
+                self._name,
+                found,
+                self._identity,
+            )
+            self._closing.set()
+            return
+        if self._closing.is_set():
+            return
+        self._tell(life.pid)
+        life.answers()
+
+    def _tell(self, pid: int | None) -> None:
+        self._ready = pid is not None
+        if self._observe is not None:
+            self._observe(pid)
