@@ -2,8 +2,8 @@
 
 One interpreter runs Python on one core at a time. What a request computes between the runs of its graphs takes a
 fifth of its time, so a few concurrent requests already wait for the interpreter's lock while a core idles. An
-assistant has an interpreter of its own: it takes what comes while something is being worked on here already, and is
-left out of it where that gains nothing, with a lone request and where the queue is long enough to fill every gap.
+assistant has an interpreter of its own: it takes what comes while something is being worked on here already. A lone
+request is worked on here, where it has every core.
 `benchmarks/serving.py` shows what it is worth, and under LIKENESS_ASSISTANT=false what it is without. The price is
 a second copy of the models in memory.
 
@@ -33,10 +33,6 @@ R = TypeVar("R")
 
 ROOM = 2
 """Tasks that the assistant has at once: one that it works on, and the next, so that it need not wait for it."""
-
-MOST = 12
-"""Tasks under way, here and there, from which on all are worked on here: a long queue fills the gaps by itself, and
-its chips are embedded in batches. Measured on two cores."""
 
 TASK_SECONDS = 60.0
 """After which a task that was not answered is taken for lost, and its process ended."""
@@ -231,9 +227,7 @@ class Assistant(Generic[T, R]):
         life = self._life
         if life is None or not self._ready:
             return None
-        given = life.given
-        useful = self._here > 0 and given < ROOM and self._here + given < MOST
-        return life if useful else None
+        return life if self._here > 0 and life.given < ROOM else None
 
     def _attend(self) -> None:
         """Keep the process running."""

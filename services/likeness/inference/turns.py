@@ -6,6 +6,7 @@ request then uses the idle cores, and under load every request keeps to one. `be
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,10 @@ class Turns:
     """Turns for `count` cores, shared by all stages of a process. Thread-safe."""
 
     def __init__(self, count: int) -> None:
-        self._free = threading.Semaphore(count + SURPLUS)
+        # A queue in C: a semaphore of the standard library is Python, and takes several locks of its own.
+        self._free: queue.SimpleQueue[None] = queue.SimpleQueue()
+        for _ in range(count + SURPLUS):
+            self._free.put(None)
         self._counting = threading.Lock()
         self._waiting = 0
         self._helpers = ThreadPoolExecutor(max(1, count - 1), thread_name_prefix="likeness-helper")
@@ -33,21 +37,33 @@ class Turns:
     @contextmanager
     def one(self) -> Iterator[None]:
         """Wait for a turn and hold it for the length of the block."""
-        if not self._free.acquire(blocking=False):
+        if not self._take():
             self._count(1)
             try:
-                self._free.acquire()
+                self._free.get()
             finally:
                 self._count(-1)
         try:
             yield
         finally:
-            self._free.release()
+            self._free.put(None)
 
     @property
     def waiting(self) -> int:
         """Threads that wait for a turn at this moment."""
         return self._waiting
+
+    def _take(self) -> bool:
+        """A turn, if one is free."""
+        try:
+            self._free.get_nowait()
+        except queue.Empty:
+            return False
+        return True
+
+    def _give_back(self, turns: int) -> None:
+        for _ in range(turns):
+            self._free.put(None)
 
     def _count(self, change: int) -> None:
         with self._counting:
@@ -59,16 +75,14 @@ class Turns:
         held = 0
         try:
             # What is left of the turns then is the surplus, which is no core.
-            while most > 0 and held < most + SURPLUS and self._free.acquire(blocking=False):
+            while most > 0 and held < most + SURPLUS and self._take():
                 held += 1
             surplus = min(held, SURPLUS)
-            if surplus:
-                self._free.release(surplus)
-                held -= surplus
+            self._give_back(surplus)
+            held -= surplus
             yield held
         finally:
-            if held:
-                self._free.release(held)
+            self._give_back(held)
 
     def map(self, work: Callable[[T], R], parts: Sequence[T]) -> list[R]:
         """Do the first part in this thread and the others beside it; the caller holds a turn for each."""

@@ -14,7 +14,7 @@ import pytest
 
 from likeness.domain.errors import Unavailable
 from likeness.inference import assistant as module
-from likeness.inference.assistant import MOST, ROOM, Assistant
+from likeness.inference.assistant import ROOM, Assistant
 from tests.unit.inference.assisted import IDENTITY, broken, make, work
 from tests.waiting import eventually
 
@@ -79,13 +79,6 @@ def test_it_has_no_more_than_it_has_room_for(assistant: Shared) -> None:
         eventually(lambda: assistant._life is not None and assistant._life.given == ROOM)
         assert assistant.do("next", work) == (HERE, "next")
         assert all(one.result()[0] != HERE for one in slow)
-
-
-def test_a_long_queue_is_worked_on_here(assistant: Shared) -> None:
-    with busy(assistant, MOST - 1):
-        assert assistant.do("fits", work)[0] != HERE
-    with busy(assistant, MOST):
-        assert assistant.do("too many", work) == (HERE, "too many")
 
 
 def test_what_fails_there_is_worked_on_here_where_its_error_can_be_told(assistant: Shared) -> None:
