@@ -5,7 +5,8 @@
 FOLDER holds photographs, in folders or not. The bare loop decodes, detects, aligns and embeds with the very
 sessions that the service uses and searches a plain FAISS index (or adds to one), in as many threads as there are
 callers, but no more than the service computes with; it measures no quality, keeps nothing, answers nobody and
-writes no audit entry. The service does all of that over gRPC, in a process of its own, and lends idle cores to a
+writes no audit entry. The service does all of that over gRPC, on the same cores as its clients here, in a process
+of its own with an assistant beside it (LIKENESS_ASSISTANT=false measures it without one); it lends idle cores to a
 lone request, which a plain loop does not. Rounds of the two take turns, and the ratio is the median over the
 rounds, since machines are noisy.
 """

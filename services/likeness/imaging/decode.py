@@ -82,7 +82,7 @@ def _admit(sample: Sample, limits: Limits) -> Header:
         raise Refusal(
             Reason.IMAGE_TOO_LARGE,
             f"has {size} bytes, more than the {limits.max_bytes} that are read",
-            "compress it or make it smaller",
+            "scale it down, or save it as a JPEG of lower quality",
         )
     header = inspect(sample.data)
     _check_media_type(sample.media_type, header.format)
@@ -90,7 +90,7 @@ def _admit(sample: Sample, limits: Limits) -> Header:
         raise Refusal(
             Reason.IMAGE_TOO_LARGE,
             f"has {header.width} x {header.height} pixels, more than the {limits.max_pixels} that are decoded",
-            "make it smaller",
+            "scale it down",
         )
     if min(header.width, header.height) < limits.min_side:
         raise Refusal(
