@@ -124,8 +124,9 @@ CONFIDENCE_LIMITS: Mapping[str, Limit] = {
 }
 """Limits of DetectorConfidence by detector family: scores of two detectors do not mean the same."""
 
-ASSISTED_BYTES = 8 << 20
-"""Largest photograph that is handed to another process: what is sent is copied three times on its way."""
+ASSISTED_BYTES = 512 << 10
+"""Largest photograph that another process extracts. A larger one spends its time in decoding, which does not hold
+the interpreter's lock, and would keep small ones waiting behind it."""
 
 MAX_BATCH = 4
 """Chips embedded at once. Four take 4% less time each than one, more gain nothing further on a CPU; and of sixteen

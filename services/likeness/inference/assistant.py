@@ -14,6 +14,7 @@ on here. Only the task that it was at when its process ended is refused, to be s
 from __future__ import annotations
 
 import logging
+import math
 import os
 import pickle
 import queue
@@ -34,8 +35,9 @@ R = TypeVar("R")
 ROOM = 2
 """Tasks that the assistant has at once: one that it works on, and the next, so that it need not wait for it."""
 
-TASK_SECONDS = 60.0
-"""After which a task that was not answered is taken for lost, and its process ended."""
+TASK_SECONDS = 15.0
+"""After which a task that was not answered is taken for lost, and its process ended: many times what one takes, and
+less than a request or the stopping of the service is given."""
 
 END_SECONDS = 2.0
 """For a process to end by itself once nothing more comes."""
@@ -56,12 +58,26 @@ class Undone:
     begun: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked(Generic[R]):
+    """A task that it has: since when, and where its answer goes."""
+
+    since: float
+    answer: queue.SimpleQueue[R | Undone]
+
+
 class _Life(Generic[T, R]):
-    """One process, from its start to its end, and what it has been given."""
+    """One process, from its start to its end, and what it has been given.
+
+    Raises:
+        OSError: it cannot be started.
+    """
 
     def __init__(self, make: Make[T, R]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "likeness.inference.assisting"],
+            # What is imported there is what is imported here, and not what lies in the working directory.
+            [sys.executable, "-P", "-m", "likeness.inference.assisting"],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # Ctrl-C at a terminal goes to the whole group; what this process still works on must not end by it.
@@ -70,10 +86,11 @@ class _Life(Generic[T, R]):
         self._to = cast("IO[bytes]", self._process.stdin)
         self._from = cast("IO[bytes]", self._process.stdout)
         self._lock, self._sending = threading.Lock(), threading.Lock()
-        self._waiting: dict[int, queue.SimpleQueue[R | Undone]] = {}
+        self._waiting: dict[int, _Asked[R]] = {}
         self._last = 0
-        self._over = False
-        self._send(pickle.dumps(make, pickle.HIGHEST_PROTOCOL))
+        self._over = threading.Event()
+        threading.Thread(target=self._watch, name="likeness-assistant-watch", daemon=True).start()
+        self._write(pickle.dumps(make, pickle.HIGHEST_PROTOCOL))
 
     @property
     def pid(self) -> int:
@@ -90,29 +107,27 @@ class _Life(Generic[T, R]):
         return str(self._receive())
 
     def answers(self) -> None:
-        """Hand on its answers until it ends."""
-        with suppress(EOFError):
-            while True:
-                number, answer = self._receive()
-                with self._lock:
-                    waiting = self._waiting.pop(number)
-                waiting.put(answer)
+        """Hand on its answers until it ends, then raise EOFError."""
+        while True:
+            number, answer = self._receive()
+            with self._lock:
+                asked = self._waiting.pop(number)
+            asked.answer.put(answer)
 
     def ask(self, task: T) -> R | Undone:
         """What becomes of the task; blocks."""
-        answer: queue.SimpleQueue[R | Undone] = queue.SimpleQueue()
-        with self._lock:
-            if self._over:
-                return Undone()
-            self._last += 1
-            number = self._last
-            self._waiting[number] = answer
-        self._send(pickle.dumps((number, task), pickle.HIGHEST_PROTOCOL))
-        try:
-            return answer.get(timeout=TASK_SECONDS)
-        except queue.Empty:
-            self._process.kill()
-            return answer.get()
+        data = pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
+        asked: _Asked[R] = _Asked(time.monotonic(), queue.SimpleQueue())
+        with self._sending:
+            with self._lock:
+                if self._over.is_set():
+                    return Undone()
+                self._last += 1
+                number = self._last
+                self._waiting[number] = asked
+            if not self._write(pickle.dumps(number), data):
+                self._withdraw(number)
+        return asked.answer.get()
 
     def end(self) -> int:
         """End the process and let go of everybody who waits for it; returns its exit code."""
@@ -125,10 +140,10 @@ class _Life(Generic[T, R]):
             code = self._process.wait()
         self._from.close()
         with self._lock:
-            self._over = True
+            self._over.set()
             # It answers in the order in which it was asked.
             for place, number in enumerate(sorted(self._waiting)):
-                self._waiting[number].put(Undone(begun=place == 0))
+                self._waiting[number].answer.put(Undone(begun=place == 0))
             self._waiting.clear()
         return code
 
@@ -136,16 +151,35 @@ class _Life(Generic[T, R]):
         """End the process; what is read from it then ends too."""
         self._process.kill()
 
-    def _send(self, data: bytes) -> None:
-        # If it has ended, whoever reads its answers sees that and lets go of who waits.
-        with self._sending, suppress(OSError, ValueError):
-            self._to.write(data)
+    def _watch(self) -> None:
+        """End the process if it leaves a task unanswered for too long, even one that it did not read."""
+        while not self._over.wait(TASK_SECONDS / 10):
+            with self._lock:
+                oldest = min((asked.since for asked in self._waiting.values()), default=math.inf)
+            if time.monotonic() - oldest > TASK_SECONDS:
+                self._process.kill()
+                return
+
+    def _withdraw(self, number: int) -> None:
+        """Let go of who asked, if nobody has yet: the process ended before it could read the task."""
+        with self._lock:
+            asked = self._waiting.pop(number, None)
+        if asked is not None:
+            asked.answer.put(Undone())
+
+    def _write(self, *pickles: bytes) -> bool:
+        """Send; False if the process has ended, which whoever reads its answers sees as well."""
+        try:
+            self._to.writelines(pickles)
             self._to.flush()
+        except (OSError, ValueError):
+            return False
+        return True
 
     def _receive(self) -> Any:
         try:
             return pickle.load(self._from)  # noqa: S301  our own process wrote it
-        except (pickle.UnpicklingError, OSError, ValueError) as error:  # cut off in the middle, or closed
+        except Exception as error:  # cut off in the middle, which may look like anything
             raise EOFError from error
 
 
@@ -156,7 +190,7 @@ class Assistant(Generic[T, R]):
         make: what the other process runs.
         identity: what it must be identified by; one that is not, since the models were changed meanwhile, is not
             used.
-        name: for logs.
+        name: the modality, for logs.
         observe: told the id of the process when it becomes ready, and None when it has ended; must not raise.
     """
 
@@ -234,21 +268,23 @@ class Assistant(Generic[T, R]):
         pause = RESTART_SECONDS
         while not self._closing.is_set():
             began = time.monotonic()
-            how = self._live()
+            code, problem = None, None
+            try:
+                code = self._live()
+            except OSError as error:
+                problem = error
             if self._closing.is_set():
                 break
             if time.monotonic() - began > RESTART_MOST_SECONDS:
                 pause = RESTART_SECONDS
-            _logger.warning("the assistant of %s %s; starts again in %.0f s", self._name, how, pause)
+            told = {"modality": self._name, "code": code, "seconds": pause}
+            _logger.warning("assistant ended and starts again", exc_info=problem, extra=told)
             self._closing.wait(pause)
             pause = min(2 * pause, RESTART_MOST_SECONDS)
 
-    def _live(self) -> str:
-        """One process from its start to its end; how it ended."""
-        try:
-            life = _Life(self._make)
-        except OSError as error:
-            return f"cannot be started: {error}"
+    def _live(self) -> int:
+        """One process from its start to its end; its exit code."""
+        life = _Life(self._make)
         with self._lock:
             self._life = life
             if self._closing.is_set():
@@ -261,17 +297,13 @@ class Assistant(Generic[T, R]):
             code = life.end()
             with self._lock:
                 self._life = None
-        return f"ended with exit code {code}"
+        return code
 
     def _attended(self, life: _Life[T, R]) -> None:
         found = life.identity()
         if found != self._identity:
-            _logger.warning(
-                "the assistant of %s is not used: it loaded %s and not %s; start the service again",
-                self._name,
-                found,
-                self._identity,
-            )
+            told = {"modality": self._name, "model": found}
+            _logger.warning("assistant has other models and is not used; restart the service", extra=told)
             self._closing.set()
             return
         if self._closing.is_set():

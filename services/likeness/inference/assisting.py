@@ -7,6 +7,7 @@ ask to stop: who is stopped gracefully still needs the answers.
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import queue
@@ -18,18 +19,25 @@ from typing import IO, Any
 from likeness.inference.assistant import Undone
 from likeness.inference.process import favour_throughput
 
+_logger = logging.getLogger(__name__)
+
 
 def main() -> None:
     """Make what works, say what it is, and work until the input ends."""
-    for asking_to_stop in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(asking_to_stop, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGTTOU"):  # the last: it may write to a terminal that is not its own
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     favour_throughput()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     make = pickle.load(sys.stdin.buffer)  # noqa: S301  who started this process wrote it
-    identity, work = make()
     tasks: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
     threading.Thread(target=_take_in, args=(sys.stdin.buffer, tasks), daemon=True).start()
+    try:
+        identity, work = make()
+    except Exception:
+        _logger.exception("assistant cannot work")
+        os._exit(1)  # the thread that reads holds a lock that an orderly exit would wait for
     _write(answers, identity)
     while True:
         number, task = tasks.get()
@@ -44,7 +52,8 @@ def _take_in(source: IO[bytes], tasks: queue.SimpleQueue[tuple[int, Any]]) -> No
     """Read at once what is sent, so that who sends never waits for what is worked on."""
     try:
         while True:
-            tasks.put(pickle.load(source))  # noqa: S301  as above
+            number = pickle.load(source)  # noqa: S301  as above
+            tasks.put((number, pickle.load(source)))  # noqa: S301
     finally:
         os._exit(0)
 

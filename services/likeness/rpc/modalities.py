@@ -11,6 +11,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,17 +85,19 @@ def assist(modality: Modality, settings: Settings) -> Assistant[Task, Extraction
 
 
 def _face_extractor(settings: Settings) -> tuple[str, Callable[[Task], Extraction]]:
+    """What the assistant runs, in its own process."""
+    logs.configure(settings.log_level)
     modality = face_modality(settings, calibrated=False)
     modality.warm()
     return _face_models(settings), modality.extract_one
 
 
 def _face_models(settings: Settings) -> str:
-    """What faces are extracted with: the models' versions, and the digest of all that their manifests say."""
+    """What faces are extracted with: the release, the models' versions, and a digest of all their manifests say."""
     catalogue = Catalogue.standard(settings.home)
     used = [catalogue.get(name) for name in (settings.detector, settings.recogniser)]
     said = hashlib.sha256("".join(one.model_dump_json() for one in used).encode()).hexdigest()
-    return f"{' and '.join(one.label for one in used)} (manifests {said[:16]})"
+    return f"{' and '.join(one.label for one in used)} (manifests {said[:16]}) by {version('likeness')}"
 
 
 def fingerprint_modality(settings: Settings, *, calibrated: bool = True) -> FingerprintModality:

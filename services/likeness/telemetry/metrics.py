@@ -124,7 +124,7 @@ _stage_seconds = Histogram(
 )
 _batch_items = Histogram(
     "likeness_batch_size",
-    "Items that one run of a model worked on, batched across requests.",
+    "Items that one run of a model in the server worked on, batched across requests.",
     ("batcher",),
     buckets=_BATCH_ITEMS,
     registry=REGISTRY,
