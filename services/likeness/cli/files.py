@@ -71,7 +71,9 @@ def read(path: Path) -> bytes:
         data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         raise InvalidInput(
-            f"{path} is larger than {MAX_FILE_BYTES >> 20} MiB; scale it down.", reason="FILE_TOO_LARGE"
+            f"{path} is larger than {MAX_FILE_BYTES >> 20} MiB; scale a photograph down, or see whether it is the "
+            "right file.",
+            reason="FILE_TOO_LARGE",
         )
     return data
 

@@ -28,8 +28,7 @@ class Turns:
     def __init__(self, count: int) -> None:
         # A queue in C: a semaphore of the standard library is Python, and takes several locks of its own.
         self._free: queue.SimpleQueue[None] = queue.SimpleQueue()
-        for _ in range(count + SURPLUS):
-            self._free.put(None)
+        self._give_back(count + SURPLUS)
         self._counting = threading.Lock()
         self._waiting = 0
         self._helpers = ThreadPoolExecutor(max(1, count - 1), thread_name_prefix="likeness-helper")
@@ -46,7 +45,7 @@ class Turns:
         try:
             yield
         finally:
-            self._free.put(None)
+            self._give_back(1)
 
     @property
     def waiting(self) -> int:

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from likeness.cli.demo import pictures
 from likeness.domain.calibration import Calibration
-from likeness.domain.errors import InvalidInput, Unavailable
+from likeness.domain.errors import InvalidInput
 from likeness.domain.modality import Presented
 from likeness.domain.samples import Mode, Pick, Sample, Selection
 from likeness.face.detect import find_faces
@@ -19,11 +18,12 @@ from likeness.face.modality import FaceModality
 from likeness.face.parameters import MAX_BATCH
 from likeness.imaging.decode import decode
 from likeness.imaging.opencv import cv2
-from likeness.inference.catalogue import Catalogue, FileState, default_cache
+from likeness.inference.catalogue import Catalogue, FileState
 from likeness.inference.threads import ThreadPlan
 from likeness.inference.turns import Turns
 from likeness.rpc.modalities import assist, face_modality
 from likeness.rpc.settings import load
+from tests.pictures import demo_photographs
 from tests.waiting import eventually
 
 DEFAULTS = load(environment={"LIKENESS_HOME": "/nowhere"})
@@ -47,11 +47,7 @@ def modality() -> FaceModality:
 
 @pytest.fixture
 def photograph() -> Path:
-    try:
-        folder = pictures.fetch(default_cache() / "demo-photographs", print)
-    except Unavailable as error:
-        pytest.skip(error.message)
-    return next(path for path in sorted(folder.rglob("*")) if "obama" in path.name.lower())
+    return next(path for path in sorted(demo_photographs().rglob("*")) if "obama" in path.name.lower())
 
 
 def photographs(count: int, each: int) -> list[list[Path]]:
@@ -314,6 +310,7 @@ def test_an_assistant_extracts_the_same(photograph: Path, tmp_path: Path) -> Non
     assert replace(there.findings[0], template=None) == replace(own.findings[0], template=None)
 
 
+@pytest.mark.models
 @pytest.mark.parametrize(
     "given", [{"LIKENESS_ASSISTANT": "false", "LIKENESS_THREADS": "2"}, {"LIKENESS_THREADS": "1"}]
 )
