@@ -145,11 +145,26 @@ def test_an_update_of_something_that_changed_meanwhile_is_aborted(client: Likene
         client.face.update(reference_id, said, expected_log_position=enrolled.log_position)
 
 
-def test_an_update_that_does_not_say_the_status_is_refused(client: LikenessClient) -> None:
-    enrolled = client.face.enroll(b"1,0,0")
-    with pytest.raises(InvalidArgument) as caught:
-        client.face.update(enrolled.reference.reference_id, metadata(category="witness"))
-    assert caught.value.field_violations[0].field == "metadata.status"
+@pytest.mark.parametrize("status", ["active", "suspended"])
+def test_an_update_without_a_status_leaves_it_as_it_is(client: LikenessClient, status: str) -> None:
+    reference_id = client.face.enroll(b"1,0,0", metadata=metadata(status=status)).reference.reference_id
+    updated = client.face.update(reference_id, metadata(category="witness"), request_id="once")
+    assert updated.reference.metadata.status == common.Status.Value(f"STATUS_{status.upper()}")
+    assert updated.reference.metadata.category == common.CATEGORY_WITNESS
+    assert client.face.update(reference_id, metadata(category="witness"), request_id="once").replayed
+
+
+@pytest.mark.parametrize("seconds", [-1, 0, 1])
+def test_an_expiry_that_has_passed_is_refused(client: LikenessClient, seconds: int) -> None:
+    past = datetime.fromtimestamp(seconds, UTC)
+    with pytest.raises(InvalidArgument, match="has passed") as caught:
+        client.face.enroll(b"1,0,0", metadata=metadata(expire_time=past))
+    assert caught.value.reason == "EXPIRY_HAS_PASSED"
+    assert caught.value.field_violations[0].field == "metadata.expire_time"
+    reference_id = client.face.enroll(b"1,0,0").reference.reference_id
+    with pytest.raises(InvalidArgument, match="has passed"):
+        client.face.update(reference_id, metadata(expire_time=past))
+    assert not client.face.get(reference_id).metadata.HasField("expire_time")
 
 
 def test_another_entity_may_use_what_is_not_restricted_and_change_nothing(

@@ -131,10 +131,18 @@ class Engine:
         return replace(page, references=tuple(as_seen_by(caller, r) for r in page.references))
 
     def update(
-        self, caller: Caller, key: RequestKey, described: Reference, *, expected_position: int = 0
+        self,
+        caller: Caller,
+        key: RequestKey,
+        described: Reference,
+        *,
+        expected_position: int = 0,
+        keep_status: bool = False,
     ) -> tuple[Reference, Receipt]:
         """Replace what the owner says of a reference; see `Records.update`."""
-        return self._records.update(caller, key, described, expected_position)
+        return self._records.update(
+            caller, key, described, expected_position=expected_position, keep_status=keep_status
+        )
 
     def expunge(self, caller: Caller, key: RequestKey, reference_id: str, *, reason: str) -> Receipt:
         """Erase a reference; see `Records.expunge`."""

@@ -18,7 +18,7 @@ import grpc
 
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import InvalidInput, Precondition, SampleRejected, Unavailable
-from likeness.domain.references import Caller, Status
+from likeness.domain.references import Caller
 from likeness.domain.samples import Issue
 from likeness.engine.engine import Engine
 from likeness.engine.search import Progress, untold
@@ -30,6 +30,7 @@ from likeness.rpc.interceptors import current
 from likeness.rpc.latest import Latest
 from likeness.rpc.workers import CallDeadline, Workers
 from likeness.telemetry import metrics
+from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -192,9 +193,7 @@ class Handlers:
         sample = requests.sample(
             request.sample, "sample", max_bytes=self._limits.max_sample_bytes, fallback=name
         )
-        described = requests.described(
-            request.metadata, caller, self._engine.modality_name, default_status=Status.ACTIVE
-        )
+        described = requests.described(request.metadata, caller, self._engine.modality_name)
         override = _override(request)
         key = requests.request_key(request, caller)
         return answers.enrolled(
@@ -217,8 +216,15 @@ class Handlers:
             request.metadata, caller, self._engine.modality_name, reference_id=reference_id
         )
         key = requests.request_key(request, caller)
-        expected = request.expected_log_position
-        return answers.updated(self._engine.update(caller, key, described, expected_position=expected))
+        return answers.updated(
+            self._engine.update(
+                caller,
+                key,
+                described,
+                expected_position=request.expected_log_position,
+                keep_status=request.metadata.status == common.STATUS_UNSPECIFIED,
+            )
+        )
 
     def _expunge(
         self, request: matching.ExpungeRequest, caller: Caller, _: Deadline

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from likeness.domain.changes import ChangeKind, Enrol, Expunge, LogEntry, Receipt, Update
 from likeness.domain.errors import Conflict, InvalidInput, LikenessError, NotFound, Stale
-from likeness.domain.references import Status
+from likeness.domain.references import Reference, Status
 from likeness.store.canonical import to_micros
 from likeness.store.chain import Head
 from likeness.store.codec import decode_facets, encode_facets, facet_columns
@@ -110,6 +110,7 @@ class Plan:
                 f"Reference {identity} already exists; an id is never used twice, not even after Expunge.",
                 metadata={"reference_id": identity},
             )
+        self._check_expiry(change.reference, None)
         key = self.head.position + 1
         self._rows[identity] = {
             "key": key,
@@ -131,6 +132,7 @@ class Plan:
                 f"{change.reference.modality}.",
                 field="modality",
             )
+        self._check_expiry(change.reference, decode_facets(row["facets"]).expires_at)
         row.update(write.columns)
         self._bodies["subject"][row["key"]] = write.blobs["subject"]
         return self._append(write, ChangeKind.UPDATE, change)
@@ -146,6 +148,20 @@ class Plan:
         self._erased.add(row["key"])
         self.erases = True
         return self._append(write, ChangeKind.EXPUNGE, change)
+
+    def _check_expiry(self, reference: Reference, current: int | None) -> None:
+        """Refuse an expiry that has passed: here, where a write that was done in time is known to be a replay.
+
+        An update may leave the expiry of a reference as it is, also after that time.
+        """
+        expires = reference.facets.expires_at
+        if expires is not None and expires != current and expires * _MICROS <= self._micros:
+            raise InvalidInput(
+                f"The expiry of the reference, {_moment(expires)}, has passed, so it could never be found; give a "
+                "later time, or none. To take a reference out of searches, suspend or expunge it.",
+                field="metadata.expire_time",
+                reason="EXPIRY_HAS_PASSED",
+            )
 
     def _current(self, identity: str, expected_position: int) -> Row:
         row = self._rows.get(identity)
@@ -222,6 +238,17 @@ class Plan:
     def _insert(self, table: sa.Table, rows: Sequence[Row]) -> None:
         if rows:
             self._driver.executemany(_INSERT[table], rows)
+
+
+_MICROS = 1_000_000
+
+
+def _moment(seconds: int) -> str:
+    """The time of Unix seconds as people write it, or the seconds where the calendar does not reach."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat()
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds} s"
 
 
 _UPDATE = (

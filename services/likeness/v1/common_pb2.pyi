@@ -148,7 +148,7 @@ class _Status:
 class _StatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Status.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     STATUS_UNSPECIFIED: _Status.ValueType  # 0
-    """Not said; a new reference becomes active."""
+    """Not set; a new reference becomes active, an update leaves it as it is."""
     STATUS_ACTIVE: _Status.ValueType  # 1
     """Takes part in searches."""
     STATUS_SUSPENDED: _Status.ValueType  # 2
@@ -160,7 +160,7 @@ class Status(_Status, metaclass=_StatusEnumTypeWrapper):
     """Where a reference is in its life."""
 
 STATUS_UNSPECIFIED: Status.ValueType  # 0
-"""Not said; a new reference becomes active."""
+"""Not set; a new reference becomes active, an update leaves it as it is."""
 STATUS_ACTIVE: Status.ValueType  # 1
 """Takes part in searches."""
 STATUS_SUSPENDED: Status.ValueType  # 2
@@ -311,7 +311,9 @@ class ReferenceMetadata(_message.Message):
     owner_reference: _builtins.str
     """The owner's own number for the record. Stored encrypted."""
     status: Global___Status.ValueType
-    """Where it is in its life; set to suspended to take it out of searches."""
+    """Where it is in its life; set to suspended to take it out of searches. Unset, a new reference becomes active
+    and an update leaves it as it is.
+    """
     @_builtins.property
     def galleries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The galleries that it can be searched in."""
@@ -334,7 +336,9 @@ class ReferenceMetadata(_message.Message):
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """When the reference leaves every search by itself."""
+        """When the reference leaves every search by itself. A time that has passed is refused, unless an update leaves
+        it as it was.
+        """
 
     def __init__(
         self,

@@ -4,11 +4,13 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime, tzinfo
 from typing import Any
 
 import pytest
 
 from likeness.domain.answers import Explanation, SearchOptions
+from likeness.domain.changes import Update, Write
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import (
     Conflict,
@@ -26,8 +28,12 @@ from likeness.domain.references import Caller, Category, Facets, Purpose, Restri
 from likeness.domain.samples import Pick, Sample, Selection
 from likeness.engine.engine import ListQuery
 from likeness.engine.gallery import MAX_WAITING
+from likeness.store import writer
 from likeness.store.store import Store
 from tests.support import ALICE, BOB, Bench, VectorModality
+
+NOW = int(time.time())
+HOUR = 3600
 
 
 def test_a_search_finds_what_was_enrolled_best_first(bench: Bench) -> None:
@@ -130,14 +136,15 @@ def test_a_repeated_request_is_answered_with_its_first_result(bench: Bench) -> N
         ({"restrictions": Restrictions(permitted_purposes=frozenset({Purpose.BORDER_CONTROL}))}, BOB, False),
         ({"restrictions": Restrictions(denied_entities=frozenset({"NCB-AA"}))}, ALICE, True),
         ({"status": Status.SUSPENDED}, ALICE, False),
-        ({"expires_at": 1}, ALICE, False),
-        ({"expires_at": int(time.time()) + 1000}, ALICE, True),
+        ({"expires_at": NOW + HOUR}, ALICE, False),
+        ({"expires_at": NOW + 3 * HOUR}, ALICE, True),
     ],
 )
 def test_only_what_the_caller_may_use_takes_part(
-    bench: Bench, facets: dict[str, Any], caller: Caller, found: bool
+    bench: Bench, facets: dict[str, Any], caller: Caller, found: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.enrol("1,0", **facets)
+    monkeypatch.setattr(time, "time", lambda: NOW + 2 * HOUR)
     answer = bench.engine.search(caller, Sample(b"1,0"), SearchOptions())
     assert len(answer.probes[0].candidates) == answer.header.searched == int(found)
 
@@ -257,9 +264,12 @@ def test_only_a_few_searches_may_wait_at_once(bench: Bench) -> None:
     assert reasons == {"DEADLINE_EXCEEDED": MAX_WAITING, "TOO_MANY_WAIT": 4}
 
 
-@pytest.mark.parametrize("facets", [{"status": Status.SUSPENDED}, {"expires_at": 1}])
-def test_what_is_suspended_or_expired_is_the_owners_alone(bench: Bench, facets: dict[str, Any]) -> None:
+@pytest.mark.parametrize("facets", [{"status": Status.SUSPENDED}, {"expires_at": NOW + HOUR}])
+def test_what_is_suspended_or_expired_is_the_owners_alone(
+    bench: Bench, facets: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     reference = bench.enrol("1,0", **facets).reference
+    monkeypatch.setattr(time, "time", lambda: NOW + 2 * HOUR)
     assert bench.engine.get(ALICE, reference.reference_id) == reference
     assert bench.engine.list(ALICE, ListQuery()).references == (reference,)
     with pytest.raises(NotFound):
@@ -353,3 +363,45 @@ def test_k_has_limits(bench: Bench) -> None:
         with pytest.raises(InvalidInput) as caught:
             bench.search("1,0", k=k)
         assert caught.value.field == "options.k"
+
+
+def test_an_update_that_keeps_the_status_holds_against_a_suspension_meanwhile(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = bench.enrol("1,0").reference
+    suspended = replace(reference, facets=replace(reference.facets, status=Status.SUSPENDED))
+    write = bench.store.write
+    calls = []
+
+    def meanwhile(writes: list[Write]) -> object:
+        calls.append(writes)
+        if len(calls) == 1:
+            write([Write(bench.key(ALICE, b"other"), Update(suspended, 0))])
+        return write(writes)
+
+    monkeypatch.setattr(bench.store, "write", meanwhile)
+    described = replace(reference, subject_id="another")
+    updated, _ = bench.engine.update(ALICE, bench.key(ALICE, b"this"), described, keep_status=True)
+    assert (updated.subject_id, updated.facets.status) == ("another", Status.SUSPENDED)
+    assert len(calls) == 2
+
+
+def test_an_expiry_that_passes_later_hinders_neither_a_replay_nor_an_update(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Later:
+            return cls.fromtimestamp(NOW + 2 * HOUR, tz)
+
+    reference = bench.enrol("1,0", expires_at=NOW + HOUR, request_id="r").reference
+    monkeypatch.setattr(writer, "datetime", Later)
+    assert bench.enrol("1,0", expires_at=NOW + HOUR, request_id="r").receipt.replayed
+    with pytest.raises(InvalidInput, match="has passed"):
+        bench.enrol("1,0", expires_at=NOW + HOUR)
+    described = replace(reference, subject_id="another")
+    updated, _ = bench.engine.update(ALICE, bench.key(ALICE), described)
+    assert updated.subject_id == "another"
+    earlier = replace(described, facets=replace(reference.facets, expires_at=NOW))
+    with pytest.raises(InvalidInput, match="has passed"):
+        bench.engine.update(ALICE, bench.key(ALICE), earlier)

@@ -82,13 +82,10 @@ def test_metadata_comes_back_as_it_was_sent() -> None:
     assert answers.reference(requests.described(sent, CALLER, "face")).metadata == sent
 
 
-def test_an_empty_owner_becomes_the_caller_and_an_empty_status_the_default() -> None:
-    described = requests.described(common.ReferenceMetadata(), CALLER, "face", default_status=Status.ACTIVE)
+def test_an_empty_owner_becomes_the_caller_and_an_empty_status_active() -> None:
+    described = requests.described(common.ReferenceMetadata(), CALLER, "face")
     assert described.facets == Facets(owner="NCB-AA")
     assert described.review_at is None
-    with pytest.raises(InvalidInput) as caught:
-        requests.described(common.ReferenceMetadata(), CALLER, "face")
-    assert caught.value.field == "metadata.status"
 
 
 @pytest.mark.parametrize(
@@ -105,7 +102,7 @@ def test_an_empty_owner_becomes_the_caller_and_an_empty_status_the_default() -> 
 def test_values_that_are_not_in_the_protocol_are_refused_by_field(change: dict[str, Any], field: str) -> None:
     message = common.ReferenceMetadata(**change)
     with pytest.raises(InvalidInput) as caught:
-        requests.described(message, CALLER, "face", default_status=Status.ACTIVE)
+        requests.described(message, CALLER, "face")
     assert caught.value.field == field
 
 
@@ -113,14 +110,14 @@ def test_a_time_out_of_range_is_refused_by_field() -> None:
     message = common.ReferenceMetadata()
     message.expire_time.seconds = 1 << 60
     with pytest.raises(InvalidInput) as caught:
-        requests.described(message, CALLER, "face", default_status=Status.ACTIVE)
+        requests.described(message, CALLER, "face")
     assert caught.value.field == "metadata.expire_time"
 
 
 def test_an_expiry_is_cut_to_the_second_before() -> None:
     message = common.ReferenceMetadata()
     message.expire_time.FromDatetime(datetime(1970, 1, 1, 0, 0, 9, 999_000, tzinfo=UTC))
-    described = requests.described(message, CALLER, "face", default_status=Status.ACTIVE)
+    described = requests.described(message, CALLER, "face")
     assert described.facets.expires_at == 9
 
 
@@ -156,6 +153,12 @@ def test_a_selection_says_which_presentation_is_meant(
         (common.Sample(data=b"x", selection=common.Selection(region=common.Box())), "probe.selection.region"),
         (
             common.Sample(data=b"x", selection=common.Selection(region=common.Box(width=math.inf, height=1))),
+            "probe.selection.region",
+        ),
+        (
+            common.Sample(
+                data=b"x", selection=common.Selection(region=common.Box(x=3e38, width=1, height=1))
+            ),
             "probe.selection.region",
         ),
     ],

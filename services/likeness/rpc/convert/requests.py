@@ -26,6 +26,9 @@ MAX_FILTERS = 256
 MAX_SAMPLE_NAME = 256
 """Characters of what a caller calls a sample; errors repeat it."""
 
+MAX_COORDINATE = 1_000_000
+"""Pixels from the corner of an image; no format that is read has as many in a row."""
+
 # Printable ASCII without spaces, so that an id can stand in logs, file names and URLs.
 _IDENTIFIER = re.compile(r"[!-~]{1,128}")
 
@@ -115,9 +118,14 @@ def _selection(message: common.Selection, field: str) -> Selection:
 
 def _region(message: common.Box, field: str) -> Box:
     box = Box(message.x, message.y, message.width, message.height)
-    finite = all(math.isfinite(n) for n in (box.x, box.y, box.width, box.height))
-    if not finite or box.width <= 0 or box.height <= 0:
-        raise InvalidInput(f"{field} is no rectangle; width and height must be above 0.", field=field)
+    # Also false for what is not a number.
+    within = all(abs(n) <= MAX_COORDINATE for n in (box.x, box.y, box.width, box.height))
+    if not within or box.width <= 0 or box.height <= 0:
+        raise InvalidInput(
+            f"{field} is no rectangle in an image; give its left and top edge and a width and height above 0, in "
+            f"pixels, none beyond {MAX_COORDINATE}.",
+            field=field,
+        )
     return box
 
 
@@ -141,19 +149,14 @@ def described(
     modality: str,
     *,
     reference_id: str = "",
-    default_status: Status | None = None,
 ) -> Reference:
-    """What an owner says of a reference; an empty owner becomes the caller's entity.
-
-    Args:
-        default_status: the status where none is said; None refuses that, since an update that forgets the
-            status must not put a suspended reference back into searches.
+    """What an owner says of a reference; an empty owner becomes the caller's entity, an unset status active.
 
     Raises:
-        InvalidInput: an enumeration or a time is not one, or the status is missing.
+        InvalidInput: an enumeration or a time is not one.
     """
-    if message.status == common.STATUS_UNSPECIFIED and default_status is not None:
-        status = default_status
+    if message.status == common.STATUS_UNSPECIFIED:
+        status = Status.ACTIVE
     else:
         status = member(STATUSES, message.status, "metadata.status")
     expires = _moment(message.expire_time, "expire_time") if message.HasField("expire_time") else None
