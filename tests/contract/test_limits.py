@@ -162,7 +162,8 @@ def test_each_rpc_leaves_one_log_line_and_its_measures(
 ) -> None:
     labels = {"service": SERVICE, "method": "Search", "code": "OK"}
     before = value("likeness_rpc_duration_seconds_count", **labels)
-    served.client(operator="Jane Roe", case_reference="case 7").face.search(sample(b"1,0,0", name="roe.jpg"))
+    client = served.client(operator="Jane Roe", case_reference="case 7")
+    answer = client.face.search(sample(b"1,0,0", name="roe.jpg"))
     with pytest.raises(InvalidArgument):
         served.client().face.search(b"")
     eventually(lambda: len([line for line in log() if line["event"] == "rpc"]) == 2)
@@ -170,9 +171,25 @@ def test_each_rpc_leaves_one_log_line_and_its_measures(
     assert (done["method"], done["code"], done["entity"]) == ("Search", "OK", "NCB-AA")
     assert (refused["code"], refused["reason"]) == ("INVALID_ARGUMENT", "EMPTY_SAMPLE")
     assert isinstance(done["seconds"], float)
+    assert done["audit_position"] == answer.header.audit_position > 0
     assert not any(word in json.dumps(log()).lower() for word in ("roe", "case 7", "dropped"))
     assert value("likeness_rpc_duration_seconds_count", **labels) == before + 1
     assert value("likeness_rpc_in_flight", service=SERVICE, method="Search") == 0
+
+
+def test_the_log_line_of_a_write_names_its_request_unless_that_could_be_personal_data(
+    served: Served, log: Callable[[], list[dict[str, object]]]
+) -> None:
+    client = served.client()
+    enrolled = client.face.enroll(b"1,0,0", request_id="0192e4a7-aaaa-7000-8000-0123456789ab")
+    with pytest.raises(InvalidArgument):
+        client.face.enroll(b"", request_id="jane-roe-1984")
+    eventually(lambda: len([line for line in log() if line["event"] == "rpc"]) == 2)
+    done, refused = (line for line in log() if line["event"] == "rpc")
+    assert done["request_id"] == "0192e4a7-aaaa-7000-8000-0123456789ab"
+    assert (done["log_position"], done["replayed"]) == (enrolled.log_position, False)
+    assert str(refused["request_id"]).startswith("sha256:")
+    assert "roe" not in json.dumps(log())
 
 
 def test_a_call_that_the_client_cancels_is_counted_so(served: Served, modality: HoldingModality) -> None:

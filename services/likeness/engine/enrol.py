@@ -24,6 +24,8 @@ MAX_NOTICES = 64
 MAX_ATTRIBUTES = 64
 MAX_TEXT = 1024
 MAX_RESTRICTED = 256
+MAX_METADATA_BYTES = 65536
+"""Of the subject's identifier, the owner's number, notices and attributes together, in UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +53,33 @@ def check_described(reference: Reference) -> None:
     _check_count(len(facets.restrictions.permitted_entities), MAX_RESTRICTED, "metadata.restrictions")
     _check_count(len(reference.notices), MAX_NOTICES, "metadata.notices")
     _check_count(len(reference.attributes), MAX_ATTRIBUTES, "metadata.attributes")
-    texts = [reference.subject_id, reference.owner_reference, *reference.notices]
-    texts += [*reference.attributes.keys(), *reference.attributes.values()]
-    if any(len(text) > MAX_TEXT for text in texts):
+    texts = _texts(reference)
+    for field, text in texts:
+        if len(text) > MAX_TEXT:
+            raise InvalidInput(
+                f"A text in {field} has {len(text)} characters; shorten it to {MAX_TEXT}.", field=field
+            )
+    size = sum(len(text.encode()) for _, text in texts)
+    if size > MAX_METADATA_BYTES:
         raise InvalidInput(
-            f"A text in the metadata is longer than {MAX_TEXT} characters; shorten it.", field="metadata"
+            f"The texts in the metadata take {size} bytes in UTF-8; shorten them to {MAX_METADATA_BYTES}.",
+            field="metadata",
+            metadata={"limit_bytes": str(MAX_METADATA_BYTES)},
         )
     if facets.status is Status.EXPUNGED:
         raise InvalidInput(
             "A reference is expunged by Expunge, not by its metadata.", field="metadata.status"
         )
+
+
+def _texts(reference: Reference) -> list[tuple[str, str]]:
+    """The free texts in the metadata, each with its field."""
+    texts = [
+        ("metadata.subject_id", reference.subject_id),
+        ("metadata.owner_reference", reference.owner_reference),
+    ]
+    texts += [("metadata.notices", notice) for notice in reference.notices]
+    return texts + [("metadata.attributes", text) for pair in reference.attributes.items() for text in pair]
 
 
 def _check_name(name: str, field: str) -> None:

@@ -28,6 +28,7 @@ from likeness.rpc.enrol_stream import WINDOW_BYTES, Window, outcomes
 from likeness.rpc.identity import Peer, Request
 from likeness.rpc.interceptors import current
 from likeness.rpc.latest import Latest
+from likeness.rpc.notes import noted
 from likeness.rpc.workers import CallDeadline, Workers
 from likeness.telemetry import metrics
 from likeness.v1 import common_pb2 as common
@@ -46,6 +47,7 @@ class Limits:
     """What one request may ask for. `item_seconds`: time for one item of a stream, once it has a worker."""
 
     max_sample_bytes: int
+    max_answer_bytes: int
     max_k: int
     max_page_size: int
     stream_window: int
@@ -152,7 +154,9 @@ class Handlers:
             async for compared, total in latest.every(PROGRESS_SECONDS):
                 progress = matching.SearchProgress(compared=compared, total=total)
                 yield matching.SearchUpdate(progress=progress)
-            yield matching.SearchUpdate(answer=await work)
+            answer = await work
+            call.notes |= noted(answer)
+            yield matching.SearchUpdate(answer=answer)
         finally:
             work.cancel()
 
@@ -168,7 +172,9 @@ class Handlers:
         self, step: Callable[[_Request, Caller, Deadline], _Answer], request: _Request
     ) -> _Answer:
         call = current()
-        return await self._workers.run(lambda deadline: step(request, call.caller, deadline), call.deadline)
+        answer = await self._workers.run(lambda deadline: step(request, call.caller, deadline), call.deadline)
+        call.notes |= noted(answer)
+        return answer
 
     async def _item(
         self, item: matching.EnrollManyRequest, peer: Peer, deadline: CallDeadline
@@ -206,7 +212,7 @@ class Handlers:
 
     def _list(self, request: matching.ListRequest, caller: Caller, _: Deadline) -> matching.ListResponse:
         query = requests.list_query(request, max_page=self._limits.max_page_size)
-        return answers.page(self._engine.list(caller, query))
+        return answers.page(self._engine.list(caller, query), self._limits.max_answer_bytes)
 
     def _update(
         self, request: matching.UpdateRequest, caller: Caller, _: Deadline
@@ -244,7 +250,7 @@ class Handlers:
         options = requests.search_options(request.options, max_k=self._limits.max_k)
         answer = self._engine.search(caller, probe, options, deadline=deadline, progress=progress)
         _unless_rejected(answer.rejection, "probe.data")
-        return answers.found(answer)
+        return answers.found(answer, self._limits.max_answer_bytes)
 
     def _compare(
         self, request: matching.CompareRequest, caller: Caller, deadline: Deadline

@@ -25,6 +25,7 @@ from likeness.domain.references import Caller
 from likeness.rpc import errors
 from likeness.rpc.gate import Gate
 from likeness.rpc.identity import Peer
+from likeness.rpc.notes import asked
 from likeness.rpc.workers import CallDeadline
 from likeness.telemetry import logs, metrics
 
@@ -139,6 +140,7 @@ def timed(default: float, maximum: float) -> Step:
 def identified(call: Call) -> Iterator[None]:
     """Refuse a request that does not say who asks and why. Items of a stream are identified one by one."""
     if call.request is not None:
+        logs.bind(**asked(call.request))
         logs.bind(entity=call.caller.entity)
     yield
 

@@ -113,6 +113,7 @@ class Server:
         )
         limits = Limits(
             max_sample_bytes=settings.max_sample_bytes,
+            max_answer_bytes=settings.max_answer_bytes,
             max_k=settings.max_k,
             max_page_size=settings.max_page_size,
             stream_window=settings.stream_window,

@@ -22,8 +22,12 @@ from likeness.store.sealing import Seals, place, tag
 MAX_ID_BYTES = 512
 """Of reference ids, request ids and the names of entities, owners and galleries."""
 
-MAX_SUBJECT_BYTES = 65536
-"""Of the subject's metadata, of the facets and of the quality, each as JSON."""
+MAX_SUBJECT_BYTES = 512 * 1024
+"""Of the subject's metadata as JSON, which writes some letters as six bytes; how much of them a caller may send is
+limited, as UTF-8, where it comes in."""
+
+MAX_FACETS_BYTES = 65536
+"""Of the facets, of the quality, each as JSON, and of a reason."""
 
 MAX_TEMPLATE_BYTES = 16 * 1024 * 1024
 """Some thousands of 512-dimension vectors."""
@@ -84,7 +88,7 @@ def _prepare_enrol(key: RequestKey, change: Enrol, seals: Seals) -> Prepared:
     if change.source is not None:
         _within(MAX_SOURCE_BYTES, change.source, "source")
         blobs["source"] = seals.sources.seal(change.source, aad=place("source", identity))
-    quality = _within(MAX_SUBJECT_BYTES, encode_quality(reference), "quality")
+    quality = _within(MAX_FACETS_BYTES, encode_quality(reference), "quality")
     columns = {
         "reference_id": identity,
         "modality": reference.modality,
@@ -106,7 +110,7 @@ def _prepare_update(key: RequestKey, change: Update, seals: Seals) -> Prepared:
 
 def _prepare_expunge(key: RequestKey, change: Expunge, seals: Seals) -> Prepared:
     _check_text(change.reference_id, "reference_id")
-    reason = _within(MAX_SUBJECT_BYTES, change.reason.encode(), "reason")
+    reason = _within(MAX_FACETS_BYTES, change.reason.encode(), "reason")
     aad = place("reference", change.reference_id, "reason")
     return Prepared(key, change, change.reference_id, {"reason": seals.subjects.seal(reason, aad=aad)})
 
@@ -122,7 +126,7 @@ def _describe(reference: Reference) -> dict[str, Any]:
     if facets.expires_at is not None and not -_MAX_INTEGER <= facets.expires_at <= _MAX_INTEGER:
         raise InvalidInput("expires_at is not a time in Unix seconds.", field="expires_at")
     text = encode_facets(facets)
-    _within(MAX_SUBJECT_BYTES, text, "facets")
+    _within(MAX_FACETS_BYTES, text, "facets")
     return {**facet_columns(facets, text), **description_columns(reference)}
 
 

@@ -41,6 +41,12 @@ class Page:
     references: tuple[Reference, ...]
     next_token: str = ""
 
+    def first(self, count: int) -> Page:
+        """The page that ends after the first `count` of these references, at least one."""
+        if count >= len(self.references):
+            return self
+        return Page(self.references[:count], _token_after(self.references[count - 1]))
+
 
 def _joined(satellite: sa.Table) -> sa.Select[Any]:
     """Reference rows, each with its body in a satellite; one statement, and so one state of the database."""
@@ -128,9 +134,8 @@ def list_page(
             after = row["key"]
             if admits is None or admits(decode_facets(row["facets"])):
                 kept.append((row, body))
-    page = kept[:limit]
-    references = tuple(_assemble(row, body, seals) for row, body in page)
-    return Page(references, str(page[-1][0]["key"]) if len(kept) > limit else "")
+    references = tuple(_assemble(row, body, seals) for row, body in kept[:limit])
+    return Page(references, _token_after(references[-1]) if len(kept) > limit else "")
 
 
 def count_references(connection: sa.Connection, modality: str, status: Status) -> int:
@@ -169,6 +174,10 @@ def _listing(wanted: ListFilter) -> sa.Select[Any]:
         members = sa.select(membership.c.key).where(membership.c.gallery.in_(sorted(wanted.galleries)))
         query = query.where(columns.key.in_(members))
     return query.order_by(order).limit(sa.bindparam("limit"))
+
+
+def _token_after(last: Reference) -> str:
+    return str(last.enrolled_position)
 
 
 def _parse_token(token: str) -> int:

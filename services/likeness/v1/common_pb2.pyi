@@ -948,10 +948,16 @@ class Candidate(_message.Message):
     SCORE_FIELD_NUMBER: _builtins.int
     EXPECTED_FALSE_FIELD_NUMBER: _builtins.int
     FURTHER_REFERENCE_IDS_FIELD_NUMBER: _builtins.int
+    ABRIDGED_FIELD_NUMBER: _builtins.int
     rank: _builtins.int
     """Place in the list, from 1."""
     expected_false: _builtins.float
     """FMR times the references searched: how many strangers would score this high by chance."""
+    abridged: _builtins.bool
+    """True where the whole answer would have exceeded the service's limit in bytes (4 MiB unless it is set
+    otherwise). Of the reference there are then identifier, modality, owner, galleries, category, status and log
+    position; Get reads the rest. The lowest ranks are abridged first, and none is left out.
+    """
     @_builtins.property
     def reference(self) -> Global___Reference:
         """The reference."""
@@ -972,10 +978,11 @@ class Candidate(_message.Message):
         score: Global___Score | None = ...,
         expected_false: _builtins.float = ...,
         further_reference_ids: _abc.Iterable[_builtins.str] | None = ...,
+        abridged: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["reference", b"reference", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected_false", b"expected_false", "further_reference_ids", b"further_reference_ids", "rank", b"rank", "reference", b"reference", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abridged", b"abridged", "expected_false", b"expected_false", "further_reference_ids", b"further_reference_ids", "rank", b"rank", "reference", b"reference", "score", b"score"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

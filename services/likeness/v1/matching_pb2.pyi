@@ -234,7 +234,9 @@ class ListRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """At most this many; 0 means 100, more than 1000 means 1000."""
+    """At most this many; 0 means 100, more than 1000 means 1000. A page also ends where it would exceed the service's
+    limit on an answer in bytes.
+    """
     page_token: _builtins.str
     """The token of the page before."""
     @_builtins.property

@@ -405,3 +405,16 @@ def test_an_expiry_that_passes_later_hinders_neither_a_replay_nor_an_update(
     earlier = replace(described, facets=replace(reference.facets, expires_at=NOW))
     with pytest.raises(InvalidInput, match="has passed"):
         bench.engine.update(ALICE, bench.key(ALICE), earlier)
+
+
+def test_metadata_is_counted_as_utf8_whatever_the_letters(bench: Bench) -> None:
+    arabic = "\u0645" * 1024  # two bytes a letter, six in JSON that is ASCII alone
+    attributes = {f"{n:02}": arabic for n in range(31)}
+    reference = bench.enrol("1,0").reference
+    described = replace(reference, attributes=attributes)
+    updated, _ = bench.engine.update(ALICE, bench.key(ALICE), described)
+    assert dict(updated.attributes) == attributes
+    described = replace(reference, attributes={**attributes, "one more": arabic})
+    with pytest.raises(InvalidInput, match="in UTF-8") as caught:
+        bench.engine.update(ALICE, bench.key(ALICE), described)
+    assert caught.value.field == "metadata"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -12,7 +13,7 @@ from google.protobuf.descriptor import EnumDescriptor
 
 from likeness.domain.answers import Candidate, Comparison, Header, ProbeAnswer, Score, SearchAnswer
 from likeness.domain.calibration import Fmr
-from likeness.domain.errors import InvalidInput
+from likeness.domain.errors import Exhausted, InvalidInput
 from likeness.domain.references import Caller, Category, Facets, Purpose, Reference, Restrictions, Status
 from likeness.domain.samples import (
     Box,
@@ -24,6 +25,7 @@ from likeness.domain.samples import (
     Severity,
     Template,
 )
+from likeness.engine.engine import Page
 from likeness.rpc.convert import answers, enums, requests
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
@@ -330,10 +332,56 @@ def test_a_reference_is_told_with_its_times_in_utc() -> None:
     assert not pose.HasField("native")
 
 
+LIMIT = 4 << 20
+
+
+def described(number: int) -> Reference:
+    attributes = {f"{n:02}": "x" * 1000 for n in range(10)}
+    return replace(REFERENCE, reference_id=f"r-{number}", attributes=attributes, enrolled_position=number)
+
+
+def test_an_answer_that_would_be_too_large_abridges_its_lowest_ranks_and_leaves_none_out() -> None:
+    candidates = tuple(
+        Candidate(n, described(n), Score(1 / n), Fmr(1e-3, 5e-4, 2e-3), 0.1) for n in range(1, 31)
+    )
+    answer = SearchAnswer(HEADER, (ProbeAnswer(finding(), candidates), ProbeAnswer(finding(), candidates)))
+    whole = answers.found(answer, LIMIT)
+    assert not any(c.abridged for a in whole.answers for c in a.candidates)
+    limit = whole.ByteSize() // 2
+    fitted = answers.found(answer, limit)
+    assert fitted.ByteSize() <= limit
+    for before, after in zip(whole.answers, fitted.answers, strict=True):
+        assert [c.rank for c in after.candidates] == [c.rank for c in before.candidates]
+        assert [c.score for c in after.candidates] == [c.score for c in before.candidates]
+        flags = [c.abridged for c in after.candidates]
+        assert flags == sorted(flags)  # whole ones first
+        assert 10 < flags.count(False) < 20
+        last = after.candidates[-1].reference
+        assert (last.reference_id, last.metadata.owner) == ("r-30", REFERENCE.facets.owner)
+        assert not last.metadata.attributes
+        assert after.candidates[0] == before.candidates[0]
+    with pytest.raises(Exhausted, match="fewer candidates") as caught:
+        answers.found(answer, 1000)
+    assert caught.value.reason == "ANSWER_TOO_LARGE"
+
+
+def test_a_page_ends_where_it_would_be_too_large_and_the_next_goes_on_there() -> None:
+    listed = Page(tuple(described(n) for n in range(1, 31)), "30")
+    whole = answers.page(listed, LIMIT)
+    assert (len(whole.references), whole.next_page_token) == (30, "30")
+    limit = whole.ByteSize() // 2
+    cut = answers.page(listed, limit)
+    assert cut.ByteSize() <= limit
+    assert 10 < len(cut.references) < 20
+    assert cut.next_page_token == str(len(cut.references))
+    least = answers.page(listed, 10)
+    assert [r.reference_id for r in least.references] == ["r-1"]
+
+
 def test_an_answer_tells_how_it_came_to_be_and_never_a_vector() -> None:
     fmr = Fmr(1e-3, 5e-4, 2e-3)
     candidate = Candidate(1, REFERENCE, Score(0.9, {"cosine": 0.9}), fmr, 0.042)
-    told = answers.found(SearchAnswer(HEADER, (ProbeAnswer(finding(), (candidate,)),)))
+    told = answers.found(SearchAnswer(HEADER, (ProbeAnswer(finding(), (candidate,)),)), LIMIT)
     header = told.header
     assert (header.log_position, header.generation, header.coverage, header.searched) == (7, "g-1", 0.5, 42)
     assert [(t.stage, t.duration.ToNanoseconds()) for t in header.timings] == [
@@ -349,7 +397,7 @@ def test_an_answer_tells_how_it_came_to_be_and_never_a_vector() -> None:
     assert best.score.fmr.measurable
     assert best.reference == answers.reference(REFERENCE)
     best.reference.metadata.subject_id = "changed by who received it"
-    again = answers.found(SearchAnswer(HEADER, (ProbeAnswer(finding(), (candidate,)),)))
+    again = answers.found(SearchAnswer(HEADER, (ProbeAnswer(finding(), (candidate,)),)), LIMIT)
     assert again.answers[0].candidates[0].reference == answers.reference(REFERENCE)
 
     assert np.float32(0.123).tobytes() not in told.SerializeToString()
@@ -365,4 +413,4 @@ def test_a_comparison_of_references_has_no_findings_and_an_unmeasurable_rate_say
 
 def test_a_finding_without_an_image_has_no_box() -> None:
     probe = SearchAnswer(HEADER, (ProbeAnswer(finding(box=None)),))
-    assert not answers.found(probe).answers[0].finding.HasField("box")
+    assert not answers.found(probe, LIMIT).answers[0].finding.HasField("box")

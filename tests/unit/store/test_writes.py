@@ -176,7 +176,7 @@ def test_a_refused_write_leaves_the_others_alone(store: Store) -> None:
         enrol(3, galleries=frozenset(f"{i:0>500}" for i in range(200))),
         enrol(3, quality_override="x" * 70_000),
         enrol(4, quality=Quality(float("nan"))),
-        enrol(5, attributes={"k": "v" * 70_000}),
+        enrol(5, attributes={"k": "v" * 530_000}),
         enrol(6, review_at=datetime(2030, 1, 1)),
         Write(RequestKey("FR", "r", b"short"), good.change),
         Write(RequestKey("FR", "", bytes(32)), good.change),

@@ -9,6 +9,7 @@ from google.protobuf import duration_pb2, timestamp_pb2
 from likeness.domain.answers import Candidate, Comparison, Evidence, Header, Score, SearchAnswer
 from likeness.domain.calibration import Fmr
 from likeness.domain.changes import Receipt
+from likeness.domain.errors import Exhausted
 from likeness.domain.references import Reference
 from likeness.domain.samples import Extraction, Finding, Issue, Quality, Severity
 from likeness.engine.engine import Enrolled, Page
@@ -16,6 +17,11 @@ from likeness.rpc.convert.enums import category_value, purpose_value, status_val
 from likeness.rpc.convert.kept import Kept
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
+
+_ENTRY_OVERHEAD = 6
+"""Bytes that a message of less than 256 MiB takes in another beside its own: a tag and its length."""
+_PAGE_OVERHEAD = 32
+"""Bytes for the token of the next page."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -30,11 +36,18 @@ def enrolled(answer: Enrolled) -> matching.EnrollResponse:
     )
 
 
-def page(answer: Page) -> matching.ListResponse:
-    """One page of a list."""
-    return matching.ListResponse(
-        references=[reference(r) for r in answer.references], next_page_token=answer.next_token
-    )
+def page(answer: Page, max_bytes: int) -> matching.ListResponse:
+    """One page of a list: as many of the references as fit into `max_bytes`, at least one."""
+    response = matching.ListResponse()
+    size = _PAGE_OVERHEAD
+    for value in answer.references:
+        message = reference(value)
+        size += message.ByteSize() + _ENTRY_OVERHEAD
+        if size > max_bytes and response.references:
+            break
+        response.references.append(message)
+    response.next_page_token = answer.first(len(response.references)).next_token
+    return response
 
 
 def updated(answer: tuple[Reference, Receipt]) -> matching.UpdateResponse:
@@ -50,14 +63,52 @@ def expunged(receipt: Receipt) -> matching.ExpungeResponse:
     return matching.ExpungeResponse(log_position=receipt.position, replayed=receipt.replayed)
 
 
-def found(answer: SearchAnswer) -> matching.SearchResponse:
-    """The answer of a search."""
+def found(answer: SearchAnswer, max_bytes: int) -> matching.SearchResponse:
+    """The answer of a search, of at most `max_bytes`: the lowest ranks are abridged until it fits.
+
+    Raises:
+        Exhausted: it does not fit even so.
+    """
     response = matching.SearchResponse(header=_header(answer.header))
     for probe in answer.probes:
         message = response.answers.add(finding=_finding(probe.finding))
         for candidate in probe.candidates:
             _add_candidate(message, candidate)
+    _fit(response, max_bytes)
     return response
+
+
+def _fit(response: matching.SearchResponse, max_bytes: int) -> None:
+    """Abridge candidates, the lowest ranks first, until the answer fits."""
+    size = response.ByteSize()
+    if size <= max_bytes:
+        return
+    candidates = [candidate for answer in response.answers for candidate in answer.candidates]
+    for candidate in sorted(candidates, key=lambda candidate: -candidate.rank):
+        before = candidate.ByteSize()
+        _abridge(candidate)
+        size -= before - candidate.ByteSize()
+        if size <= max_bytes:
+            return
+    raise Exhausted(
+        f"The answer has {len(candidates)} candidates and takes {size} bytes even when it is abridged; the limit "
+        f"is {max_bytes}. Ask for fewer candidates (k), or select one presentation of the probe.",
+        reason="ANSWER_TOO_LARGE",
+        metadata={"limit_bytes": str(max_bytes)},
+    )
+
+
+def _abridge(candidate: common.Candidate) -> None:
+    whole = candidate.reference
+    short = common.Reference(
+        reference_id=whole.reference_id, modality=whole.modality, log_position=whole.log_position
+    )
+    short.metadata.owner = whole.metadata.owner
+    short.metadata.galleries.extend(whole.metadata.galleries)
+    short.metadata.category = whole.metadata.category
+    short.metadata.status = whole.metadata.status
+    candidate.reference.CopyFrom(short)
+    candidate.abridged = True
 
 
 def compared(answer: Comparison) -> matching.CompareResponse:
