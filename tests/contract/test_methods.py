@@ -217,3 +217,9 @@ def test_a_quality_override_is_recorded(client: LikenessClient) -> None:
     assert caught.value.reason == "QUALITY_TOO_LOW"
     enrolled = client.face.enroll(b"1,0,0|q=10", quality_override="the only photograph")
     assert enrolled.reference.quality_override == "the only photograph"
+
+
+def test_a_mistyped_gallery_is_named_in_the_header(client: LikenessClient) -> None:
+    client.face.enroll(b"1,0,0", metadata=metadata(galleries=["wanted"]))
+    header = client.face.search(b"1,0,0", galleries=["wanted", "wnated"]).header
+    assert (list(header.unknown_galleries), header.searched) == (["wnated"], 1)

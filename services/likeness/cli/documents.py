@@ -110,6 +110,7 @@ def header(message: common.AnswerHeader) -> Document:
         "model": message.model,
         "calibration": message.calibration,
         "searched": message.searched,
+        "unknown_galleries": list(message.unknown_galleries),
         "audit_position": message.audit_position,
         "audit_digest": message.audit_digest,
         "timings_ms": {t.stage: round(t.duration.ToNanoseconds() / 1e6, 2) for t in message.timings},

@@ -40,6 +40,12 @@ _NOTHING_SEARCHED = (
 )
 
 
+_UNKNOWN_GALLERIES = (
+    "there is nothing that this entity may know of in: {}. Check how the name is spelt; `likeness list` shows the "
+    "galleries of every reference."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     """A probe and its answer, or why there is none."""
@@ -144,7 +150,11 @@ def search(
             answered.append(answer)
     if not output.as_json and any(a.response is not None for a in answered):
         note(LEAD, "bold")
-    if any(a.response is not None and not a.response.header.searched for a in answered):
+    headers = [a.response.header for a in answered if a.response is not None]
+    unknown = sorted({name for header in headers for name in header.unknown_galleries})
+    if unknown:
+        warn(_UNKNOWN_GALLERIES.format(", ".join(unknown)))
+    elif any(not header.searched for header in headers):
         warn(_NOTHING_SEARCHED)
     if sheet_file is not None:
         draw_sheet(

@@ -91,7 +91,8 @@ class Header:
     """What every answer says about how it came to be.
 
     `coverage` is the share of the searched gallery that took part, 0..1; `searched` the number of references
-    compared against, `audit_position` the entry in the audit chain that recorded it.
+    compared against, `audit_position` the entry in the audit chain that recorded it. `unknown_galleries` are those
+    asked for in which there is no reference that the caller may know of.
     """
 
     log_position: int
@@ -103,6 +104,7 @@ class Header:
     audit_position: int = 0
     audit_digest: str = ""
     timings: Mapping[str, float] = field(default_factory=dict)
+    unknown_galleries: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from likeness.domain.errors import Corrupt, DeadlineExceeded, Exhausted
 from likeness.domain.modality import Companion, TemplateSpace
 from likeness.domain.samples import Template
 from likeness.engine.memory import Memory
-from likeness.engine.policy import Scope
+from likeness.engine.policy import Scope, may_know
 from likeness.engine.register import Register
 from likeness.index.columns import ColumnsState
 from likeness.index.snapshot import Snapshot
@@ -51,7 +51,9 @@ class View:
     """What one search may see.
 
     `mask` bool [rows] marks the rows that take part; `searched` counts their references. `coverage` is the
-    share of the allowed references that could take part: those whose template lives in another space cannot.
+    share of the allowed references that could take part: those whose template lives in another space cannot; it
+    is 0 where every gallery that was named is unknown. `unknown_galleries` are those that hold no reference that
+    the caller may know of.
     """
 
     mask: NDArray[np.bool_]
@@ -60,6 +62,7 @@ class View:
     position: int
     generation: str
     now: int
+    unknown_galleries: tuple[str, ...] = ()
 
 
 class Gallery:
@@ -289,8 +292,25 @@ class Gallery:
         elsewhere = 0
         if len(self._elsewhere):
             elsewhere = int(np.count_nonzero(self._elsewhere.columns.mask(scope.allows, now, key=scope.key)))
-        coverage = searched / (searched + elsewhere) if searched + elsewhere else 1.0
-        return View(mask, searched, coverage, position, generation, now)
+        unknown = self._unknown_galleries(scope)
+        if searched + elsewhere:
+            coverage = searched / (searched + elsewhere)
+        else:
+            coverage = 0.0 if unknown and len(unknown) == len(scope.galleries) else 1.0
+        return View(mask, searched, coverage, position, generation, now, unknown)
+
+    def _unknown_galleries(self, scope: Scope) -> tuple[str, ...]:
+        """Galleries that the scope names and in which its caller may know of nothing."""
+        caller = scope.caller
+        key = ("may know", caller.entity, caller.purpose)
+        return tuple(
+            name
+            for name in sorted(scope.galleries)
+            if not any(
+                register.columns.has_gallery(name, lambda facets: may_know(caller, facets), key=key)
+                for register in (self.register, self._elsewhere)
+            )
+        )
 
     def shortlist(self, probe: Template, count: int, view: View) -> list[str]:
         """The references most like the probe, best first: at most `count` of each way to candidates."""

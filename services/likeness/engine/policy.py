@@ -59,6 +59,11 @@ def visible(caller: Caller, facets: Facets, *, now: int) -> bool:
     return Scope(caller).admits(facets, now=now)
 
 
+def may_know(caller: Caller, facets: Facets) -> bool:
+    """As `visible`, the expiry of the reference left aside."""
+    return facets.owner == caller.entity or Scope(caller).allows(facets)
+
+
 def as_seen_by(caller: Caller, reference: Reference) -> Reference:
     """The reference as the caller may read it: whom an owner trusts is the owner's own business."""
     if reference.facets.owner == caller.entity or reference.facets.restrictions == _NO_RESTRICTIONS:

@@ -216,6 +216,7 @@ class Searcher:
             model=self._modality.model,
             calibration=calibration_id(self._modality),
             searched=view.searched,
+            unknown_galleries=view.unknown_galleries,
         )
 
 

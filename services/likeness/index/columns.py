@@ -55,6 +55,8 @@ class Columns:
         self._soonest = _NEVER
         self._facets: list[Facets | None] = [None]
         self._codes: dict[Facets, int] = {}
+        self._rows_of = [0]  # rows by code
+        self._codes_in: dict[str, list[int]] = {}  # codes by gallery
         self._tables: OrderedDict[Hashable, NDArray[np.bool_]] = OrderedDict()
         self._tables_lock = threading.Lock()
 
@@ -75,6 +77,7 @@ class Columns:
             grown[:first] = self._cells[:first]
             self._cells = grown
         self._cells[first:end] = cell
+        self._rows_of[cell >> _EXPIRY_BITS] += times
         self._count = end  # last: a reader that sees the count sees the cells
         return first
 
@@ -86,12 +89,17 @@ class Columns:
         """
         if self.get(row) is None:
             raise InvalidInput(f"Row {row} was cleared and takes no facets; append a new row.")
-        self._cells[row] = self._cell(facets)
+        self._replace(row, self._cell(facets))
 
     def clear(self, row: int) -> None:
         """Hide a row for good: its reference was expunged."""
         self._check(row)
-        self._cells[row] = _GONE << _EXPIRY_BITS
+        self._replace(row, _GONE << _EXPIRY_BITS)
+
+    def _replace(self, row: int, cell: int) -> None:
+        self._rows_of[int(self._cells[row]) >> _EXPIRY_BITS] -= 1
+        self._rows_of[cell >> _EXPIRY_BITS] += 1
+        self._cells[row] = cell
 
     def get(self, row: int) -> Facets | None:
         """The facets of a row, or None if it was cleared."""
@@ -112,6 +120,14 @@ class Columns:
         if self._soonest <= now:
             mask &= (cells & _NEVER) > now
         return mask
+
+    def has_gallery(self, gallery: str, allows: Allows, *, key: Hashable = None) -> bool:
+        """Whether any row in this gallery may take part, its expiry left aside; `key` as that of `mask`."""
+        codes = self._codes_in.get(gallery)
+        if codes is None:
+            return False
+        table = self._table(allows, key)
+        return any(self._rows_of[code] > 0 and table[code] for code in codes if code < len(table))
 
     def capture(self) -> ColumnsState:
         """Copy the columns; call it from the writer."""
@@ -134,6 +150,8 @@ class Columns:
                 "The facets in a snapshot cannot be read; rebuild the index from the log."
             ) from error
         made._codes = {f: code for code, f in enumerate(made._facets) if f is not None}
+        for facets, code in made._codes.items():
+            made._place(facets, code)
         codes = state.cells >> _EXPIRY_BITS
         if len(codes) and (codes.min() < 0 or codes.max() >= len(made._facets)):
             raise Corrupt(
@@ -141,6 +159,7 @@ class Columns:
             )
         made._cells = state.cells.astype(np.int64, copy=True)
         made._count = len(state.cells)
+        made._rows_of = np.bincount(codes, minlength=len(made._facets)).tolist()
         made._soonest = int((state.cells & _NEVER)[codes != _GONE].min(initial=_NEVER))
         return made
 
@@ -156,9 +175,15 @@ class Columns:
                     f"The index holds {_MAX_CODES:,} distinct combinations of facets and takes no more; "
                     "use fewer, shared restrictions, or split the gallery."
                 )
+            self._rows_of.append(0)
             self._facets.append(bare)
             self._codes[bare] = code
+            self._place(bare, code)
         return code << _EXPIRY_BITS | expiry
+
+    def _place(self, facets: Facets, code: int) -> None:
+        for gallery in facets.galleries:
+            self._codes_in.setdefault(gallery, []).append(code)
 
     def _table(self, allows: Allows, key: Hashable) -> NDArray[np.bool_]:
         """The predicate's answer for every code so far."""

@@ -1061,12 +1061,13 @@ class AnswerHeader(_message.Message):
     AUDIT_POSITION_FIELD_NUMBER: _builtins.int
     AUDIT_DIGEST_FIELD_NUMBER: _builtins.int
     TIMINGS_FIELD_NUMBER: _builtins.int
+    UNKNOWN_GALLERIES_FIELD_NUMBER: _builtins.int
     log_position: _builtins.int
     """The log position that the answer reflects."""
     generation: _builtins.str
     """The index generation that was searched."""
     coverage: _builtins.float
-    """The share of the searched gallery that took part, 0 to 1."""
+    """The share of the searched gallery that took part, 0 to 1; 0 where every gallery that was named is unknown."""
     model: _builtins.str
     """The version of the models."""
     calibration: _builtins.str
@@ -1081,6 +1082,10 @@ class AnswerHeader(_message.Message):
     def timings(self) -> _containers.RepeatedCompositeFieldContainer[Global___StageTiming]:
         """Where the time went."""
 
+    @_builtins.property
+    def unknown_galleries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Galleries that the search named and that hold no reference that the caller may know of: misspelt, or empty."""
+
     def __init__(
         self,
         *,
@@ -1093,10 +1098,11 @@ class AnswerHeader(_message.Message):
         audit_position: _builtins.int = ...,
         audit_digest: _builtins.str = ...,
         timings: _abc.Iterable[Global___StageTiming] | None = ...,
+        unknown_galleries: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_digest", b"audit_digest", "audit_position", b"audit_position", "calibration", b"calibration", "coverage", b"coverage", "generation", b"generation", "log_position", b"log_position", "model", b"model", "searched", b"searched", "timings", b"timings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_digest", b"audit_digest", "audit_position", b"audit_position", "calibration", b"calibration", "coverage", b"coverage", "generation", b"generation", "log_position", b"log_position", "model", b"model", "searched", b"searched", "timings", b"timings", "unknown_galleries", b"unknown_galleries"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

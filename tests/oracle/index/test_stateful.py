@@ -111,6 +111,9 @@ class IndexMachine(RuleBasedStateMachine):
         mask = self.columns.mask(allows, 75, key=owner)
         allowed = self.naive.allowed(allows, 75)
         assert mask.tolist() == allowed.tolist()
+        for gallery in ("wanted", "missing", "elsewhere"):
+            held = any(f is not None and gallery in f.galleries and allows(f) for f in self.naive.facets)
+            assert self.columns.has_gallery(gallery, allows, key=owner) == held
         queries = np.random.default_rng(seed).normal(size=(2, DIMENSION)).astype(np.float32)
         scores, rows = self.index.search(queries, k, mask, exact=exact)
         for i in range(2):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from likeness.domain.answers import Explanation, SearchOptions
+from likeness.domain.answers import Explanation, Header, SearchOptions
 from likeness.domain.changes import Update, Write
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import (
@@ -418,3 +418,24 @@ def test_metadata_is_counted_as_utf8_whatever_the_letters(bench: Bench) -> None:
     with pytest.raises(InvalidInput, match="in UTF-8") as caught:
         bench.engine.update(ALICE, bench.key(ALICE), described)
     assert caught.value.field == "metadata"
+
+
+def test_a_gallery_in_which_the_caller_may_know_of_nothing_is_named_as_unknown(bench: Bench) -> None:
+    def header(caller: Caller, *galleries: str) -> Header:
+        options = SearchOptions(galleries=frozenset(galleries))
+        return bench.engine.search(caller, Sample(b"1,0"), options).header
+
+    hidden = Restrictions(denied_entities=frozenset({"NCB-BB"}))
+    bench.enrol("1,0", galleries=frozenset({"wanted", "secret"}), restrictions=hidden)
+    open_to_all = bench.enrol("1,0", galleries=frozenset({"wanted"})).reference
+    bench.enrol("1,0", galleries=frozenset({"resting"}), status=Status.SUSPENDED)
+    mistyped = header(BOB, "wnated")
+    assert (mistyped.unknown_galleries, mistyped.coverage, mistyped.searched) == (("wnated",), 0.0, 0)
+    partly = header(BOB, "wanted", "wnated")
+    assert (partly.unknown_galleries, partly.coverage, partly.searched) == (("wnated",), 1.0, 1)
+    assert header(BOB, "secret").unknown_galleries == ("secret",)  # what is hidden does not exist
+    assert header(ALICE, "secret").unknown_galleries == ()
+    empty = header(ALICE, "resting")
+    assert (empty.unknown_galleries, empty.coverage, empty.searched) == ((), 1.0, 0)
+    bench.engine.expunge(ALICE, bench.key(ALICE), open_to_all.reference_id, reason="x")
+    assert header(BOB, "wanted").unknown_galleries == ("wanted",)

@@ -190,6 +190,7 @@ def _header(value: Header) -> common.AnswerHeader:
             common.StageTiming(stage=stage, duration=_duration(seconds))
             for stage, seconds in value.timings.items()
         ],
+        unknown_galleries=value.unknown_galleries,
     )
 
 
