@@ -6,6 +6,7 @@ rate that `MIN_FALSE_MATCHES` stranger pairs support and no further. ISO/IEC 197
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from likeness.domain.calibration import Calibration
 from likeness.domain.errors import InvalidInput
 from likeness.domain.modality import Modality
 from likeness.domain.samples import Template
+from likeness.inference import sums
 
 SCHEMA = "likeness-calibration/1"
 
@@ -37,6 +39,9 @@ REPORTED_RATES = (1e-2, 1e-3, 1e-4, 1e-5)
 """False match rates at which mates and groups are reported."""
 
 MAX_FILE_BYTES = 4 << 20
+
+DIGEST_DIGITS = 12
+"""Of the SHA-256 of a calibration's content that its identifier carries."""
 
 
 @dataclass(frozen=True)
@@ -205,18 +210,23 @@ def save(calibration: Calibration, path: Path) -> None:
 def load(path: Path, *, space: str | None = None) -> Calibration:
     """Read a calibration for a template space; None leaves that to the modality that it is given to.
 
+    Its identifier is the one in the file with the digest of the content, so that answers and audit entries tell a
+    changed table from the one that was measured.
+
     Raises:
         InvalidInput: the file is missing, is no calibration, or belongs to another template space.
+        Corrupt: it is shipped, and not as it was released.
     """
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise InvalidInput(f"{path} is larger than {MAX_FILE_BYTES} bytes; it is no calibration.")
-        document = json.loads(path.read_text(encoding="utf-8"))
+        data = sums.read(path)
+        document = json.loads(data)
         if document["schema"] != SCHEMA:
             raise InvalidInput(f"{path} has schema {document['schema']!r}; {SCHEMA!r} is needed.")
         rows = document["rows"]
         calibration = Calibration(
-            calibration_id=str(document["calibration_id"]),
+            calibration_id=f"{document['calibration_id']}@{hashlib.sha256(data).hexdigest()[:DIGEST_DIGITS]}",
             space=str(document["space"]),
             measured_on=str(document["measured_on"]),
             pairs=int(document["pairs"]),

@@ -19,9 +19,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.domain.errors import Corrupt
+from likeness.domain.errors import Corrupt, NotFound
 from likeness.fingerprint import parameters as p
 from likeness.fingerprint.evidence import MEASURES
+from likeness.inference import sums
 from likeness.inference.catalogue import shipped_manifests
 
 FILE = "fingerprint-fusion.json"
@@ -162,11 +163,11 @@ class Fusion:
             Corrupt: it is missing, or does not hold one weight for every feature.
         """
         try:
-            held = json.loads(path.read_text(encoding="utf-8"))
+            held = json.loads(sums.read(path))
             weights = np.array([held["weights"][name] for name in FEATURES], np.float64)
             cheap = np.array([held["cascade"][name] for name in (*CHEAP_FEATURES, "bias")], np.float64)
             bias, version, fitted_on = float(held["bias"]), str(held["version"]), str(held["fitted_on"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (NotFound, ValueError, KeyError, TypeError) as error:
             raise Corrupt(f"{path} is not the fusion of fingerprint scores; restore the file.") from error
         if not np.isfinite([*weights, bias, *cheap]).all():
             raise Corrupt(f"{path} holds weights that are not finite; restore the file.")

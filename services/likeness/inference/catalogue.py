@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from likeness.domain.errors import Conflict, Corrupt, LikenessError, NotFound, Precondition, Unavailable
+from likeness.inference import sums
 from likeness.inference.digest import file_sha256
 from likeness.inference.manifest import Build, FileEntry, Manifest, read_manifest
 from likeness.inference.runtime import MAX_MODEL_BYTES, OnnxModel
@@ -44,9 +45,7 @@ def shipped_manifests(environment: Mapping[str, str] = os.environ) -> Path:
     """
     if override := environment.get("LIKENESS_MODELS"):
         return Path(override)
-    package = Path(__file__).resolve().parents[1]
-    in_tree = package.parents[1] / "models"
-    return in_tree if any(in_tree.glob("*.toml")) else package / "_models"
+    return sums.packaged()
 
 
 def default_cache(environment: Mapping[str, str] = os.environ) -> Path:
@@ -269,6 +268,7 @@ def _load_entry(script: Path, build: Build) -> Callable[[Path], Any]:
     specification = importlib.util.spec_from_file_location(f"likeness_build_{script.stem}", script)
     if specification is None or specification.loader is None or not script.is_file():
         raise Precondition(f"The build script {script} is not there", reason="BUILD_SCRIPT_MISSING")
+    sums.read(script)  # for its check: what is run must be what was released
     module = importlib.util.module_from_spec(specification)
     sys.modules[specification.name] = module  # dataclasses look their module up while they are made
     specification.loader.exec_module(module)

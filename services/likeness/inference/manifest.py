@@ -7,6 +7,7 @@ refused: a misspelt key that is ignored changes scores in silence.
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
@@ -27,10 +28,12 @@ from pydantic import (
 )
 
 from likeness.domain.errors import InvalidInput, NotFound
+from likeness.inference import sums
 
 SCHEMA = 1
 MAX_MANIFEST_BYTES = 1 << 18
 """Largest manifest that is read: a hundred times the largest we write."""
+_DIGEST_DIGITS = 12  # of the SHA-256 of a manifest's content, in its label
 MAX_SIDE = 4096  # pixels; the largest fixed input side that is accepted
 MAX_DIMENSION = 4096  # elements; the longest embedding that is accepted
 
@@ -237,6 +240,7 @@ class Manifest(_Table):
     self_test: SelfTest | None = None
 
     _origin: Path = PrivateAttr(default=Path())
+    _digest: str = PrivateAttr(default="")
 
     @model_validator(mode="after")
     def _check(self) -> Manifest:
@@ -270,8 +274,12 @@ class Manifest(_Table):
 
     @property
     def label(self) -> str:
-        """`id@version`, as written into templates and answers."""
-        return f"{self.id}@{self.version}"
+        """`id@version`, as written into templates and answers.
+
+        An operator's own manifest may change without another version, so its label also carries the digest of its
+        content; those that are shipped are checked against the list of the release.
+        """
+        return f"{self.id}@{self.version}" + (f"#{self._digest[:_DIGEST_DIGITS]}" if self._digest else "")
 
     @property
     def detector(self) -> Detection:
@@ -340,21 +348,34 @@ def read_manifest(path: Path) -> Manifest:
     Raises:
         NotFound: the file is not there.
         InvalidInput: too large, not UTF-8, or see `parse_manifest`.
+        Corrupt: it is shipped, and not as it was released.
+    """
+    data = manifest_bytes(path)
+    try:
+        manifest = parse_manifest(data.decode("utf-8"), path)
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{path} is not UTF-8 text: {error}", reason="MANIFEST_INVALID") from error
+    if sums.listing_of(path) is None:
+        manifest._digest = hashlib.sha256(data).hexdigest()
+    return manifest
+
+
+def manifest_bytes(path: Path) -> bytes:
+    """The bytes of a manifest of at most `MAX_MANIFEST_BYTES`, checked as `sums.read` says.
+
+    Raises:
+        NotFound, InvalidInput, Corrupt: see `read_manifest`.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_MANIFEST_BYTES + 1)
+        size = path.stat().st_size
     except OSError as error:
         raise NotFound(f"The manifest {path} cannot be read: {error}", reason="MANIFEST_MISSING") from error
-    if len(data) > MAX_MANIFEST_BYTES:
+    if size > MAX_MANIFEST_BYTES:
         raise InvalidInput(
             f"{path} is larger than {MAX_MANIFEST_BYTES} bytes, which no manifest is",
             reason="MANIFEST_INVALID",
         )
-    try:
-        return parse_manifest(data.decode("utf-8"), path)
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"{path} is not UTF-8 text: {error}", reason="MANIFEST_INVALID") from error
+    return sums.read(path)
 
 
 def _problem(detail: Mapping[str, Any]) -> str:

@@ -30,6 +30,7 @@ from likeness.domain.errors import (
     NotFound,
     Precondition,
 )
+from likeness.inference.external import takes_external_data
 
 MAX_MODEL_BYTES = 2 << 30
 """Largest model file that is read; a protobuf message cannot be larger."""
@@ -104,12 +105,13 @@ class OnnxModel:
 
     Raises:
         NotFound, InvalidInput, Corrupt: see `read_verified`.
-        Precondition: onnxruntime cannot load the graph.
+        Precondition: onnxruntime cannot load the graph, or it takes weights from other files.
     """
 
     def __init__(self, path: Path, *, sha256: str, threads: int = 1) -> None:
         self.path = path
         data = read_verified(path, sha256)
+        _check_whole(path, data)
         try:
             self._session = _open(data, threads, steady=True)
             if any(None in spec.shape[1:] for spec in self._specs()):
@@ -212,6 +214,20 @@ class OnnxModel:
                 f"{self.path.name} failed on an input of shape {list(images.shape)}: {error}",
                 reason="INFERENCE_FAILED",
             ) from error
+
+
+def _check_whole(path: Path, data: bytes) -> None:
+    """Refuse what is no ONNX file, and a graph with weights in other files, of which its digest says nothing."""
+    try:
+        elsewhere = takes_external_data(data)
+    except Precondition as error:
+        raise Precondition(f"onnxruntime cannot load {path}: {error.message}.", reason=error.reason) from error
+    if elsewhere:
+        raise Precondition(
+            f"{path} takes weights from other files, which its digest does not cover. Save it again with the "
+            "weights inside, for example with onnx.save(onnx.load(FILE), NEW_FILE)",
+            reason="MODEL_WITH_EXTERNAL_DATA",
+        )
 
 
 def _open(data: bytes, threads: int, *, steady: bool) -> ort.InferenceSession:

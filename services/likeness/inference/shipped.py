@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from likeness.domain.errors import InvalidInput, LikenessError, NotFound
+from likeness.domain.errors import InvalidInput, LikenessError
 from likeness.inference.catalogue import shipped_manifests
-from likeness.inference.manifest import MAX_DIMENSION, MAX_MANIFEST_BYTES
+from likeness.inference.manifest import MAX_DIMENSION, manifest_bytes
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -61,17 +61,9 @@ def read_manifest(path: Path, kind: type[_Manifest]) -> _Manifest:
     Raises:
         NotFound: the file is not there.
         InvalidInput: it is too large or breaks the schema.
+        Corrupt: it is not as it was released.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_MANIFEST_BYTES + 1)
-    except OSError as error:
-        raise NotFound(f"The manifest {path} cannot be read: {error}", reason="MANIFEST_MISSING") from error
-    if len(data) > MAX_MANIFEST_BYTES:
-        raise InvalidInput(
-            f"{path} is larger than {MAX_MANIFEST_BYTES} bytes, which no manifest is",
-            reason="MANIFEST_INVALID",
-        )
+    data = manifest_bytes(path)
     try:
         return kind.model_validate_json(data)
     except ValidationError as error:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.domain.errors import Corrupt
+from likeness.inference.arrays import read_arrays
 from likeness.inference.catalogue import shipped_manifests
 from likeness.object import parameters as p
 
@@ -42,10 +43,10 @@ class Background:
         Raises:
             Corrupt: it is missing or not such a file.
         """
+        held = read_arrays(path, ("vectors",), "the background of object embeddings")
         try:
-            with np.load(path, allow_pickle=False) as held:
-                vectors = held["vectors"].astype(np.float32)
-        except (OSError, KeyError, ValueError) as error:
+            vectors = held["vectors"].astype(np.float32)
+        except (TypeError, ValueError) as error:
             raise Corrupt(f"{path} is not the background of object embeddings; restore the file.") from error
         if vectors.ndim != 2 or not len(vectors) or not np.isfinite(vectors).all():
             raise Corrupt(f"{path} holds no vectors; restore the file.")

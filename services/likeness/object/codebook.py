@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.domain.errors import Corrupt
+from likeness.inference.arrays import read_arrays
 from likeness.inference.catalogue import shipped_manifests
 
 FILE = "object-codebook.npz"
@@ -52,20 +53,20 @@ class Codebook:
         Raises:
             Corrupt: it is missing or not such a file.
         """
+        held = read_arrays(path, ("mean", "axes", "words", "steps"), "the codebook of object details")
         try:
-            with np.load(path, allow_pickle=False) as held:
-                found = cls(
-                    held["mean"].astype(np.float32),
-                    held["axes"].astype(np.float32),
-                    held["words"].astype(np.float32),
-                    float(held["steps"]),
-                )
-        except (OSError, KeyError, ValueError) as error:
+            mean, axes, words = (held[name].astype(np.float32) for name in ("mean", "axes", "words"))
+            found = cls(mean, axes, words, float(np.asarray(held["steps"], np.float64)))
+        except (TypeError, ValueError) as error:
             raise Corrupt(f"{path} is not the codebook of object details; restore the file.") from error
         if (
-            found.mean.shape != (128,)
-            or found.axes.shape[0] != 128
-            or found.words.shape[1:] != found.axes.shape[1:]
+            axes.ndim != 2
+            or words.ndim != 2
+            or (
+                found.mean.shape != (128,)
+                or found.axes.shape[0] != 128
+                or found.words.shape[1:] != found.axes.shape[1:]
+            )
         ):
             raise Corrupt(f"The arrays of {path} do not fit each other; restore the file.")
         return found

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.domain.errors import Corrupt
+from likeness.domain.errors import Corrupt, NotFound
+from likeness.inference import sums
 from likeness.inference.catalogue import shipped_manifests
 from likeness.object import parameters as p
 
@@ -126,7 +127,7 @@ class Fusion:
             Corrupt: it is missing, or does not hold one finite weight for every feature.
         """
         try:
-            held = json.loads(path.read_text(encoding="utf-8"))
+            held = json.loads(sums.read(path))
             found = cls(
                 np.array([held["weights"][name] for name in FEATURES], np.float64),
                 float(held["bias"]),
@@ -135,7 +136,7 @@ class Fusion:
                 str(held["version"]),
                 str(held["fitted_on"]),
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (NotFound, ValueError, KeyError, TypeError) as error:
             raise Corrupt(f"{path} is not the fusion of object scores; restore the file.") from error
         if not np.isfinite([*found.weights, found.bias, found.strong_from, found.probable_from]).all():
             raise Corrupt(f"{path} holds numbers that are not finite; restore the file.")

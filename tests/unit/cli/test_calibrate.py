@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -43,7 +44,8 @@ def test_the_table_is_written_and_can_be_loaded(people: Path) -> None:
     assert result.exit_code == 0
     said = json.loads(result.stdout)
     calibration = load(Path("c.json"), space=SPACE)
-    assert (calibration.calibration_id, calibration.measured_on) == ("test/1", "made up")
+    digest = hashlib.sha256(Path("c.json").read_bytes()).hexdigest()[:12]
+    assert (calibration.calibration_id, calibration.measured_on) == (f"test/1@{digest}", "made up")
     assert said["stranger_pairs"] == calibration.pairs == 60 * 59 // 2
     assert said["mate_pairs"] == 60
     assert [rate["fmr"] for rate in said["rates"]] == [1e-2]

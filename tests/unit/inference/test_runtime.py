@@ -101,3 +101,46 @@ def test_several_threads_may_run_one_model(tmp_path: Path) -> None:
         results = list(pool.map(lambda x: model.run(x)["features"], inputs))
     for x, rows in zip(inputs, results, strict=True):
         assert np.allclose(rows, x.reshape(2, -1) @ matrix, atol=1e-4)
+
+
+@pytest.mark.parametrize("inside", ["initializer", "constant", "subgraph", "function"])
+def test_a_graph_that_takes_weights_from_other_files_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: str
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    helper = onnx.helper
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "weights.bin").write_bytes(bytes(16))
+    tensor = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[4])
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="weights.bin")
+    taken = helper.make_node("Constant", [], ["w"], value=tensor)
+    put = helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 4])
+    out = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1, 4])
+    branch = helper.make_graph([taken], "branch", [], [helper.make_tensor_value_info("w", 1, [4])])
+    nodes = {
+        "initializer": [],
+        "constant": [taken],
+        "subgraph": [helper.make_node("If", ["c"], ["w"], then_branch=branch, else_branch=branch)],
+        "function": [helper.make_node("F", [], ["w"], domain="test")],
+    }[inside]
+    graph = helper.make_graph([*nodes, helper.make_node("Add", ["x", "w"], ["y"])], "g", [put], [out])
+    if inside == "initializer":
+        graph.initializer.append(tensor)
+    model = helper.make_model(graph)
+    if inside == "function":
+        opset = helper.make_opsetid("", 13)
+        model.functions.append(helper.make_function("test", "F", [], ["w"], [taken], [opset]))
+    path = tmp_path / "g.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(Precondition, match="from other files") as caught:
+        OnnxModel(path, sha256=file_sha256(path))
+    assert caught.value.reason == "MODEL_WITH_EXTERNAL_DATA"
+
+
+@pytest.mark.parametrize("data", [b"\x0f", b"\x3a\xff\xff\xff\x0f", b"\xff" * 11, b"<html>"])
+def test_what_is_no_onnx_file_is_said_to_be_none(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "g.onnx"
+    path.write_bytes(data)
+    with pytest.raises(Precondition, match="not an ONNX file"):
+        OnnxModel(path, sha256=file_sha256(path))
