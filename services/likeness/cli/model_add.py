@@ -11,10 +11,11 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from likeness.cli import files
+from likeness.cli import files, isolated
+from likeness.cli.failures import Exit
 from likeness.cli.files import Found
 from likeness.cli.options import AsJson
-from likeness.cli.output import Output, note, progress
+from likeness.cli.output import Output, fail, note, progress
 from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
 from likeness.cli.words import plural
 from likeness.domain.errors import Conflict, LikenessError
@@ -24,7 +25,7 @@ from likeness.face.detectors import load_detector
 from likeness.imaging.decode import Pixels, decode
 from likeness.imaging.geometry import similarity, warp
 from likeness.inference.catalogue import Catalogue
-from likeness.inference.inspect import draft_manifest
+from likeness.inference.inspect import Draft, draft_manifest
 from likeness.inference.manifest import Kind, Manifest, parse_manifest
 from likeness.inference.trials import AlignedFaces
 
@@ -74,12 +75,12 @@ def add(
     settings = settings_from(config, home, single)
     catalogue = Catalogue.standard(settings.home)
     seen = _faces(catalogue, settings.detector, faces) if faces is not None else []
-    text = draft_manifest(
-        model,
-        model_id=model_id,
-        photographs=[face.pixels for face in seen],
-        align=(lambda template, size: _aligned(seen, template, size)) if seen else None,
-    )
+    note(f"looking into {model} in a process of its own ...")
+    with progress("trying", None) as advance:
+        draft = isolated.run(
+            _draft, model, model_id, seen, what=str(model), step=lambda: advance(""), silence=isolated.SILENCE
+        )
+    text = draft.text
     drafted = parse_manifest(text, settings.home / "models" / "draft.toml")
     target = settings.home / "models" / f"{drafted.id}.toml"
     if not dry_run:
@@ -90,12 +91,27 @@ def add(
         "kind": drafted.kind.value,
         "family": drafted.family.value,
         "manifest": "" if dry_run else str(target),
+        "unfit": draft.unfit,
         "open_questions": questions,
         "draft": text,
     }
     Output(as_json).answer(document, text)
+    if draft.unfit:
+        fail(f"{drafted.id} is not fit for use: {draft.unfit}. See models/README.md for what a draft needs.")
+        raise typer.Exit(Exit.PARTLY)
     if not dry_run:
         _tell(drafted, target, len(questions))
+
+
+def _draft(model: Path, model_id: str, seen: Sequence[Face], step: isolated.Step) -> Draft:
+    """The draft for a graph that may be anything; runs in a process of its own."""
+    return draft_manifest(
+        model,
+        model_id=model_id,
+        photographs=[face.pixels for face in seen],
+        align=(lambda template, size: _aligned(seen, template, size)) if seen else None,
+        step=step,
+    )
 
 
 def _faces(catalogue: Catalogue, detector_id: str, folder: Path) -> list[Face]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from likeness.domain.errors import InvalidInput
@@ -19,6 +20,8 @@ from likeness.inference.manifest import Family, Kind
 from likeness.inference.runtime import OnnxModel
 from likeness.inference.trials import (
     DETECTOR_TIE,
+    MIN_SCORE_GAP,
+    MIN_SEPARATION,
     NORMALISATIONS,
     TIE,
     Aligner,
@@ -35,6 +38,14 @@ _THRESHOLDS = {Family.YUNET: (0.6, 0.3), Family.SCRFD: (0.5, 0.4)}
 """Score threshold and overlap for suppression that the authors of each family use in their own demos."""
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A drafted manifest, TOML `text` that `parse_manifest` accepts; `unfit` says why the model is of no use."""
+
+    text: str
+    unfit: str = ""
+
+
 def draft_manifest(
     onnx_file: Path,
     *,
@@ -42,7 +53,8 @@ def draft_manifest(
     path: str = "",
     photographs: Sequence[Pixels] = (),
     align: Aligner | None = None,
-) -> str:
+    step: Callable[[], None] = lambda: None,
+) -> Draft:
     """Inspects a graph and drafts its manifest.
 
     Args:
@@ -52,9 +64,7 @@ def draft_manifest(
         photographs: uint8 [h,w,3] RGB, each with a face; used to try out a detector.
         align: aligns sample faces to a landmark template; used to try out a recogniser. Two or more pictures of
             each of ten people or more, labelled, tell the most.
-
-    Returns:
-        TOML text with comments; `parse_manifest` accepts it as it is.
+        step: called after each of the things that are tried.
 
     Raises:
         NotFound, Precondition: the file cannot be read or loaded.
@@ -65,14 +75,17 @@ def draft_manifest(
     digest = file_sha256(onnx_file)
     model = OnnxModel(onnx_file, sha256=digest)
     layout = recognise(model)
+    step()
     trials: list[Trial] = []
     if layout.kind is Kind.RECOGNISER and align is not None:
-        trials = try_recogniser(model, layout, align)
+        trials = try_recogniser(model, layout, align, step)
     elif layout.kind is Kind.DETECTOR and photographs:
-        trials = try_detector(model, layout, photographs)
+        trials = try_detector(model, layout, photographs, step)
     identity = model_id or _identity(onnx_file)
-    return "\n".join(
+    unfit = _unfit(trials)
+    text = "\n".join(
         [
+            *([f"# NOT FIT FOR USE: {unfit}"] if unfit else []),
             *_head(identity, onnx_file, layout, path or str(onnx_file.resolve()), digest),
             *_questions(layout, trials),
             *_input(layout, trials),
@@ -83,6 +96,29 @@ def draft_manifest(
             ),
             "",
         ]
+    )
+    return Draft(text, unfit)
+
+
+def _unfit(trials: Sequence[Trial]) -> str:
+    """Why measurement says that the model is of no use; empty if it does not."""
+    if not trials:
+        return ""
+    best = trials[0].separation
+    if trials[0].template is None:
+        if best >= MIN_SCORE_GAP:
+            return ""
+        return (
+            f"the best of {len(trials)} combinations scores pictures with a face {best:.2f} above those without "
+            f"one; a detector reaches {MIN_SCORE_GAP} and mostly .5. The conversion may be broken, or it detects "
+            "something else"
+        )
+    if best >= MIN_SEPARATION:
+        return ""
+    return (
+        f"the best of {len(trials)} combinations separates people by {best:.1f} standard deviations; under "
+        f"{MIN_SEPARATION:g} it tells nobody apart, and usable models reach 4. The conversion may be broken, its "
+        "alignment is another one, or it does not recognise faces"
     )
 
 
@@ -132,6 +168,10 @@ def _questions(layout: GraphLayout, trials: Sequence[Trial]) -> list[str]:
         )
     else:
         questions += _ties(trials)
+        if not trials[0].labelled:
+            questions.append(
+                "nothing shows yet that it tells people apart: give two or more photographs of each of ten people"
+            )
     if layout.kind is Kind.RECOGNISER:
         questions.append(
             "mirror averaging and zooms are choices; measure with and without: likeness calibrate"

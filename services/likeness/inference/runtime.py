@@ -221,7 +221,9 @@ def _check_whole(path: Path, data: bytes) -> None:
     try:
         elsewhere = takes_external_data(data)
     except Precondition as error:
-        raise Precondition(f"onnxruntime cannot load {path}: {error.message}.", reason=error.reason) from error
+        raise Precondition(
+            f"onnxruntime cannot load {path}: {error.message}.", reason=error.reason
+        ) from error
     if elsewhere:
         raise Precondition(
             f"{path} takes weights from other files, which its digest does not cover. Save it again with the "

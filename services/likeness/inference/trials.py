@@ -9,6 +9,7 @@ gives to pictures with a face over the score that it gives to the same pictures 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -23,6 +24,7 @@ from likeness.inference.runtime import OnnxModel
 Pixels = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float32]
 Colour = Literal["RGB", "BGR"]
+COLOURS: tuple[Colour, ...] = ("RGB", "BGR")
 
 TIE = 0.05
 """Share of the best d' by which another candidate may trail and still count as not told apart. Between repeated
@@ -30,6 +32,12 @@ draws of ten people d' varies by about as much."""
 DETECTOR_TIE = 0.25
 """The same for a detector's gap of scores: faces are found in either colour order, so the gap tells normalisations
 apart by far and colour orders hardly."""
+
+MIN_SEPARATION = 2.0
+"""Standard deviations by which a recogniser must separate people to be of any use: at 2 one pair in six is judged
+wrongly at the best threshold, at 4, where usable models begin, one in fifty."""
+MIN_SCORE_GAP = 0.1
+"""How much higher than pictures without a face a detector must score those with one."""
 
 _MIN_GENUINE_PAIRS = 8  # fewer pairs of one person say less than shifted copies do
 _SHIFT = 0.027  # of the side; three pixels of 112
@@ -97,6 +105,8 @@ class Trial:
     colour: Colour
     template: LandmarkTemplate | None
     separation: float
+    labelled: bool = True
+    """Whether pairs of one person were among the pictures, rather than a picture and its own shifted copy."""
 
 
 def templates_for(width: int, height: int) -> tuple[LandmarkTemplate, ...]:
@@ -122,13 +132,20 @@ def templates_for(width: int, height: int) -> tuple[LandmarkTemplate, ...]:
     )
 
 
-def try_recogniser(model: OnnxModel, layout: GraphLayout, align: Aligner) -> list[Trial]:
-    """Tries every combination on the sample faces; best first."""
+def _nothing() -> None:
+    """A step that nobody follows."""
+
+
+def try_recogniser(
+    model: OnnxModel, layout: GraphLayout, align: Aligner, step: Callable[[], None] = _nothing
+) -> list[Trial]:
+    """Tries every combination on the sample faces, calling `step` after each; best first."""
     trials: list[Trial] = []
     for template in templates_for(layout.width, layout.height):
         faces = align(np.array(template.points, np.float32), (layout.width, layout.height))
+        labelled = _genuine_pairs(faces.labels) >= _MIN_GENUINE_PAIRS
         for normalisation in NORMALISATIONS:
-            for colour in ("RGB", "BGR"):
+            for colour in COLOURS:
 
                 def embed(
                     chips: Pixels, how: Normalisation = normalisation, order: Colour = colour
@@ -137,21 +154,33 @@ def try_recogniser(model: OnnxModel, layout: GraphLayout, align: Aligner) -> lis
                     return _unit(model.run(images, [layout.output])[layout.output].reshape(len(chips), -1))
 
                 separation = separation_of_people(faces, embed)
-                trials.append(Trial(normalisation, colour, template, separation))
+                trials.append(Trial(normalisation, colour, template, separation, labelled))
+                step()
     return sorted(trials, key=lambda trial: -trial.separation)
 
 
-def try_detector(model: OnnxModel, layout: GraphLayout, photographs: Sequence[Pixels]) -> list[Trial]:
-    """Tries every normalisation and colour order on photographs that show a face; best first."""
+def _genuine_pairs(labels: Sequence[str]) -> int:
+    return sum(count * (count - 1) // 2 for count in Counter(labels).values())
+
+
+def try_detector(
+    model: OnnxModel,
+    layout: GraphLayout,
+    photographs: Sequence[Pixels],
+    step: Callable[[], None] = _nothing,
+) -> list[Trial]:
+    """Tries every normalisation and colour order on photographs that show a face, calling `step` after each; best
+    first."""
     height, width = layout.height or 320, layout.width or 320
     pictures = [fitted(photograph, height, width) for photograph in photographs]
     rng = np.random.default_rng(0)
     shuffled = [shuffle_tiles(picture, rng) for picture in pictures]
-    trials = [
-        Trial(how, colour, None, _score_gap(model, layout, pictures, shuffled, how, colour))
-        for how in NORMALISATIONS
-        for colour in ("RGB", "BGR")
-    ]
+    trials: list[Trial] = []
+    for how in NORMALISATIONS:
+        for colour in COLOURS:
+            gap = _score_gap(model, layout, pictures, shuffled, how, colour)
+            trials.append(Trial(how, colour, None, gap))
+            step()
     return sorted(trials, key=lambda trial: -trial.separation)
 
 

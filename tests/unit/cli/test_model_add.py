@@ -8,6 +8,7 @@ import pytest
 from onnx import TensorProto, helper
 from typer.testing import CliRunner, Result
 
+from likeness.cli import isolated
 from likeness.cli.failures import Exit
 from likeness.cli.main import app
 from likeness.inference.manifest import read_manifest
@@ -77,3 +78,45 @@ def test_what_is_no_graph_is_refused_in_one_line(graph: Path, tmp_path: Path, co
     assert result.exit_code in (Exit.USAGE, Exit.REFUSED)
     assert "broken.onnx" in result.stderr
     assert "Traceback" not in result.output
+
+
+def test_a_graph_with_an_endless_loop_is_given_up(
+    graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(isolated, "SILENCE", 10.0)
+    path = tmp_path / "endless.onnx"
+    onnx.save(looping(), path)
+    result = run(path)
+    assert result.exit_code == Exit.REFUSED
+    assert "endless.onnx made no progress for 10 s" in result.stderr
+    assert not (tmp_path / "home").exists()
+
+
+def looping() -> onnx.ModelProto:
+    """A recogniser whose embedding goes through a loop that never ends."""
+    number = helper.make_tensor_value_info("number", TensorProto.INT64, [])
+    go_on = helper.make_tensor_value_info("go_on", TensorProto.BOOL, [])
+    going = helper.make_tensor_value_info("going", TensorProto.BOOL, [])
+    before = helper.make_tensor_value_info("before", TensorProto.FLOAT, None)
+    after = helper.make_tensor_value_info("after", TensorProto.FLOAT, None)
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go_on"], ["going"]), helper.make_node("Abs", ["before"], ["after"])],
+        "body",
+        [number, go_on, before],
+        [going, after],
+    )
+    true = helper.make_tensor("true", TensorProto.BOOL, [], [True])
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["input"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("Concat", ["flat"] * 32, ["wide"], axis=1),
+        helper.make_node("Loop", ["", "true", "wide"], ["embedding"], body=body),
+    ]
+    picture = helper.make_tensor_value_info("input", TensorProto.FLOAT, ["n", 3, 112, 112])
+    vector = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", 96])
+    model = helper.make_model(
+        helper.make_graph(nodes, "test", [picture], [vector], [true]),
+        opset_imports=[helper.make_opsetid("", 13)],
+    )
+    model.ir_version = 8
+    return model

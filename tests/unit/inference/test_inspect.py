@@ -32,7 +32,7 @@ SCRFD = {"score": 1, "bbox": 4, "kps": 10}
 
 
 def _draft(path: Path) -> Manifest:
-    return parse_manifest(draft_manifest(path), path.with_suffix(".toml"))
+    return parse_manifest(draft_manifest(path).text, path.with_suffix(".toml"))
 
 
 @pytest.mark.parametrize("size", [None, (320, 256), (640, 640)])
@@ -109,7 +109,7 @@ def test_recognisers(
 def test_an_untried_draft_says_so(tmp_path: Path) -> None:
     path = tmp_path / "tiny.onnx"
     recogniser(path, width=112, height=112)
-    text = draft_manifest(path)
+    text = draft_manifest(path).text
     assert "normalisation and colour order were not tried; they are a guess" in text
     assert "licence and source are not in the file" in text
 
@@ -146,11 +146,33 @@ def test_a_normalisation_that_separates_better_is_found(tmp_path: Path) -> None:
     assert len(trials) == len(NORMALISATIONS) * 2 * 3
     ranked = [trial.normalisation.mean for trial in trials]
     assert ranked[0][0] > 100 and ranked[-1][0] == 0.0
-    text = draft_manifest(path, align=_people)
+    text = draft_manifest(path, align=_people).text
     manifest = parse_manifest(text, path.with_suffix(".toml"))
     assert manifest.input.mean == trials[0].normalisation.mean
     assert f"{trials[0].separation:.3f}" in text
     assert "landmark template: the candidates at the top lie too close together" in text
+
+
+def test_a_recogniser_that_tells_nobody_apart_is_said_to_be_unfit(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.onnx"
+    recogniser(path, width=112, height=112, dimension=32)
+    assert draft_manifest(path, align=_people).unfit == ""
+
+    def anybody(template: npt.NDArray[np.float32], size: tuple[int, int]) -> AlignedFaces:
+        faces = _people(template, size)
+        return AlignedFaces(faces.chips, [f"person {number % 8}" for number in range(len(faces.chips))])
+
+    draft = draft_manifest(path, align=anybody)
+    assert "tells nobody apart" in draft.unfit
+    assert draft.text.startswith(f"# NOT FIT FOR USE: {draft.unfit}")
+    assert parse_manifest(draft.text, path.with_suffix(".toml")).recogniser.dimension == 32
+
+
+def test_a_detector_that_finds_nothing_is_said_to_be_unfit(tmp_path: Path) -> None:
+    path = tmp_path / "det.onnx"
+    detector(path, YUNET)
+    grey = [np.full((200, 180, 3), 90, np.uint8)] * 2
+    assert "detects something else" in draft_manifest(path, photographs=grey).unfit
 
 
 def test_without_labels_shifted_copies_take_the_place_of_the_same_person() -> None:
@@ -181,7 +203,7 @@ def test_a_drafted_detector_follows_the_measurement(tmp_path: Path) -> None:
     photographs = [
         np.random.RandomState(seed).randint(0, 256, (200, 180, 3)).astype(np.uint8) for seed in range(2)
     ]
-    text = draft_manifest(path, photographs=photographs)
+    text = draft_manifest(path, photographs=photographs).text
     assert "Measured, best score with a face minus best score without one" in text
     assert parse_manifest(text, path).family is Family.YUNET
 
@@ -224,7 +246,7 @@ def test_verify_accepts_a_sound_model_and_refuses_a_wrong_answer(tmp_path: Path)
 def test_verify_compares_a_detector_with_its_manifest(tmp_path: Path) -> None:
     path = tmp_path / "det.onnx"
     detector(path, SCRFD, anchors=2)
-    text = draft_manifest(path, model_id="det")
+    text = draft_manifest(path, model_id="det").text
     (tmp_path / "det.toml").write_text(text)
     good = Catalogue([tmp_path], tmp_path)
     verify(good, good.get("det"))

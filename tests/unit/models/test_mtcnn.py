@@ -125,7 +125,7 @@ def test_landmarks_agree_with_another_detector(built: Catalogue, shared_faces: P
     yunet_file = shared_faces.parents[1] / "models" / "yunet_n_dynamic.onnx"
     if not yunet_file.is_file():
         pytest.skip(f"{yunet_file} is absent")
-    (tmp_path / "yunet.toml").write_text(draft_manifest(yunet_file, model_id="yunet"), "utf-8")
+    (tmp_path / "yunet.toml").write_text(draft_manifest(yunet_file, model_id="yunet").text, "utf-8")
     other = Catalogue([tmp_path], tmp_path)
     yunet, mtcnn = load_detector(other, other.get("yunet")), load_detector(built, built.get(MODEL))
     pictures = sorted(shared_faces.glob("*/*_0001.jpg"))[::140]
