@@ -48,26 +48,32 @@ class HoldingModality(VectorModality):
 
 @dataclass
 class Built:
-    """A composition with one engine."""
+    """A composition; `engine` is the first of its engines."""
 
     store: Store
     engine: Engine
+    others: Sequence[Engine] = ()
     closed: threading.Event = field(default_factory=threading.Event)
 
     @property
     def engines(self) -> Mapping[str, Engine]:
-        return {self.engine.modality_name: self.engine}
+        return {engine.modality_name: engine for engine in (self.engine, *self.others)}
 
     def close(self) -> None:
         self.store.close()
         self.closed.set()
 
 
-def build(modality: VectorModality, home: Path) -> Built:
+def build(modality: VectorModality, home: Path, *others: VectorModality) -> Built:
     store = Store.open(home, key_file=home / "keys" / "ring.json")
+    first, *rest = (_engine(one, store) for one in (modality, *others))
+    return Built(store, first, rest)
+
+
+def _engine(modality: VectorModality, store: Store) -> Engine:
     gallery = Gallery(modality.name, modality.space, store)
     gallery.start()
-    return Built(store, Engine(modality, store, gallery))
+    return Engine(modality, store, gallery)
 
 
 class Served:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +22,8 @@ from likeness.client import (
     sample,
 )
 from likeness.v1 import common_pb2 as common
-from tests.contract.conftest import Served
+from tests.contract.conftest import HoldingModality, Served, build
+from tests.support import VectorModality
 
 
 def test_an_enrolled_reference_is_found_read_listed_updated_and_expunged(client: LikenessClient) -> None:
@@ -223,3 +226,18 @@ def test_a_mistyped_gallery_is_named_in_the_header(client: LikenessClient) -> No
     client.face.enroll(b"1,0,0", metadata=metadata(galleries=["wanted"]))
     header = client.face.search(b"1,0,0", galleries=["wanted", "wnated"]).header
     assert (list(header.unknown_galleries), header.searched) == (["wnated"], 1)
+
+
+def test_a_request_id_used_for_one_modality_enrols_nothing_in_another(
+    prepare: Callable[..., Served], modality: HoldingModality, tmp_path: Path
+) -> None:
+    client = (
+        prepare(lambda _: build(modality, tmp_path / "home", VectorModality(name="object"))).start().client()
+    )
+    faces = client.face.enroll(b"1,0,0", request_id="request-1")
+    with pytest.raises(AlreadyExists) as caught:
+        client.object.enroll(b"1,0,0", request_id="request-1")
+    assert caught.value.reason == "REQUEST_ID_REUSED"
+    assert list(client.object.list()) == []
+    assert not client.object.enroll(b"1,0,0", request_id="request-2").replayed
+    assert client.face.enroll(b"1,0,0", request_id="request-1").reference == faces.reference

@@ -75,7 +75,7 @@ class Said:
         return Enrolment(sample, metadata, self.override, f"cli-{key}", Tag(file, key, sha256))
 
     def _key(self, metadata: common.ReferenceMetadata, sample: common.Sample, sha256: str) -> str:
-        """2 x KEY_BYTES hexadecimal digits over what is said, the sample's bytes and the salt.
+        """2 x KEY_BYTES hexadecimal digits over what is said, the modality, the sample's bytes and the salt.
 
         The operator is left out so that a colleague can resume a run, the file's name so that a file can move.
         """
@@ -88,6 +88,7 @@ class Said:
         )
         digest = hashlib.sha256(bytes.fromhex(sha256))
         digest.update(hashlib.sha256(self.salt.encode()).digest())
+        digest.update(self.asking.modality.encode() + b"\0")
         digest.update(content.SerializeToString(deterministic=True))
         return digest.hexdigest()[: 2 * KEY_BYTES]
 

@@ -7,7 +7,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from likeness.domain.changes import ChangeKind, LogEntry, Receipt, RequestKey
+from likeness.domain.changes import (
+    Change,
+    ChangeKind,
+    Enrol,
+    Expunge,
+    LogEntry,
+    Receipt,
+    RequestKey,
+    Update,
+)
 from likeness.domain.errors import Conflict, Corrupt
 from likeness.domain.references import Status
 from likeness.domain.samples import Template
@@ -79,11 +88,27 @@ def verify_chain(connection: sa.Connection, seals: Seals, after: int, until: int
         raise LOG.gap(position + 1)
 
 
-def receipt_at(connection: sa.Connection, seals: Seals, position: int, key: RequestKey) -> Receipt:
+def repeats(change: Change, kind: str, modality: str, reference_id: str) -> bool:
+    """Whether a log entry of this kind, modality and reference is what the change would make.
+
+    A request id that was used for one thing never acknowledges another, whatever the digest of its content covers.
+    """
+    match change:
+        case Enrol():
+            return kind == ChangeKind.ENROL and modality == change.reference.modality
+        case Update():
+            return kind == ChangeKind.UPDATE and reference_id == change.reference.reference_id
+        case Expunge():
+            return kind == ChangeKind.EXPUNGE and reference_id == change.reference_id
+
+
+def receipt_at(
+    connection: sa.Connection, seals: Seals, position: int, key: RequestKey, change: Change
+) -> Receipt:
     """What was answered to the request that made an entry, from the entry itself, its link checked.
 
     Raises:
-        Conflict: the entry was made by a request with the same id and other content.
+        Conflict: the entry was made by a request with the same id and other content, or did something else.
         Corrupt: the entry is missing or damaged, or belongs to another request.
     """
     row = connection.execute(_ENTRY, {"position": position}).first()
@@ -92,7 +117,7 @@ def receipt_at(connection: sa.Connection, seals: Seals, position: int, key: Requ
     seals.check_chain(LOG.digest_at(connection, position - 1), row)
     if (row.entity, row.request_id) != (key.entity, key.request_id):
         raise Corrupt(f"Log entry {position} is not that of its request; restore the database from a backup.")
-    if row.request_digest != key.digest:
+    if row.request_digest != key.digest or not repeats(change, row.kind, row.modality, row.reference_id):
         raise request_id_reused(key)
     return Receipt(row.reference_id, position, from_micros(row.at), replayed=True)
 

@@ -20,7 +20,7 @@ from likeness.store.canonical import to_micros
 from likeness.store.chain import Head
 from likeness.store.codec import decode_facets, encode_facets, facet_columns
 from likeness.store.database import driver_of, text_of
-from likeness.store.log import receipt_at, request_id_reused
+from likeness.store.log import receipt_at, repeats, request_id_reused
 from likeness.store.prepare import Prepared
 from likeness.store.rows import Row, checked, fetch_rows
 from likeness.store.schema import log, membership, reference, source, subject, template
@@ -54,7 +54,7 @@ class Plan:
         self._stored: dict[str, sa.Row[Any]] = {}
         self._held: set[str] = set()
         self._stored_requests: dict[tuple[str, str], int] = {}
-        self._receipts: dict[tuple[str, str], tuple[bytes, Receipt]] = {}
+        self._receipts: dict[tuple[str, str], tuple[bytes, LogEntry]] = {}
         self._rows: dict[str, Row] = {}
         self._log: list[dict[str, Any]] = []
         self._born: set[str] = set()
@@ -97,11 +97,13 @@ class Plan:
         known = self._receipts.get((key.entity, key.request_id))
         if known is None:
             position = self._stored_requests.get((key.entity, key.request_id))
-            return None if position is None else receipt_at(self._connection, self._seals, position, key)
-        digest, receipt = known
-        if digest != key.digest:
+            if position is None:
+                return None
+            return receipt_at(self._connection, self._seals, position, key, write.change)
+        digest, entry = known
+        if digest != key.digest or not repeats(write.change, entry.kind, entry.modality, entry.reference_id):
             raise request_id_reused(key)
-        return Receipt(receipt.reference_id, receipt.position, receipt.at, replayed=True)
+        return Receipt(entry.reference_id, entry.position, entry.at, replayed=True)
 
     def _enrol(self, write: Prepared, change: Enrol) -> Receipt:
         identity = write.reference_id
@@ -212,9 +214,8 @@ class Plan:
                 template=change.template if isinstance(change, Enrol) else None,
             )
         )
-        receipt = Receipt(write.reference_id, position, self._at)
-        self._receipts[write.key.entity, write.key.request_id] = (write.key.digest, receipt)
-        return receipt
+        self._receipts[write.key.entity, write.key.request_id] = (write.key.digest, self.entries[-1])
+        return Receipt(write.reference_id, position, self._at)
 
     def execute(self) -> None:
         """Write everything that was decided, in the connection's transaction."""

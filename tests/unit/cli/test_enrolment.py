@@ -131,6 +131,14 @@ def test_other_words_or_another_file_are_another_enrolment(folder: Path, journal
     assert len(server.seen) == 10
 
 
+def test_another_modality_is_another_enrolment(folder: Path, journal: Path) -> None:
+    server = Server()
+    run(folder, journal, server)
+    said = replace(SAID, asking=replace(ASKING, modality=ModalityName.OBJECT))
+    assert run(folder, journal, server, said).counts[Fate.ENROLLED] == 3
+    assert len(server.seen) == 6
+
+
 def test_a_colleague_resumes_a_run_and_a_moved_folder_is_recognised(folder: Path, journal: Path) -> None:
     server = Server()
     run(folder, journal, server)

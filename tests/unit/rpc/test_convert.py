@@ -245,8 +245,8 @@ def enrolment(**changes: Any) -> matching.EnrollRequest:
     return request
 
 
-def digest(request: requests.Write) -> bytes:
-    return requests.request_key(request, CALLER).digest
+def digest(request: requests.Write, modality: str = "face") -> bytes:
+    return requests.request_key(request, CALLER, modality).digest
 
 
 def test_the_digest_of_a_request_covers_its_content_and_not_its_id_or_operator() -> None:
@@ -254,6 +254,7 @@ def test_the_digest_of_a_request_covers_its_content_and_not_its_id_or_operator()
     other_clerk = enrolment(request_id="r-2")
     other_clerk.caller.operator = "clerk 2"
     assert digest(other_clerk) == first
+    assert digest(enrolment(), "object") != first
     other_photograph = enrolment()
     other_photograph.sample.data = b"another"
     other_attribute = enrolment()
@@ -281,14 +282,14 @@ def test_the_digests_of_different_methods_differ() -> None:
 
 def test_making_the_key_leaves_the_request_as_it_was() -> None:
     request = enrolment()
-    requests.request_key(request, CALLER)
+    requests.request_key(request, CALLER, "face")
     assert request == enrolment()
 
 
 @pytest.mark.parametrize("request_id", ["", "a b", "a\n", "é", "x" * 129])
 def test_a_request_id_is_short_and_printable(request_id: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        requests.request_key(enrolment(request_id=request_id), CALLER)
+        requests.request_key(enrolment(request_id=request_id), CALLER, "face")
     assert caught.value.field == "request_id"
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from sqlalchemy.engine.default import DefaultDialect
 
-from likeness.domain.changes import Enrol, Receipt, RequestKey, Update, Write
+from likeness.domain.changes import Change, Enrol, Expunge, Receipt, RequestKey, Update, Write
 from likeness.domain.errors import Conflict, InvalidInput, LikenessError, NotFound, Stale, Unavailable
+from likeness.domain.ids import new_id
 from likeness.domain.references import Facets, Purpose, Reference, Restrictions, Status
 from likeness.domain.samples import Quality, Template
 from likeness.store import writer
@@ -160,6 +161,33 @@ def test_a_request_id_for_other_content_is_refused(store: Store) -> None:
         assert refusal.value.reason == "REQUEST_ID_REUSED"
     elsewhere = enrol(2, request_id="request-1")
     assert not only(store.write([replace(elsewhere, key=replace(elsewhere.key, entity="DE"))])).replayed
+
+
+def test_a_request_id_never_acknowledges_another_kind_modality_or_reference(store: Store) -> None:
+    """Even with the same digest: what was never stored must not be answered as stored."""
+    write = enrol(1, request_id="request-1")
+    first = only(store.write([write]))
+    other = only(store.write([enrol(2)])).reference_id
+    reference = enrolled(write)
+    changes: list[Change] = [
+        Enrol(replace(reference, reference_id=new_id(), modality="object"), template(1)),
+        Update(reference, 0),
+        Expunge(first.reference_id, 0),
+    ]
+    for change in changes:
+        late = Write(write.key, change)
+        for outcomes in (store.write([late]), store.write([enrol(3), late])):
+            with pytest.raises(Conflict) as refusal:
+                only(outcomes[-1:])
+            assert refusal.value.reason == "REQUEST_ID_REUSED"
+    gone = expunge(other)
+    assert not only(store.write([gone])).replayed
+    with pytest.raises(Conflict):
+        only(store.write([Write(gone.key, Expunge(first.reference_id, 0))]))
+    one = enrol(4, request_id="request-4")
+    same_batch = store.write([one, Write(one.key, changes[0])])
+    with pytest.raises(Conflict):
+        only(same_batch[-1:])
 
 
 def test_a_refused_write_leaves_the_others_alone(store: Store) -> None:
