@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from likeness.domain.answers import Score
 from likeness.domain.errors import Corrupt
 from likeness.fingerprint.matcher import Comparison, Matcher
+from likeness.fingerprint.minutiae import UNKNOWN
 from likeness.fingerprint.prepared import Prepared
 
 MAX_FINGERS = 64
@@ -20,12 +21,6 @@ WORST_FINGER = -3.0
 
 NOTHING_IN_COMMON = -100.0
 """The score of two records that hold no finger in common."""
-
-UNKNOWN = 0
-"""Finger position code of ISO/IEC 19794-2 for a finger that nobody named; it may be any."""
-
-_PLAIN_THUMBS = {11: 1, 12: 6}
-_LAST = 10
 
 _MAGIC = b"LKF1"
 _VIEW = struct.Struct("<BI")
@@ -40,17 +35,6 @@ class Finger:
 
 
 Fingers = tuple[Finger, ...]
-
-
-def position_of(code: int) -> int:
-    """The finger that a position code names, 1 right thumb .. 10 left little finger, else `UNKNOWN`.
-
-    ANSI/NIST-ITL names the plain impressions of the thumbs apart from the rolled ones (11 and 12); impressions of
-    several fingers, palms and extra digits name no one finger.
-    """
-    if code in _PLAIN_THUMBS:
-        return _PLAIN_THUMBS[code]
-    return code if 1 <= code <= _LAST else UNKNOWN
 
 
 def pack(fingers: Sequence[Finger]) -> bytes:

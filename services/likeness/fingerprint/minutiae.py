@@ -17,6 +17,24 @@ DPI = 500
 """Pixels per inch of every coordinate in the product."""
 
 
+UNKNOWN = 0
+"""Finger position code of ISO/IEC 19794-2 for a finger that nobody named; it may be any."""
+
+_PLAIN_THUMBS = {11: 1, 12: 6}
+_LAST = 10
+
+
+def position_of(code: int) -> int:
+    """The finger that a position code names, 1 right thumb .. 10 left little finger, else `UNKNOWN`.
+
+    ANSI/NIST-ITL names the plain impressions of the thumbs apart from the rolled ones (11 and 12); impressions of
+    several fingers, palms and extra digits name no one finger.
+    """
+    if code in _PLAIN_THUMBS:
+        return _PLAIN_THUMBS[code]
+    return code if 1 <= code <= _LAST else UNKNOWN
+
+
 class Kind(IntEnum):
     """The type of a minutia, numbered as in ISO/IEC 19794-2:2005, 6.4.2."""
 
@@ -57,6 +75,7 @@ class View:
     `position`: finger position code of ISO/IEC 19794-2 (0 unknown, 1 right thumb .. 10 left little finger).
     `impression`: impression type code as the record had it. `number` tells views of one finger apart.
     `width`, `height`: pixels at 500 dpi, 0 where unknown. `quality`: 0..100, None where the record does not tell.
+    `scale`: pixels at 500 dpi for one pixel of the record, across; 1 also where it does not tell its resolution.
     """
 
     minutiae: Minutiae
@@ -67,6 +86,15 @@ class View:
     height: int = 0
     quality: int | None = None
     extended: tuple[Extended, ...] = ()
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What is wrong with a record that could be read all the same: a constant, and what was found, for a person."""
+
+    reason: str
+    message: str
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -75,3 +103,4 @@ class Record:
 
     standard: str
     views: tuple[View, ...] = field(default=())
+    remarks: tuple[Remark, ...] = ()

@@ -14,14 +14,14 @@ from likeness.domain.answers import Explanation, Score
 from likeness.domain.calibration import Calibration
 from likeness.domain.errors import InvalidInput, LikenessError, SampleRejected
 from likeness.domain.modality import Companion, Presented, TemplateSpace
-from likeness.domain.samples import Extraction, Finding, Issue, Mode, Pick, Sample, Template
+from likeness.domain.samples import Extraction, Finding, Issue, Mode, Pick, Sample, Severity, Template
 from likeness.fingerprint import parameters as p
 from likeness.fingerprint import quality
 from likeness.fingerprint.explain import Side, explained
-from likeness.fingerprint.fingers import Finger, Fingers, best_pair, compare, pack, position_of, unpack
+from likeness.fingerprint.fingers import Finger, Fingers, best_pair, compare, pack, unpack
 from likeness.fingerprint.formats import read
 from likeness.fingerprint.matcher import Matcher
-from likeness.fingerprint.minutiae import Minutiae, Record, View
+from likeness.fingerprint.minutiae import Minutiae, Record, View, position_of
 from likeness.fingerprint.prepared import prepare
 from likeness.fingerprint.shortlist import MODEL, Shortlister
 from likeness.inference.sets import SetEmbedder
@@ -209,7 +209,10 @@ def _see(sample: Sample, mode: Mode) -> _Seen:
         box=None,
         confidence=1.0,
         quality=quality.of_record(views),
-        issues=quality.issues_of_record(record.views, sample.name, mode),
+        issues=(
+            *(Issue(remark.reason, remark.message, Severity.WARN) for remark in record.remarks),
+            *quality.issues_of_record(record.views, sample.name, mode),
+        ),
         finger_positions=tuple(view.position for view in views),
     )
     timings = {"decode": decoded - begun, "quality": time.perf_counter() - decoded}

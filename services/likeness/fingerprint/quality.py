@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from likeness.domain.samples import Issue, Mode, Quality, QualityComponent, Severity
-from likeness.fingerprint.minutiae import DPI, View
+from likeness.fingerprint.minutiae import DPI, UNKNOWN, View, position_of
 
 GOOD_COUNT = 40
 """Minutiae at which more add little; a full impression has 54 +- 30 on the templates that were measured."""
@@ -22,7 +22,13 @@ GOOD_SPREAD = 12.0
 LOW_RELIABILITY = 30.0
 """Mean quality of the minutiae under which a template is warned of, where the record tells it."""
 
+SMALLEST_SIDE = 9.0
+"""Millimetres of the longer side of the smallest impression that scanners for identification make."""
+LARGEST_SIDE = 45.0
+"""Millimetres of the shorter side of one finger; the largest rolled impression has 41 x 38 (ANSI/NIST-ITL)."""
+
 _MILLIMETRES = 25.4 / DPI
+_CM_PER_INCH = 2.54
 
 
 def assess(view: View) -> Quality:
@@ -67,11 +73,36 @@ def issues_of_record(views: Sequence[View], name: str, mode: Mode) -> tuple[Issu
     A view that cannot be compared stops an enrolment only where no other view can: ten fingers of which one is
     scarred are nine fingers.
     """
+    resolution = _resolution_issues(views, name)
     if len(views) == 1:
-        return issues(assess(views[0]), name, mode)
+        return *resolution, *issues(assess(views[0]), name, mode)
     found = [issue for view in views for issue in issues(assess(view), _called(name, view), mode)]
     usable = any(len(view.minutiae) >= FEWEST for view in views)
-    return tuple(replace(issue, severity=Severity.WARN) if usable else issue for issue in found)
+    return *resolution, *(replace(issue, severity=Severity.WARN) if usable else issue for issue in found)
+
+
+def _resolution_issues(views: Sequence[View], name: str) -> tuple[Issue, ...]:
+    """A resolution other than the usual one that makes fingers of a size that no finger has.
+
+    The commonest slip is dots per inch where pixels per centimetre belong; such a finger does not find its mates.
+    """
+    for view in views:
+        if view.scale == 1.0 or not view.width or not view.height:
+            continue
+        width, height = view.width * _MILLIMETRES, view.height * _MILLIMETRES
+        one_finger = position_of(view.position) != UNKNOWN or view.position == UNKNOWN
+        if max(width, height) < SMALLEST_SIDE or (one_finger and min(width, height) > LARGEST_SIDE):
+            per_cm = DPI / view.scale / _CM_PER_INCH
+            return (
+                Issue(
+                    "RESOLUTION_IMPLAUSIBLE",
+                    f"{name} tells {per_cm:.0f} pixels per cm, which makes a finger of {width:.0f} x {height:.0f} "
+                    "mm: were dots per inch written where pixels per centimetre belong? It is compared as the "
+                    "record says; correct the resolution, or its mates will not be found.",
+                    Severity.WARN,
+                ),
+            )
+    return ()
 
 
 def _called(name: str, view: View) -> str:

@@ -9,10 +9,10 @@ from likeness.fingerprint.fingers import (
     compare,
     may_be_same,
     pack,
-    position_of,
     unpack,
 )
 from likeness.fingerprint.matcher import Matcher
+from likeness.fingerprint.minutiae import position_of
 from likeness.fingerprint.parameters import CASCADE_LIST
 from likeness.fingerprint.prepared import prepare
 from tests.unit.fingerprint.drawn import fingers

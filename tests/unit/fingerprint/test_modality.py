@@ -215,3 +215,43 @@ def test_coordinates_that_no_finger_has_are_refused(
     found = one(modality, sample(view(0)))
     assert found.rejection is not None
     assert found.rejection.reason == "COORDINATES_OUT_OF_RANGE"
+
+
+def test_a_mark_of_several_possible_fingers_scores_as_one_of_any(modality: FingerprintModality) -> None:
+    plain = record(view(0), standard=Standard.TYPE_9_EFS)
+    print_of_left_index = template(modality, view(0, 1, position=7))
+
+    def score(listed: bytes) -> float:
+        length = plain.index(b"\x1d")
+        fields = plain[length:].replace(b"9.302:0\x1d", b"9.302:" + listed + b"\x1d")
+        data = b"9.001:%d" % (len(fields) + len(b"9.001:0000")) + fields
+        found = one(modality, Sample(data, name="mark")).findings[0].template
+        assert found is not None
+        return modality.compare(found, [print_of_left_index])[0].value
+
+    unknown = score(b"0")
+    assert unknown > 0
+    assert score(b"\x1e".join(b"%02d" % finger for finger in range(1, 11))) == unknown
+    assert score(b"1") == NOTHING_IN_COMMON
+
+
+@pytest.mark.parametrize(
+    ("per_cm", "suspect"), [(197, False), (0, False), (394, False), (500, True), (1000, True), (77, True)]
+)
+def test_a_resolution_that_makes_no_finger_is_remarked(
+    modality: FingerprintModality, per_cm: int, suspect: bool
+) -> None:
+    data = bytearray(record(replace(view(0), width=360, height=400)))
+    data[18:22] = per_cm.to_bytes(2, "big") * 2
+    for mode in (Mode.ENROL, Mode.PROBE):
+        found = one(modality, Sample(bytes(data), name="finger.fmr"), mode)
+        assert found.rejection is None
+        issues = [issue for issue in found.findings[0].issues if issue.reason == "RESOLUTION_IMPLAUSIBLE"]
+        assert len(issues) == int(suspect)
+        assert all(issue.severity is Severity.WARN and "dots per inch" in issue.message for issue in issues)
+
+
+def test_remarks_on_a_record_are_issues_that_only_warn(modality: FingerprintModality) -> None:
+    padded = Sample(record(view(0)) + bytes(9), name="finger.fmr")
+    found = one(modality, padded, Mode.ENROL).findings[0]
+    assert [(i.reason, i.severity) for i in found.issues] == [("RECORD_LENGTH_WRONG", Severity.WARN)]

@@ -71,6 +71,20 @@ class Cursor:
         self.take(count, clause)
         return Cursor(self.data, self.name, start, start + count)
 
+    @property
+    def only_nul_left(self) -> bool:
+        """Whether nothing but padding can still be read."""
+        return not self.data[self.offset : self.end].strip(b"\0")
+
+    def finish(self, clause: str) -> None:
+        """Require that a record ends here, but for NULs that fill a field of fixed size.
+
+        Raises:
+            SampleRejected: something else follows.
+        """
+        if not self.only_nul_left:
+            raise self.wrong(clause, f"{self.left} bytes follow the last view")
+
     def wrong(self, clause: str, what: str) -> SampleRejected:
         """The error of what was found here."""
         return malformed(self.name, self.offset, clause, what)

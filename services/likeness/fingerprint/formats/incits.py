@@ -27,10 +27,9 @@ _LONGEST_SHORT = 0xFFFF
 _UNKNOWN_VENDOR = b"\0\x18"
 
 
-def is_2004(data: bytes) -> bool:
-    """Whether the length of a record that begins with MAGIC_2004 fits this standard (6.4.4: 2 bytes, or 2 + 4)."""
-    short = int.from_bytes(data[8:10], "big")
-    return short == len(data) or (short == 0 and int.from_bytes(data[10:14], "big") == len(data))
+def declared_2004(data: bytes) -> int:
+    """The length that the record tells, in bytes (6.4.4: 2 bytes, or 2 of zero and 4)."""
+    return int.from_bytes(data[8:10], "big") or int.from_bytes(data[10:14], "big")
 
 
 def read_2004(data: bytes, name: str) -> Record:
@@ -47,8 +46,7 @@ def read_2004(data: bytes, name: str) -> Record:
     check_views(cursor, count, "ANSI/INCITS 378-2004, 6.4.11")
     cursor.take(1, header)
     views = tuple(_view_2004(cursor, width, height, across, down) for _ in range(count))
-    if cursor.left:
-        raise cursor.wrong("ANSI/INCITS 378-2004, 6.4.4", f"{cursor.left} bytes follow the last view")
+    cursor.finish("ANSI/INCITS 378-2004, 6.4.4")
     return Record(Standard.INCITS_2004, views)
 
 
@@ -59,6 +57,7 @@ def _view_2004(cursor: Cursor, width: int, height: int, across: float, down: flo
     minutiae = minutiae_of(cursor, count, 6, _STEP, "ANSI/INCITS 378-2004, 6.5.2")
     return View(
         minutiae=scaled(minutiae, across, down),
+        scale=across,
         position=position,
         impression=kinds & 0x0F,
         number=kinds >> 4,
@@ -97,18 +96,13 @@ def read_2009(data: bytes, name: str) -> Record:
     """ANSI/INCITS 378-2009, clause 6, and its amendment 1."""
     header = "ANSI/INCITS 378-2009, 6.4"
     cursor = Cursor(data, name, 8)
-    length = cursor.number(4, "ANSI/INCITS 378-2009, 6.4.4")
-    if length != len(data):
-        raise cursor.wrong(
-            "ANSI/INCITS 378-2009, 6.4.4", f"the record says {length} bytes and has {len(data)}"
-        )
+    cursor.take(4, "ANSI/INCITS 378-2009, 6.4.4")  # the length, see `formats.read`
     cursor.take(7, header)  # product identifier, compliance, capture equipment
     count = cursor.number(1, header)
     check_views(cursor, count, "ANSI/INCITS 378-2009, 6.4.8")
     cursor.take(1, header)
     views = tuple(_view_2009(cursor) for _ in range(count))
-    if cursor.left:
-        raise cursor.wrong("ANSI/INCITS 378-2009, 6.4.4", f"{cursor.left} bytes follow the last view")
+    cursor.finish("ANSI/INCITS 378-2009, 6.4.4")
     return Record(Standard.INCITS_2009, views)
 
 
@@ -124,6 +118,7 @@ def _view_2009(cursor: Cursor) -> View:
     minutiae = minutiae_of(cursor, count, 6, _STEP, "ANSI/INCITS 378-2009, 6.5.2")
     return View(
         minutiae=scaled(minutiae, across, down),
+        scale=across,
         position=position,
         impression=impression,
         number=number,

@@ -27,16 +27,17 @@ _HEADER_2011 = 15
 _LEAST_REPRESENTATION = 34  # bytes of a representation without quality records or minutiae
 
 
-def is_2005(data: bytes) -> bool:
-    """Whether a record that begins with MAGIC_2005 is ISO's and not INCITS's, which begins alike."""
-    return int.from_bytes(data[8:12], "big") == len(data)
+def declared(data: bytes) -> int:
+    """The length that the record tells, in bytes (7.3.4; 8.3.4 in the edition of 2011)."""
+    return int.from_bytes(data[8:12], "big")
 
 
 def is_2011(data: bytes) -> bool:
-    """Whether a record that begins with MAGIC_2011 is ISO's: its representations fill it to the byte."""
+    """Whether a record that begins as those of 2011 is ISO's: its representations fill it, but for NULs."""
     cursor = Cursor(data, "", 8)
-    if cursor.left < 7 or cursor.number(4, "") != len(data):
+    if cursor.left < 7:
         return False
+    cursor.take(4, "")
     count = cursor.number(2, "")
     cursor.take(1, "")
     for _ in range(count):
@@ -46,7 +47,7 @@ def is_2011(data: bytes) -> bool:
         if length < _LEAST_REPRESENTATION or length - 4 > cursor.left:
             return False
         cursor.take(length - 4, "")
-    return cursor.left == 0
+    return count > 0 and cursor.only_nul_left
 
 
 def read_2005(data: bytes, name: str) -> Record:
@@ -61,8 +62,7 @@ def read_2005(data: bytes, name: str) -> Record:
     check_views(cursor, count, "ISO/IEC 19794-2:2005, 7.3.10")
     cursor.take(1, header)
     views = tuple(_view_2005(cursor, width, height, across, down) for _ in range(count))
-    if cursor.left:
-        raise cursor.wrong("ISO/IEC 19794-2:2005, 7.3.4", f"{cursor.left} bytes follow the last view")
+    cursor.finish("ISO/IEC 19794-2:2005, 7.3.4")
     return Record(Standard.ISO_2005, views)
 
 
@@ -73,6 +73,7 @@ def _view_2005(cursor: Cursor, width: int, height: int, across: float, down: flo
     minutiae = minutiae_of(cursor, count, 6, _STEP, "ISO/IEC 19794-2:2005, 7.4.2")
     return View(
         minutiae=scaled(minutiae, across, down),
+        scale=across,
         position=position,
         impression=kinds & 0x0F,
         number=kinds >> 4,
@@ -118,6 +119,7 @@ def read_2011(data: bytes, name: str) -> Record:
         if length < 4:
             raise cursor.wrong("ISO/IEC 19794-2:2011, 8.4.2", f"a representation of {length} bytes")
         views.append(_view_2011(cursor.part(length - 4, "ISO/IEC 19794-2:2011, 8.4.2"), bool(certified)))
+    cursor.finish("ISO/IEC 19794-2:2011, 8.3")
     return Record(Standard.ISO_2011, tuple(views))
 
 
@@ -142,6 +144,7 @@ def _view_2011(cursor: Cursor, certified: bool) -> View:
         raise cursor.wrong("ISO/IEC 19794-2:2011, 8.4.2", f"{cursor.left} bytes follow the extended data")
     return View(
         minutiae=scaled(minutiae, across, down),
+        scale=across,
         position=position,
         impression=impression,
         number=number,

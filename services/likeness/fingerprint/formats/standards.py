@@ -8,7 +8,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.fingerprint.formats.cursor import Cursor, too_much
+from likeness.fingerprint.formats.cursor import Cursor, malformed, too_much
 from likeness.fingerprint.minutiae import DPI, Extended, Kind, Minutiae
 
 MAX_VIEWS = 64
@@ -87,15 +87,44 @@ def packed(minutiae: Minutiae, size: int, degrees: float) -> bytes:
     return rows.tobytes()
 
 
+_BLOCK_HEADER = 4
+"""Bytes of type and length before the data of an extended block."""
+
+
 def extended_data(cursor: Cursor, clause: str) -> tuple[Extended, ...]:
-    """The extended data of a view: a length, then blocks of type, length and bytes (ISO/IEC 19794-2:2005, 7.5)."""
+    """The extended data of a view: a length, then blocks of type, length and bytes (ISO/IEC 19794-2:2005, 7.5).
+
+    Whether a block's length counts its own header is said in one way by the text of ISO/IEC 19794-2:2005 and in the
+    other by its example, and both are written. The reading that fills the area to the byte is taken, the one that
+    counts the header first.
+    """
+    start = cursor.offset
+    area = cursor.part(cursor.number(2, clause), clause)
+    data = area.data[area.offset : area.end]
+    for counted in (_BLOCK_HEADER, 0):
+        blocks = _blocks(data, counted)
+        if blocks is not None:
+            return blocks
+    raise malformed(
+        cursor.name,
+        start,
+        clause,
+        f"the blocks in {len(data)} bytes of extended data do not fill them, whether or not their lengths count "
+        "their headers",
+    )
+
+
+def _blocks(data: bytes, counted: int) -> tuple[Extended, ...] | None:
+    """The blocks that fill the data, where lengths count so many bytes of their header; None if they do not."""
     blocks = []
-    part = cursor.part(cursor.number(2, clause), clause)
-    while part.left:
-        identifier, length = part.number(2, clause), part.number(2, clause)
-        if length < 4:
-            raise part.wrong(clause, f"an extended block of {length} bytes is shorter than its own header")
-        blocks.append(Extended(identifier, part.take(length - 4, clause)))
+    at = 0
+    while at < len(data):
+        identifier, length = data[at : at + 2], int.from_bytes(data[at + 2 : at + 4], "big") - counted
+        at += _BLOCK_HEADER
+        if length < 0 or at + length > len(data):
+            return None
+        blocks.append(Extended(int.from_bytes(identifier, "big"), data[at : at + length]))
+        at += length
     return tuple(blocks)
 
 

@@ -17,16 +17,23 @@ import numpy as np
 from likeness.domain.errors import SampleRejected
 from likeness.fingerprint.formats.cursor import malformed, too_much
 from likeness.fingerprint.formats.standards import MAX_MINUTIAE, MAX_VIEWS, Standard
-from likeness.fingerprint.minutiae import DPI, Kind, Minutiae, Record, View
+from likeness.fingerprint.minutiae import DPI, Kind, Minutiae, Record, View, position_of
 
 FILE, GROUP, RECORD, UNIT = b"\x1c", b"\x1d", b"\x1e", b"\x1f"
 """FS, GS, RS, US: they end a record, a field, a subfield and an item (ANSI/NIST-ITL 1-2011, 5.2)."""
 
+_PADDING = b"\0\r\n "
+"""What may follow the last record, where a file has a fixed size or passed through an editor."""
+_SLACK = 32
+"""Bytes by which the length of a record may be off, where its separator says otherwise."""
+_TEXT_TYPES = (1, 2, 9)
+"""Records of text alone, in which the separator of records stands at the end and nowhere else."""
 _MAX_FIELDS = 1000
 _MAX_RECORDS = 1000
 _PIXELS_PER_UNIT = DPI / 2540.0  # one unit of the EFS is 10 micrometres
 _NUMBER = re.compile(rb"-?\d{1,9}(?:\.\d{1,6})?")
-_TAG = re.compile(rb"(\d{1,2})\.(\d{3,4}):")
+_TAG = re.compile(rb"0?(\d{1,2})\.(\d{1,4}):")
+"""Field numbers have three digits or more since 2007; before that, in ANSI/NIST-ITL 1-2000, two were usual."""
 _KINDS_INCITS = {b"1": Kind.ENDING, b"2": Kind.BIFURCATION, b"E": Kind.ENDING, b"B": Kind.BIFURCATION}
 _KINDS_EFS = {b"E": Kind.ENDING, b"B": Kind.BIFURCATION}
 
@@ -36,7 +43,7 @@ Items = list[list[bytes]]
 
 def is_type_9(data: bytes) -> bool:
     """Whether the data begins as a tagged record of the standard does."""
-    return re.match(rb"(1|9)\.0?01:", data) is not None
+    return re.match(rb"0?(1|9)\.0{0,3}1:", data) is not None
 
 
 def read(data: bytes, name: str) -> Record:
@@ -45,7 +52,7 @@ def read(data: bytes, name: str) -> Record:
     standards: list[Standard] = []
     offset = 0
     for _ in range(_MAX_RECORDS):
-        if offset >= len(data):
+        if not data[offset:].strip(_PADDING):
             break
         kind, length = _extent(data, name, offset)
         if kind == 9:
@@ -79,11 +86,22 @@ def _extent(data: bytes, name: str, offset: int) -> tuple[int, int]:
         if number is None or int(tag[2]) != 1 or b"." in number[0]:
             raise malformed(name, offset, clause, "a record does not begin with its length (field x.001)")
         length, kind = int(number[0]), int(tag[1])
+        if kind in _TEXT_TYPES:
+            length = _whole(data, offset, length)
     if not 4 <= length <= len(data) - offset:
         raise malformed(
             name, offset, clause, f"a record of {length} bytes where {len(data) - offset} are left"
         )
     return kind, length
+
+
+def _whole(data: bytes, offset: int, length: int) -> int:
+    """The length of a record of text: as declared where it ends there, else up to its separator if that is near."""
+    end = offset + length
+    if data[end - 1 : end] == FILE:
+        return length
+    found = data.find(FILE, offset) + 1 - offset
+    return found if found > 0 and abs(found - length) <= _SLACK else length
 
 
 def _fields(data: bytes, name: str, start: int, end: int) -> dict[int, Items]:
@@ -95,7 +113,12 @@ def _fields(data: bytes, name: str, start: int, end: int) -> dict[int, Items]:
         tag = _TAG.match(text)
         if tag is None or int(tag[1]) != 9:
             raise malformed(name, offset, "ANSI/NIST-ITL 1-2011, 5.2", "a field has no tag of this record")
-        fields[int(tag[2])] = [part.split(UNIT) for part in text[tag.end() :].split(RECORD)]
+        number = int(tag[2])
+        if number in fields:
+            raise malformed(
+                name, offset, "ANSI/NIST-ITL 1-2011, 8.9", f"field 9.{number:03} stands in the record twice"
+            )
+        fields[number] = [part.split(UNIT) for part in text[tag.end() :].split(RECORD)]
         offset += len(text) + 1
     return fields
 
@@ -127,7 +150,9 @@ def _incits(fields: dict[int, Items], name: str, offset: int) -> View:
     _check_count(len(rows), name, offset)
     values = [[_number(item, name, offset, clause) for item in _items(row, 4, name, offset)] for row in rows]
     quality = [_number(row[5], name, offset, clause) if len(row) > 5 and row[5] else 0.0 for row in rows]
-    told = fields.get(135, [[b""]])[0][0]
+    qualities = [
+        _quality(_number(items[0], name, offset, clause)) for items in fields.get(135, []) if items[0]
+    ]
     minutiae = _minutiae(
         [(x * across, y * down) for _, x, y, _ in values],
         [2.0 * angle for *_, angle in values],
@@ -136,12 +161,13 @@ def _incits(fields: dict[int, Items], name: str, offset: int) -> View:
     )
     return View(
         minutiae=minutiae,
-        position=_code(single(134, 0)),
+        position=_position(fields, 134, name, offset),
         impression=_code(_first(fields, 3, name, offset)),
         number=_code(single(133, 0)),
         width=_size(single(128, 0) * across, name, offset),
         height=_size(single(129, 0) * down, name, offset),
-        quality=_quality(_number(told, name, offset, clause)) if told else None,
+        quality=next((quality for quality in qualities if quality is not None), None),
+        scale=across,
     )
 
 
@@ -163,7 +189,7 @@ def _efs(fields: dict[int, Items], name: str, offset: int) -> View:
     )
     return View(
         minutiae=minutiae,
-        position=_code(_first(fields, 302, name, offset)),
+        position=_position(fields, 302, name, offset),
         impression=_code(_first(fields, 3, name, offset)),
         width=_size(size[0], name, offset) if len(size) == 2 else 0,
         height=_size(size[1], name, offset) if len(size) == 2 else 0,
@@ -174,6 +200,21 @@ def _items(row: list[bytes], count: int, name: str, offset: int, skip: int = 0) 
     if len(row) < skip + count:
         raise malformed(name, offset, "ANSI/NIST-ITL 1-2011, 8.9", f"a minutia of {len(row)} items")
     return row[skip : skip + count]
+
+
+def _position(fields: dict[int, Items], field: int, name: str, offset: int) -> int:
+    """The finger position code of a field that may list several (9.134 FGP, 9.302 FPP), each a subfield.
+
+    A mark of which an examiner says that it is one of several fingers may be any of them: where they are not all
+    the same finger it is unknown, 0, so that it is compared with every one.
+    """
+    codes = [
+        _code(_number(items[0], name, offset, "ANSI/NIST-ITL 1-2011, 8.9"))
+        for items in fields.get(field, [])
+        if items[0].strip()
+    ]
+    fingers = {position_of(code) for code in codes}
+    return codes[0] if len(fingers) == 1 else 0
 
 
 def _first(fields: dict[int, Items], field: int, name: str, offset: int) -> float:

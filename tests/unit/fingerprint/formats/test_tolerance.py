@@ -1,0 +1,272 @@
+"""What other systems write, right or nearly: read where it is unambiguous, named where it is not."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import zlib
+
+import numpy as np
+import pytest
+
+from likeness.domain.errors import SampleRejected
+from likeness.fingerprint.formats import MAX_RECORD_BYTES, Standard, read
+from likeness.fingerprint.minutiae import Record
+
+ENDING = bytes([0x40, 100, 0, 200, 64, 70])
+OTHER = bytes([0x80, 50, 1, 4, 32, 60])
+
+
+def sized(before: bytes, after: bytes) -> bytes:
+    """A record with its length in four bytes between the two."""
+    return before + (len(before) + 4 + len(after)).to_bytes(4, "big") + after
+
+
+def iso_2005(extended: bytes = b"", per_cm: int = 197) -> bytes:
+    fixed = b"\0\0" + (300).to_bytes(2, "big") + (400).to_bytes(2, "big") + per_cm.to_bytes(2, "big") * 2
+    view = bytes([2, 0x10, 80, 2]) + ENDING + OTHER + len(extended).to_bytes(2, "big") + extended
+    return sized(b"FMR\0 20\0", fixed + b"\1\0" + view)
+
+
+def incits_2004() -> bytes:
+    fixed = b"\0" * 6 + (300).to_bytes(2, "big") + (400).to_bytes(2, "big") + (197).to_bytes(2, "big") * 2
+    after = fixed + b"\1\0" + bytes([2, 0x10, 80, 2]) + ENDING + OTHER + b"\0\0"
+    return b"FMR\0 20\0" + (10 + len(after)).to_bytes(2, "big") + after
+
+
+def incits_2009() -> bytes:
+    view = bytes([2, 0, 0, 80, 0, 24, 0, 0]) + (300).to_bytes(2, "big") + (400).to_bytes(2, "big")
+    view += (197).to_bytes(2, "big") * 2 + b"\2" + ENDING + OTHER + b"\0\0"
+    return sized(b"FMR\0" + b"030\0", b"\0\x18\0\0\0\0\0\1\0" + view)
+
+
+def iso_2011() -> bytes:
+    body = b"\xff" * 9 + b"\0" * 5 + b"\0" + bytes([2, 0]) + (197).to_bytes(2, "big") * 2 + b"\0"
+    body += (
+        (300).to_bytes(2, "big") + (400).to_bytes(2, "big") + bytes([6 << 4, 2]) + ENDING + OTHER + b"\0\0"
+    )
+    return sized(b"FMR\0" + b"030\0", b"\0\1\0" + (len(body) + 4).to_bytes(4, "big") + body)
+
+
+BINARY = {
+    Standard.ISO_2005: iso_2005(),
+    Standard.INCITS_2004: incits_2004(),
+    Standard.INCITS_2009: incits_2009(),
+    Standard.ISO_2011: iso_2011(),
+}
+
+
+def type_9(*fields: bytes) -> bytes:
+    body = b"\x1d" + b"\x1d".join(fields) + b"\x1c"
+    length = len(body) + len(b"9.001:")
+    return b"9.001:%d" % (length + len(str(length + 2))) + body
+
+
+def efs(*positions: bytes) -> bytes:
+    return type_9(b"9.300:1524\x1f2032", b"9.302:" + b"\x1e".join(positions), b"9.331:508\x1f1016\x1f90\x1fE")
+
+
+def block_378(*positions: bytes) -> bytes:
+    return type_9(b"9.134:" + b"\x1e".join(positions), b"9.136:1", b"9.137:1\x1f100\x1f200\x1f45\x1f1\x1f70")
+
+
+def same(one: Record, other: Record) -> bool:
+    pairs = zip(one.views, other.views, strict=True)
+    return one.standard == other.standard and all(
+        np.array_equal(a.minutiae.xy, b.minutiae.xy) and a.position == b.position for a, b in pairs
+    )
+
+
+@pytest.mark.parametrize("made", [efs, block_378])
+@pytest.mark.parametrize(
+    ("listed", "position"),
+    [
+        ([b"07"], 7),
+        ([b"%02d" % finger for finger in range(1, 11)], 0),
+        ([b"2", b"3"], 0),
+        ([b"1", b"11"], 1),
+        ([b"7", b"7"], 7),
+        ([b"7\x1fTIP", b"8\x1fTIP"], 0),
+        ([b"0", b"3"], 0),
+        ([b""], 0),
+    ],
+)
+def test_a_mark_that_may_be_several_fingers_may_be_any(made, listed, position) -> None:  # type: ignore[no-untyped-def]
+    (view,) = read(made(*listed), "a mark").views
+    assert view.position == position
+
+
+def test_a_quality_that_several_algorithms_reported_is_the_first_that_is_one() -> None:
+    record = type_9(b"9.134:2", b"9.135:255\x1fA\x1f1\x1e60\x1fB\x1f1", b"9.137:1\x1f100\x1f200\x1f45\x1f1")
+    assert read(record, "a record").views[0].quality == 60
+
+
+def test_a_field_that_stands_twice_is_refused() -> None:
+    row = b"9.331:508\x1f1016\x1f90\x1fE"
+    with pytest.raises(SampleRejected, match=r"9\.331 stands in the record twice"):
+        read(type_9(b"9.300:1524\x1f2032", row, row), "a mark")
+
+
+@pytest.mark.parametrize("tag", [b"1.01:", b"1.1:", b"01.001:", b"1.0001:"])
+def test_field_numbers_of_two_digits_are_read_as_those_of_three(tag: bytes) -> None:
+    rest = b"\x1d1.02:0201\x1d1.03:1\x1f1\x1e9\x1f1\x1c"
+    first = tag + b"%d" % (len(tag) + 2 + len(rest)) + rest
+    wanted = read(efs(b"2"), "a mark")
+    assert same(read(first + efs(b"2"), "a transaction"), wanted)
+    short = b"9.01:61\x1d9.03:0\x1d9.300:1524\x1f2032\x1d9.302:2\x1d9.331:508\x1f1016\x1f90\x1fE\x1c"
+    assert same(read(short, "a mark"), wanted)
+
+
+@pytest.mark.parametrize("counted", [0, 4])
+@pytest.mark.parametrize("data", [[b"abcdef"], [b"", b"abc"], [b"1234567890", b"", b"x"]])
+def test_the_length_of_an_extended_block_counts_its_header_or_not(counted: int, data: list[bytes]) -> None:
+    area = b"".join(b"\x02\x21" + (len(d) + counted).to_bytes(2, "big") + d for d in data)
+    (view,) = read(iso_2005(area), "a record").views
+    assert [block.data for block in view.extended] == data
+    assert {block.identifier for block in view.extended} == {0x0221}
+
+
+def test_blocks_that_fill_their_area_in_neither_reading_are_refused() -> None:
+    with pytest.raises(SampleRejected, match="do not fill them"):
+        read(iso_2005(b"\x02\x21\x00\x09abcdef"), "a record")
+
+
+@pytest.mark.parametrize("standard", BINARY)
+@pytest.mark.parametrize("padding", [1, 3, 100, 4000])
+def test_nuls_after_a_record_are_passed_over_with_a_remark(standard: Standard, padding: int) -> None:
+    whole = BINARY[standard]
+    found = read(whole + bytes(padding), "a record")
+    assert found.standard == standard
+    assert same(found, read(whole, "a record"))
+    assert read(whole, "a record").remarks == ()
+    (remark,) = found.remarks
+    assert remark.reason == "RECORD_LENGTH_WRONG"
+    assert f"{len(whole)} bytes and has {len(whole) + padding}" in remark.message
+
+
+@pytest.mark.parametrize("standard", BINARY)
+@pytest.mark.parametrize("off", [-8, -1, 1, 4])
+def test_a_length_that_is_a_little_off_is_passed_over_where_the_views_fill_the_record(
+    standard: Standard, off: int
+) -> None:
+    whole = bytearray(BINARY[standard])
+    place = slice(8, 10) if standard is Standard.INCITS_2004 else slice(8, 12)
+    size = place.stop - place.start
+    whole[place] = (len(whole) + off).to_bytes(size, "big")
+    found = read(bytes(whole), "a record")
+    assert same(found, read(BINARY[standard], "a record"))
+    assert found.remarks[0].reason == "RECORD_LENGTH_WRONG"
+
+
+@pytest.mark.parametrize("standard", BINARY)
+def test_a_length_that_fits_nothing_is_refused_with_both(standard: Standard) -> None:
+    for broken in (BINARY[standard] + b"more", BINARY[standard][:-3]):
+        with pytest.raises(SampleRejected) as caught:
+            read(broken, "a record")
+        assert caught.value.reason == "MALFORMED_RECORD"
+        assert str(len(BINARY[standard])) in caught.value.message
+        assert str(len(broken)) in caught.value.message
+
+
+@pytest.mark.parametrize("standard", BINARY)
+@pytest.mark.parametrize("fill", [b" ", b"0", b""])
+def test_a_version_is_read_however_it_is_filled_up(standard: Standard, fill: bytes) -> None:
+    whole = BINARY[standard]
+    number = whole[5:7]
+    version = fill + number + b"\0" * (2 - len(fill))
+    assert same(read(whole[:4] + version + whole[8:], "a record"), read(whole, "a record"))
+
+
+@pytest.mark.parametrize("off", [-2, 0, 2])
+@pytest.mark.parametrize("after", [b"", b"\n", b"\r\n", bytes(200)])
+def test_a_type_9_record_ends_at_its_separator(off: int, after: bytes) -> None:
+    whole = efs(b"2")
+    length = b"%d" % len(whole)
+    shifted = whole.replace(length, b"%d" % (len(whole) + off), 1)
+    assert same(read(shifted + efs(b"3") + after, "a mark"), read(whole + efs(b"3"), "a mark"))
+
+
+def bir(data: bytes, prefix: bytes = b"", more: bytes = b"") -> bytes:
+    block = b"<%sBDB>%s</%sBDB>" % (prefix, base64.encodebytes(data), prefix)
+    return b"<?xml version='1.0'?><BIR xmlns='x'><BDBInfo/>" + block + more + b"</BIR>"
+
+
+WRAPPERS = {
+    "base64": base64.b64encode,
+    "base64 lines": base64.encodebytes,
+    "base64 of URLs": lambda data: base64.urlsafe_b64encode(data).rstrip(b"="),
+    "data URI": lambda data: b"data:application/octet-stream;base64," + base64.b64encode(data),
+    "hex": lambda data: data.hex().encode(),
+    "hex groups": lambda data: b"0x" + data.hex(" ", 4).upper().encode() + b"\n",
+    "gzip": gzip.compress,
+    "zlib": zlib.compress,
+    "BIR": bir,
+    "BIR prefix": lambda data: bir(data, b"bir:"),
+    "gzip in base64": lambda data: base64.b64encode(gzip.compress(data)),
+    "base64 twice": lambda data: base64.b64encode(base64.b64encode(data)),
+    "PIV header": lambda data: b"\x03\x0d" + bytes(86) + data + b"signature",
+    "card TLV": lambda data: b"\x7f\x61\x82\x01\x00\x02\x01\x01\x7f\x60\x5f\x2e\x40" + data,
+}
+
+
+@pytest.mark.parametrize("standard", BINARY)
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_what_is_wrapped_in_one_certain_way_is_unwrapped_with_a_remark(
+    standard: Standard, wrapper: str
+) -> None:
+    found = read(WRAPPERS[wrapper](BINARY[standard]), "a record")
+    assert same(found, read(BINARY[standard], "a record"))
+    assert [remark.reason for remark in found.remarks] == ["RECORD_UNWRAPPED"]
+
+
+def test_a_transaction_may_be_wrapped_too() -> None:
+    found = read(base64.b64encode(efs(b"2")), "a mark")
+    assert found.standard == Standard.TYPE_9_EFS
+    assert "base64 text" in found.remarks[0].message
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (PNG, "a PNG picture"),
+        (base64.b64encode(PNG), "base64 text with a PNG picture"),
+        (b"\xff\xa0\xff\xa8" + bytes(30), "a WSQ picture"),
+        (b"PK\x03\x04" + bytes(30), "a ZIP archive"),
+        (b"\x7f\x2e\x05\x81\x03\x10\x20\x30", "compact card format"),
+        (b"FIR\0" + b"010\0", "a finger image record"),
+        (b'{"template": "..."}', "JSON text"),
+        (b"<BIR></BIR>", "XML text"),
+        (b"<!DOCTYPE html><p>", "an HTML page"),
+        (gzip.compress(b"nothing of the kind"), "gzip data with something else"),
+        (gzip.compress(b"cut short")[:-6], "gzip data"),
+        (bytes(range(1, 60)), "something else"),
+    ],
+)
+def test_what_is_no_record_is_named(data: bytes, said: str) -> None:
+    with pytest.raises(SampleRejected) as caught:
+        read(data, "finger.fmr")
+    assert said in caught.value.message
+    assert caught.value.reason == "UNSUPPORTED_FORMAT"
+
+
+def test_an_xml_file_with_several_records_is_refused() -> None:
+    with pytest.raises(SampleRejected, match="2 biometric data blocks"):
+        read(bir(iso_2005(), more=b"<BDB>QUJD</BDB>"), "a record")
+
+
+def test_what_unpacks_to_more_than_a_record_is_refused_before_it_is_unpacked() -> None:
+    bomb = gzip.compress(bytes(MAX_RECORD_BYTES * 40))
+    with pytest.raises(SampleRejected) as caught:
+        read(bomb, "a record")
+    assert caught.value.reason == "LIMIT_EXCEEDED"
+
+
+def test_wrappers_have_a_depth() -> None:
+    data = iso_2005()
+    for _ in range(6):
+        data = gzip.compress(data)
+    with pytest.raises(SampleRejected, match="gzip data with gzip data"):
+        read(data, "a record")
