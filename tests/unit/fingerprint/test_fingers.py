@@ -3,7 +3,6 @@ import pytest
 from likeness.domain.errors import Corrupt
 from likeness.fingerprint.fingers import (
     NOTHING_IN_COMMON,
-    UNKNOWN,
     Finger,
     best_pair,
     compare,
@@ -12,7 +11,7 @@ from likeness.fingerprint.fingers import (
     unpack,
 )
 from likeness.fingerprint.matcher import Matcher
-from likeness.fingerprint.minutiae import position_of
+from likeness.fingerprint.minutiae import UNKNOWN, position_of
 from likeness.fingerprint.parameters import CASCADE_LIST
 from likeness.fingerprint.prepared import prepare
 from tests.unit.fingerprint.drawn import fingers

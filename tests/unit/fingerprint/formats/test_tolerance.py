@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -191,7 +192,7 @@ def bir(data: bytes, prefix: bytes = b"", more: bytes = b"") -> bytes:
     return b"<?xml version='1.0'?><BIR xmlns='x'><BDBInfo/>" + block + more + b"</BIR>"
 
 
-WRAPPERS = {
+WRAPPERS: dict[str, Callable[[bytes], bytes]] = {
     "base64": base64.b64encode,
     "base64 lines": base64.encodebytes,
     "base64 of URLs": lambda data: base64.urlsafe_b64encode(data).rstrip(b"="),
