@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.domain.errors import LikenessError
+from likeness.domain.text import ascii_text, printable
 from likeness.imaging.opencv import cv2
 
 Pixels = NDArray[np.uint8]
@@ -21,6 +22,15 @@ MARK: Colour = (255, 140, 0)
 _LINE = 24  # pixels from one line of text to the next
 
 
+_EVERY_SCRIPT = int(cv2.__version__.partition(".")[0]) >= 5
+"""Whether OpenCV's font has more than ASCII."""
+
+
+def drawable(text: str) -> str:
+    """The text as OpenCV can draw it: unprintable characters as escapes; before OpenCV 5 in ASCII alone."""
+    return printable(text) if _EVERY_SCRIPT else ascii_text(text)
+
+
 def on_paper(image: Pixels, height: int, width: int) -> Pixels:
     """The image on white paper of a given size, at the top left."""
     sheet = np.full((height, width, 3), 255, np.uint8)
@@ -29,12 +39,11 @@ def on_paper(image: Pixels, height: int, width: int) -> Pixels:
 
 
 def text(lines: Sequence[str], width: int) -> Pixels:
-    """Lines of text on white; letters that OpenCV's font does not have become question marks."""
+    """Lines of text on white; letters that OpenCV's font does not have are replaced, see `drawable`."""
     sheet = np.full((MARGIN + _LINE * len(lines), width, 3), 255, np.uint8)
     for number, line in enumerate(lines, start=1):
-        plain = line.encode("ascii", "replace").decode("ascii")
         at = (0, _LINE * number)
-        cv2.putText(sheet, plain, at, cv2.FONT_HERSHEY_SIMPLEX, 0.5, INK, 1, cv2.LINE_AA)
+        cv2.putText(sheet, drawable(line), at, cv2.FONT_HERSHEY_SIMPLEX, 0.5, INK, 1, cv2.LINE_AA)
     return sheet
 
 

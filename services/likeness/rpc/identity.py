@@ -9,6 +9,7 @@ from likeness.domain.errors import InvalidInput, Unauthenticated
 from likeness.domain.references import Caller, Purpose
 from likeness.engine.enrol import NAME
 from likeness.rpc.convert.enums import PURPOSES, member
+from likeness.rpc.convert.texts import check_printable
 from likeness.v1 import matching_pb2 as matching
 
 AuthContext = Mapping[str, Iterable[bytes]]
@@ -44,7 +45,7 @@ class Peer:
 
 
 def identify(request: Request, auth_context: AuthContext, metadata: Metadata) -> Caller:
-    """The caller of a request.
+    """The caller of a request, whose texts are all checked first: every request, and item of a stream, passes here.
 
     The request's own caller context is believed: the service stands behind the upstream case system, which
     authenticates. Where the transport proves who the peer is, this function is the place that compares the
@@ -52,10 +53,11 @@ def identify(request: Request, auth_context: AuthContext, metadata: Metadata) ->
 
     Raises:
         Unauthenticated: the request names no entity.
-        InvalidInput: the entity is malformed, the purpose of a search or comparison is missing, or a text is
-            too long.
+        InvalidInput: the entity is malformed, the purpose of a search or comparison is missing, a text is too
+            long, or any text of the request holds a control character.
     """
     del auth_context, metadata
+    check_printable(request)
     said = request.caller
     if not said.entity:
         raise Unauthenticated(
@@ -69,9 +71,10 @@ def identify(request: Request, auth_context: AuthContext, metadata: Metadata) ->
         )
     for field in ("case_reference", "operator"):
         text: str = getattr(said, field)
-        if len(text) > MAX_TEXT or not text.isprintable():
+        if len(text) > MAX_TEXT:
             raise InvalidInput(
-                f"caller.{field} must be at most {MAX_TEXT} printable characters.", field=f"caller.{field}"
+                f"caller.{field} has {len(text)} characters; the limit is {MAX_TEXT}.",
+                field=f"caller.{field}",
             )
     purpose = member(PURPOSES, said.purpose, "caller.purpose")
     if purpose is Purpose.UNSPECIFIED and isinstance(

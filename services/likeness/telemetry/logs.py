@@ -8,7 +8,6 @@ and its stack instead.
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import traceback
@@ -17,6 +16,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TextIO
+
+from likeness.domain.text import json_line
 
 FIELDS = frozenset(
     {
@@ -82,7 +83,7 @@ class JsonFormatter(logging.Formatter):
             line["dropped"] = dropped
         if record.exc_info and record.exc_info[1] is not None:
             line |= _described(record.exc_info[1])
-        return json.dumps(line, ensure_ascii=False)
+        return json_line(line)
 
 
 def configure(level: str = "INFO", stream: TextIO | None = None) -> None:

@@ -17,6 +17,7 @@ from likeness.domain.references import Caller, Facets, Purpose, Reference, Restr
 from likeness.domain.samples import Box, Pick, Sample, Selection
 from likeness.engine.engine import DEFAULT_PAGE, ListQuery
 from likeness.rpc.convert.enums import CATEGORIES, PROFILES, PURPOSES, STATUSES, member
+from likeness.rpc.convert.texts import check_printable
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 
@@ -76,7 +77,8 @@ def sample(message: common.Sample, field: str, *, max_bytes: int, fallback: str 
     """A sample; `fallback` names it in errors where the caller does not.
 
     Raises:
-        InvalidInput: it is empty, longer than `max_bytes`, or its name or selection is malformed.
+        InvalidInput: it is empty, longer than `max_bytes`, its name or selection is malformed, or a text
+            holds a control character.
     """
     size = len(message.data)
     name = message.name or fallback or field
@@ -93,10 +95,11 @@ def sample(message: common.Sample, field: str, *, max_bytes: int, fallback: str 
             reason="SAMPLE_TOO_LARGE",
             metadata={"limit_bytes": str(max_bytes)},
         )
-    if len(name) > MAX_SAMPLE_NAME or not name.isprintable():
+    if len(name) > MAX_SAMPLE_NAME:
         raise InvalidInput(
-            f"{field}.name must be at most {MAX_SAMPLE_NAME} printable characters.", field=f"{field}.name"
+            f"{field}.name has {len(name)} characters; the limit is {MAX_SAMPLE_NAME}.", field=f"{field}.name"
         )
+    check_printable(message, f"{field}.")
     return Sample(message.data, name, message.media_type, _selection(message.selection, f"{field}.selection"))
 
 
