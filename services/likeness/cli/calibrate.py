@@ -27,7 +27,9 @@ from likeness.cli.words import one_in, plural
 from likeness.domain.calibration import Calibration
 from likeness.domain.errors import InvalidInput, LikenessError
 from likeness.domain.modality import Modality
+from likeness.domain.rounding import rounded_down, rounded_up
 from likeness.domain.samples import Mode, Pick, Sample, Selection, Template
+from likeness.domain.text import printable
 from likeness.engine.calibrate import REPORTED_RATES, Report, measure, save
 from likeness.inference.threads import plan_threads
 from likeness.rpc.modalities import load
@@ -101,12 +103,13 @@ def calibrate(
         warn(f"{plural(refused.total(), words.sample)} could not be used: {reasons}")
     if labels and not labels.keys() & templates.keys():
         raise InvalidInput(f"No subject in {groups} is the name of a folder in {folder}; correct the column.")
-    name = name or f"{folder.resolve().name}-{datetime.now(UTC):%Y-%m-%d}"
+    name = name or f"{printable(folder.resolve().name)}-{datetime.now(UTC):%Y-%m-%d}"
     report = measure(
         engine,
         templates,
         calibration_id=name,
-        measured_on=about or f"{len(templates)} subjects of {folder.resolve().name}, {engine.model}",
+        measured_on=about
+        or f"{len(templates)} subjects of {printable(folder.resolve().name)}, {engine.model}",
         groups=labels or None,
     )
     path = out or Path(f"calibration-{name.replace('/', '-')}.json")
@@ -211,12 +214,13 @@ def _shown(report: Report) -> RenderableType:
             f"{rate:.0e}",
             f"1 in {one_in(rate)}",
             f"{score:.4f}",
-            f"{bounds.lower:.1e} to {bounds.upper:.1e}",
+            f"{rounded_down(bounds.lower)} to {rounded_up(bounds.upper)}",
             "" if mates is None else f"{mates:.3f} of {report.mate_pairs:,}",
         )
     summary = (
         f"{calibration.calibration_id}: {plural(calibration.subjects, 'subject')}, "
-        f"{plural(calibration.pairs, 'stranger pair')}; no FMR under {calibration.floor:.1e} can be measured"
+        f"{plural(calibration.pairs, 'stranger pair')}; no FMR under {rounded_up(calibration.floor, digits=3)} "
+        "can be measured"
     )
     return Group(table, Text(summary), *_groups(calibration))
 

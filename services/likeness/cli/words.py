@@ -5,7 +5,13 @@ A rate is a false match rate with what it was measured on, never a bare percenta
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+from likeness.domain.rounding import rounded_down, rounded_up
 from likeness.v1 import common_pb2 as common
+
+MAX_LABEL = 80
+"""Characters of a label in tables and pictures; `likeness get` shows all of it."""
 
 LEAD = "A candidate is a lead for a person to verify, not an identification."
 
@@ -14,7 +20,7 @@ def rate_short(value: float, measurable: bool, calibrated: bool = True) -> str:
     """A false match rate for one cell of a table: `4.0e-05`, `below 1.0e-06`, or that there is none."""
     if not calibrated:
         return "unknown"
-    return f"{value:.1e}" if measurable else f"below {value:.1e}"
+    return f"{value:.1e}" if measurable else f"below {rounded_up(value)}"
 
 
 def rate_words(value: float, lower: float, upper: float, measurable: bool, calibrated: bool = True) -> str:
@@ -31,27 +37,37 @@ def rate_words(value: float, lower: float, upper: float, measurable: bool, calib
         return "How often strangers score this high is unknown: the models in use have no calibration."
     if not measurable:
         return (
-            f"Strangers score this high less often than 1 in {one_in(value)} (FMR below {value:.1e}, "
+            f"Strangers score this high less often than 1 in {one_in(value, at_most=True)} (FMR below "
+            f"{rounded_up(value)}, "
             "not measurable)."
         )
     return (
         f"About 1 in {one_in(value)} pairs of strangers scores at least this high "
-        f"(FMR {value:.1e}, 95% bounds {lower:.1e} to {upper:.1e})."
+        f"(FMR {value:.1e}, 95% bounds {rounded_down(lower)} to {rounded_up(upper)})."
     )
 
 
-def one_in(rate: float) -> str:
-    """The reciprocal of a rate to two significant digits, with thousands separated: 4.1e-5 is `24,000`."""
+def one_in(rate: float, *, at_most: bool = False) -> str:
+    """The reciprocal of a rate to two significant digits, with thousands separated: 4.1e-5 is `24,000`.
+
+    `at_most` rounds down, for a rate that is a bound.
+    """
     if rate <= 0:
         return "infinitely many"
-    reciprocal = 1 / rate
-    return f"{float(f'{reciprocal:.2g}'):,.0f}" if reciprocal >= 10 else f"{reciprocal:.2g}"
+    reciprocal = float(1 / Decimal(repr(rate)))
+    shown = float(rounded_down(reciprocal) if at_most else f"{reciprocal:.2g}")
+    return f"{shown:,.0f}" if reciprocal >= 10 else f"{shown:.2g}"
 
 
-def expected_words(expected: float) -> str:
-    """Expected false candidates for one cell of a table: `0.02`, `3.1`, `120`."""
+def expected_words(expected: float, *, at_most: bool = False) -> str:
+    """Expected false candidates for one cell of a table: `0.02`, `3.1`, `120`.
+
+    `at_most` rounds up, for a number that the true one lies below.
+    """
     if expected == 0:
         return "0"
+    if at_most:
+        expected = float(rounded_up(expected, digits=1 if expected < 0.001 else 2))
     if expected < 0.001:
         return f"{expected:.0e}"
     return f"{expected:.2g}" if expected < 100 else f"{expected:,.0f}"
@@ -63,15 +79,22 @@ def plural(count: int, one: str, many: str = "") -> str:
 
 
 def label_of(said: common.ReferenceMetadata) -> str:
-    """What the owner calls a reference: subject and own number; the number alone if it begins with the subject."""
+    """What the owner calls a reference: subject and own number; the number alone if it begins with the subject.
+
+    Runs of spaces become one and what is longer than MAX_LABEL is cut: a cell of a table must not look like a row.
+    """
     if said.owner_reference.startswith(said.subject_id):
-        return said.owner_reference or said.subject_id
-    return " / ".join(text for text in (said.subject_id, said.owner_reference) if text)
+        label = said.owner_reference or said.subject_id
+    else:
+        label = " / ".join(text for text in (said.subject_id, said.owner_reference) if text)
+    label = " ".join(label.split())
+    return label if len(label) <= MAX_LABEL else label[: MAX_LABEL - 3] + "..."
 
 
 def expected_of(candidate: common.Candidate, header: common.AnswerHeader) -> str:
     """Expected false candidates, as far as they are known."""
     if not header.calibration:
         return "unknown"
-    below = "" if candidate.score.fmr.measurable else "below "
-    return below + expected_words(candidate.expected_false)
+    if candidate.score.fmr.measurable:
+        return expected_words(candidate.expected_false)
+    return f"below {expected_words(candidate.expected_false, at_most=True)}"

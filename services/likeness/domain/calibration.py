@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.domain.errors import InvalidInput, Precondition
+from likeness.domain.rounding import rounded_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Fmr:
 
     def __str__(self) -> str:
         if not self.measurable:
-            return f"below {self.value:.0e}, not measurable"
+            return f"below {rounded_up(self.value)}, not measurable"
         return f"{self.value:.1e}"
 
 
@@ -102,12 +103,13 @@ class Calibration:
         if not 0 < rate <= 1:
             raise InvalidInput(f"A false match rate of {rate} is not in (0, 1].", field="max_fmr")
         if rate < self.floor:
+            floor = rounded_up(self.floor, digits=3)
             raise Precondition(
                 f"Calibration {self.calibration_id} was measured on {self.pairs} stranger pairs and supports no "
-                f"false match rate under {self.floor:.1e}; ask for {self.floor:.1e} or more, or calibrate on "
+                f"false match rate under {floor}; ask for {floor} or more, or calibrate on "
                 "more subjects.",
                 reason="FMR_NOT_MEASURABLE",
-                metadata={"floor": f"{self.floor:.3e}"},
+                metadata={"floor": rounded_up(self.floor, digits=4)},
             )
         if rate >= self.fmr[0]:
             return float(self.scores[0])

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from likeness.domain.calibration import Calibration
 from likeness.domain.errors import InvalidInput, Precondition
 from likeness.domain.samples import Template
 from likeness.engine import calibrate
@@ -110,3 +112,15 @@ def test_what_is_no_calibration_is_refused(tmp_path: Path, content: str) -> None
         calibrate.load(path, space=SPACE)
     with pytest.raises(InvalidInput, match="likeness calibrate"):
         calibrate.load(tmp_path / "absent.json", space=SPACE)
+
+
+@pytest.mark.parametrize("floor", [1.039e-05, 1.0491e-05, 9.996e-06, 1e-3, 5.6497e-03])
+def test_the_bound_that_a_refusal_prints_is_accepted(floor: float) -> None:
+    rates = np.array([0.5, floor])
+    table = Calibration("c", "s", "", 100, 10, np.array([0.1, 0.2]), rates, rates, rates)
+    with pytest.raises(Precondition) as refused:
+        table.threshold(floor * 0.99)
+    printed = re.findall(r"\d\.\d+e-\d+", refused.value.message)
+    for bound in (*printed, refused.value.metadata["floor"]):
+        assert table.threshold(float(bound)) > 0.1
+    assert float(re.findall(r"[\d.]+e-\d+", str(table.rate(0.3)))[0]) >= floor
