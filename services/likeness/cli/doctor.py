@@ -24,11 +24,13 @@ from likeness.cli.tables import plain_table
 from likeness.cli.words import plural
 from likeness.domain.calibration import Calibration
 from likeness.domain.errors import LikenessError
+from likeness.domain.rounding import rounded_up
 from likeness.inference.catalogue import Catalogue
 from likeness.rpc.compose import key_file
 from likeness.rpc.modalities import face_calibration, fingerprint_calibration, object_calibration
 from likeness.rpc.settings import Settings, split_address
-from likeness.store.opening import DATABASE
+from likeness.store.lock import holder
+from likeness.store.opening import DATABASE, LOCK
 from likeness.store.vault import KeyRing
 from likeness.store.verify import verify_store
 
@@ -104,7 +106,9 @@ def _calibration(modality: str, find: Callable[[], Calibration | None]) -> Resul
             "none: scores are told without a false match rate",
             f"run: likeness calibrate FOLDER -m {modality}, and set {setting} to the file it writes",
         )
-    measured = f"{plural(found.pairs, 'stranger pair')}, down to an FMR of {found.floor:.0e}"
+    measured = (
+        f"{plural(found.pairs, 'stranger pair')}, down to an FMR of {rounded_up(found.floor, digits=3)}"
+    )
     return green(name, f"{found.calibration_id}: {measured}")
 
 
@@ -131,6 +135,8 @@ def _store(settings: Settings, *, full: bool) -> Result:
 
 
 def _server(settings: Settings) -> Result:
+    """A server of this home, by its lock, and what answers at the address of the settings."""
+    owner = holder(settings.home / LOCK)
     host, port = split_address(settings.address)
     address = f"[{h}]:{port}" if ":" in (h := _ANYWHERE.get(host, host)) else f"{h}:{port}"
     try:
@@ -138,12 +144,36 @@ def _server(settings: Settings) -> Result:
             stub = health_pb2_grpc.HealthStub(channel)
             answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=HEALTH_TIMEOUT)
     except grpc.RpcError as error:
+        if owner is not None:
+            return _elsewhere(settings, owner, address)
         return _no_server(settings.address, address, error)
     state = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+    if owner is None:
+        return yellow(
+            "server",
+            f"{state} at {address}, but no process holds {settings.home}: it serves another home",
+            "give that server's home with --home, or this home's address with --set address=HOST:PORT",
+        )
     if answer.status == health_pb2.HealthCheckResponse.SERVING:
-        return green("server", f"SERVING at {address}")
+        return green("server", f"SERVING at {address}; process {owner} holds {settings.home}")
     return yellow(
         "server", f"{state} at {address}", "wait until it has started; its log says what it waits for"
+    )
+
+
+def _elsewhere(settings: Settings, owner: str, address: str) -> Result:
+    """A process holds the home, and does not answer where the settings say."""
+    metrics = settings.metrics_address
+    answers = (
+        f"; the metrics address {metrics} is taken, as by a server"
+        if metrics and not health.port_free(metrics)
+        else ""
+    )
+    return yellow(
+        "server",
+        f"process {owner} holds {settings.home}, and no server answers at {address}{answers}",
+        "if it listens elsewhere, give its address with --set address=HOST:PORT; its log says where it serves, or "
+        "what it waits for",
     )
 
 

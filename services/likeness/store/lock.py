@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
+from typing import TextIO
 
 from likeness.domain.errors import Precondition, Unavailable
 
@@ -28,11 +29,10 @@ class DirectoryLock:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            self._file.seek(0)
-            holder = self._file.read(_MAX_HOLDER_CHARACTERS).strip() or "unknown"
+            owner = _holder(self._file)
             self._file.close()
             raise Precondition(
-                f"The data directory {path.parent} is in use by process {holder}; stop that process, or give this "
+                f"The data directory {path.parent} is in use by process {owner}; stop that process, or give this "
                 "one a data directory of its own.",
                 reason="STORE_IN_USE",
             ) from error
@@ -43,6 +43,30 @@ class DirectoryLock:
     def release(self) -> None:
         """Let others have it. The file stays: removing it would race with the next holder."""
         self._file.close()
+
+
+def holder(path: Path) -> str | None:
+    """The process that holds a lock, as it wrote its number, or `unknown`; None if nobody does. Makes no file.
+
+    Raises:
+        OSError: the file is there and cannot be opened.
+    """
+    try:
+        file = path.open(encoding="ascii", errors="replace")
+    except FileNotFoundError:
+        return None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _holder(file)
+    return None
+
+
+def _holder(file: TextIO) -> str:
+    """The number that the holder of a lock wrote into its file."""
+    file.seek(0)
+    return file.read(_MAX_HOLDER_CHARACTERS).strip() or "unknown"
 
 
 def _private(path: Path) -> int:

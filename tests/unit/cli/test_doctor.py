@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sqlite3
 from collections.abc import Iterator
@@ -117,3 +118,14 @@ def test_a_table_has_the_fix_under_its_line(home: Path) -> None:
     result = CliRunner().invoke(app, ["doctor", "--table"], env={"COLUMNS": "140"})
     assert "fix: run: likeness models build face-embed-dlib-resnet29" in result.stdout
     assert "must be mended" in result.stdout
+
+
+def test_a_home_that_a_process_holds_is_not_called_stopped(home: Path) -> None:
+    with Store.open(home, key_file=make_store(home)):
+        _, checks = examined()
+    assert checks["server"]["state"] == "yellow"
+    assert f"process {os.getpid()} holds {home}" in checks["server"]["found"]
+    assert "--set address" in checks["server"]["fix"]
+    _, checks = examined()
+    assert checks["server"]["state"] == "green"
+    assert "not running" in checks["server"]["found"]
