@@ -17,11 +17,15 @@ from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
 from likeness.cli.tables import plain_table
 from likeness.cli.words import plural, rate_short
 from likeness.domain.audit import AuditEntry, JsonValue
+from likeness.domain.text import printable
 from likeness.store.audit import AuditRecord, read_audit, verify_links
 from likeness.store.chain import AUDIT
 
 _CHUNK = 1000
 """Entries read at once."""
+
+_PER_PRESENTATION = "presentations"
+"""By this name an entry has the numbers of candidates, one for each presentation in the probe."""
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, help="The audit chain: verify it, read it.")
 
@@ -132,19 +136,28 @@ def _document(record: AuditRecord) -> dict[str, object]:
         "generation": entry.generation,
         "log_position": entry.log_position,
         "details": dict(entry.details),
+        "candidates_per_presentation": _per_presentation(entry),
     }
+
+
+def _per_presentation(entry: AuditEntry) -> list[JsonValue]:
+    """How many candidates were answered for each face, record or object of the probe."""
+    counts = entry.details.get(_PER_PRESENTATION)
+    return list(counts) if isinstance(counts, list | tuple) else []
 
 
 def _entry(record: AuditRecord) -> Table:
     entry = record.entry
-    who = " / ".join(t for t in (entry.caller.entity, entry.caller.operator) if t)
-    why = " / ".join(t for t in (entry.caller.purpose.value, entry.caller.case_reference) if t)
+    who = printable(" / ".join(t for t in (entry.caller.entity, entry.caller.operator) if t))
+    why = printable(" / ".join(t for t in (entry.caller.purpose.value, entry.caller.case_reference) if t))
     table = plain_table("", "")
     table.show_header = False
     heading = f"{record.at:%Y-%m-%d %H:%M:%S} UTC  {entry.rpc}  {entry.outcome}"
     table.add_row(f"{record.position}", heading, style="bold")
     table.add_row("", f"{who}, for {why}")
-    if entry.searched:
+    for line in _asked(entry):
+        table.add_row("", line)
+    if entry.searched or entry.rpc == "Search":
         table.add_row("", f"{plural(entry.searched, 'reference')} searched by {entry.model or 'no model'}")
     for candidate in entry.candidates:
         told = _scored(candidate.score, candidate.fmr, candidate.measurable, entry)
@@ -153,8 +166,10 @@ def _entry(record: AuditRecord) -> Table:
     score, fmr, measurable = (details.pop(name, None) for name in ("score", "fmr", "measurable"))
     if isinstance(score, float) and isinstance(fmr, float):
         table.add_row("", f"  {_scored(score, fmr, measurable, entry)}")
+    details.pop(_PER_PRESENTATION, None)
     if details:
-        table.add_row("", ", ".join(f"{name} {_told(value)}" for name, value in details.items()), style="dim")
+        shown = (f"{name.replace('_', ' ')} {_told(value)}" for name, value in details.items())
+        table.add_row("", ", ".join(shown), style="dim")
     table.add_row("", f"digest {record.digest.hex()}", style="dim")
     return table
 
@@ -168,4 +183,33 @@ def _scored(score: float, fmr: float, measurable: object, entry: AuditEntry) -> 
 
 def _told(value: JsonValue) -> str:
     """A detail as a person reads it: a list by its parts."""
-    return " and ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return printable(" and ".join(map(str, value)) if isinstance(value, list) else str(value))
+
+
+def _asked(entry: AuditEntry) -> list[str]:
+    """What a search asked for: probe, scope, limits, and how many candidates each presentation has."""
+    if entry.rpc != "Search":
+        return [f"probe {entry.probe}"] if entry.probe else []
+    scope = [f"{name} {_listed(entry.filters.get(name))}" for name in ("galleries", "owners", "categories")]
+    options = entry.options
+    limit = options.get("max_fmr")
+    limits = [
+        f"at most {options.get('k', 'unknown')} candidates each",
+        f"false match rate limited to {limit:g}"
+        if isinstance(limit, int | float) and limit
+        else "no limit on the false match rate",
+        "every reference compared" if options.get("exhaustive") else "from the shortlist",
+    ]
+    counts = _per_presentation(entry)
+    found = " and ".join(map(str, counts)) if counts else str(len(entry.candidates))
+    each = f", for each of {len(counts)} presentations in the probe" if len(counts) > 1 else ""
+    return [
+        f"{entry.modality or 'unknown modality'}; probe {entry.probe or 'not recorded'}",
+        "; ".join(scope),
+        "; ".join(limits),
+        f"candidates answered: {found}{each}",
+    ]
+
+
+def _listed(value: JsonValue) -> str:
+    return printable(", ".join(map(str, value))) if isinstance(value, list | tuple) and value else "all"

@@ -108,3 +108,43 @@ def test_no_store_is_said_with_the_remedy(tmp_path: Path, monkeypatch: pytest.Mo
     assert result.exit_code == Exit.REFUSED
     assert "--home" in result.stderr
     assert not (tmp_path / "none").exists()
+
+
+def test_a_search_is_shown_with_what_it_asked_for(home: Path) -> None:
+    key = key_file(load(environment={}, overrides={"home": home}))
+    with Store.open(home, key_file=key) as store:
+        store.audit(
+            AuditEntry(
+                "Search",
+                CALLER,
+                "OK",
+                modality="face",
+                probe="ab12",
+                options={"k": 8, "max_fmr": 1e-4, "exhaustive": True},
+                filters={"galleries": ["missing", "wanted"], "owners": [], "categories": ["victim"]},
+                details={"presentations": [8, 3]},
+            )
+        )
+    table = run("show", "--table", "-n", "1").stdout
+    for part in (
+        "face; probe ab12",
+        "galleries missing, wanted; owners all; categories victim",
+        "at most 8 candidates each; false match rate limited to 0.0001; every reference compared",
+        "candidates answered: 8 and 3, for each of 2 presentations",
+        "0 references searched",
+    ):
+        assert part in " ".join(table.split())
+    assert "presentations 8" not in table
+    shown = json.loads(run("show", "-n", "1").stdout)
+    assert shown["candidates_per_presentation"] == [8, 3]
+
+
+def test_an_old_entry_with_control_characters_steers_no_terminal(home: Path) -> None:
+    key = key_file(load(environment={}, overrides={"home": home}))
+    with Store.open(home, key_file=key) as store:
+        details: dict[str, JsonValue] = {"reference_id": "r", "reason": "x\n\x1b[2J\u202e"}
+        store.audit(AuditEntry("Expunge", CALLER, "OK", details=details))
+    assert "reason x\\n\\x1b[2J\\u202e" in " ".join(run("show", "--table", "-n", "1").stdout.split())
+    line = run("show", "-n", "1").stdout
+    assert "\x1b" not in line
+    assert json.loads(line)["details"]["reason"] == "x\n\x1b[2J\u202e"
