@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from likeness.cli import documents, files, sheet
+from likeness.cli import documents, files
 from likeness.cli.caller import Asking, asks
 from likeness.cli.connection import connect, exit_code, explain
 from likeness.cli.failures import Exit
@@ -20,11 +21,14 @@ from likeness.cli.journal import default_path
 from likeness.cli.modality import Words
 from likeness.cli.options import FILTERS, AsJson, InGalleries, OfCategories, OfOwners
 from likeness.cli.output import Output, fail, meter, note, output_width, warn
-from likeness.cli.search_sheet import rows_of
+from likeness.cli.search_sheet import heading, save_pages
 from likeness.cli.tables import plain_table
 from likeness.cli.which import selection
 from likeness.cli.words import LEAD, expected_of, label_of, plural, rate_short
 from likeness.client import CallFailed, LikenessClient, SearchOptions, sample
+from likeness.domain.errors import InvalidInput
+from likeness.domain.text import printable
+from likeness.rpc.convert.texts import with_printable_texts
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 
@@ -110,7 +114,8 @@ def search(
         Path | None,
         typer.Option(
             "--sheet",
-            help="Also draw a contact sheet, PNG: probes beside those candidates that were enrolled from here.",
+            help="Also draw a contact sheet, PNG: probes (of records their minutiae) beside the candidates, with "
+            "pictures of those that were enrolled from here. Ten rows a page; further pages are numbered.",
             rich_help_panel=ANSWER,
             show_default=False,
         ),
@@ -142,6 +147,7 @@ def search(
         min_log_position=min_log_position,
     )
     chosen = selection(which, otherwise="each")
+    began = datetime.now(UTC)
     output = Output(as_json)
     answered = []
     with connect(asking) as client:
@@ -157,9 +163,8 @@ def search(
     elif any(not header.searched for header in headers):
         warn(_NOTHING_SEARCHED)
     if sheet_file is not None:
-        draw_sheet(
-            answered, sheet_file, journal or default_path(asking.server, asking.entity, asking.modality)
-        )
+        known = journal or default_path(asking.server, asking.entity, asking.modality)
+        draw_sheet(answered, sheet_file, known, asking, options, began)
     if any(a.response is None for a in answered):
         raise typer.Exit(Exit.PARTLY)
 
@@ -178,10 +183,12 @@ def each(
     """
     for file in found:
         try:
-            probe = sample(files.read(file.path), name=file.name, selection=chosen)
+            probe = sample(files.read(file.path), name=files.sent_name(file.path), selection=chosen)
             yield Answered(file, _searched(client, probe, options, asking))
         except OSError as error:
-            yield Answered(file, refusal=f"{file.path}: {error.strerror or error}", reason="UNREADABLE_FILE")
+            yield Answered(file, refusal=error.strerror or str(error), reason="UNREADABLE_FILE")
+        except InvalidInput as error:
+            yield Answered(file, refusal=error.message, reason=error.reason)
         except CallFailed as error:
             if not _concerns_the_probe(error):
                 raise
@@ -209,7 +216,8 @@ def show(output: Output, answer: Answered, words: Words) -> None:
     name = str(answer.file.path)
     if answer.response is not None:
         response = answer.response
-        output.answer(documents.search(name, response), tables(name, response, words))
+        shown = tables(printable(name), with_printable_texts(response), words)
+        output.answer(documents.search(name, response), shown)
         return
     if output.as_json:
         rejection = {"reason": answer.reason, "message": answer.refusal}
@@ -271,21 +279,23 @@ def _origin(header: common.AnswerHeader) -> str:
     )
 
 
-def draw_sheet(answered: list[Answered], path: Path, journal: Path) -> None:
-    """Draw the contact sheet for what was answered."""
-    rows = rows_of([(a.file.path, a.response, a.refusal) for a in answered], journal)
-    left_out = len(rows) - sheet.MAX_ROWS
-    headers = [a.response.header for a in answered if a.response is not None]
-    subtitle = _sheet_origin(headers[-1]) if headers else ""
-    title = f"Candidates for {plural(len(answered), 'probe')}"
-    sheet.save(sheet.draw(rows[: sheet.MAX_ROWS], title=title, subtitle=subtitle), path)
-    note(f"contact sheet: {path}")
-    if left_out > 0:
-        warn(f"the sheet shows the first {sheet.MAX_ROWS} faces and leaves out {left_out}")
-
-
-def _sheet_origin(header: common.AnswerHeader) -> str:
-    return (
-        f"{plural(header.searched, 'reference')} searched.  Models {header.model}.  "
-        f"Calibration {header.calibration or 'none'}.  Audit entry {header.audit_position}."
-    )
+def draw_sheet(
+    answered: list[Answered], path: Path, journal: Path, asking: Asking, options: SearchOptions, at: datetime
+) -> None:
+    """Draw the contact sheet for what was answered, and say which pictures it lacks."""
+    answers = [
+        (a.file.path, None if a.response is None else with_printable_texts(a.response), a.refusal)
+        for a in answered
+    ]
+    headers = [response.header for _, response, _ in answers if response is not None]
+    drawn = save_pages(answers, path, journal, heading(asking, options, headers, at), asking.modality)
+    first, *further = drawn.pages
+    note(f"contact sheet: {first}" + (f", and further pages to {further[-1]}" if further else ""))
+    if drawn.without:
+        warn(
+            f"the sheet has no picture of {drawn.without:,} of the {plural(drawn.candidates, 'candidate')} on it: "
+            "the service gives out none, and shown are those alone whose files were enrolled from here and are "
+            "unchanged; see --journal"
+        )
+    if drawn.probes_without:
+        warn(f"the sheet has no picture of {plural(drawn.probes_without, 'probe')}: the file cannot be drawn")

@@ -1,4 +1,4 @@
-"""Contact sheets: probes on the left, their candidates on the right, as one picture for a person to check."""
+"""Contact sheets: probes on the left, their candidates on the right, as pictures for a person to check."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from likeness.cli.words import LEAD
+from likeness.cli.words import LEAD, plural
 from likeness.imaging.decode import Pixels
+from likeness.imaging.drawing import drawable
 from likeness.imaging.opencv import cv2
 
 TILE = 200
@@ -20,7 +21,8 @@ GAP = 18
 MARGIN = 32
 LINE = 19
 """Height of one line of text under a picture, in pixels."""
-TITLE_HEIGHT = 84
+HEADING_HEIGHT = 60
+"""Room for the title, in pixels; each line of the subtitle takes LINE more."""
 FOOT_HEIGHT = 44
 PROBE_GAP = 56
 """Room between the probe and its first candidate, in pixels."""
@@ -29,9 +31,11 @@ CROP = 2.1
 TIGHT = 1.3
 """The same where the picture is too small for that: how tight the crop may get before its edge is padded."""
 MAX_CANDIDATES = 8
-"""Columns; the table has the rest."""
-MAX_ROWS = 60
-"""Faces of probes; beyond it a picture is too tall to look at."""
+"""Columns; a row says how many more the table has."""
+ROWS_PER_PAGE = 10
+"""Rows of one picture: 3,500 pixels at the most, and some 5 MB where every picture is full of detail."""
+LETTER = 9
+"""Pixels of a wide letter at the size of notes and subtitles."""
 CAPTION_CHARACTERS = 28
 """What fits under a picture at the caption's size."""
 
@@ -61,31 +65,36 @@ class Rectangle(NamedTuple):
 class Tile:
     """One picture with what is written under it; the first line is set in bold.
 
-    `square` and `box` are what `crop` makes of a picture; `square` is None where the file is not known or cannot
-    be read: its place then stays empty and says so.
+    `square` and `box` are what `crop` makes of a picture; `square` is None where there is none: its place then says
+    why, by `missing`.
     """
 
     lines: Sequence[str]
     square: Pixels | None = None
     box: Rectangle | None = None
+    missing: Sequence[str] = ("no picture",)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One face of a probe and its candidates, best first. `note` stands where there are no candidates."""
+    """One face of a probe and its candidates, best first. `note` stands where there are no candidates.
+
+    `further` candidates were answered beyond those that are drawn.
+    """
 
     probe: Tile
     candidates: Sequence[Tile] = ()
     note: str = "No candidate."
+    further: int = 0
 
 
-def draw(rows: Sequence[Row], *, title: str, subtitle: str = "") -> Pixels:
-    """Draw the sheet.
+def draw(rows: Sequence[Row], *, title: str, subtitle: Sequence[str] = ()) -> Pixels:
+    """Draw one page.
 
     Args:
         rows: what to show, from top to bottom; only the first MAX_CANDIDATES of each row are drawn.
         title: heading, one line.
-        subtitle: what was searched and with which models, one line.
+        subtitle: who asked what and when, and with which models it was answered; broken to the page's width.
 
     Returns:
         The sheet, RGB uint8 [height, width, 3].
@@ -93,10 +102,12 @@ def draw(rows: Sequence[Row], *, title: str, subtitle: str = "") -> Pixels:
     columns = max([min(len(row.candidates), MAX_CANDIDATES) for row in rows] + [3])
     width = 2 * MARGIN + TILE + PROBE_GAP + columns * (TILE + GAP) - GAP
     heights = [_row_height(row) for row in rows]
-    sheet = np.full((TITLE_HEIGHT + sum(heights) + FOOT_HEIGHT, width, 3), PAPER, np.uint8)
+    heading = [line for text in subtitle for line in _wrapped(text, width - 2 * MARGIN)]
+    top = HEADING_HEIGHT + LINE * (len(heading) + 1)
+    sheet = np.full((top + sum(heights) + FOOT_HEIGHT, width, 3), PAPER, np.uint8)
     _write(sheet, title, (MARGIN, 42), INK, size=0.8, bold=True)
-    _write(sheet, subtitle, (MARGIN, 66), SOFT, size=0.46)
-    top = TITLE_HEIGHT
+    for i, line in enumerate(heading):
+        _write(sheet, line, (MARGIN, HEADING_HEIGHT + 10 + i * LINE), SOFT, size=0.46)
     for row, height in zip(rows, heights, strict=True):
         cv2.line(sheet, (MARGIN, top), (width - MARGIN, top), RULE, 1)
         _draw_row(sheet, row, top + GAP)
@@ -172,18 +183,25 @@ def _row_height(row: Row) -> int:
     return GAP + TILE + 8 + LINE * max(len(tile.lines) for tile in tiles) + GAP
 
 
+def _further(row: Row) -> str:
+    """What the row does not show, in words; empty if it shows all."""
+    hidden = row.further + max(0, len(row.candidates) - MAX_CANDIDATES)
+    return f"and {plural(hidden, 'further candidate')}, in the table alone" if hidden else ""
+
+
 def _draw_row(sheet: Pixels, row: Row, top: int) -> None:
     _draw_tile(sheet, row.probe, (MARGIN, top), PROBE)
     left = MARGIN + TILE + PROBE_GAP
     arrow = top + TILE // 2
     start, end = MARGIN + TILE + 16, left - 16
     if not row.candidates:
-        for i, line in enumerate(textwrap.wrap(row.note, 64)):
+        for i, line in enumerate(_wrapped(row.note, sheet.shape[1] - left - MARGIN)):
             _write(sheet, line, (left, arrow + 5 + i * LINE), SOFT, size=0.5)
         return
     cv2.arrowedLine(sheet, (start, arrow), (end, arrow), SOFT, 1, cv2.LINE_AA, tipLength=0.4)
     for i, tile in enumerate(row.candidates[:MAX_CANDIDATES]):
         _draw_tile(sheet, tile, (left + i * (TILE + GAP), top), CANDIDATE)
+    _write(sheet, _further(row), (left, top - 5), SOFT, size=0.42)
 
 
 def _draw_tile(sheet: Pixels, tile: Tile, corner: tuple[int, int], colour: Colour) -> None:
@@ -191,7 +209,9 @@ def _draw_tile(sheet: Pixels, tile: Tile, corner: tuple[int, int], colour: Colou
     place = sheet[y : y + TILE, x : x + TILE]
     if tile.square is None:
         place[:] = EMPTY
-        _write(sheet, "picture not at hand", (x + 32, y + TILE // 2 + 5), SOFT, size=0.44)
+        first = y + TILE // 2 + 5 - LINE * (len(tile.missing) - 1) // 2
+        for i, line in enumerate(tile.missing):
+            _write(sheet, line, (x + 14, first + LINE * i), SOFT, size=0.42)
     else:
         place[:] = tile.square
         if tile.box is not None:
@@ -218,13 +238,21 @@ def _draw_box(place: Pixels, box: Rectangle, colour: Colour) -> None:
 
 def _shorten(text: str) -> str:
     """The text cut in its middle to what fits under a picture; both ends of a file name tell something."""
+    text = drawable(text)
     if len(text) <= CAPTION_CHARACTERS:
         return text
     head = CAPTION_CHARACTERS // 2 - 2
     return f"{text[:head]}...{text[-(CAPTION_CHARACTERS - head - 3) :]}"
 
 
+def _wrapped(text: str, width: int) -> list[str]:
+    """The text in lines of at most so many pixels."""
+    return textwrap.wrap(drawable(text), max(20, width // LETTER))
+
+
 def _write(
     sheet: Pixels, text: str, at: tuple[int, int], colour: Colour, *, size: float, bold: bool = False
 ) -> None:
-    cv2.putText(sheet, text, at, cv2.FONT_HERSHEY_SIMPLEX, size, colour, 2 if bold else 1, cv2.LINE_AA)
+    cv2.putText(
+        sheet, drawable(text), at, cv2.FONT_HERSHEY_SIMPLEX, size, colour, 2 if bold else 1, cv2.LINE_AA
+    )

@@ -1,13 +1,22 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from likeness.cli.caller import Asking
 from likeness.cli.journal import Entry, Journal
-from likeness.cli.search_sheet import rows_of
+from likeness.cli.modality import ModalityName
+from likeness.cli.search_sheet import ELSEWHERE, heading, rows_of, save_pages
+from likeness.cli.sheet import MAX_CANDIDATES
+from likeness.client import SearchOptions
+from likeness.domain.references import Purpose
+from likeness.fingerprint import synthesis
+from likeness.fingerprint.formats import write
+from likeness.fingerprint.formats.standards import Standard
 from likeness.imaging.opencv import cv2
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
@@ -75,3 +84,62 @@ def test_a_refused_probe_has_a_row_with_the_reason(tmp_path: Path, journal: Path
     (row,) = rows_of([(picture(tmp_path / "probe.png"), None, "no face")], journal)
     assert (row.note, list(row.candidates)) == ("no face", [])
     assert row.probe.square is not None
+
+
+def test_every_probe_is_on_a_page_and_no_page_is_tall(tmp_path: Path, journal: Path) -> None:
+    probe = picture(tmp_path / "probe.png")
+    several = matching.SearchResponse(header=response("r1").header, answers=[*response("r1").answers] * 12)
+    answers = [
+        (probe, several, ""),
+        *[(probe, response("r1"), "") for _ in range(12)],
+        (probe, None, "no face"),
+    ]
+    assert len(list(rows_of(answers, journal))) == 25
+    drawn = save_pages(answers, tmp_path / "leads.png", journal, ["Case: 7."], ModalityName.FACE)
+    names = ["leads.png", "leads-page-2-of-3.png", "leads-page-3-of-3.png"]
+    assert [page.name for page in drawn.pages] == names
+    assert (drawn.candidates, drawn.without, drawn.probes_without) == (24, 0, 0)
+    heights = [cv2.imread(str(page)).shape[0] for page in drawn.pages]
+    assert heights[0] == heights[1] > heights[2]
+    assert max(heights) < 4000
+
+
+def test_a_row_has_its_audit_entry_and_says_what_it_leaves_out(tmp_path: Path, journal: Path) -> None:
+    answer = response(*(f"r{number}" for number in range(1, 12)))
+    answer.header.audit_position, answer.header.coverage = 42, 0.5
+    (row,) = rows_of([(picture(tmp_path / "probe.png"), answer, "")], journal)
+    assert "audit entry 42" in row.probe.lines
+    assert "PARTIAL: coverage 0.500" in row.probe.lines
+    assert (len(row.candidates), row.further) == (MAX_CANDIDATES, 3)
+    assert row.candidates[1].missing == ELSEWHERE
+
+
+def test_fingers_are_drawn_as_minutiae(tmp_path: Path) -> None:
+    record = write(synthesis.record_of(synthesis.draw(1, seed=7)[0]), next(iter(Standard)))
+    probe = tmp_path / "probe.fmr"
+    probe.write_bytes(record)
+    entry = Entry("0" * 32, hashlib.sha256(record).hexdigest(), str(probe), "r1", 1)
+    with Journal(tmp_path / "j.jsonl") as opened:
+        opened.append(entry)
+    drawn = save_pages(
+        [(probe, response("r1", "r2"), "")],
+        tmp_path / "s.png",
+        tmp_path / "j.jsonl",
+        [],
+        ModalityName.FINGERPRINT,
+    )
+    assert (drawn.candidates, drawn.without, drawn.probes_without) == (2, 1, 0)
+    (row,) = rows_of([(probe, response("r1", "r2"), "")], tmp_path / "j.jsonl", ModalityName.FINGERPRINT)
+    assert row.probe.square is not None
+    assert np.count_nonzero(np.any(row.probe.square < 128, axis=2)) > 300
+    assert np.array_equal(row.probe.square, row.candidates[0].square)
+
+
+def test_a_heading_says_who_asked_what_why_and_when() -> None:
+    asking = Asking(ModalityName.FACE, "s:1", "NCB-XX", Purpose.MISSING_PERSON, "case-7", "clerk", 30.0)
+    options = SearchOptions(galleries=["a", "b"], k=5, max_fmr=1e-4)
+    at = datetime(2031, 2, 3, 4, 5, tzinfo=UTC)
+    text = "\n".join(heading(asking, options, [common.AnswerHeader(model="m@1", calibration="c@1")], at))
+    asked = ("2031-02-03 04:05 UTC", "NCB-XX", "clerk", "missing person", "case-7")
+    for part in (*asked, "a, b", "m@1", "c@1", "0.0001"):
+        assert part in text
