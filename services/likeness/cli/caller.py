@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from likeness.cli.given import check_text, check_texts
 from likeness.cli.modality import WORDS, ModalityName, Words
 from likeness.domain.errors import InvalidInput
 from likeness.domain.references import Purpose
@@ -126,6 +127,8 @@ def asks(*, purpose: bool = False) -> Callable[[_Command], _Command]:
 
     Args:
         purpose: whether the command needs one; it is then asked for before anything is done.
+
+    Texts that could not be sent, or could steer a terminal, are refused first; see `check_texts`.
     """
 
     def decorate(command: _Command) -> _Command:
@@ -138,6 +141,7 @@ def asks(*, purpose: bool = False) -> Callable[[_Command], _Command]:
 
         @wraps(command)
         def run(**values: Any) -> None:
+            check_texts(values)
             given = {name: values.pop(name) for name in _OPTIONS}
             command(**values, asking=_checked(purpose, **given))
 
@@ -169,7 +173,10 @@ def _checked(
         raise InvalidInput(
             f"Why do you ask? Give --purpose, or set LIKENESS_PURPOSE; it is put on record. One of: {known}."
         )
-    return Asking(modality, server, entity, purpose, case, operator or _login(), timeout)
+    if not operator:
+        operator = _login()
+        check_text(operator, "Your login name, which stands for --operator,")
+    return Asking(modality, server, entity, purpose, case, operator, timeout)
 
 
 def _login() -> str:

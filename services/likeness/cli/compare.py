@@ -12,6 +12,7 @@ from rich.text import Text
 from likeness.cli import documents, files
 from likeness.cli.caller import Asking, asks
 from likeness.cli.connection import connect
+from likeness.cli.files import sent_name
 from likeness.cli.modality import Words
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, note
@@ -19,14 +20,17 @@ from likeness.cli.tables import plain_table
 from likeness.cli.which import selection
 from likeness.cli.words import rate_words
 from likeness.client import reference, sample
+from likeness.domain.errors import InvalidInput
+from likeness.domain.text import printable, unprintable_at
+from likeness.rpc.convert.texts import with_printable_texts
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 
 
 @asks(purpose=True)
 def compare(
-    probe: Annotated[str, typer.Argument(help="A file, or the id of a reference.")],
-    candidate: Annotated[str, typer.Argument(help="A file, or the id of a reference.")],
+    probe: Annotated[Path, typer.Argument(help="A file, or the id of a reference.")],
+    candidate: Annotated[Path, typer.Argument(help="A file, or the id of a reference.")],
     *,
     which: Annotated[
         str,
@@ -55,17 +59,20 @@ def compare(
         beside.replace(explain)
         note(f"explanation: {explain}")
     Output(as_json).answer(
-        _document(probe, candidate, response),
-        _shown(probe, candidate, response, asking.words),
+        _document(str(probe), str(candidate), response),
+        _shown(
+            printable(str(probe)), printable(str(candidate)), with_printable_texts(response), asking.words
+        ),
     )
 
 
-def _side(given: str, chosen: common.Selection | None) -> matching.Comparand:
+def _side(given: Path, chosen: common.Selection | None) -> matching.Comparand:
     """A file if there is one of that name, else the id of a reference."""
-    path = Path(given)
-    if path.exists():
-        return matching.Comparand(sample=sample(files.read(path), name=path.name, selection=chosen))
-    return reference(given)
+    if given.exists():
+        return matching.Comparand(sample=sample(files.read(given), name=sent_name(given), selection=chosen))
+    if unprintable_at(str(given)) is not None:
+        raise InvalidInput(f"There is no file {given}, and no reference can have such an id; check the name.")
+    return reference(str(given))
 
 
 def _document(probe: str, candidate: str, response: matching.CompareResponse) -> dict[str, object]:

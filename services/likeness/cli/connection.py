@@ -10,6 +10,7 @@ import grpc
 from likeness.cli.caller import Asking
 from likeness.cli.failures import Exit, Stopped
 from likeness.client import CallFailed, LikenessClient
+from likeness.domain.text import printable
 
 _BY_CODE = {
     grpc.StatusCode.UNAVAILABLE: Exit.UNREACHABLE,
@@ -55,14 +56,15 @@ def exit_code(error: CallFailed) -> Exit:
 
 
 def explain(error: CallFailed, asking: Asking) -> str:
-    """What happened and what to do; the service's own words where it said any."""
+    """What happened and what to do, on one line; the service's own words where it gave any."""
+    message = printable(error.message)
     if error.reason:
-        return error.message
+        return message
     match error.code:
         case grpc.StatusCode.UNAVAILABLE:
             return (
                 f"No server answers at {asking.server}; start one with `likeness serve`, or name it with --server "
-                f"or LIKENESS_SERVER. ({error.message})"
+                f"or LIKENESS_SERVER. ({message})"
             )
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return (
@@ -71,4 +73,4 @@ def explain(error: CallFailed, asking: Asking) -> str:
             )
         case grpc.StatusCode.UNIMPLEMENTED:
             return f"The server at {asking.server} does not offer this; bring it to this release."
-    return f"{error.message} ({error.code.name})"
+    return f"{message} ({error.code.name})"

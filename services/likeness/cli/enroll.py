@@ -31,7 +31,7 @@ RESUMING = "Resuming"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a run goes about it."""
+    """How a run goes about it. `rejects` is the file asked for; see `rejects.write`."""
 
     journal: Path
     rejects: Path
@@ -106,7 +106,8 @@ def enroll(
         Path,
         typer.Option(
             "--rejects",
-            help="Where rejected files are listed with the reasons, .csv or .jsonl; written if there are any.",
+            help="Where rejected files are listed with the reasons, .csv or .jsonl; written if there are any. "
+            "Where the file exists, a number is added: no run overwrites the list of another.",
             rich_help_panel=RESUMING,
         ),
     ] = Path("likeness-rejects.csv"),
@@ -156,21 +157,31 @@ def enroll(
         again,
         retry_rejected,
     )
-    done, interrupted = run(said, files.find(paths, asking.words), plan)
-    Output(as_json).answer(_document(done, plan, interrupted), _table(done))
-    if interrupted:
+    done = run(said, files.find(paths, asking.words), plan)
+    Output(as_json).answer(_document(done, plan), _table(done.enrolment))
+    if done.interrupted:
         note("interrupted; run the same command again to go on")
         raise typer.Exit(Exit.INTERRUPTED)
-    if done.counts[Fate.REJECTED]:
+    rejected = done.enrolment.counts[Fate.REJECTED]
+    if rejected:
         warn(
-            f"{plural(done.counts[Fate.REJECTED], 'file was', 'files were')} rejected; {plan.rejects} says why. "
+            f"{plural(rejected, 'file was', 'files were')} rejected; {done.rejects} says why. "
             "Mend them and run again, or see --which and --override."
         )
         raise typer.Exit(Exit.PARTLY)
 
 
-def run(said: Said, found: list[Found], plan: Plan) -> tuple[BulkEnrolment, bool]:
-    """Enrol the files; returns what became of them, and whether Ctrl-C cut it short.
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a run, the file of its rejects if there were any, and whether Ctrl-C cut it short."""
+
+    enrolment: BulkEnrolment
+    rejects: Path | None = None
+    interrupted: bool = False
+
+
+def run(said: Said, found: list[Found], plan: Plan) -> Done:
+    """Enrol the files.
 
     The journal is durable and the rejects file written however this ends.
 
@@ -185,6 +196,8 @@ def run(said: Said, found: list[Found], plan: Plan) -> tuple[BulkEnrolment, bool
         enrolment = BulkEnrolment(
             said, journal, again=plan.again, retry_rejected=plan.retry_rejected, step=step
         )
+        rejected: Path | None = None
+        interrupted = False
         try:
             with connect(said.asking) as connected:
                 client = connected.of(said.asking.modality)
@@ -193,11 +206,14 @@ def run(said: Said, found: list[Found], plan: Plan) -> tuple[BulkEnrolment, bool
                 for outcome in client.enroll_many(enrolment.pending(found)):
                     enrolment.settle(outcome)
         except KeyboardInterrupt:
-            return enrolment, True
-        finally:
+            interrupted = True
+        except BaseException:
             if enrolment.rejects:
-                rejects.write(plan.rejects, enrolment.rejects)
-    return enrolment, False
+                note(f"rejected files so far: {rejects.write(plan.rejects, enrolment.rejects)}")
+            raise
+        if enrolment.rejects:
+            rejected = rejects.write(plan.rejects, enrolment.rejects)
+    return Done(enrolment, rejected, interrupted)
 
 
 def _check_same_store(client: Modality, journal: Journal) -> None:
@@ -216,16 +232,17 @@ def _check_same_store(client: Modality, journal: Journal) -> None:
         ) from None
 
 
-def _document(done: BulkEnrolment, plan: Plan, interrupted: bool) -> dict[str, object]:
+def _document(done: Done, plan: Plan) -> dict[str, object]:
+    counts = done.enrolment.counts
     return {
-        "enrolled": done.counts[Fate.ENROLLED],
-        "already_enrolled": done.counts[Fate.KNOWN],
-        "same_sample_twice": done.counts[Fate.TWICE],
-        "rejected": done.counts[Fate.REJECTED],
-        "log_position": done.log_position,
-        "interrupted": interrupted,
+        "enrolled": counts[Fate.ENROLLED],
+        "already_enrolled": counts[Fate.KNOWN],
+        "same_sample_twice": counts[Fate.TWICE],
+        "rejected": counts[Fate.REJECTED],
+        "log_position": done.enrolment.log_position,
+        "interrupted": done.interrupted,
         "journal": str(plan.journal),
-        "rejects": str(plan.rejects) if done.rejects else "",
+        "rejects": str(done.rejects or ""),
     }
 
 

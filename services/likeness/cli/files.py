@@ -10,9 +10,13 @@ from pathlib import Path
 
 from likeness.cli.modality import WORDS, ModalityName, Words
 from likeness.domain.errors import InvalidInput
+from likeness.domain.text import printable
 
 MAX_FILE_BYTES = 64 << 20
 """Larger files are not read at all; no service accepts a sample of this size."""
+
+MAX_NAME = 200
+"""Characters of a file's name that are sent, its end; the service takes 256."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,12 @@ def read(path: Path) -> bytes:
             reason="FILE_TOO_LARGE",
         )
     return data
+
+
+def sent_name(path: Path) -> str:
+    """What a file is called in requests, where errors repeat it: the end of its name, unprintable characters and
+    bytes that are not UTF-8 as escapes."""
+    return printable(path.name)[-MAX_NAME:]
 
 
 def sha256(data: bytes) -> str:

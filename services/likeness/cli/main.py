@@ -14,6 +14,7 @@ from likeness.cli.demo.command import demo
 from likeness.cli.doctor import doctor
 from likeness.cli.enroll import enroll
 from likeness.cli.failures import EXIT_CODES, Commands
+from likeness.cli.output import tolerate_encodings
 from likeness.cli.search import search
 from likeness.cli.serve import serve
 from likeness.cli.words import LEAD
@@ -97,4 +98,5 @@ def _root(
 
 def main() -> None:
     """Run the command line."""
+    tolerate_encodings()
     app(prog_name="likeness")

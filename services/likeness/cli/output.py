@@ -2,16 +2,20 @@
 
 JSON is one object per line, written as soon as it is known, so that a pipe can work on the first while the
 second is made. Rich honours NO_COLOR and a dumb terminal by itself.
+
+Everything printed passes here, whoever wrote it: what could steer the terminal is shown as an escape, and what the
+terminal's encoding lacks as well. JSON says the same in its own escapes, so that nothing of a text is lost.
 """
 
 from __future__ import annotations
 
-import json
+import io
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -22,13 +26,40 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.segment import Segment
 from rich.text import Text
+
+from likeness.domain.text import json_line, printable, printable_lines
 
 PLAIN_EVERY = 500
 """Items between two lines of progress where standard error is not a terminal."""
 
-_answers = Console(highlight=False, soft_wrap=False)
-_notes = Console(stderr=True, highlight=False, soft_wrap=True)
+
+class _Console(Console):
+    """Writes texts as they are (no markup, no emoji codes), their unprintable characters as escapes."""
+
+    def __init__(self, *, stderr: bool, soft_wrap: bool) -> None:
+        super().__init__(stderr=stderr, soft_wrap=soft_wrap, highlight=False, markup=False, emoji=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Replaces before widths are measured, so that columns stay straight."""
+        return super().render_str(printable_lines(text), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Replaces in what came in any other way."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=printable_lines(segment.text))
+
+
+_answers = _Console(stderr=False, soft_wrap=False)
+_notes = _Console(stderr=True, soft_wrap=True)
+
+
+def tolerate_encodings() -> None:
+    """Let a terminal or pipe that cannot encode a character show its escape instead of ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def output_width() -> int:
@@ -45,25 +76,26 @@ class Output:
     def answer(self, document: Mapping[str, object], shown: RenderableType) -> None:
         """Write one answer: the document as a line of JSON, or what a person is shown; text is not wrapped."""
         if self.as_json:
-            sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+            encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "")
+            sys.stdout.write(json_line(document, ascii_only=encoding != "utf8") + "\n")
             sys.stdout.flush()
         else:
-            _answers.print(shown, markup=False, soft_wrap=isinstance(shown, str))
+            _answers.print(shown, soft_wrap=isinstance(shown, str))
 
 
 def note(text: str, style: str = "") -> None:
     """Tell the person something that is not part of the answer."""
-    _notes.print(text, style=style or None, markup=False)
+    _notes.print(text, style=style or None)
 
 
 def warn(text: str) -> None:
     """Tell the person something that needs attention."""
-    _notes.print(Text("warning: ", style="bold yellow").append(text, style="not bold default"))
+    _notes.print(Text("warning: ", style="bold yellow").append(printable(text), style="not bold default"))
 
 
 def fail(text: str) -> None:
     """Tell the person why the command stops."""
-    _notes.print(Text("error: ", style="bold red").append(text, style="not bold default"))
+    _notes.print(Text("error: ", style="bold red").append(printable(text), style="not bold default"))
 
 
 class _Rate(ProgressColumn):

@@ -14,10 +14,11 @@ from likeness.cli.caller import Asking, asks
 from likeness.cli.connection import connect, explained
 from likeness.cli.failures import Exit, Stopped
 from likeness.cli.options import AsJson, InGalleries, OfCategories, OfOwners, OfStatuses
-from likeness.cli.output import Output, fail, note
+from likeness.cli.output import Output, fail, note, warn
 from likeness.cli.tables import plain_table
 from likeness.cli.words import label_of, plural
 from likeness.domain.references import Category, Status
+from likeness.rpc.convert.texts import with_printable_texts
 from likeness.v1 import common_pb2 as common
 
 Ids = Annotated[list[str], typer.Argument(help="Ids of references.", show_default=False)]
@@ -30,7 +31,7 @@ def get(ids: Ids, *, as_json: AsJson = None, asking: Asking) -> None:
     with connect(asking) as client:
         for reference_id in ids:
             found = client.of(asking.modality).get(reference_id)
-            output.answer(documents.reference(found), _card(found))
+            output.answer(documents.reference(found), _card(with_printable_texts(found)))
 
 
 @asks()
@@ -60,7 +61,7 @@ def list_references(
                 output.answer(documents.reference(found), "")
             return
         shown = list(wanted)
-        output.answer({}, _table(shown))
+        output.answer({}, _table([with_printable_texts(found) for found in shown]))
         if limit and len(shown) == limit and next(every, None) is not None:
             note(f"the first {limit:,}; there are more, see --limit")
 
@@ -95,7 +96,7 @@ def update(
     with connect(asking) as client:
         for reference_id in ids:
             current = client.of(asking.modality).get(reference_id)
-            said = current.metadata
+            said = _sendable(reference_id, current.metadata)
             if gallery is not None:
                 said.galleries[:] = gallery
             if notice is not None:
@@ -113,8 +114,18 @@ def update(
             )
             output.answer(
                 documents.reference(done.reference),
-                _card(done.reference),
+                _card(with_printable_texts(done.reference)),
             )
+
+
+def _sendable(reference_id: str, metadata: common.ReferenceMetadata) -> common.ReferenceMetadata:
+    """What is said of a reference as the service takes it: earlier releases stored control characters."""
+    clean = with_printable_texts(metadata)
+    if clean != metadata:
+        warn(
+            f"{reference_id}: control characters in its earlier texts are replaced by escapes, such as \\x1b"
+        )
+    return clean
 
 
 @asks()

@@ -13,11 +13,9 @@ from likeness.cli.files import Found
 from likeness.cli.journal import KEY_BYTES
 from likeness.client import Enrolment
 from likeness.domain.references import Category
+from likeness.domain.text import printable
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
-
-MAX_NAME = 200
-"""Characters of a file's name that are sent, its end; the service takes 256."""
 
 
 class Label(StrEnum):
@@ -43,7 +41,8 @@ class Tag:
 class Said:
     """The same words for every file of a run.
 
-    `subject` names the subject of all; with `subject_from_folder` it is the folder that holds the file.
+    `subject` names the subject of all; with `subject_from_folder` it is the folder that holds the file. Names of
+    files and folders become labels with their unprintable characters and bytes that are not UTF-8 as escapes.
     `selection` says which of several faces; None takes photographs of one face only. `override` is the reason to
     enrol in spite of quality. `salt` makes other request ids of the same words.
     """
@@ -71,7 +70,7 @@ class Said:
         sample = common.Sample(selection=self.selection)
         sha256 = files.sha256(data)
         key = self._key(metadata, sample, sha256)
-        sample.data, sample.name = data, file.path.name[-MAX_NAME:]
+        sample.data, sample.name = data, files.sent_name(file.path)
         return Enrolment(sample, metadata, self.override, f"cli-{key}", Tag(file, key, sha256))
 
     def _key(self, metadata: common.ReferenceMetadata, sample: common.Sample, sha256: str) -> str:
@@ -94,13 +93,13 @@ class Said:
 
     def _subject(self, file: Found) -> str:
         if self.subject_from_folder:
-            return file.path.absolute().parent.name
+            return printable(file.path.absolute().parent.name)
         return self.subject
 
     def _label(self, file: Found) -> str:
         match self.label:
             case Label.STEM:
-                return PurePosixPath(file.name).stem
+                return printable(PurePosixPath(file.name).stem)
             case Label.PATH:
-                return file.name
+                return printable(file.name)
         return ""

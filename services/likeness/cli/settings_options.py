@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from likeness.cli.given import check_texts
 from likeness.domain.errors import InvalidInput
 from likeness.rpc.settings import Settings, load
 
@@ -42,6 +43,7 @@ def settings_from(
     Raises:
         InvalidInput: a setting is unknown or out of its range, or the file cannot be read.
     """
+    check_texts({"set": single, **named})
     overrides: dict[str, object] = {"home": home, **named}
     for item in single or []:
         name, separator, value = item.partition("=")

@@ -70,6 +70,11 @@ def utf8(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+def plain(file_name: str) -> str:
+    """A file's name as the service takes it: what cannot be printed becomes a question mark."""
+    return "".join(letter if letter.isprintable() else "?" for letter in file_name)
+
+
 def sample(
     data: SampleLike, *, name: str = "", media_type: str = "", selection: common.Selection | None = None
 ) -> common.Sample:
@@ -82,7 +87,7 @@ def sample(
         return data
     if not isinstance(data, bytes):
         path = Path(data)
-        data, name = path.read_bytes(), name or path.name
+        data, name = path.read_bytes(), name or plain(path.name)
     return common.Sample(data=data, name=utf8(name), media_type=media_type, selection=selection)
 
 
