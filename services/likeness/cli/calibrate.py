@@ -171,7 +171,7 @@ def _rows(reader: csv.DictReader[str], path: Path) -> Iterator[tuple[str, str]]:
     for number, row in enumerate(reader):
         if number >= MAX_GROUP_ROWS:
             raise InvalidInput(f"{path} has more than {MAX_GROUP_ROWS:,} lines.")
-        yield row["subject"] or "", row["group"] or ""
+        yield row["subject"] or "", printable(row["group"] or "")
 
 
 def _document(report: Report, path: Path) -> dict[str, object]:

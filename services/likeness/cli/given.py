@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from likeness.domain.errors import InvalidInput
 from likeness.domain.text import named, unprintable_at
 
+_ARGUMENTS = {"ids": "An id"}
+
 
 def check_texts(values: Mapping[str, object]) -> None:
     """Check the texts and lists of texts among the values of a command's parameters, by their names.
@@ -37,4 +39,5 @@ def check_text(text: str, option: str) -> None:
 
 
 def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    """What a person calls a parameter: its option, or what the argument is."""
+    return _ARGUMENTS.get(name) or f"--{name.replace('_', '-')}"

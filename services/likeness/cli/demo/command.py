@@ -84,8 +84,7 @@ def _fresh(out: Path) -> Path:
     if any(out.iterdir()) and not (out / MARKER).exists():
         raise InvalidInput(f"{out} is not empty and not a demonstration's; name another folder with --out.")
     (out / MARKER).touch()
-    for name in PARTS:
-        path = out / name
+    for path in (*(out / name for name in PARTS), *out.glob("contact-sheet-page-*.png")):
         if path.is_dir():
             shutil.rmtree(path)
         else:

@@ -49,7 +49,7 @@ def texts(message: Message, prefix: str = "") -> Iterator[tuple[str, str]]:
     for field in _fields_with_text(message.DESCRIPTOR):
         path, value = prefix + field.name, getattr(message, field.name)
         if _is_map(field):
-            yield from _texts_of_map(field, value, path)
+            yield from _texts_of_map(value, path)
         elif field.is_repeated:
             for number, entry in enumerate(islice(value, MAX_ENTRIES)):
                 yield from _texts_of(field, entry, f"{path}[{number}]")
@@ -72,13 +72,12 @@ def _texts_of(field: FieldDescriptor, value: Any, path: str) -> Iterator[tuple[s
         yield from texts(value, f"{path}.")
 
 
-def _texts_of_map(field: FieldDescriptor, entries: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Of a map from texts; the protocol has none to messages."""
-    has_text = field.message_type.fields_by_name["value"].type == FieldDescriptor.TYPE_STRING
+def _texts_of_map(entries: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Of a map from texts to texts or numbers; the protocol has none to messages."""
     for key in islice(entries, MAX_ENTRIES):
         yield f"{path}[key]", key
-        if has_text:
-            yield f"{path}[{printable(key[:80])!r}]", entries[key]
+        if isinstance(entries[key], str):
+            yield f"{path}['{printable(key[:80])}']", entries[key]
 
 
 def _replace(message: Message, change: Callable[[str], str]) -> None:
