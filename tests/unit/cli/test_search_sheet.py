@@ -14,9 +14,11 @@ from likeness.cli.search_sheet import ELSEWHERE, heading, rows_of, save_pages
 from likeness.cli.sheet import MAX_CANDIDATES
 from likeness.client import SearchOptions
 from likeness.domain.references import Purpose
+from likeness.domain.samples import Sample
 from likeness.fingerprint import synthesis
 from likeness.fingerprint.formats import write
 from likeness.fingerprint.formats.standards import Standard
+from likeness.imaging.decode import decode
 from likeness.imaging.opencv import cv2
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
@@ -99,7 +101,7 @@ def test_every_probe_is_on_a_page_and_no_page_is_tall(tmp_path: Path, journal: P
     names = ["leads.png", "leads-page-2-of-3.png", "leads-page-3-of-3.png"]
     assert [page.name for page in drawn.pages] == names
     assert (drawn.candidates, drawn.without, drawn.probes_without) == (24, 0, 0)
-    heights = [cv2.imread(str(page)).shape[0] for page in drawn.pages]
+    heights = [decode(Sample(page.read_bytes())).shape[0] for page in drawn.pages]
     assert heights[0] == heights[1] > heights[2]
     assert max(heights) < 4000
 
@@ -131,6 +133,7 @@ def test_fingers_are_drawn_as_minutiae(tmp_path: Path) -> None:
     assert (drawn.candidates, drawn.without, drawn.probes_without) == (2, 1, 0)
     (row,) = rows_of([(probe, response("r1", "r2"), "")], tmp_path / "j.jsonl", ModalityName.FINGERPRINT)
     assert row.probe.square is not None
+    assert row.candidates[0].square is not None
     assert np.count_nonzero(np.any(row.probe.square < 128, axis=2)) > 300
     assert np.array_equal(row.probe.square, row.candidates[0].square)
 

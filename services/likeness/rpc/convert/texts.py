@@ -39,8 +39,6 @@ def check_printable(message: Message, prefix: str = "") -> None:
                 f"{field} holds the control character {character} at position {at + 1}; send plain text on one "
                 "line, without control characters and overrides of the writing direction.",
                 field=field.partition("[")[0],
-                reason="CONTROL_CHARACTER",
-                metadata={"character": character, "position": str(at + 1)},
             )
 
 
