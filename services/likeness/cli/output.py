@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import io
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -34,6 +36,9 @@ from likeness.domain.text import json_line, printable, printable_lines
 PLAIN_EVERY = 500
 """Items between two lines of progress where standard error is not a terminal."""
 
+QUIET_SECONDS = 10.0
+"""Seconds without a line after which a long step says that it is still under way."""
+
 
 class _Console(Console):
     """Writes texts as they are (no markup, no emoji codes), their unprintable characters as escapes."""
@@ -53,6 +58,7 @@ class _Console(Console):
 
 _answers = _Console(stderr=False, soft_wrap=False)
 _notes = _Console(stderr=True, soft_wrap=True)
+_last_note = time.monotonic()
 
 
 def tolerate_encodings() -> None:
@@ -85,6 +91,8 @@ class Output:
 
 def note(text: str, style: str = "") -> None:
     """Tell the person something that is not part of the answer."""
+    global _last_note  # noqa: PLW0603  one terminal, one last line
+    _last_note = time.monotonic()
     _notes.print(text, style=style or None)
 
 
@@ -96,6 +104,30 @@ def warn(text: str) -> None:
 def fail(text: str) -> None:
     """Tell the person why the command stops."""
     _notes.print(Text("error: ", style="bold red").append(printable(text), style="not bold default"))
+
+
+@contextmanager
+def heartbeat(doing: str | Callable[[], str]) -> Iterator[None]:
+    """Say every `QUIET_SECONDS` that a step is still under way, unless something else was said meanwhile.
+
+    Args:
+        doing: what is being done, or what tells it when it is asked.
+    """
+    began, ended = time.monotonic(), threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(max(0.1, _last_note + QUIET_SECONDS - time.monotonic())):
+            if time.monotonic() - _last_note >= QUIET_SECONDS:
+                now = doing if isinstance(doing, str) else doing()
+                note(f"  still {now} ({time.monotonic() - began:.0f} s)", "dim")
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 class _Rate(ProgressColumn):

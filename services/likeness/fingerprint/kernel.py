@@ -3,78 +3,98 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import tempfile
+import logging
+import pickle
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
+import llvmlite
 import numba
 import numpy as np
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
 from numpy.typing import NDArray
 
 from likeness.fingerprint import parameters as p
+from likeness.fingerprint.kernel_files import KernelFiles, digest_of_sources, places
+from likeness.telemetry import logs
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 _WORDS, _MASK_WORDS = p.WORDS, p.MASK_WORDS
-_PACKAGE = Path(__file__).parent
+_VERSIONS = (numba.__version__, llvmlite.__version__, np.__version__, sys.version)
 _config: Any = numba.config
+_files = KernelFiles.standard(places(_config.CACHE_DIR), digest_of_sources())
+_watchers: list[Callable[[str], None]] = []
+_logger = logging.getLogger(__name__)
 
 
-def _places() -> Iterator[Path]:
-    """Where kernels may be kept, the best first: as told, beside the sources, with the user."""
-    if _config.CACHE_DIR:
-        yield Path(_config.CACHE_DIR)
-    yield _PACKAGE / "__pycache__"
-    yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "likeness"
+def folder_of_kernels() -> Path | None:
+    """Where compiled kernels are written for the next process; None where no place can be written to."""
+    return _files.write_to
 
 
-def _kept_in(place: Path, sources: str) -> Path | None:
-    """The folder in that place for kernels of these sources, or None where it cannot be written to.
-
-    numba compares the file of a kernel alone with what it kept, but a kernel holds those that it calls as well: so
-    kernels of other sources have another folder. Nobody else may write to it, since what is in it is run.
-    """
-    folder = place / f"kernels-{sources}"
+@contextmanager
+def watching(watcher: Callable[[str], None]) -> Iterator[None]:
+    """Call a function with the name of every kernel that has to be compiled within, before it is."""
+    _watchers.append(watcher)
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        held = folder.stat()
-        if held.st_uid != os.getuid() or held.st_mode & 0o022:
-            return None
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except (OSError, RuntimeError):
+        yield
+    finally:
+        _watchers.remove(watcher)
+
+
+class _Cache:
+    """What a dispatcher of numba asks for compiled code before it compiles, and gives it to afterwards.
+
+    It takes the place of numba's own cache, which unpickles whatever it finds in its files.
+    """
+
+    cache_path = None
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        code = hashlib.sha256(function.__code__.co_code).hexdigest()
+        self._name = f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}"
+        self._identity = (*_VERSIONS, self._name, code)
+
+    def _key(self, signature: object, codegen: Any) -> str:
+        """The processor is part of it: code that was compiled for another one is not found."""
+        return repr((*self._identity, signature, codegen.magic_tuple()))
+
+    def load_overload(self, signature: object, target: Any) -> Any:
+        """The compiled code of a signature, or None."""
+        target.refresh()
+        payload = _files.read(self._key(signature, target.codegen()))
+        if payload is not None:
+            return CompileResult._rebuild(target, *pickle.loads(payload))  # noqa: S301  its digest is right
+        logs.event(_logger, logging.INFO, "compiling kernel", task=self._name)
+        for watcher in tuple(_watchers):
+            watcher(self._name)
         return None
-    if place == _PACKAGE / "__pycache__":  # elsewhere another release may be running
-        for other in place.glob("kernels-*"):
-            if other != folder:
-                shutil.rmtree(other, ignore_errors=True)
-    return folder
 
+    def save_overload(self, signature: object, compiled: Any) -> None:
+        """Keep the compiled code of a signature."""
+        if _files.write_to is not None:
+            _files.write(self._key(signature, compiled.codegen), dumps(compiled._reduce()))
 
-def _cache() -> Path | None:
-    """Where kernels are kept for the next process; None where there is no such place, as in a sealed container."""
-    sources = b"".join(path.read_bytes() for path in sorted(_PACKAGE.glob("*.py")))
-    name = hashlib.sha256(sources).hexdigest()[:16]
-    return next((folder for place in _places() if (folder := _kept_in(place, name)) is not None), None)
-
-
-_CACHE = _cache()
-if _CACHE is not None:
-    _config.CACHE_DIR = str(_CACHE)
+    def flush(self) -> None:
+        """Files of other sources have other folders."""
 
 
 def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Compile a function of arrays and numbers to machine code at first use, kept on disk for the next process.
 
-    It runs without the interpreter lock and on one thread; floating point keeps the order that is written. Where
-    nothing can be kept, it is compiled in every process, which takes about half a minute.
+    It runs without the interpreter lock and on one thread; floating point keeps the order that is written. What is
+    on disk is for one kind of processor and one release of numba. Where nothing can be kept, it is compiled in
+    every process, which takes about half a minute for all kernels together.
     """
-    keep = _CACHE is not None
-    return cast("Callable[_P, _R]", numba.njit(cache=keep, nogil=True, error_model="numpy")(function))
+    dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
+    dispatcher._cache = _Cache(function)
+    return cast("Callable[_P, _R]", dispatcher)
 
 
 class Arrays(NamedTuple):

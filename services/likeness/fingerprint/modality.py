@@ -20,8 +20,9 @@ from likeness.fingerprint import quality
 from likeness.fingerprint.explain import Side, explained
 from likeness.fingerprint.fingers import Finger, Fingers, best_pair, compare, pack, unpack
 from likeness.fingerprint.formats import read
+from likeness.fingerprint.kernels import drawn_pattern, load_kernels
 from likeness.fingerprint.matcher import Matcher
-from likeness.fingerprint.minutiae import Minutiae, Record, View, position_of
+from likeness.fingerprint.minutiae import Record, View, position_of
 from likeness.fingerprint.prepared import prepare
 from likeness.fingerprint.shortlist import MODEL, Shortlister
 from likeness.inference.sets import SetEmbedder
@@ -172,7 +173,8 @@ class FingerprintModality:
         Raises:
             LikenessError: the pattern is not found to be itself.
         """
-        minutiae = _pattern()
+        load_kernels()
+        minutiae = drawn_pattern()
         vector = self._shortlister.embed([minutiae])
         finger = Finger(0, prepare(minutiae))
         template = Template(self.space.space_id, self.model, vector, pack([finger]))
@@ -269,13 +271,3 @@ def _size(record: Record) -> tuple[int, int]:
         max((view.width for view in record.views), default=0),
         max((view.height for view in record.views), default=0),
     )
-
-
-def _pattern() -> Minutiae:
-    """Thirty minutiae on a spiral: the self-test's finger."""
-    number = np.arange(30)
-    radius, around = 18.0 * np.sqrt(number + 1.0), 2.4 * number
-    xy = np.stack([200 + radius * np.cos(around), 200 + radius * np.sin(around)], axis=1)
-    angle = np.mod(0.7 * number + around, 2 * np.pi)
-    nothing = np.zeros(len(number), np.uint8)
-    return Minutiae(xy.astype(np.float32), angle.astype(np.float32), nothing, nothing)

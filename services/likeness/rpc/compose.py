@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,12 @@ from likeness.engine.opening import Running, open_engine
 from likeness.rpc.modalities import assist, load
 from likeness.rpc.settings import Settings
 from likeness.store.store import Store
-from likeness.telemetry import metrics
+from likeness.telemetry import logs, metrics
 
 if TYPE_CHECKING:
     from likeness.inference.assistant import Assistant
+
+_logger = logging.getLogger(__name__)
 
 
 class Composed:
@@ -32,7 +35,9 @@ class Composed:
 
     def open(self, name: str, settings: Settings) -> None:
         """Load a modality, fold its gallery and begin to look after it."""
+        logs.event(_logger, logging.INFO, "loading", modality=name)
         modality = load(name, settings)
+        logs.event(_logger, logging.INFO, "warming and folding the log", modality=name)
         self._running[name] = open_engine(
             modality,
             self._store,
@@ -61,6 +66,7 @@ def compose(settings: Settings) -> Composed:
         Precondition, Corrupt, WrongKey: see `Store.open`.
         InvalidInput: a manifest or a calibration does not fit.
     """
+    logs.event(_logger, logging.INFO, "opening the store")
     store = Store.open(settings.home, key_file=key_file(settings))
     store.observe_commits(metrics.committed)
     composed = Composed(store)

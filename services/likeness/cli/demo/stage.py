@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,13 +15,8 @@ from pathlib import Path
 from typing import Protocol
 
 from likeness.cli import output
+from likeness.cli.demo.process import Watched
 from likeness.cli.failures import Exit, Stopped
-
-START_TIMEOUT = 120.0
-"""Seconds for a server to warm its models on a slow machine."""
-
-STOP_TIMEOUT = 40.0
-"""Seconds for it to drain; its own grace is 25."""
 
 WIDTH = "132"
 """Columns of tables where standard output is not a terminal, so that no cell is cut."""
@@ -79,8 +74,9 @@ def serving(folder: Path) -> Iterator[Stage]:
         server = subprocess.Popen(  # noqa: S603
             [*_PROGRAM, *words], stdin=subprocess.DEVNULL, stdout=stream, stderr=stream
         )
+    watched = Watched(server, log)
     try:
-        address = _address(server, log)
+        address = _address(watched)
         output.note(f"serving at {address}; its log is {log}")
         caller = {
             "LIKENESS_SERVER": address,
@@ -92,25 +88,38 @@ def serving(folder: Path) -> Iterator[Stage]:
         width = {} if sys.stdout.isatty() else {"COLUMNS": WIDTH}
         yield Stage({**os.environ, **caller, **width, "LIKENESS_STATE": str(folder / "state")})
     finally:
-        _stop(server)
+        _stop(watched)
 
 
-def _address(server: subprocess.Popen[bytes], log: Path) -> str:
-    until = time.monotonic() + START_TIMEOUT
-    while time.monotonic() < until and server.poll() is None:
-        found = _SERVING.search(log.read_text(encoding="utf-8", errors="replace"))
-        if found:
-            return found[1]
-        time.sleep(0.1)
-    said = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    why = said[-1] if said else "it said nothing"
-    raise Stopped(f"The server did not come up: {why}. See {log}, and run: likeness doctor", Exit.UNREACHABLE)
+def _address(server: Watched) -> str:
+    found = server.wait(
+        lambda: _SERVING.search("\n".join(server.lines())),
+        lambda: f"waiting for the server: {_last_event(server)}",
+    )
+    if found:
+        return found[1]
+    lines = server.lines()
+    why = lines[-1] if lines else "it wrote nothing"
+    raise Stopped(
+        f"The server did not come up: {why}. See {server.log}, and run: likeness doctor", Exit.UNREACHABLE
+    )
 
 
-def _stop(server: subprocess.Popen[bytes]) -> None:
-    server.terminate()
+def _last_event(server: Watched) -> str:
+    """What its log ends with, in words."""
+    lines = server.lines()
+    if not lines:
+        return "loading"
     try:
-        server.wait(STOP_TIMEOUT)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.wait()
+        event = json.loads(lines[-1])
+        return " ".join(str(event[key]) for key in ("event", "modality", "task") if key in event)
+    except (ValueError, TypeError):
+        return lines[-1]
+
+
+def _stop(server: Watched) -> None:
+    server.process.terminate()
+    server.wait(server.process.poll, lambda: f"waiting for the server to stop: {_last_event(server)}")
+    if server.process.poll() is None:
+        server.process.kill()
+        server.process.wait()
