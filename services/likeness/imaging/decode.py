@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from likeness.domain.errors import SampleRejected
 from likeness.domain.samples import Sample
-from likeness.imaging.headers import Format, Header, Reason, Refusal, inspect
+from likeness.imaging.headers import Format, Header, Reason, Refusal, inspect, png
 from likeness.imaging.opencv import cv2
 
 Pixels = NDArray[np.uint8]
@@ -114,6 +114,8 @@ def _check_media_type(declared: str, found: Format) -> None:
 
 def _pixels(data: bytes, header: Header) -> Pixels:
     with_alpha = header.alpha
+    if header.format is Format.PNG:
+        data = png.without_ancillary(data)
     flags = cv2.IMREAD_UNCHANGED if with_alpha else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from typing import Any
 
 import numpy as np
@@ -255,3 +257,31 @@ def test_a_picture_exactly_at_the_limits_is_read() -> None:
 
 def test_pixels_that_do_not_come_are_a_refusal() -> None:
     assert reason_of(_png_claiming(64, 64)) == Reason.CORRUPT_IMAGE
+
+
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        _chunk(b"iCCP", b"broken\0\0" + zlib.compress(b"not a profile")),
+        _chunk(b"iCCP", b"no end"),
+        _chunk(b"cHRM", b"short"),
+        _chunk(b"gAMA", bytes(4)),
+        _chunk(b"sBIT", b"\xff\xff\xff"),
+        _chunk(b"pHYs", b"short"),
+        _chunk(b"tIME", bytes(7)),
+        _chunk(b"zTXt", b"key\0\0not compressed"),
+    ],
+    ids=lambda chunk: chunk[4:8].decode(),
+)
+def test_what_libpng_dislikes_beside_the_pixels_writes_no_line(
+    chunk: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    plain = encoded(photograph(), "PNG")
+    after_size = 8 + 25
+    decoded = decode(Sample(plain[:after_size] + chunk + plain[after_size:]))
+    assert capfd.readouterr() == ("", "")
+    assert np.array_equal(decoded, decode(Sample(plain)))

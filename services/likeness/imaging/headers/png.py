@@ -19,6 +19,8 @@ _CHUNK = struct.Struct(">I4s")
 _U32 = struct.Struct(">I")
 _SIZE = struct.Struct(">IIBBBBB")  # width, height, depth, colour, compression, filter, interlace
 _MAX_CHUNK = (1 << 31) - 1
+_OF_PIXELS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
+"""Chunks that pixels are made from."""
 _ALPHA_COLOURS = frozenset((4, 6))
 
 
@@ -51,6 +53,23 @@ def read(data: bytes) -> Header:
                 pixels = True
         at = body + length + 4
     raise corrupt(_LABEL, f"it has more than {MAX_CHUNKS} chunks")
+
+
+def without_ancillary(data: bytes) -> bytes:
+    """A file that `read` accepts, with nothing but what its pixels are made from.
+
+    libpng writes bare lines to standard error about profiles, times and texts that it does not like.
+    """
+    at, name, parts, left_out = 8, b"", [data[:8]], False
+    while name != b"IEND":
+        length, name = _CHUNK.unpack_from(data, at)
+        end = at + _CHUNK.size + length + 4
+        if name in _OF_PIXELS:
+            parts.append(data[at:end])
+        else:
+            left_out = True
+        at = end
+    return b"".join(parts) if left_out else data
 
 
 def _first(data: bytes) -> tuple[int, int, int]:
