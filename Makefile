@@ -20,14 +20,8 @@ PROTOS_TOOLS := grpcio-tools==1.76.0 mypy-protobuf==5.1.0 "setuptools<81"
 PROTOS := $(wildcard protos/likeness/v1/*.proto)
 SERVICES := $(shell grep -l '^service ' $(PROTOS))
 
-# pip tells a lot; these are the lines that explain a wait. Everything else is in the log.
-PIP_LINES := ^ *Downloading .*[0-9] MB|^ *Building wheel.*started|^Installing collected|^ERROR|^error:
-
-define pip_install
-$(BIN)/python -m pip install --progress-bar off --log $(VENV)/pip.log -e '.[$(1)]' 2>&1 \
-  | { grep --line-buffered -E '$(PIP_LINES)' || true; } | cut -c 1-140 \
-  || { echo "The installation failed; the whole story is in $(VENV)/pip.log" >&2; exit 1; }
-endef
+# Says what pip does, never silent for long; its whole story is in the log.
+pip_install = $(BIN)/python scripts/install.py $(VENV)/pip.log -e '.[$(1)]'
 
 .PHONY: help demo test serve lint protos bench clean
 

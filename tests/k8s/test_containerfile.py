@@ -6,6 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import likeness
 from likeness.rpc.settings import load, split_address
 from tests.k8s.containerfile import arguments, stages
 from tests.k8s.manifests import ROOT
@@ -87,5 +88,14 @@ def test_the_libraries_of_a_desktop_are_there_only_if_opencv_needs_them() -> Non
 
 
 def test_the_version_is_that_of_the_project() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert f"VERSION={project['version']}" in IMAGE.all("ARG")
+    assert f"VERSION={likeness.__version__}" in IMAGE.all("ARG")
+
+
+def test_kernels_are_compiled_with_the_image_and_looked_for_where_they_lie() -> None:
+    built = next(stage for stage in stages() if stage.name == "models")
+    folder = IMAGE.environment["NUMBA_CACHE_DIR"]
+    assert any(
+        "likeness models build" in command and f"NUMBA_CACHE_DIR={folder} " in command
+        for command in built.all("RUN")
+    )
+    assert Path(folder).is_relative_to(IMAGE.environment["LIKENESS_CACHE"])

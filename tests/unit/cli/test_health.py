@@ -2,18 +2,22 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
 import shutil
 import socket
 import sys
+import tomllib
 from collections import namedtuple
 from pathlib import Path
 
 import pytest
 
-from likeness.cli import health
+from likeness.cli import health, models
 from likeness.cli.health import State
 from likeness.domain.errors import Precondition
 from likeness.rpc.settings import load
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_this_interpreter_and_its_packages_are_fit() -> None:
@@ -37,6 +41,47 @@ def test_a_missing_and_an_old_package_are_named(monkeypatch: pytest.MonkeyPatch)
     assert "no-such-thing is missing" in result.found
     assert "older than 999.1" in result.found
     assert "onnx" not in result.found
+    assert result.fix == "pip install --upgrade 'no-such-thing>=1' 'numpy>=999.1'"
+
+
+def test_an_environment_from_before_the_distribution_was_renamed_is_examined_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def requires(name: str) -> list[str]:
+        if name != "likeness":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return ["numpy>=1"]
+
+    monkeypatch.setattr(importlib.metadata, "requires", requires)
+    assert health.packages().state is State.GREEN
+
+
+def test_sources_that_were_never_installed_are_yellow(monkeypatch: pytest.MonkeyPatch) -> None:
+    def requires(name: str) -> list[str]:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "requires", requires)
+    assert health.packages().state is State.YELLOW
+
+
+def test_the_weight_packages_that_are_named_are_those_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = project["optional-dependencies"]["models"]
+    epilog = next(c.epilog for c in models.app.registered_commands if c.callback is models.build)
+    assert epilog is not None
+    for requirement in wanted:
+        assert requirement.partition(">=")[0] in epilog
+
+
+def test_nobody_is_sent_to_the_package_index_for_another_project_of_this_name() -> None:
+    for folder in ("services", "models", "k8s", "benchmarks", "scripts"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.suffix in {".py", ".md", ".toml", ".yaml"}:
+                text = path.read_text(encoding="utf-8")
+                assert not re.search(r"pip install (--\S+ )*['\"]?likeness\b(?!-)", text), path
+    assert not re.search(
+        r"pip install (--\S+ )*['\"]?likeness\b(?!-)", (ROOT / "README.md").read_text("utf-8")
+    )
 
 
 def test_a_folder_that_can_be_made_is_green_and_left_unmade(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ class GraphWriter:
             import onnx  # noqa: PLC0415  needed to convert, not to serve
         except ImportError as error:
             raise Precondition(
-                "Converting a model needs the onnx package; run: pip install 'likeness[models]'",
+                "Converting a model needs the onnx package; run: pip install onnx",
                 reason="ONNX_PACKAGE_MISSING",
             ) from error
         self._onnx = onnx
