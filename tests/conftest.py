@@ -7,6 +7,13 @@ import threading
 import time
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no failure, and what is drawn is the same in every run: drawing anew is for tests/fuzz.
+settings.register_profile(
+    "suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("suite")
 
 QUIET_SECONDS = 10.0
 """Seconds without a result after which the run says what it is busy with."""

@@ -138,7 +138,7 @@ def prepare(tmp_path: Path, modality: HoldingModality) -> Iterator[Callable[...,
     made: list[Served] = []
 
     def make(build_: Callable[[Settings], Built] | None = None, **given: Any) -> Served:
-        usual: dict[str, Any] = {"home": tmp_path / "home", "address": "127.0.0.1:0", "drain_grace": 10}
+        usual: dict[str, Any] = {"home": tmp_path / "home", "address": "127.0.0.1:0", "drain_grace": PATIENCE}
         settings = Settings(**usual | given)
         made.append(Served(settings, build_ or (lambda _: build(modality, tmp_path / "home"))))
         return made[-1]

@@ -89,7 +89,7 @@ def test_draining_finishes_what_is_under_way_refuses_the_rest_and_closes_the_sto
     assert served.built is not None
     assert served.built.closed.is_set()
     with pytest.raises(Unavailable):
-        client.face.search(b"1,0,0", timeout=1)
+        client.face.search(b"1,0,0")
 
 
 def test_a_large_answer_has_left_before_the_connection_is_closed(
@@ -150,7 +150,7 @@ def test_a_server_whose_engine_cannot_be_built_says_why_and_stops_listening(
     with pytest.raises(WrongKey):
         served.start()
     with pytest.raises(Unavailable), LikenessClient(served.address, entity="NCB-AA", retries=0) as client:
-        client.face.analyze(b"1,0,0", timeout=1)
+        client.face.analyze(b"1,0,0")
 
 
 def test_what_is_not_served_says_so_and_is_not_healthy(served: Served) -> None:

@@ -81,7 +81,7 @@ def test_the_bytes_under_way_are_limited_and_one_request_alone_is_let_in(
 def test_a_request_with_a_deadline_that_passes_while_it_waits_is_answered_so(
     prepare: Callable[..., Served], modality: HoldingModality
 ) -> None:
-    served = prepare(workers=1, max_deadline=1.0).start()
+    served = prepare(workers=1, max_deadline=4.0).start()
     client = served.client(retries=0)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(client.face.analyze, b"1,0,0|hold")

@@ -15,6 +15,7 @@ from likeness.cli.demo.stage import Stage, serving
 from likeness.inference.catalogue import Catalogue, FileState
 from likeness.rpc.settings import load
 from tests.pictures import demo_photographs
+from tests.waiting import PATIENCE
 
 Run = Callable[..., tuple[int, list[dict[str, Any]], str]]
 """Runs a command: its exit code, its answers, and what it told the person."""
@@ -52,7 +53,7 @@ def run(stage: Stage, tmp_path: Path) -> Run:
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=10 * PATIENCE,
         )
         return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
 

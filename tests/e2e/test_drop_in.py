@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import PATIENCE
+
 pytestmark = [pytest.mark.shared, pytest.mark.models, pytest.mark.slow]
 
 SHARED = Path(__file__).parents[3] / "shared"
@@ -23,7 +25,7 @@ def likeness(home: Path, *words: object) -> dict[str, Any]:
         check=False,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=10 * PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)

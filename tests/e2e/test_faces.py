@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import Run
+from tests.waiting import PATIENCE
 
 pytestmark = [pytest.mark.models, pytest.mark.slow]
 
@@ -62,7 +64,7 @@ def test_the_demonstration_ends_with_a_contact_sheet(models: None, photographs: 
         check=False,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=10 * PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     for name, least in (("contact-sheet", 50_000), ("fingerprint-pair", 10_000), ("object-evidence", 50_000)):
@@ -81,9 +83,9 @@ def test_a_server_that_is_told_to_stop_drains_and_says_so(models: None, tmp_path
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
         )
         while process.poll() is None and b"serving at" not in (tmp_path / "log").read_bytes():
-            pass
+            time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=PATIENCE) == 0
     said = (tmp_path / "log").read_text()
     assert said.rstrip().endswith("stopped")
     assert "Traceback" not in said

@@ -22,10 +22,12 @@ import pytest
 from likeness.client import CallFailed, LikenessClient, metadata
 from likeness.client import NotFound as Missing
 from likeness.v1 import common_pb2 as common
+from tests.waiting import PATIENCE
 
 ROUNDS = int(os.environ.get("LIKENESS_FAULT_ROUNDS", "5"))
 WRITERS = 3
-START_SECONDS = 60.0
+MOST_ACTS = 60
+"""Of one round: the server is killed after some number of acknowledged writes up to this."""
 
 
 @dataclass
@@ -40,6 +42,7 @@ class Truth:
     expunged: set[str] = field(default_factory=set)
     unsure: set[str] = field(default_factory=set)
     position: int = 0
+    acknowledged: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -50,7 +53,7 @@ def server(home: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     assert process.stdout is not None
     try:
         address = process.stdout.readline().strip()
-        assert address, f"the server ended with {process.wait(START_SECONDS)} instead of starting"
+        assert address, f"the server ended with {process.wait(PATIENCE)} instead of starting"
         yield address, process
     finally:
         process.kill()
@@ -60,12 +63,16 @@ def server(home: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
 
 def write_until_it_dies(address: str, truth: Truth, seed: int) -> None:
     draw = random.Random(seed)
-    with LikenessClient(address, entity="NCB-AA", purpose="system_test", retries=0, timeout=10) as client:
+    with LikenessClient(
+        address, entity="NCB-AA", purpose="system_test", retries=0, timeout=PATIENCE
+    ) as client:
         mine: list[str] = []
         for _ in range(10_000):
             target = draw.choice(mine) if mine else ""
             try:
                 act(client, truth, draw, target, mine)
+                with truth.lock:
+                    truth.acknowledged += 1
             except CallFailed:
                 with truth.lock:
                     truth.unsure.add(target)
@@ -95,7 +102,7 @@ def act(client: LikenessClient, truth: Truth, draw: random.Random, target: str, 
 
 
 def check(address: str, truth: Truth) -> None:
-    with LikenessClient(address, entity="NCB-AA", purpose="system_test") as client:
+    with LikenessClient(address, entity="NCB-AA", purpose="system_test", timeout=PATIENCE) as client:
         listed = {r.reference_id: list(r.metadata.galleries) for r in client.face.list(page_size=1000)}
         for reference_id, gallery in truth.galleries.items():
             if reference_id in truth.unsure:
@@ -127,7 +134,11 @@ def test_nothing_acknowledged_is_lost_and_nothing_expunged_returns(tmp_path: Pat
             ]
             for writer in writers:
                 writer.start()
-            time.sleep(random.Random(number).uniform(0.05, 1.5))
+            draw = random.Random(number)
+            enough = truth.acknowledged + draw.randrange(3, MOST_ACTS)
+            while truth.acknowledged < enough and any(writer.is_alive() for writer in writers):
+                time.sleep(0.002)
+            time.sleep(draw.uniform(0, 0.01))
             process.send_signal(signal.SIGKILL)
             for writer in writers:
                 writer.join()
@@ -140,7 +151,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_expunged_returns(tmp_path: Pat
 def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path) -> None:
     with server(tmp_path):
         command = [sys.executable, "-m", "tests.faults.vector_server", str(tmp_path)]
-        second = subprocess.run(command, capture_output=True, text=True, timeout=START_SECONDS, check=False)
+        second = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert second.returncode != 0
         assert "open" in second.stderr
 
@@ -148,7 +159,7 @@ def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path) -> None:
 def test_an_expunged_reference_is_not_found(tmp_path: Path) -> None:
     with (
         server(tmp_path) as (address, _),
-        LikenessClient(address, entity="NCB-AA", purpose="system_test") as client,
+        LikenessClient(address, entity="NCB-AA", purpose="system_test", timeout=PATIENCE) as client,
         LikenessClient(address, entity="NCB-BB", purpose="system_test") as other,
     ):
         enrolled = client.face.enroll(b"1,0", metadata=metadata(galleries=["g"]))

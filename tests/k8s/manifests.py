@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.waiting import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
 K8S = ROOT / "k8s"
 RENDERED = ("base", "overlays/dev", "overlays/monitored")
@@ -23,7 +25,7 @@ def kustomize(folder: Path) -> list[Object]:
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl is not installed, so the manifests cannot be rendered")
     done = subprocess.run(
-        ["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=False, timeout=60
+        ["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=False, timeout=PATIENCE
     )
     assert done.returncode == 0, done.stderr
     return [found for found in yaml.safe_load_all(done.stdout) if found is not None]

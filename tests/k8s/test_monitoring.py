@@ -22,6 +22,7 @@ from likeness.v1 import face_pb2
 from tests.k8s.known_metrics import buckets, product_metrics, sample_labels
 from tests.k8s.manifests import K8S, ROOT, environment, one
 from tests.k8s.promql import Query, WrongQueryError
+from tests.waiting import PATIENCE
 
 MONITORED = "overlays/monitored"
 RULES = K8S / "components/prometheus-operator/rules.yaml"
@@ -271,7 +272,7 @@ def promtool(*arguments: str, folder: Path, tested: list[dict[str, Any]]) -> Non
         pytest.skip("promtool is not installed, so the rules are checked by our own parser alone")
     (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": tested}), encoding="utf-8")
     done = subprocess.run(
-        ["promtool", *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=120
+        ["promtool", *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=PATIENCE
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

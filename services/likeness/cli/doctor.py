@@ -34,8 +34,8 @@ from likeness.store.opening import DATABASE, LOCK
 from likeness.store.vault import KeyRing
 from likeness.store.verify import verify_store
 
-HEALTH_TIMEOUT = 3.0
-"""Seconds for a server on this machine to say how it is."""
+HEALTH_TIMEOUT = 10.0
+"""Seconds for a server on this machine, which may be busy, to say how it is."""
 
 _STYLE = {State.GREEN: "green", State.YELLOW: "yellow", State.RED: "bold red"}
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  what a server listens on is not what one calls

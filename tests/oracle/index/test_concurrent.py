@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 
 import numpy as np
@@ -23,6 +24,7 @@ def test_searches_beside_adds_removals_and_builds_are_right() -> None:
     removed_up_to = 0
     done = threading.Event()
     failures: list[BaseException] = []
+    seeds = itertools.count()
 
     def guarded(work: object) -> threading.Thread:
         def run() -> None:
@@ -52,7 +54,7 @@ def test_searches_beside_adds_removals_and_builds_are_right() -> None:
             index.build(1)
 
     def search() -> None:
-        random = np.random.default_rng(threading.get_ident())
+        random = np.random.default_rng(next(seeds))
         while not done.is_set():
             gone, known = removed_up_to, len(columns)
             picked = random.integers(GONE, FIRST)

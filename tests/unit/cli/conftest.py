@@ -20,6 +20,7 @@ from likeness.rpc.server import Server
 from likeness.rpc.settings import Settings, load
 from likeness.store.store import Store
 from tests.support import VectorModality
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +70,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     stop = threading.Event()
     thread = threading.Thread(target=lambda: asyncio.run(_serve(settings, ready, stop)))
     thread.start()
-    yield f"127.0.0.1:{ready.result(timeout=30)}"
+    yield f"127.0.0.1:{ready.result(timeout=PATIENCE)}"
     stop.set()
     thread.join()
 

@@ -197,7 +197,7 @@ def test_an_unknown_reference_is_one_line_without_a_traceback(cli: Cli) -> None:
 
 
 def test_no_server_is_said_with_the_remedy(cli: Cli, folder: Path) -> None:
-    result = cli("list", "--server", "127.0.0.1:1", "--timeout", "0.5")
+    result = cli("list", "--server", "127.0.0.1:1", "--timeout", "20")
     assert result.exit_code == Exit.UNREACHABLE
     assert "likeness serve" in result.stderr
     assert "Traceback" not in result.output

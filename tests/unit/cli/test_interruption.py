@@ -16,6 +16,7 @@ import pytest
 from likeness.cli.failures import Exit
 from likeness.cli.journal import find_references
 from tests.unit.cli.conftest import Cli
+from tests.waiting import PATIENCE
 
 FILES = 3000
 
@@ -49,11 +50,11 @@ def test_what_was_interrupted_is_gone_on_with_and_nothing_is_enrolled_twice(
         text=True,
     )
     journal = tmp_path / "j.jsonl"
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while time.monotonic() < until and not (journal.exists() and journal.stat().st_size):
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    out, told = process.communicate(timeout=60)
+    out, told = process.communicate(timeout=PATIENCE)
     assert process.returncode == Exit.INTERRUPTED, told
     first = json.loads(out)
     assert first["interrupted"] is True

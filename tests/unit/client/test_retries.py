@@ -22,8 +22,7 @@ from likeness.client import (
 )
 from likeness.client import retry as policy
 from tests.unit.client.conftest import Script, failure
-
-PATIENCE = 20.0
+from tests.waiting import PATIENCE
 
 
 class Enroller(Protocol):

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from likeness.index.voting import SLOTS, Asked, VotingIndex
+from tests.waiting import PATIENCE
 
 D = 16
 WORDS = np.random.default_rng(1).integers(0, 256, (64, D)).astype(np.float32)
@@ -238,7 +239,7 @@ def test_readers_go_beside_each_other_and_beside_a_writer() -> None:
             index.remove(row - 1)
     stop.set()
     for reader in readers:
-        reader.join(10)
+        reader.join()
     assert not wrong
     assert len(index) == 300 - 99
 
@@ -255,7 +256,7 @@ def test_two_readers_are_inside_at_once() -> None:
 
         other = threading.Thread(target=read)
         other.start()
-        assert done.wait(5)
+        assert done.wait(PATIENCE)
         other.join()
 
 

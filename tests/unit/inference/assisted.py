@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 IDENTITY = "tests"
 
@@ -16,9 +17,13 @@ def make() -> tuple[str, Callable[[str], tuple[int, str]]]:
 
 
 def work(task: str) -> tuple[int, str]:
-    """`sleep:SECONDS` takes its time, `end` ends the process, `fail` fails, `print` prints; all else is echoed."""
+    """`sleep:SECONDS` and `until:FILE` (there is such a file) take their time, `end` ends the process, `fail` fails,
+    `print` prints; all else is echoed."""
     if task.startswith("sleep:"):
         time.sleep(float(task.removeprefix("sleep:")))
+    elif task.startswith("until:"):
+        while not Path(task.removeprefix("until:")).exists():
+            time.sleep(0.01)
     elif task == "end":
         os._exit(7)
     elif task == "fail":

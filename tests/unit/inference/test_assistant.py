@@ -74,11 +74,13 @@ def test_what_comes_while_one_is_worked_on_here_goes_there(assistant: Shared) ->
     assert assistant.do("four", work) == (HERE, "four")
 
 
-def test_it_has_no_more_than_it_has_room_for(assistant: Shared) -> None:
+def test_it_has_no_more_than_it_has_room_for(assistant: Shared, tmp_path: Path) -> None:
+    go_on = tmp_path / "go-on"
     with busy(assistant), ThreadPoolExecutor(ROOM) as pool:
-        slow = [pool.submit(assistant.do, "sleep:0.5", work) for _ in range(ROOM)]
+        slow = [pool.submit(assistant.do, f"until:{go_on}", work) for _ in range(ROOM)]
         eventually(lambda: assistant._life is not None and assistant._life.given == ROOM)
         assert assistant.do("next", work) == (HERE, "next")
+        go_on.touch()
         assert all(one.result()[0] != HERE for one in slow)
 
 
@@ -110,7 +112,7 @@ def test_the_task_that_ended_it_is_refused_and_the_next_one_worked_on_here(
     with busy(assistant):
         first, _ = assistant.do("who", work)
         with ThreadPoolExecutor(2) as pool:
-            slow = pool.submit(assistant.do, "sleep:30", work)
+            slow = pool.submit(assistant.do, "sleep:600", work)
             eventually(lambda: assistant._life is not None and assistant._life.given == 1)
             queued = pool.submit(assistant.do, "queued", work)
             eventually(lambda: assistant._life is not None and assistant._life.given == ROOM)
@@ -137,18 +139,18 @@ def test_it_starts_again_after_it_ended(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_one_that_does_not_answer_is_ended(assistant: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TASK_SECONDS", 0.2)
     with busy(assistant):
         pid, _ = assistant.do("who", work)
+        monkeypatch.setattr(module, "TASK_SECONDS", 0.2)
         with pytest.raises(Unavailable):
-            assistant.do("sleep:30", work)
+            assistant.do("sleep:600", work)
         eventually(lambda: not alive(pid))
 
 
 def test_one_that_reads_no_more_is_ended(assistant: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TASK_SECONDS", 0.2)
     with busy(assistant):
         pid, _ = assistant.do("who", work)
+        monkeypatch.setattr(module, "TASK_SECONDS", 0.2)
         os.kill(pid, signal.SIGSTOP)
         assert assistant.do("x" * (8 << 20), work)[0] == HERE  # more than a pipe holds
         eventually(lambda: not alive(pid))
@@ -181,13 +183,15 @@ def test_signals_that_ask_to_stop_do_not_end_it(assistant: Shared) -> None:
         assert assistant.do("after", work)[0] == pid
 
 
-def test_closing_ends_it_and_what_it_had_is_worked_on_here(assistant: Shared) -> None:
+def test_closing_ends_it_and_what_it_had_is_worked_on_here(assistant: Shared, tmp_path: Path) -> None:
+    go_on = tmp_path / "go-on"
     with busy(assistant):
         pid, _ = assistant.do("who", work)
         with ThreadPoolExecutor(1) as pool:
-            slow = pool.submit(assistant.do, "sleep:1", work)
+            slow = pool.submit(assistant.do, f"until:{go_on}", work)
             eventually(lambda: assistant._life is not None and assistant._life.given == 1)
             assistant.close()
+            go_on.touch()
             assert slow.result()[0] == HERE
         assert not alive(pid)
         assert assistant.do("after", work) == (HERE, "after")
@@ -203,7 +207,7 @@ def test_it_does_not_outlive_a_process_that_was_killed() -> None:
         "while not assistant.ready: time.sleep(0.01)\n"
         "assistant._here = 1\n"
         "print(assistant.do('who', work)[0], flush=True)\n"
-        "assistant.do('sleep:60', work)\n"
+        "assistant.do('sleep:600', work)\n"
     )
     found = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
     parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=found)

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import DeadlineExceeded, Exhausted, LikenessError, Unavailable
 from likeness.inference.batcher import Batcher, BatchReport
-
-_PATIENCE = 20.0  # seconds until a test that hangs is called a failure
+from tests.waiting import PATIENCE, eventually
 
 
 class _Gate:
@@ -29,18 +28,13 @@ class _Gate:
     def __call__(self, items: list[Any]) -> list[Any]:
         self.batches.append(items)
         self.entered.set()
-        assert self.open.wait(_PATIENCE)
+        assert self.open.wait(PATIENCE)
         return self._work(items)
 
 
 def _queued(batcher: Batcher[Any, Any], count: int) -> None:
     """Waits until that many items are waiting."""
-    done = threading.Event()
-    for _ in range(2000):
-        if batcher.depth == count:
-            return
-        done.wait(0.005)
-    pytest.fail(f"{batcher.depth} items wait, {count} expected")
+    eventually(lambda: batcher.depth == count)
 
 
 @settings(max_examples=60, deadline=None)
@@ -76,13 +70,13 @@ def test_everyone_gets_the_answers_to_their_own_items(
         for items, future in zip(calls, futures, strict=True):
             if any(item < 0 for item in items):
                 with pytest.raises(ValueError, match="negative"):
-                    future.result(_PATIENCE)
+                    future.result(PATIENCE)
             else:
-                assert future.result(_PATIENCE) == [item * 2 for item in items]
+                assert future.result(PATIENCE) == [item * 2 for item in items]
     assert most_busy <= slots
     assert max(sizes, default=0) <= max_batch
     assert batcher.depth == 0
-    assert batcher.close(Deadline.after(_PATIENCE))
+    assert batcher.close(Deadline.after(PATIENCE))
 
 
 def test_a_lone_caller_works_in_its_own_thread() -> None:
@@ -97,13 +91,13 @@ def test_what_waits_becomes_one_batch_and_is_reported() -> None:
     batcher = Batcher(gate, slots=1, max_batch=3, max_queue=8, observe=reports.append)
     with ThreadPoolExecutor(6) as pool:
         first = pool.submit(batcher.run, [0])
-        assert gate.entered.wait(_PATIENCE)
+        assert gate.entered.wait(PATIENCE)
         others = []
         for item in range(1, 6):
             others.append(pool.submit(batcher.run, [item]))
             _queued(batcher, item)
         gate.open.set()
-        assert [future.result(_PATIENCE) for future in (first, *others)] == [[n] for n in range(6)]
+        assert [future.result(PATIENCE) for future in (first, *others)] == [[n] for n in range(6)]
     assert gate.batches == [[0], [1, 2, 3], [4, 5]]
     assert [(report.size, report.depth) for report in reports] == [(1, 5), (3, 2), (2, 0)]
     assert all(report.waited >= 0 and report.took >= 0 for report in reports)
@@ -119,13 +113,13 @@ def test_the_guilty_item_is_tried_alone() -> None:
     batcher = Batcher(gate, slots=1, max_batch=8, max_queue=8)
     with ThreadPoolExecutor(4) as pool:
         first = pool.submit(batcher.run, [0])
-        assert gate.entered.wait(_PATIENCE)
+        assert gate.entered.wait(PATIENCE)
         good, bad, fine = (pool.submit(batcher.run, [item]) for item in (1, 13, 2))
         _queued(batcher, 3)
         gate.open.set()
-        assert (first.result(_PATIENCE), good.result(_PATIENCE), fine.result(_PATIENCE)) == ([0], [1], [2])
+        assert (first.result(PATIENCE), good.result(PATIENCE), fine.result(PATIENCE)) == ([0], [1], [2])
         with pytest.raises(LikenessError, match="thirteen"):
-            bad.result(_PATIENCE)
+            bad.result(PATIENCE)
 
 
 def test_a_caller_whose_time_is_up_is_dropped_without_being_run() -> None:
@@ -133,13 +127,13 @@ def test_a_caller_whose_time_is_up_is_dropped_without_being_run() -> None:
     batcher = Batcher(gate, slots=1, max_batch=8, max_queue=8)
     with ThreadPoolExecutor(3) as pool:
         first = pool.submit(batcher.run, ["slow"])
-        assert gate.entered.wait(_PATIENCE)
+        assert gate.entered.wait(PATIENCE)
         late = pool.submit(batcher.run, ["late"], Deadline.after(0.02))
         with pytest.raises(DeadlineExceeded, match="waiting for work"):
-            late.result(_PATIENCE)
+            late.result(PATIENCE)
         assert batcher.depth == 0
         gate.open.set()
-        assert first.result(_PATIENCE) == ["slow"]
+        assert first.result(PATIENCE) == ["slow"]
     assert gate.batches == [["slow"]]
 
 
@@ -158,14 +152,14 @@ def test_a_full_queue_refuses_and_recovers() -> None:
     batcher = Batcher(gate, slots=1, max_batch=8, max_queue=2, name="embedding")
     with ThreadPoolExecutor(3) as pool:
         first = pool.submit(batcher.run, [0])
-        assert gate.entered.wait(_PATIENCE)
+        assert gate.entered.wait(PATIENCE)
         waiting = pool.submit(batcher.run, [1, 2])
         _queued(batcher, 2)
         with pytest.raises(Exhausted, match="2 items wait for embedding") as caught:
             batcher.run([3])
         assert caught.value.reason == "QUEUE_FULL"
         gate.open.set()
-        assert (first.result(_PATIENCE), waiting.result(_PATIENCE)) == ([0], [1, 2])
+        assert (first.result(PATIENCE), waiting.result(PATIENCE)) == ([0], [1, 2])
     assert batcher.run([4]) == [4]
 
 
@@ -174,15 +168,15 @@ def test_closing_lets_what_waits_finish_and_refuses_the_rest() -> None:
     batcher = Batcher(gate, slots=1, max_batch=1, max_queue=8)
     with ThreadPoolExecutor(3) as pool:
         running: list[Future[list[int]]] = [pool.submit(batcher.run, [0])]
-        assert gate.entered.wait(_PATIENCE)
+        assert gate.entered.wait(PATIENCE)
         running.append(pool.submit(batcher.run, [1]))
         _queued(batcher, 1)
         assert batcher.close(Deadline.after(0.01)) is False
         with pytest.raises(Unavailable, match="shutting down"):
             batcher.run([2])
         gate.open.set()
-        assert batcher.close(Deadline.after(_PATIENCE)) is True
-        assert [future.result(_PATIENCE) for future in running] == [[0], [1]]
+        assert batcher.close(Deadline.after(PATIENCE)) is True
+        assert [future.result(PATIENCE) for future in running] == [[0], [1]]
 
 
 def test_an_interrupted_worker_leaves_nobody_waiting() -> None:
@@ -195,14 +189,14 @@ def test_an_interrupted_worker_leaves_nobody_waiting() -> None:
     batcher = Batcher(gate, slots=1, max_batch=8, max_queue=8)
     with ThreadPoolExecutor(3) as pool:
         first = pool.submit(batcher.run, ["first"])
-        assert gate.entered.wait(_PATIENCE)
+        assert gate.entered.wait(PATIENCE)
         stopped = pool.submit(batcher.run, ["interrupt"])
         _queued(batcher, 1)
         beside = pool.submit(batcher.run, ["beside"])
         _queued(batcher, 2)
         gate.open.set()
-        assert first.result(_PATIENCE) == ["first"]
-        outcomes = [type(future.exception(_PATIENCE)) for future in (stopped, beside)]
+        assert first.result(PATIENCE) == ["first"]
+        outcomes = [type(future.exception(PATIENCE)) for future in (stopped, beside)]
     assert outcomes == [KeyboardInterrupt, Unavailable]
     assert batcher.run(["after"]) == ["after"]
 
@@ -229,7 +223,7 @@ class _Switch(Deadline):
 
     @property
     def remaining(self) -> float:
-        return 0.0 if self.passed.is_set() else _PATIENCE
+        return 0.0 if self.passed.is_set() else PATIENCE
 
 
 def test_a_worker_drops_what_has_expired_in_the_queue() -> None:
@@ -237,14 +231,14 @@ def test_a_worker_drops_what_has_expired_in_the_queue() -> None:
     batcher = Batcher(gate, slots=1, max_batch=8, max_queue=8)
     with ThreadPoolExecutor(3) as pool:
         first = pool.submit(batcher.run, ["first"])
-        assert gate.entered.wait(_PATIENCE)
+        assert gate.entered.wait(PATIENCE)
         late = pool.submit(batcher.run, ["late"], _Switch())
         _queued(batcher, 1)
         fine = pool.submit(batcher.run, ["fine"])
         _queued(batcher, 2)
         _Switch.passed.set()
         gate.open.set()
-        assert (first.result(_PATIENCE), fine.result(_PATIENCE)) == (["first"], ["fine"])
+        assert (first.result(PATIENCE), fine.result(PATIENCE)) == (["first"], ["fine"])
         with pytest.raises(DeadlineExceeded):
-            late.result(_PATIENCE)
+            late.result(PATIENCE)
     assert gate.batches == [["first"], ["fine"]]

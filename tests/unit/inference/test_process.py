@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from tests.waiting import PATIENCE
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux schedules and allocates so")
 
 POLICY = "print(os.sched_getscheduler(0))"
@@ -41,7 +43,7 @@ def told(
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     return int(done.stdout)
 

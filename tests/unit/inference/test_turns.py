@@ -1,35 +1,33 @@
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import ExitStack
 
 import pytest
 
 from likeness.inference.turns import SURPLUS, Turns
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 
 def test_no_more_work_at_once_than_cores_and_the_surplus() -> None:
     turns = Turns(2)
-    lock, running, most = threading.Lock(), 0, 0
+    inside, go_on = threading.Semaphore(0), threading.Event()
 
     def work() -> None:
-        nonlocal running, most
         with turns.one():
-            with lock:
-                running += 1
-                most = max(most, running)
-            time.sleep(0.01)
-            with lock:
-                running -= 1
+            inside.release()
+            assert go_on.wait(PATIENCE)
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
         thread.start()
+    for _ in range(2 + SURPLUS):
+        assert inside.acquire(timeout=PATIENCE)
+    eventually(lambda: turns.waiting == len(threads) - 2 - SURPLUS)
+    assert not inside.acquire(blocking=False)
+    go_on.set()
     for thread in threads:
         thread.join()
-    assert most == 2 + SURPLUS
 
 
 def test_who_waits_is_counted_until_the_turn_comes() -> None:
@@ -75,7 +73,7 @@ def test_only_idle_turns_are_spare_and_they_are_given_back() -> None:
 
 def test_parts_are_done_beside_each_other_and_come_back_in_order() -> None:
     turns = Turns(3)
-    meeting = threading.Barrier(3, timeout=5)
+    meeting = threading.Barrier(3, timeout=PATIENCE)
 
     def work(part: int) -> tuple[int, int]:
         meeting.wait()

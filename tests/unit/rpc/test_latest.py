@@ -6,6 +6,7 @@ import asyncio
 import threading
 
 from likeness.rpc.latest import Latest
+from tests.waiting import PATIENCE
 
 
 async def test_only_the_latest_of_several_words_is_read() -> None:
@@ -28,8 +29,8 @@ async def test_words_of_another_thread_arrive_and_the_end_ends_them_at_once() ->
 
     thread = threading.Thread(target=speak)
     thread.start()
-    async with asyncio.timeout(5):
-        words = [word async for word in latest.every(60.0)]
+    async with asyncio.timeout(PATIENCE):
+        words = [word async for word in latest.every(2 * PATIENCE)]
     thread.join()
     assert words in (["word"], [])
 

@@ -24,7 +24,7 @@ from tests.unit.store.making import (
     template_bytes,
     update,
 )
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 
 def fill(store: Store) -> None:
@@ -109,7 +109,7 @@ def held(settled: Store) -> Iterator[tuple[threading.Event, threading.Event]]:
 
     def hold(entries: Sequence[LogEntry]) -> None:
         entered.set()
-        go_on.wait(10)
+        go_on.wait(PATIENCE)
 
     settled.subscribe(hold)
     yield entered, go_on
@@ -129,15 +129,15 @@ def test_what_waits_during_a_commit_shares_the_next_one(
     entered, go_on = held
     with ThreadPoolExecutor(41) as pool:
         first = pool.submit(store.write, [enrol(0)])
-        assert entered.wait(10)
+        assert entered.wait(PATIENCE)
         audits = [pool.submit(store.audit, act(i)) for i in range(20)]
         writes = [pool.submit(store.write, [enrol(i)]) for i in range(20)]
         eventually(lambda: store._writer._queue.unfinished_tasks == 40)
         waiting: list[Future[Any]] = [first, *audits, *writes]
         assert not any(future.done() for future in waiting)
         go_on.set()
-        assert sorted(a.result(10).position for a in audits) == list(range(1, 21))
-        receipts = [only(w.result(10)) for w in writes]
+        assert sorted(a.result(PATIENCE).position for a in audits) == list(range(1, 21))
+        receipts = [only(w.result(PATIENCE)) for w in writes]
     assert sorted(r.position for r in receipts) == list(range(2, 22))
     assert {r.at for r in receipts} == {record.at for record in store.audit_entries()}
 
@@ -156,11 +156,11 @@ def test_nobody_overtakes_what_waits(store: Store) -> None:
     """
     earlier, later = AuditJob(encode_entry(act(1))), AuditJob(encode_entry(act(2)))
     with store._writer._between_commits, ThreadPoolExecutor(1) as pool:
-        pool.submit(store._writer.submit, earlier).result(10)
+        pool.submit(store._writer.submit, earlier).result(PATIENCE)
         store._writer.submit(later)
         assert not later.future.done()
         assert not later.future.cancel()
-    assert (earlier.future.result(10).position, later.future.result(10).position) == (1, 2)
+    assert (earlier.future.result(PATIENCE).position, later.future.result(PATIENCE).position) == (1, 2)
 
 
 def test_closing_waits_for_a_commit_in_a_callers_thread(
@@ -169,13 +169,13 @@ def test_closing_waits_for_a_commit_in_a_callers_thread(
     entered, go_on = held
     with ThreadPoolExecutor(2) as pool:
         write = pool.submit(store.write, [enrol(0)])
-        assert entered.wait(10)
+        assert entered.wait(PATIENCE)
         closing = pool.submit(store.close)
         with pytest.raises(TimeoutError):
             closing.result(0.2)
         go_on.set()
-        closing.result(10)
-        assert only(write.result(10)).position == 1
+        closing.result(PATIENCE)
+        assert only(write.result(PATIENCE)).position == 1
 
 
 def test_many_threads_leave_no_gap_and_lose_nothing(store: Store) -> None:

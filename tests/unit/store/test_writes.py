@@ -29,7 +29,7 @@ from tests.unit.store.making import (
     update,
     write_of,
 )
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 
 def enrolled(write: Write) -> Reference:
@@ -345,7 +345,7 @@ def test_a_driver_that_was_lost_leaves_nobody_waiting(store: Store) -> None:
         eventually(lambda: store._writer._queue.unfinished_tasks == len(waiting))
         store._writer._between_commits.release()
         try:
-            outcomes = [job.exception(timeout=20) for job in waiting]
+            outcomes = [job.exception(timeout=PATIENCE) for job in waiting]
         finally:
             store._writer._between_commits.acquire()
     assert isinstance(outcomes[0] or outcomes[1], Unavailable)
