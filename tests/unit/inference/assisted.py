@@ -17,7 +17,7 @@ def make() -> tuple[str, Callable[[str], tuple[int, str]]]:
 
 
 def work(task: str) -> tuple[int, str]:
-    """`sleep:SECONDS` and `until:FILE` (there is such a file) take their time, `end` ends the process, `fail` fails,
+    """`sleep:SECONDS` and `until:FILE` (is there) take their time, `end` ends the process, `fail` fails,
     `print` prints; all else is echoed."""
     if task.startswith("sleep:"):
         time.sleep(float(task.removeprefix("sleep:")))
