@@ -46,7 +46,8 @@ app.command(
 app.command(
     rich_help_panel=USING,
     epilog="Examples: `likeness compare a.jpg b.jpg --entity NCB-FR --purpose court_proceedings "
-    "--explain pair.png` or `likeness compare probe.jpg 0198c0de-7000-7000-8000-000000000000 --purpose court_proceedings`",
+    "--explain pair.png` or `likeness compare probe.jpg 0198c0de-7000-7000-8000-000000000000 "
+    "--purpose court_proceedings`",
 )(compare)
 app.command(rich_help_panel=USING, epilog="Example: `likeness get 0198c0de-7000-7000-8000-000000000000`")(
     references.get
