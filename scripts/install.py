@@ -1,7 +1,7 @@
-"""Makes an environment, or runs pip in one, and says what it does, never silent for long; needs Python alone.
+"""Runs pip, or another step of the set-up, and says what it does, never silent for long; needs Python alone.
 
-Usage: python scripts/install.py --environment FOLDER
-       python scripts/install.py LOG PIP-ARGUMENT ...
+Usage: python scripts/install.py LOG PIP-ARGUMENT ...
+       python scripts/install.py --run WHAT-IT-DOES PROGRAM ARGUMENT ...
 
 pip tells a lot; printed are the lines that explain a wait, and every few seconds without one what pip is busy with.
 Everything is in LOG.
@@ -36,8 +36,8 @@ WIDTH = 140
 def main(arguments: Sequence[str]) -> int:
     """Do what the arguments say and return the exit code."""
     first, *words = arguments
-    if first == "--environment":
-        return _run([sys.executable, "-m", "venv", *words], "making the environment")
+    if first == "--run":
+        return _run(words[1:], words[0])
     pip = [sys.executable, "-m", "pip", "install", "--progress-bar", "off", "--log", first]
     code = _run([*pip, *words], "starting pip")
     if code:

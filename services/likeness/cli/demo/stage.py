@@ -56,7 +56,8 @@ class Stage:
         """
         shown = [word for word in words if word != "--table"]
         output.note(f"$ likeness {shlex.join(shown)}", "cyan")
-        done = subprocess.run([*_PROGRAM, *words], env=self.environment, check=False)  # noqa: S603
+        with output.heartbeat(f"at likeness {words[0]}"):
+            done = subprocess.run([*_PROGRAM, *words], env=self.environment, check=False)  # noqa: S603
         if done.returncode not in allow:
             raise Stopped(f"likeness {words[0]} ended with exit code {done.returncode}.", Exit.PARTLY)
 
