@@ -72,7 +72,7 @@ def verify(
 
 
 @app.command(
-    epilog="Examples: `likeness audit show`, `likeness audit show --position 42`, `likeness audit show -n 0 --json`"
+    epilog="Examples: `likeness audit show`, `likeness audit show --position 2`, `likeness audit show -n 0 --json`"
 )
 def show(
     *,
