@@ -124,6 +124,18 @@ class Exhausted(LikenessError):
     reason = "RESOURCE_EXHAUSTED"
 
 
+class TooBusy(Exhausted):
+    """As much is under way as the service takes; `retry_after` is in seconds."""
+
+    reason = "TOO_BUSY"
+
+    def __init__(
+        self, message: str, *, retry_after: float = 1.0, metadata: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message, metadata=metadata)
+        self.retry_after = retry_after
+
+
 class DeadlineExceeded(LikenessError):
     """The caller's time ran out before the work was done; nothing was half-done."""
 

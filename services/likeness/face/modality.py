@@ -22,7 +22,7 @@ from likeness.face.explain import Side, picture
 from likeness.face.judge import issues, limits_of, several
 from likeness.face.quality import assess
 from likeness.face.selection import Indexed, choose, without_bystanders
-from likeness.imaging.decode import Limits, decode
+from likeness.imaging.decode import Limits, Picture, decode, opened
 from likeness.inference.assistant import Assistant
 from likeness.inference.batcher import Batcher, BatchReport
 from likeness.inference.catalogue import Catalogue
@@ -141,6 +141,7 @@ class FaceModality:
 
         Raises:
             Unavailable: the assistant ended while it worked on the sample.
+            DeadlineExceeded, TooBusy: no memory became free to decode in.
         """
         alone = len(samples) == 1 and len(samples[0].data) <= parameters.ASSISTED_BYTES
         if alone and self.assistant is not None:
@@ -155,8 +156,8 @@ class FaceModality:
     def _extract(self, samples: Sequence[Sample], mode: Mode) -> list[Extraction]:
         seen = []
         for sample in samples:
-            with self._turns.one():
-                one = self._see(sample, mode)
+            with opened(sample, self._limits) as photograph, self._turns.one():
+                one = self._see(photograph, sample, mode)
                 if len(samples) == 1 and mode is not Mode.ANALYSE and self._may_go_on(one):
                     return self._finish([one], self._embed)
                 seen.append(one)
@@ -191,11 +192,11 @@ class FaceModality:
             self._observe(BatchReport(len(chips), self._batcher.depth, 0.0, time.monotonic() - began))
         return vectors
 
-    def _see(self, sample: Sample, mode: Mode) -> _Seen:
+    def _see(self, photograph: Picture, sample: Sample, mode: Mode) -> _Seen:
         """Decode, detect, choose, measure and align."""
         begun = time.perf_counter()
         try:
-            image = decode(sample, self._limits)
+            image = photograph.pixels()
         except SampleRejected as error:
             return _Seen(Extraction(rejection=Issue(error.reason, error.message)), [])
         decoded = time.perf_counter()
@@ -292,7 +293,10 @@ class FaceModality:
         Raises:
             SampleRejected: a sample is not a picture, or shows no face or not the one selected.
         """
-        sides = [self._side(probe), self._side(candidate)]
+        with self._limits.memory.pair():
+            return self._explained([self._side(probe), self._side(candidate)])
+
+    def _explained(self, sides: list[Side]) -> Explanation:
         one, other = self._batcher.run([side.chip for side in sides])
         score = float(one @ other)
         captions = [f"Score {score:.3f} (cosine)", f"Model {self.model}"]

@@ -2,37 +2,47 @@
 
 The header is read by own code first (`headers`), because a codec asks for the memory that the header promises
 before it looks at a pixel, fills what is missing with grey, takes the first frame of many and turns some formats
-upright but not others. OpenCV then decodes the pixels; of what it offers, only the formats above reach it.
+upright but not others. The memory that the header makes necessary is taken from a budget that all pictures of the
+process share. Then the pixels are decoded: by OpenCV, of which only the formats below are reached, or by `bmp` and
+`tiff`, where decoders get colours wrong.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from likeness.domain.errors import SampleRejected
 from likeness.domain.samples import Sample
-from likeness.imaging.headers import Format, Header, Reason, Refusal, inspect, png
+from likeness.imaging import bmp, codec, cost, parameters, tiff
+from likeness.imaging.headers import Format, Header, Reason, Refusal, inspect, trimmed
+from likeness.imaging.headers.parts import BmpLayout, TiffLayout
+from likeness.imaging.memory import Memory, Share
 from likeness.imaging.opencv import cv2
 
 Pixels = NDArray[np.uint8]
 """Colour pixels, uint8 [height, width, 3], RGB."""
 
 
+_PROCESS = Memory()
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What a sample may cost.
 
-    `max_bytes`: length of the file. `max_pixels`: width times height; decoding takes up to 9 bytes per pixel.
-    `min_side`: the shorter side in pixels, below which nothing can be recognised in any modality.
+    `max_bytes`: length of the file. `max_pixels`: width times height. `min_side`: the shorter side in pixels, below
+    which nothing can be recognised in any modality. `memory`: what all pictures of the process share.
     """
 
     max_bytes: int = 32 << 20
-    max_pixels: int = 50_000_000
+    max_pixels: int = parameters.MAX_PIXELS
     min_side: int = 32
+    memory: Memory = _PROCESS
 
 
 _ALIASES = {
@@ -46,7 +56,71 @@ _ALIASES = {
     "image/x-bmp": Format.BMP,
 }
 _NO_CLAIM = frozenset(("", "application/octet-stream", "binary/octet-stream", "image/*"))
-_WHITE = 255
+
+
+class Picture:
+    """A sample whose header was read and whose memory is taken: see `opened`."""
+
+    def __init__(self, sample: Sample, limits: Limits) -> None:
+        self._sample = sample
+        self._limits = limits
+        self._header: Header | None = None
+        self._data = sample.data
+        self._share: Share | None = None
+
+    def admit(self) -> None:
+        """Read the header and take the memory that decoding needs.
+
+        Raises:
+            SampleRejected, DeadlineExceeded, TooBusy: as `decode`.
+        """
+        with _named(self._sample):
+            self._data, self._header = _admit(self._sample, self._limits)
+            size = cost.of(self._header, len(self._data))
+            if size > self._limits.memory.size:
+                raise _too_dear(self._header, size, self._limits.memory.size)
+        self._share = self._limits.memory.take(size, self._sample.name)
+
+    def pixels(self) -> Pixels:
+        """The pixels, once; their part of the memory lasts as long as they do. Admits the sample if need be.
+
+        Raises:
+            SampleRejected, DeadlineExceeded, TooBusy: as `decode`.
+        """
+        if self._header is None or self._share is None:
+            self.admit()
+        assert self._header is not None and self._share is not None  # noqa: S101  by `admit`
+        with _named(self._sample):
+            pixels = _pixels(self._data, self._header)
+        self._share.shrink(pixels.nbytes)
+        self._share.last_as_long_as(pixels)
+        self._share = None
+        return pixels
+
+    def close(self) -> None:
+        """Give back what was taken for pixels that did not come."""
+        if self._share is not None:
+            self._share.shrink(0)
+            self._share = None
+
+
+@contextmanager
+def opened(sample: Sample, limits: Limits) -> Iterator[Picture]:
+    """A sample that is ready to be decoded: whatever has to be waited for has been.
+
+    Open before taking a turn at computing, so that nobody waits for memory in a turn while others wait for turns
+    with memory. A sample that is refused is refused by `pixels`.
+
+    Raises:
+        DeadlineExceeded, TooBusy: as `decode`.
+    """
+    picture = Picture(sample, limits)
+    with suppress(SampleRejected):
+        picture.admit()
+    try:
+        yield picture
+    finally:
+        picture.close()
 
 
 def decode(sample: Sample, limits: Limits = Limits()) -> Pixels:
@@ -63,18 +137,35 @@ def decode(sample: Sample, limits: Limits = Limits()) -> Pixels:
 
     Raises:
         SampleRejected: the reason is a constant of `headers.Reason`; the message names the sample and the remedy.
+        DeadlineExceeded: the call's deadline passed while memory was waited for.
+        TooBusy: other pictures held the memory for too long.
     """
+    with opened(sample, limits) as picture:
+        return picture.pixels()
+
+
+@contextmanager
+def _named(sample: Sample) -> Iterator[None]:
+    """Turns a refusal into an error that names the sample."""
     try:
-        header = _admit(sample, limits)
-        return _pixels(sample.data, header)
+        yield
     except Refusal as refusal:
         raise SampleRejected(
             f"{sample.name} {refusal.found}; {refusal.remedy}.", field="data", reason=refusal.reason.value
         ) from refusal
 
 
-def _admit(sample: Sample, limits: Limits) -> Header:
-    """The header of a sample whose declared type, length and size are acceptable."""
+def _too_dear(header: Header, size: int, most: int) -> Refusal:
+    return Refusal(
+        Reason.IMAGE_TOO_LARGE,
+        f"is a {header.process} of {header.width} x {header.height} pixels, which takes {size >> 20} MiB to "
+        f"decode, more than the {most >> 20} MiB that all pictures share",
+        "scale it down, or save it as JPEG without progressive coding",
+    )
+
+
+def _admit(sample: Sample, limits: Limits) -> tuple[bytes, Header]:
+    """The file without blanks before it, and its header, if declared type, length and size are acceptable."""
     size = len(sample.data)
     if size == 0:
         raise Refusal(Reason.EMPTY_SAMPLE, "is empty", "send the bytes of a photograph")
@@ -84,7 +175,8 @@ def _admit(sample: Sample, limits: Limits) -> Header:
             f"has {size} bytes, more than the {limits.max_bytes} that are read",
             "scale it down, or save it as a JPEG of lower quality",
         )
-    header = inspect(sample.data)
+    data = trimmed(sample.data)
+    header = inspect(data)
     _check_media_type(sample.media_type, header.format)
     if header.width * header.height > limits.max_pixels:
         raise Refusal(
@@ -98,7 +190,7 @@ def _admit(sample: Sample, limits: Limits) -> Header:
             f"has {header.width} x {header.height} pixels, a side shorter than the {limits.min_side} needed",
             "send a larger picture",
         )
-    return header
+    return data, header
 
 
 def _check_media_type(declared: str, found: Format) -> None:
@@ -113,66 +205,32 @@ def _check_media_type(declared: str, found: Format) -> None:
 
 
 def _pixels(data: bytes, header: Header) -> Pixels:
-    with_alpha = header.alpha
-    if header.format is Format.PNG:
-        data = png.without_ancillary(data)
-    flags = cv2.IMREAD_UNCHANGED if with_alpha else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except (cv2.error, MemoryError) as error:
-        raise _undecodable(header) from error
-    if decoded is None:
-        raise _undecodable(header)
-    if {decoded.shape[0], decoded.shape[1]} != {header.width, header.height}:
-        raise Refusal(
-            Reason.CORRUPT_IMAGE,
-            f"is a damaged {header.format.label} file: it declares {header.width} x {header.height} pixels and "
-            f"holds {decoded.shape[1]} x {decoded.shape[0]}",
-            "save it anew",
-        )
-    if with_alpha:
-        decoded = _over_white(decoded, header.premultiplied)
-    rgb = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB, dst=decoded)
-    return _upright(np.asarray(rgb, dtype=np.uint8), header.orientation)
-
-
-def _undecodable(header: Header) -> Refusal:
-    return Refusal(
-        Reason.CORRUPT_IMAGE,
-        f"is a {header.format.label} file whose pixels cannot be decoded",
-        "send an undamaged copy or save it anew as PNG",
-    )
-
-
-def _over_white(decoded: NDArray[Any], premultiplied: bool) -> Pixels:
-    """Blue, green, red and alpha of 8 or 16 bits laid over white, as 8-bit blue, green, red."""
-    narrow = decoded if decoded.dtype == np.uint8 else cv2.convertScaleAbs(decoded, alpha=1 / 257)
-    if narrow.ndim == 2 or narrow.shape[2] != 4:  # the file has an alpha channel in name only
-        return np.asarray(
-            cv2.cvtColor(narrow, cv2.COLOR_GRAY2BGR) if narrow.ndim == 2 else narrow[:, :, :3], dtype=np.uint8
-        )
-    opacity = cv2.merge([narrow[:, :, 3]] * 3)
-    colour = np.ascontiguousarray(narrow[:, :, :3])
-    if not premultiplied:
-        colour = cv2.multiply(colour, opacity, scale=1 / _WHITE)
-    return np.asarray(cv2.add(colour, cv2.bitwise_not(opacity)), dtype=np.uint8)
+    match header.layout:
+        case TiffLayout() as layout:
+            stored = tiff.read(data, layout, header.width, header.height)
+        case BmpLayout() as layout:
+            stored = bmp.read(data, layout, header.width, header.height)
+        case _:
+            stored = codec.read(data, header)
+    return _upright(stored, header.orientation)
 
 
 def _upright(stored: Pixels, orientation: int) -> Pixels:
     """Turns a picture as its EXIF orientation asks (CIPA DC-008, 4.6.4: row and column that are seen first)."""
     match orientation:
         case 2:
-            turned = cv2.flip(stored, 1)
+            turned = cv2.flip(stored, 1, dst=stored)
         case 3:
-            turned = cv2.rotate(stored, cv2.ROTATE_180)
+            turned = cv2.flip(stored, -1, dst=stored)
         case 4:
-            turned = cv2.flip(stored, 0)
+            turned = cv2.flip(stored, 0, dst=stored)
         case 5:
             turned = cv2.transpose(stored)
         case 6:
             turned = cv2.rotate(stored, cv2.ROTATE_90_CLOCKWISE)
         case 7:
-            turned = cv2.rotate(cv2.transpose(stored), cv2.ROTATE_180)
+            turned = cv2.transpose(stored)
+            turned = cv2.flip(turned, -1, dst=turned)
         case 8:
             turned = cv2.rotate(stored, cv2.ROTATE_90_COUNTERCLOCKWISE)
         case _:

@@ -16,7 +16,7 @@ from likeness.domain.calibration import Calibration
 from likeness.domain.errors import InvalidInput, LikenessError, SampleRejected
 from likeness.domain.modality import Companion, Presented, TemplateSpace
 from likeness.domain.samples import Box, Extraction, Finding, Issue, Mode, Pick, Sample, Template
-from likeness.imaging.decode import Limits, decode
+from likeness.imaging.decode import Limits, Picture, decode, opened
 from likeness.inference.batcher import Batcher, BatchReport
 from likeness.inference.pictures import PictureEmbedder
 from likeness.inference.threads import ThreadPlan
@@ -134,8 +134,8 @@ class ObjectModality:
         """See `Modality.extract`. A photograph, or its selected region, is one finding, of index 0."""
         seen = []
         for sample in samples:
-            with self._turns.one():
-                seen.append(self._see(sample, mode))
+            with opened(sample, self._limits) as photograph, self._turns.one():
+                seen.append(self._see(photograph, sample, mode))
         if mode is Mode.ANALYSE:
             return [one.extraction for one in seen]
         started = time.perf_counter()
@@ -150,11 +150,11 @@ class ObjectModality:
 
         return beside(self._turns, embed, squares, p.LEAST_SQUARES)
 
-    def _see(self, sample: Sample, mode: Mode) -> _Seen:
+    def _see(self, photograph: Picture, sample: Sample, mode: Mode) -> _Seen:
         """Decode, cut to the region, measure and take down details."""
         begun = time.perf_counter()
         try:
-            image = decode(sample, self._limits)
+            image = photograph.pixels()
             _check_sides(sample, image)
             region = _region(sample, image)
         except SampleRejected as error:
@@ -219,7 +219,12 @@ class ObjectModality:
 
         Raises:
             SampleRejected: a sample is not a picture, or its region lies outside of it.
+            DeadlineExceeded, TooBusy: no memory became free to decode in.
         """
+        with self._limits.memory.pair():
+            return self._explained(probe, candidate)
+
+    def _explained(self, probe: Presented, candidate: Presented) -> Explanation:
         score = self.compare(probe.template, [candidate.template])[0]
         found = matcher.evidence(probe.template, candidate.template)
         sides = [self._side(side) for side in (probe, candidate)]

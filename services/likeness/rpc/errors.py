@@ -15,7 +15,7 @@ from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 from grpc_status import rpc_status
 
-from likeness.domain.errors import Exhausted, InvalidInput, Kind, LikenessError
+from likeness.domain.errors import InvalidInput, Kind, LikenessError, TooBusy
 from likeness.telemetry import logs
 from likeness.v1 import common_pb2 as common
 
@@ -28,16 +28,6 @@ _MAX_VALUE = 256  # characters of one metadata value
 _MAX_ENTRIES = 16  # metadata entries
 
 _logger = logging.getLogger(__name__)
-
-
-class TooBusy(Exhausted):
-    """As many requests are under way as the service takes; `retry_after` is in seconds."""
-
-    reason = "TOO_BUSY"
-
-    def __init__(self, message: str, *, retry_after: float) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 
-from likeness.domain.errors import Unavailable
-from likeness.rpc.errors import TooBusy
+from likeness.domain.errors import TooBusy, Unavailable
 
 RETRY_AFTER = 0.5
 """Seconds after which a refused client may try again; about the time of one search on a busy processor."""

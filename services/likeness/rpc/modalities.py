@@ -10,16 +10,19 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from likeness import __version__
 from likeness.domain.calibration import Calibration
+from likeness.domain.errors import Exhausted
 from likeness.domain.modality import Modality
 from likeness.domain.samples import Extraction
 from likeness.engine import calibrate
 from likeness.imaging.decode import Limits
+from likeness.imaging.headers import Reason
+from likeness.imaging.memory import Memory
 from likeness.inference.batcher import BatchReport
 from likeness.inference.catalogue import Catalogue, shipped_manifests
 from likeness.inference.manifest import Manifest
@@ -35,6 +38,10 @@ if TYPE_CHECKING:
 
 _CALIBRATIONS = "calibrations"
 """Folder of the tables that are shipped, beside the manifests."""
+
+_ASSISTANT_PART = 8
+"""One part in so many of the memory for decoding is the assistant's, which decodes one photograph at a time: with
+the default a JPEG of 40 million pixels."""
 
 _logger = logging.getLogger(__name__)
 
@@ -67,7 +74,7 @@ def assist(modality: Modality, settings: Settings) -> Assistant[Task, Extraction
     Raises:
         NotFound: no manifest has the id of a model that the settings name.
     """
-    if not settings.assistant or plan_threads(settings.threads or None).workers < 2:
+    if not _assisted(settings):
         return None
     from likeness.face.modality import FaceModality
 
@@ -76,7 +83,10 @@ def assist(modality: Modality, settings: Settings) -> Assistant[Task, Extraction
     from likeness.inference.assistant import Assistant
 
     modality.assistant = Assistant(
-        partial(_face_extractor, settings.model_copy(update={"threads": 1})),
+        partial(
+            _face_extractor,
+            settings.model_copy(update={"threads": 1, "max_bytes_decoding": _assistant_bytes(settings)}),
+        ),
         identity=_face_models(settings),
         name=modality.name,
         observe=metrics.assistant(modality.name),
@@ -89,7 +99,19 @@ def _face_extractor(settings: Settings) -> tuple[str, Callable[[Task], Extractio
     logs.configure(settings.log_level)
     modality = face_modality(settings, calibrated=False)
     modality.warm()
-    return _face_models(settings), modality.extract_one
+    return _face_models(settings), partial(_extract_within, modality)
+
+
+def _extract_within(modality: FaceModality, task: Task) -> Extraction:
+    """Extract one sample in the assistant's part of the memory.
+
+    Raises:
+        Exhausted: it needs more, which the other process may have.
+    """
+    found = modality.extract_one(task)
+    if found.rejection is not None and found.rejection.reason == Reason.IMAGE_TOO_LARGE:
+        raise Exhausted(found.rejection.message, reason=found.rejection.reason)
+    return found
 
 
 def _face_models(settings: Settings) -> str:
@@ -186,7 +208,30 @@ def _set_or_shipped(chosen: Path | None, shipped: str) -> Calibration | None:
 
 
 def _limits(settings: Settings) -> Limits:
-    return Limits(max_bytes=settings.max_sample_bytes, max_pixels=settings.max_pixels)
+    return Limits(
+        max_bytes=settings.max_sample_bytes,
+        max_pixels=settings.max_pixels,
+        memory=_memory(settings.max_bytes_decoding - _assistant_bytes(settings)),
+    )
+
+
+@cache
+def _memory(size: int) -> Memory:
+    """The one budget that the modalities of a process share."""
+    return Memory(size)
+
+
+def _assistant_bytes(settings: Settings) -> int:
+    """What the assistant has of `max_bytes_decoding`; a photograph that needs more comes back to this process."""
+    return settings.max_bytes_decoding // _ASSISTANT_PART if _assisted(settings) else 0
+
+
+def _assisted(settings: Settings) -> bool:
+    return (
+        settings.assistant
+        and "face" in settings.served
+        and plan_threads(settings.threads or None).workers > 1
+    )
 
 
 def _observer(model: str) -> Callable[[BatchReport], None]:

@@ -168,10 +168,16 @@ class Settings(BaseModel):
         default=512 * _MIB, ge=1 * _MIB, description="Bytes of all requests being worked on or waiting."
     )
     max_pixels: int = Field(
-        default=50_000_000,
+        default=52_000_000,
         ge=10_000,
         le=1 << 30,
-        description="Width times height of one image, before decoding.",
+        description="Width times height of one image, before decoding; phones of 50 megapixels take 50,331,648.",
+    )
+    max_bytes_decoding: int = Field(
+        default=1024 * _MIB,
+        ge=128 * _MIB,
+        description="Bytes that all images being decoded or looked at take together, those of the second process "
+        "too; an image that finds none free waits, one that needs more than there are is refused.",
     )
     max_answer_bytes: int = Field(
         default=4 * _MIB,

@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
-from likeness.domain.deadline import Deadline
+from likeness.domain.deadline import Deadline, hold
 from likeness.domain.errors import DeadlineExceeded
 from likeness.telemetry import metrics
 
@@ -73,7 +74,7 @@ class Workers:
         await self._wait_for_thread(deadline)
         own = deadline.within(seconds)
         work = asyncio.get_running_loop().run_in_executor(
-            self._pool, contextvars.copy_context().run, step, own
+            self._pool, contextvars.copy_context().run, partial(hold, step, own)
         )
         work.add_done_callback(self._finished)
         try:

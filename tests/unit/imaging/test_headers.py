@@ -63,8 +63,8 @@ def test_every_prefix_is_refused_or_unchanged(name: str) -> None:
             header = inspect(data[:cut])
         except Refusal:
             continue
-        assert header == whole
-        assert cut >= len(data) - 2
+        assert (header.width, header.height) == (whole.width, whole.height)
+        assert header.unfinished or cut >= len(data) - 2  # whether the picture is whole the decoder finds out
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
@@ -123,7 +123,7 @@ def test_a_jpeg_of_endless_scans_is_refused() -> None:
         (FRAME, Reason.CORRUPT_IMAGE),
         (segment(0xC3, struct.pack(">BHHB", 8, 50, 70, 3)) + SCAN, Reason.UNSUPPORTED_IMAGE),
         (segment(0xC0, struct.pack(">BHHB", 12, 50, 70, 3)) + SCAN, Reason.UNSUPPORTED_IMAGE),
-        (segment(0xC0, struct.pack(">BHHB", 8, 0, 70, 3)) + SCAN, Reason.CORRUPT_IMAGE),
+        (segment(0xC0, struct.pack(">BHHB", 8, 0, 70, 3)) + SCAN, Reason.UNSUPPORTED_IMAGE),
         (segment(0xC0, struct.pack(">BHHB", 8, 50, 70, 2)) + SCAN, Reason.UNSUPPORTED_IMAGE),
         (segment(0xE0, b"") * (jpeg.MAX_SEGMENTS + 1), Reason.CORRUPT_IMAGE),
         (b"\xff\xe0\x00\x01" + FRAME + SCAN, Reason.CORRUPT_IMAGE),

@@ -9,8 +9,8 @@ from grpc_status import rpc_status
 
 from likeness.client.errors import CLASSES, build
 from likeness.domain import errors as domain
-from likeness.domain.errors import Kind, LikenessError
-from likeness.rpc.errors import TooBusy, to_rejection, to_status, told
+from likeness.domain.errors import Kind, LikenessError, TooBusy
+from likeness.rpc.errors import to_rejection, to_status, told
 
 
 def every_error() -> list[type[LikenessError]]:

@@ -6,8 +6,7 @@ import asyncio
 
 import pytest
 
-from likeness.domain.errors import Unavailable
-from likeness.rpc.errors import TooBusy
+from likeness.domain.errors import TooBusy, Unavailable
 from likeness.rpc.gate import Gate
 
 

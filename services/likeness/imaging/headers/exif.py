@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 
 _ORIENTATION = 0x0112
-_SHORT = 3
+_LAYOUTS = {1: "B", 3: "H", 4: "I"}  # BYTE, SHORT as the standard asks, LONG as some write
 _ENTRY_BYTES = 12
 
 
@@ -27,8 +27,8 @@ def orientation(block: bytes) -> int:
         for index in range(count):
             at = directory + 2 + index * _ENTRY_BYTES
             tag, kind = struct.unpack_from(f"{order}HH", block, at)
-            if tag == _ORIENTATION and kind == _SHORT:
-                (value,) = struct.unpack_from(f"{order}H", block, at + 8)
+            if tag == _ORIENTATION and kind in _LAYOUTS:
+                (value,) = struct.unpack_from(order + _LAYOUTS[kind], block, at + 8)
                 return int(value) if 1 <= value <= 8 else 1
     except struct.error:
         return 1

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A file type: how a sentence names it, whether it is an image, whether images of it may move."""
+    """A file type: how a sentence names it, whether it is an image, whether images of it may move.
+
+    `remedy` is what its sender can do where that is not the same for every image.
+    """
 
     name: str
     image: bool = False
     animated: bool = False
+    raw: bool = False
+    remedy: str = ""
 
 
 _IMAGE_MAGICS: tuple[tuple[bytes, str], ...] = (
@@ -26,6 +31,18 @@ _IMAGE_MAGICS: tuple[tuple[bytes, str], ...] = (
     (b"MM\x00+", "BigTIFF"),
     (b"\xff\xa0\xff\xa8", "WSQ fingerprint"),
 )
+_RAW_MAGICS: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"FUJIFILMCCD-RAW", "Fujifilm camera raw (RAF)"),
+    (0, b"IIRO", "Olympus camera raw (ORF)"),
+    (0, b"IIRS", "Olympus camera raw (ORF)"),
+    (0, b"MMOR", "Olympus camera raw (ORF)"),
+    (0, b"IIU\x00", "Panasonic camera raw (RW2)"),
+    (0, b"\x00MRM", "Minolta camera raw (MRW)"),
+    (0, b"FOVb", "Sigma camera raw (X3F)"),
+    (4, b"ftypcrx ", "Canon camera raw (CR3)"),
+    (6, b"HEAPCCDR", "Canon camera raw (CRW)"),
+    (0, b"IIII", "Phase One camera raw (IIQ)"),
+)
 _OTHER_MAGICS: tuple[tuple[bytes, str], ...] = (
     (b"%PDF", "a PDF document"),
     (b"PK\x03\x04", "a ZIP archive or an office document"),
@@ -39,11 +56,24 @@ _OTHER_MAGICS: tuple[tuple[bytes, str], ...] = (
 _IMAGE_BRANDS = {
     b"heic": "HEIC",
     b"heix": "HEIC",
+    b"heim": "HEIC",
+    b"heis": "HEIC",
+    b"hevc": "HEIC",
+    b"hevx": "HEIC",
     b"mif1": "HEIF",
     b"msf1": "HEIF",
     b"avif": "AVIF",
     b"avis": "AVIF",
 }
+_FROM_PHONE = (
+    "convert it to JPEG, or set the phone to take JPEG (iPhone: Settings, Camera, Formats, Most Compatible)"
+)
+_REMEDIES = {
+    "HEIC": _FROM_PHONE,
+    "HEIF": _FROM_PHONE,
+    "SVG": "it is a drawing; export it as PNG if a photograph is in it",
+}
+_BRANDS_AT = 16  # of the compatible brands, behind the main brand and its version
 _LOOK_AT = 512  # bytes; a text file shows itself within them
 _TEXT_CONTROLS = frozenset(b"\t\n\r\f\x1b")
 
@@ -53,15 +83,26 @@ def foreign_kind(data: bytes) -> Kind:
     if data[:6] in (b"GIF87a", b"GIF89a"):
         return Kind("GIF", image=True, animated=True)
     if data[4:8] == b"ftyp":
-        brand = _IMAGE_BRANDS.get(data[8:12])
-        return Kind(brand, image=True) if brand else Kind("an MP4 or QuickTime video")
-    for magic, name in _IMAGE_MAGICS:
+        brand = _brand(data)
+        if brand:
+            return Kind(brand, image=True, remedy=_REMEDIES.get(brand, ""))
+    for at, magic, name in _RAW_MAGICS:
+        if data.startswith(magic, at):
+            return Kind(name, image=True, raw=True)
+    for magic, name in _IMAGE_MAGICS + _OTHER_MAGICS:
         if data.startswith(magic):
-            return Kind(name, image=True)
-    for magic, name in _OTHER_MAGICS:
-        if data.startswith(magic):
-            return Kind(name)
+            return Kind(name, image=(magic, name) in _IMAGE_MAGICS)
+    if data[4:8] == b"ftyp":
+        return Kind("an MP4 or QuickTime video")
     return _text_kind(data[:_LOOK_AT])
+
+
+def _brand(data: bytes) -> str:
+    """The image format among the brands of an ISO media file; generic ones give way to those that say more."""
+    end = min(int.from_bytes(data[:4], "big"), _LOOK_AT, len(data))
+    brands = [data[8:12], *(data[at : at + 4] for at in range(_BRANDS_AT, end - 3, 4))]
+    found = [_IMAGE_BRANDS[brand] for brand in brands if brand in _IMAGE_BRANDS]
+    return next((name for name in found if name != "HEIF"), found[0] if found else "")
 
 
 def _text_kind(head: bytes) -> Kind:
@@ -69,7 +110,7 @@ def _text_kind(head: bytes) -> Kind:
     if lowered.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
         return Kind("an HTML page")
     if b"<svg" in lowered:
-        return Kind("SVG", image=True)
+        return Kind("SVG", image=True, remedy=_REMEDIES["SVG"])
     if lowered.startswith(b"<?xml"):
         return Kind("an XML document")
     if lowered[:1] in (b"{", b"["):

@@ -50,12 +50,54 @@ class Refusal(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class BmpLayout:
+    """How the pixels of a bitmap of 16 or 32 bits lie in its file.
+
+    `masks` are the bits of red, green, blue and alpha; 0 where there is no alpha.
+    """
+
+    offset: int
+    depth: int
+    masks: tuple[int, int, int, int]
+    top_down: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TiffLayout:
+    """How the samples of a TIFF picture lie in its file, in the words of TIFF 6.0.
+
+    `order` is the byte order for `struct`. `colours` counts the samples that are colours; where `alpha` is true
+    the next one is opacity, and `associated` says that the colours were multiplied by it. `palette` is a uint8
+    lookup [entries, 3] as bytes. A piece is a strip or a tile, `across` of them in a row of pieces; with `planar` 2
+    the pieces of one sample follow those of the other.
+    """
+
+    order: str
+    bits: int
+    samples: int
+    photometric: int
+    compression: int
+    predictor: int
+    planar: int
+    alpha: bool
+    associated: bool
+    palette: bytes
+    tiled: bool
+    piece_width: int
+    piece_height: int
+    starts: tuple[int, ...]
+    lengths: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
     """What a file says about itself.
 
     `width` and `height` are pixels as stored, before `orientation` (EXIF 2.3 tag 0x0112, 1..8) is applied.
-    `alpha` says that pixels may be transparent; `premultiplied` that the codec returns their colours multiplied
-    by their opacity already.
+    `alpha` says that pixels may be transparent, `clear` that one value of a grey picture is. `process` names what
+    the decoder does, as `parameters.DECODING` lists it. `spans` are the parts of the file that the decoder is to
+    see, joined; none means all of it. `unfinished` says that the end marker is missing, so that only the decoder can
+    tell whether the picture is whole. `layout` is set where the pixels are unpacked by own code.
     """
 
     format: Format
@@ -63,7 +105,11 @@ class Header:
     height: int
     orientation: int = 1
     alpha: bool = False
-    premultiplied: bool = False
+    process: str = ""
+    spans: tuple[tuple[int, int], ...] = ()
+    unfinished: bool = False
+    clear: int | None = None
+    layout: BmpLayout | TiffLayout | None = None
 
 
 def truncated(label: str, where: str) -> Refusal:
@@ -94,6 +140,23 @@ def unsupported(label: str, what: str) -> Refusal:
     return Refusal(
         Reason.UNSUPPORTED_IMAGE, f"is a {label} file with {what}, which is not read here", "save it as PNG"
     )
+
+
+def camera_raw(name: str = "camera raw") -> Refusal:
+    """The file holds a sensor's data, and a small preview of the photograph that would pass for it."""
+    return Refusal(
+        Reason.UNSUPPORTED_IMAGE,
+        f"is a {name} file, which is not developed here",
+        "develop it in the camera maker's program or a photo editor and save it as JPEG",
+    )
+
+
+def join(spans: list[tuple[int, int]], start: int, end: int) -> None:
+    """Add a span to a list of them; one that goes on where the last ended makes it longer."""
+    if spans and spans[-1][1] == start:
+        spans[-1] = (spans[-1][0], end)
+    else:
+        spans.append((start, end))
 
 
 def unpack(layout: struct.Struct, data: bytes, at: int, label: str) -> tuple[int, ...]:

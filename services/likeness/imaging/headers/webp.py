@@ -35,7 +35,7 @@ def read(data: bytes) -> Header:
         raise truncated(_LABEL, f"after {len(data)} of {end} bytes")
     canvas: tuple[int, int] | None = None
     picture: tuple[int, int] | None = None
-    alpha, orientation, at = False, 1, 12
+    alpha, lossless, orientation, at = False, False, 0, 12
     for _ in range(MAX_CHUNKS):
         if at + _CHUNK.size > end:
             break
@@ -52,15 +52,16 @@ def read(data: bytes) -> Header:
                 picture = _lossy(data, body)
             case b"VP8L" if picture is None:
                 picture, lossless_alpha = _lossless(data, body)
-                alpha = alpha or lossless_alpha
-            case b"EXIF":
+                lossless, alpha = True, alpha or lossless_alpha
+            case b"EXIF" if orientation == 0:
                 orientation = exif.orientation(data[body : body + length])
         at = body + length + length % 2
     if picture is None:
         raise corrupt(_LABEL, "it holds no picture")
     if canvas is not None and canvas != picture:
         raise corrupt(_LABEL, f"its picture of {picture} pixels does not fill its canvas of {canvas}")
-    return Header(Format.WEBP, *picture, orientation=orientation, alpha=alpha)
+    process = "lossless WebP" if lossless else "WebP with alpha" if alpha else "WebP"
+    return Header(Format.WEBP, *picture, orientation=orientation or 1, alpha=alpha, process=process)
 
 
 def _extended(data: bytes, at: int) -> tuple[tuple[int, int], bool]:
