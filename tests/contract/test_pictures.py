@@ -38,26 +38,26 @@ MEMORY = Memory(cost.of(inspect(PHOTOGRAPH), len(PHOTOGRAPH)))
 
 
 @pytest.fixture(scope="module")
-def modality() -> ObjectModality:
+def objects() -> ObjectModality:
     return ObjectModality.load(calibration=None, threads=ThreadPlan(1), limits=Limits(memory=MEMORY))
 
 
 @pytest.fixture
 def client(
-    prepare: Callable[..., Served], modality: ObjectModality, tmp_path: Path
+    prepare: Callable[..., Served], objects: ObjectModality, tmp_path: Path
 ) -> Iterator[LikenessClient]:
     def build(_: object) -> Built:
         store = Store.open(tmp_path / "home", key_file=tmp_path / "home" / "keys" / "ring.json")
-        gallery = Gallery(modality.name, modality.space, store)
+        gallery = Gallery(objects.name, objects.space, store)
         gallery.start()
-        return Built(store, Engine(modality, store, gallery))
+        return Built(store, Engine(objects, store, gallery))
 
     yield prepare(build).start().client(retries=0)
     assert MEMORY.used == 0
 
 
 def test_a_picture_over_the_budget_is_refused_with_both_numbers_and_a_remedy(client: LikenessClient) -> None:
-    with pytest.raises(InvalidArgument, match="220 x 160 pixels.*MiB to decode.*; scale it down") as caught:
+    with pytest.raises(InvalidArgument, match=r"220 x 160 pixels.*MiB to decode.*; scale it down") as caught:
         client.object.analyze(LARGER)
     assert caught.value.reason == "IMAGE_TOO_LARGE"
     client.object.analyze(PHOTOGRAPH)

@@ -40,9 +40,9 @@ DECODING: Mapping[str, float] = {
     "TIFF by OpenCV": 7,
 }
 """Most bytes a pixel that a decoder and what follows it hold at once, by `Header.process`: the growth of a process
-that decodes a picture of 24 million pixels, measured with OpenCV 5.0 and rounded up (`tests/unit/imaging/test_cost.py`
-measures again). A progressive JPEG keeps two bytes a coefficient until its last scan; OpenCV's PNG reader keeps a
-second copy for animations. TIFF: without its strips, see below."""
+that decodes a picture of 24 million pixels, measured with OpenCV 5.0 and rounded up;
+`tests/unit/imaging/test_cost.py` measures again. A progressive JPEG keeps two bytes a coefficient until its last
+scan; OpenCV's PNG reader keeps a second copy for animations. TIFF: without its strips, see below."""
 
 TURNED = 6
 """Bytes a pixel of a picture that is turned by a quarter: as stored, and upright."""

@@ -90,7 +90,7 @@ def _by_libtiff(packed: bytes, compression: int, rows: int, row_bytes: int) -> P
 
 
 def _samples(packed: Pixels, layout: TiffLayout) -> Pixels:
-    """The samples of rows of bytes, uint8 [rows, width, samples]: of 16 bits the top eight, of fewer as they are."""
+    """The samples of rows of bytes, uint8 [rows, width, samples]: of 16 bits the top 8, fewer as they are."""
     samples = layout.samples if layout.planar == 1 else 1
     shape = (len(packed), layout.piece_width, samples)
     if layout.bits == 16:

@@ -96,8 +96,8 @@ class Header:
     `width` and `height` are pixels as stored, before `orientation` (EXIF 2.3 tag 0x0112, 1..8) is applied.
     `alpha` says that pixels may be transparent, `clear` that one value of a grey picture is. `process` names what
     the decoder does, as `parameters.DECODING` lists it. `spans` are the parts of the file that the decoder is to
-    see, joined; none means all of it. `unfinished` says that the end marker is missing, so that only the decoder can
-    tell whether the picture is whole. `layout` is set where the pixels are unpacked by own code.
+    see, joined; none means all of it. `unfinished` says that the end marker is missing, so that only the decoder
+    can tell whether the picture is whole. `layout` is set where the pixels are unpacked by own code.
     """
 
     format: Format
