@@ -34,7 +34,7 @@ def picture(width: int, height: int) -> bytes:
 
 
 PHOTOGRAPH, LARGER = picture(160, 120), picture(220, 160)
-MEMORY = Memory(cost.of(inspect(PHOTOGRAPH), len(PHOTOGRAPH)))
+MEMORY = Memory(cost.of(inspect(PHOTOGRAPH), len(PHOTOGRAPH), parameters.WORKING_BYTES))
 
 
 @pytest.fixture(scope="module")

@@ -9,15 +9,16 @@ from likeness.imaging.headers.parts import Header, TiffLayout
 _QUARTER_TURNS = frozenset((5, 6, 7, 8))
 
 
-def of(header: Header, length: int) -> int:
-    """An upper bound of the bytes that decoding holds at once, beside the file itself.
+def of(header: Header, length: int, working: int = 0) -> int:
+    """An upper bound of the bytes that decoding, and then looking at the picture, hold at once beside the file.
 
     Args:
         header: of the file.
         length: of the file in bytes.
+        working: bytes a pixel of whoever looks at it.
     """
     pixels = header.width * header.height
-    a_pixel = p.DECODING[header.process]
+    a_pixel = max(p.DECODING[header.process], p.PIXEL_BYTES + working)
     if header.orientation in _QUARTER_TURNS:
         a_pixel = max(a_pixel, p.TURNED)
     fixed = p.FILE_COPIES * length + p.BAND_BYTES * min(pixels, p.BAND_PIXELS)

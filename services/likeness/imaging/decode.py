@@ -61,8 +61,10 @@ _NO_CLAIM = frozenset(("", "application/octet-stream", "binary/octet-stream", "i
 class Picture:
     """A sample whose header was read and whose memory is taken: see `opened`."""
 
-    def __init__(self, sample: Sample, limits: Limits) -> None:
+    def __init__(self, sample: Sample, limits: Limits, working: int) -> None:
         self._sample = sample
+        self._working = working
+        self._size = 0
         self._limits = limits
         self._header: Header | None = None
         self._data = sample.data
@@ -76,7 +78,7 @@ class Picture:
         """
         with _named(self._sample):
             self._data, self._header = _admit(self._sample, self._limits)
-            size = cost.of(self._header, len(self._data))
+            size = cost.of(self._header, len(self._data), self._working)
             if size > self._limits.memory.size:
                 raise _too_dear(self._header, size, self._limits.memory.size)
         self._share = self._limits.memory.take(size, self._sample.name)
@@ -92,29 +94,29 @@ class Picture:
         assert self._header is not None and self._share is not None  # noqa: S101  by `admit`
         with _named(self._sample):
             pixels = _pixels(self._data, self._header)
-        self._share.shrink(pixels.nbytes)
+        self._size = pixels.nbytes
+        self._share.shrink(self._size + self._working * (self._size // parameters.PIXEL_BYTES))
         self._share.last_as_long_as(pixels)
-        self._share = None
         return pixels
 
     def close(self) -> None:
-        """Give back what was taken for pixels that did not come."""
+        """Give back what was taken for the work on the pixels, and for pixels that did not come."""
         if self._share is not None:
-            self._share.shrink(0)
-            self._share = None
+            self._share.shrink(self._size)
 
 
 @contextmanager
-def opened(sample: Sample, limits: Limits) -> Iterator[Picture]:
+def opened(sample: Sample, limits: Limits, *, working: int = parameters.WORKING_BYTES) -> Iterator[Picture]:
     """A sample that is ready to be decoded: whatever has to be waited for has been.
 
     Open before taking a turn at computing, so that nobody waits for memory in a turn while others wait for turns
-    with memory. A sample that is refused is refused by `pixels`.
+    with memory. A sample that is refused is refused by `pixels`. `working` is bytes a pixel that are taken for the
+    work within the block, beside the pixels.
 
     Raises:
         DeadlineExceeded, TooBusy: as `decode`.
     """
-    picture = Picture(sample, limits)
+    picture = Picture(sample, limits, working)
     with suppress(SampleRejected):
         picture.admit()
     try:
@@ -140,7 +142,7 @@ def decode(sample: Sample, limits: Limits = Limits()) -> Pixels:
         DeadlineExceeded: the call's deadline passed while memory was waited for.
         TooBusy: other pictures held the memory for too long.
     """
-    with opened(sample, limits) as picture:
+    with opened(sample, limits, working=0) as picture:
         return picture.pixels()
 
 

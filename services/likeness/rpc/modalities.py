@@ -41,7 +41,7 @@ _CALIBRATIONS = "calibrations"
 
 _ASSISTANT_PART = 8
 """One part in so many of the memory for decoding is the assistant's, which decodes one photograph at a time: with
-the default a JPEG of 40 million pixels."""
+the default a JPEG of 9 million pixels."""
 
 _logger = logging.getLogger(__name__)
 

@@ -20,8 +20,8 @@ pytestmark = pytest.mark.skipif(
     not Path("/proc/self/clear_refs").exists(), reason="the peak of a process can be set back on Linux only"
 )
 
-WIDTH, HEIGHT = 2400, 1600
-SLACK = 6 << 20  # bytes that the interpreter and the allocator take by the way
+WIDTH, HEIGHT = 3000, 2000
+SLACK = 4 << 20  # bytes that the interpreter and the allocator take by the way
 
 MEASURE = """
 import json, sys

@@ -52,9 +52,17 @@ def test_what_is_refused_or_not_decoded_holds_nothing() -> None:
     for data in (b"", b"text", damaged, PHOTOGRAPH[:50]):
         with pytest.raises(SampleRejected):
             decode(Sample(data), Limits(memory=memory))
-    with opened(Sample(PHOTOGRAPH), Limits(memory=memory)):
+    with opened(Sample(PHOTOGRAPH), Limits(memory=memory), working=0):
         assert memory.used == COST
     assert memory.used == 0
+
+
+def test_what_the_work_takes_is_held_as_long_as_the_work() -> None:
+    memory = Memory(COST * 3)
+    with opened(Sample(PHOTOGRAPH), Limits(memory=memory), working=10) as picture:
+        pixels = picture.pixels()
+        assert memory.used == pixels.size // 3 * (3 + 10)
+    assert memory.used == pixels.nbytes
 
 
 def test_a_picture_that_can_never_fit_is_refused_with_both_numbers_and_a_remedy() -> None:
