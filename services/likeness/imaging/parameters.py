@@ -41,12 +41,12 @@ DECODING: Mapping[str, float] = {
 }
 """Most bytes a pixel that a decoder and what follows it hold at once, by `Header.process`: the growth of a process
 that decodes a picture of 24 million pixels, measured with OpenCV 5.0 and rounded up;
-`tests/unit/imaging/test_cost.py` measures again. OpenCV hands over a copy of what it decoded; a progressive JPEG keeps
-two bytes a coefficient until its last scan. TIFF: without its strips, see below."""
+`tests/unit/imaging/test_cost.py` measures again. OpenCV hands over a copy of what it decoded; a progressive JPEG
+keeps two bytes a coefficient until its last scan. TIFF: without its strips, see below."""
 
 WORKING_BYTES = 10
-"""Bytes a pixel that a modality takes while it looks at a picture, beside the pixels: detecting faces and describing
-an object each let the process grow by 9 to 9.3 bytes a pixel, measured at 50 million."""
+"""Bytes a pixel that a modality takes while it looks at a picture, beside the pixels: detecting faces and
+describing an object each let the process grow by 9 to 9.3 bytes a pixel, measured at 50 million."""
 
 TURNED = 6
 """Bytes a pixel of a picture that is turned by a quarter: as stored, and upright."""

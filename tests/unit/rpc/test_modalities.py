@@ -14,7 +14,8 @@ from likeness.rpc.settings import Settings
 
 
 def settings(**given: Any) -> Settings:
-    return Settings(**{"home": Path("/nowhere"), "threads": 2} | given)
+    usual: dict[str, Any] = {"home": Path("/nowhere"), "threads": 2}
+    return Settings(**usual | given)
 
 
 def test_the_modalities_of_a_process_share_one_budget() -> None:
