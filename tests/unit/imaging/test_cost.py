@@ -94,6 +94,7 @@ def files() -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow
 def test_no_picture_takes_more_than_was_reckoned(tmp_path: Path) -> None:
     reckoned = {}
     for name, data in files().items():
