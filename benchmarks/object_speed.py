@@ -175,9 +175,11 @@ class Gallery:
         best = rows.reshape(-1)[np.argsort(-above, axis=None, kind="stable")] // each
         near = list(dict.fromkeys(best[best >= 0].tolist()))[:count]
         vectors = time.perf_counter()
-        voted = [row // each for row in self._companion.search(asked, count, mask)]
+        found = self._companion.search(asked, count, mask)
+        voted = [row // each for row in found.rows]
         votes = time.perf_counter()
-        self._modality.compare(asked, [self._templates[n] for n in dict.fromkeys([*near, *voted])])
+        shortlist = [self._templates[n] for n in dict.fromkeys([*near, *voted])]
+        self._modality.compare(asked, shortlist, clutter=found.clutter)
         ended = time.perf_counter()
         return {
             "extraction": 1000 * (extracted - begun),

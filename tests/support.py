@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from likeness.domain.answers import Explanation, Score, SearchOptions
 from likeness.domain.calibration import Calibration
 from likeness.domain.changes import RequestKey
-from likeness.domain.modality import Companion, Presented, TemplateSpace
+from likeness.domain.modality import Clutter, Companion, Presented, TemplateSpace
 from likeness.domain.references import Caller, Facets, Purpose, Reference
 from likeness.domain.samples import (
     Box,
@@ -123,7 +123,14 @@ class VectorModality:
     def levels(self, probe: Template) -> NDArray[np.float32] | None:
         return None
 
-    def compare(self, probe: Template, candidates: Sequence[Template], *, exact: bool = False) -> list[Score]:
+    def compare(
+        self,
+        probe: Template,
+        candidates: Sequence[Template],
+        *,
+        clutter: Clutter | None = None,
+        exact: bool = False,
+    ) -> list[Score]:
         return [
             Score(cosine, {"cosine": cosine})
             for cosine in (float(c.vectors[0] @ probe.vectors[0]) for c in candidates)

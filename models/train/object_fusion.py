@@ -107,7 +107,7 @@ class Trial:
         _, above = cosines(template.vectors, [t.vectors for t in self.templates])
         order = np.argsort(-above)[: HARDEST + 1].tolist()
         voted = self._companion.search(template, HARDEST + 1, np.ones(len(self.templates), np.bool_))
-        return [row for row in dict.fromkeys([*order, *voted]) if row != without]
+        return [row for row in dict.fromkeys([*order, *voted.rows]) if row != without]
 
     def measure(self, template: Template, row: int) -> Measures:
         """What is measured between a probe and a row, as in a comparison of two alone."""

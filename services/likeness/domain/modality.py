@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,10 +38,37 @@ class Presented:
     sample: Sample | None = None
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Clutter:
+    """How common each detail of a probe is in the references of a search: a background, a ruler, a watermark.
+
+    A value that can be pickled; those of disjoint parts of a scope add up to that of the whole.
+
+    Attributes:
+        counts: int64 [n], for each detail of the probe, how many references hold it.
+        references: how many were searched for them.
+    """
+
+    counts: NDArray[np.int64]
+    references: int
+
+    def __add__(self, other: Self) -> Clutter:
+        """The clutter of both parts of a scope, learnt with the same probe."""
+        return Clutter(self.counts + other.counts, self.references + other.references)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Proposal:
+    """What a companion proposes for a probe: rows, best first, and what it learnt of the probe on the way."""
+
+    rows: list[int]
+    clutter: Clutter
+
+
 class Companion(Protocol):
     """A second way to candidates, folded from the log beside the vectors, row for row with them.
 
-    One writer calls `add` and `remove`; any number of readers call `search` beside it.
+    One writer calls `add` and `remove`; any number of readers call `search` and `clutter` beside it.
     """
 
     def add(self, row: int, template: Template) -> None:
@@ -50,8 +77,14 @@ class Companion(Protocol):
     def remove(self, row: int) -> None:
         """Forget what was taken in for this row; nothing of it stays in memory."""
 
-    def search(self, probe: Template, count: int, mask: NDArray[np.bool_]) -> list[int]:
-        """The rows most like the probe among those of the mask, bool [rows], best first, at most `count`."""
+    def search(self, probe: Template, count: int, mask: NDArray[np.bool_]) -> Proposal:
+        """The rows most like the probe among those of the mask, bool [rows], at most `count`; and their clutter.
+
+        The clutter is that of `clutter`, whatever the count.
+        """
+
+    def clutter(self, probe: Template, mask: NDArray[np.bool_]) -> Clutter:
+        """How common each detail of the probe is in the rows of the mask, bool [rows]."""
 
 
 class Modality(Protocol):
@@ -85,10 +118,22 @@ class Modality(Protocol):
         None where the scores of all vectors mean the same.
         """
 
-    def compare(self, probe: Template, candidates: Sequence[Template], *, exact: bool = False) -> list[Score]:
+    def compare(
+        self,
+        probe: Template,
+        candidates: Sequence[Template],
+        *,
+        clutter: Clutter | None = None,
+        exact: bool = False,
+    ) -> list[Score]:
         """The comparison score of the probe with each candidate, in order.
 
-        `exact`: no candidate may be rejected by a cheaper comparison, however many there are.
+        Args:
+            probe: what is compared.
+            candidates: with what.
+            clutter: what a search learnt of the probe, from the companion; None where nothing was learnt, as in a
+                comparison of two alone.
+            exact: no candidate may be rejected by a cheaper comparison, however many there are.
         """
 
     @property

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from likeness.domain.changes import ChangeKind, LogEntry
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import Corrupt, DeadlineExceeded, Exhausted
-from likeness.domain.modality import Companion, TemplateSpace
+from likeness.domain.modality import Clutter, Companion, TemplateSpace
 from likeness.domain.samples import Template
 from likeness.engine.memory import Memory
 from likeness.engine.policy import Scope, may_know
@@ -63,6 +63,17 @@ class View:
     generation: str
     now: int
     unknown_galleries: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Shortlist:
+    """The references to compare with a probe, best first, and what was learnt of the probe over the whole view.
+
+    `clutter` is None where the modality has no companion.
+    """
+
+    ids: list[str]
+    clutter: Clutter | None
 
 
 class Gallery:
@@ -312,13 +323,18 @@ class Gallery:
             )
         )
 
-    def shortlist(self, probe: Template, count: int, view: View) -> list[str]:
-        """The references most like the probe, best first: at most `count` of each way to candidates."""
-        found = self._nearest(probe, count, view)
+    def shortlist(self, probe: Template, count: int, view: View) -> Shortlist:
+        """The references most like the probe: at most `count` of each way to candidates."""
+        near = self._nearest(probe, count, view)
         if self._companion is None:
-            return found
-        further = self._companion.search(probe, count, view.mask)
-        return list(dict.fromkeys([*found, *self.register.references_at(np.asarray(further, np.int64))]))
+            return Shortlist(near, None)
+        found = self._companion.search(probe, count, view.mask)
+        further = self.register.references_at(np.asarray(found.rows, np.int64))
+        return Shortlist(list(dict.fromkeys([*near, *further])), found.clutter)
+
+    def clutter(self, probe: Template, view: View) -> Clutter | None:
+        """What `shortlist` learns of the probe, without a shortlist."""
+        return None if self._companion is None else self._companion.clutter(probe, view.mask)
 
     def _nearest(self, probe: Template, count: int, view: View) -> list[str]:
         """The `count` references with the nearest vectors, best first.

@@ -9,7 +9,7 @@ from likeness.domain.answers import Candidate, Header, ProbeAnswer, Score, Searc
 from likeness.domain.audit import AuditEntry
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import InvalidInput, Precondition
-from likeness.domain.modality import Modality
+from likeness.domain.modality import Clutter, Modality
 from likeness.domain.references import Caller
 from likeness.domain.samples import Extraction, Finding, Mode, Sample, Template
 from likeness.engine.answering import ObserveStage, Timings, calibration_id, rate, recorded
@@ -147,9 +147,9 @@ class Searcher:
 
     def _shortlisted(self, probe: Template, view: View, k: int, timings: Timings) -> list[tuple[str, Score]]:
         with timings.stage("search"):
-            ids = self._gallery.shortlist(probe, self._modality.shortlist(k), view)
+            found = self._gallery.shortlist(probe, self._modality.shortlist(k), view)
         with timings.stage("compare"):
-            return _ranked(self._compare(probe, self._gallery.memory.templates(ids)))
+            return _ranked(self._compare(probe, self._gallery.memory.templates(found.ids), found.clutter))
 
     def _exhaustive(
         self,
@@ -161,21 +161,30 @@ class Searcher:
         told: Callable[[int], None],
     ) -> list[tuple[str, Score]]:
         best: list[tuple[str, Score]] = []
-        ids = self._gallery.allowed_ids(view)
+        with timings.stage("search"):
+            clutter = self._gallery.clutter(probe, view)
+            ids = self._gallery.allowed_ids(view)
         for start in range(0, len(ids), EXHAUSTIVE_BATCH):
             deadline.check(f"{start} of {len(ids)} references were compared")
             with timings.stage("compare"):
                 some = self._store.templates(ids[start : start + EXHAUSTIVE_BATCH])
-                best += self._compare(probe, some, exact=True)
+                best += self._compare(probe, some, clutter, exact=True)
                 best = _ranked(best)[: self._modality.shortlist(k)]
             told(min(start + EXHAUSTIVE_BATCH, len(ids)))
         return best
 
     def _compare(
-        self, probe: Template, templates: Mapping[str, Template], *, exact: bool = False
+        self,
+        probe: Template,
+        templates: Mapping[str, Template],
+        clutter: Clutter | None,
+        *,
+        exact: bool = False,
     ) -> list[tuple[str, Score]]:
         usable = [(i, t) for i, t in templates.items() if t.space == probe.space]
-        scores = self._modality.compare(probe, [template for _, template in usable], exact=exact)
+        scores = self._modality.compare(
+            probe, [template for _, template in usable], clutter=clutter, exact=exact
+        )
         return [(i, score) for (i, _), score in zip(usable, scores, strict=True)]
 
     def _describe(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from likeness.domain.answers import Explanation, Score
 from likeness.domain.calibration import Calibration
 from likeness.domain.errors import InvalidInput, LikenessError, SampleRejected
-from likeness.domain.modality import Companion, Presented, TemplateSpace
+from likeness.domain.modality import Clutter, Companion, Presented, TemplateSpace
 from likeness.domain.samples import Extraction, Finding, Issue, Mode, Pick, Sample, Selection, Template
 from likeness.face import parameters
 from likeness.face.align import chip
@@ -273,9 +273,16 @@ class FaceModality:
         del probe
         return None
 
-    def compare(self, probe: Template, candidates: Sequence[Template], *, exact: bool = False) -> list[Score]:
+    def compare(
+        self,
+        probe: Template,
+        candidates: Sequence[Template],
+        *,
+        clutter: Clutter | None = None,
+        exact: bool = False,
+    ) -> list[Score]:
         """The cosine of the embeddings, -1..1; always exact."""
-        del exact
+        del clutter, exact
         if not candidates:
             return []
         cosines = np.concatenate([c.vectors for c in candidates]) @ probe.vectors[0]

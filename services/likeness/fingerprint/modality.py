@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from likeness.domain.answers import Explanation, Score
 from likeness.domain.calibration import Calibration
 from likeness.domain.errors import InvalidInput, LikenessError, SampleRejected
-from likeness.domain.modality import Companion, Presented, TemplateSpace
+from likeness.domain.modality import Clutter, Companion, Presented, TemplateSpace
 from likeness.domain.samples import Extraction, Finding, Issue, Mode, Pick, Sample, Severity, Template
 from likeness.fingerprint import parameters as p
 from likeness.fingerprint import quality
@@ -127,8 +127,16 @@ class FingerprintModality:
         del probe
         return None
 
-    def compare(self, probe: Template, candidates: Sequence[Template], *, exact: bool = False) -> list[Score]:
+    def compare(
+        self,
+        probe: Template,
+        candidates: Sequence[Template],
+        *,
+        clutter: Clutter | None = None,
+        exact: bool = False,
+    ) -> list[Score]:
         """Log-odds that two records show the same fingers, summed over the fingers that both may hold."""
+        del clutter
         held = [self._fingers(one) for one in candidates]
         return compare(self._matcher, self._fingers(probe), held, exact=exact)
 

@@ -66,6 +66,8 @@ class VotingIndex:
         scale_bins: bins of one doubling of size each.
         near, slack: a stored detail may be of the same place of the same thing as the probe's if it is nearer than
             `near` and at most `slack` farther than the nearest, in units of codes.
+        wide_near, wide_slack, sure_from: of a row with `sure_from` such details that agree on one turn and one
+            scale, details that agree with them may be so much farther.
     """
 
     def __init__(
@@ -78,10 +80,14 @@ class VotingIndex:
         scale_bins: int,
         near: float,
         slack: float,
+        wide_near: float,
+        wide_slack: float,
+        sure_from: int,
     ) -> None:
         self._dimension = int(words.shape[1])
         self._neighbours, self._probes = neighbours, probes
         self._near, self._slack = near, slack
+        self._wide_near, self._wide_slack, self._sure_from = wide_near, wide_slack, sure_from
         self._angle_bins, self._scale_bins = angle_bins, scale_bins
         self._quantiser = faiss.IndexFlatL2(self._dimension)
         self._quantiser.add(np.ascontiguousarray(words, np.float32))
@@ -146,6 +152,10 @@ class VotingIndex:
             for place in np.flatnonzero(ids // SLOTS == row).tolist():
                 lists.update_entry(number, place, int(ids[place]), faiss.swig_ptr(nothing))
 
+    def held(self, mask: NDArray[np.bool_]) -> int:
+        """How many rows of the mask, bool [rows], are held."""
+        return self._geometry.held(mask)
+
     def search(self, asked: Asked, count: int, mask: NDArray[np.bool_]) -> Found:
         """The rows of the mask, bool [rows], that the details of a probe vote for.
 
@@ -160,14 +170,15 @@ class VotingIndex:
             chosen = ids[detail, place]
             stored = self._geometry.of(chosen)
         worth = self._worth(distance)[detail, place]
-        rows = chosen // SLOTS
-        limit = np.minimum(self._near, distance[:, 0] + self._slack)
-        near = distance[detail, place] <= limit[detail]
-        common = _distinct(detail[near], rows[near], len(asked.codes))
         angle = np.mod(asked.turn[detail] - stored[0], 360.0) * (self._angle_bins / 360.0)
         scale = np.clip(asked.octave[detail] - stored[1] + self._scale_bins / 2, 0, self._scale_bins - 1e-3)
-        best, votes = self._agreeing(rows, worth, angle, scale, count)
-        return Found(best, votes, common)
+        unique, which = np.unique(chosen // SLOTS, return_inverse=True)
+        cells = _Cells(which, angle.astype(np.int64) % self._angle_bins, scale.astype(np.int64))
+        same = self._same(distance, detail, place, cells, len(unique))
+        common = _distinct(detail[same], which[same], len(asked.codes))
+        votes = self._fullest(cells, worth, len(unique))[0]
+        best = np.argsort(-votes, kind="stable")[:count]
+        return Found(unique[best], votes[best], common)
 
     def _nearest(self, codes: Codes, mask: NDArray[np.bool_]) -> tuple[Floats, Ints]:
         """Distance and number of the nearest stored details of rows of the mask; infinite and -1 where missing."""
@@ -191,20 +202,38 @@ class VotingIndex:
         np.divide(distance[:, :-1], np.maximum(last, 1e-6), out=worth, where=there)
         return np.where(there, np.clip(1.0 - worth, 0.0, 1.0), np.float32(0))
 
-    def _agreeing(
-        self, rows: Ints, votes: Floats, angle: Floats, scale: Floats, count: int
-    ) -> tuple[Ints, Floats]:
-        """Rows by their votes in the fullest pair of neighbouring bins of turn and scale."""
-        unique, place = np.unique(rows, return_inverse=True)
-        bins = np.zeros((len(unique), self._angle_bins, self._scale_bins), np.float32)
-        a, s = angle.astype(np.int64) % self._angle_bins, scale.astype(np.int64)
-        flat = (place * self._angle_bins + a) * self._scale_bins + s
-        bins += np.bincount(flat, votes, bins.size).reshape(bins.shape).astype(np.float32)
-        both = bins + np.roll(bins, -1, axis=1)
+    def _same(
+        self, distance: Floats, detail: Ints, place: Ints, cells: _Cells, rows: int
+    ) -> NDArray[np.bool_]:
+        """Which neighbours may be of the same place of the same thing, bool [m]; see `near` and `wide_near`."""
+        apart, nearest = distance[detail, place], distance[detail, 0]
+        near = apart <= np.minimum(self._near, nearest + self._slack)
+        wide = apart <= np.minimum(self._wide_near, nearest + self._wide_slack)
+        agreeing, angle, scale = self._fullest(cells, near.astype(np.float32), rows)
+        turned = (cells.angle - angle[cells.row]) % self._angle_bins <= 1
+        sized = (cells.scale == scale[cells.row]) | (cells.scale == scale[cells.row] + 1)
+        return np.asarray(near | (wide & turned & sized & (agreeing >= self._sure_from)[cells.row]), np.bool_)
+
+    def _fullest(self, cells: _Cells, votes: Floats, rows: int) -> tuple[Floats, Ints, Ints]:
+        """Of each row, the votes in its fullest pair of neighbouring bins of turn and scale, and the first bins."""
+        flat = (cells.row * self._angle_bins + cells.angle) * self._scale_bins + cells.scale
+        shape = (rows, self._angle_bins, self._scale_bins)
+        bins = np.bincount(flat, votes, rows * self._angle_bins * self._scale_bins).reshape(shape)
+        both = bins.astype(np.float32)
+        both = both + np.roll(both, -1, axis=1)
         both[:, :, :-1] += both[:, :, 1:].copy()
-        total = both.reshape(len(unique), -1).max(1)
-        best = np.argsort(-total, kind="stable")[:count]
-        return unique[best], total[best]
+        total = both.reshape(rows, -1)
+        place = total.argmax(1)
+        return total[np.arange(rows), place], place // self._scale_bins, place % self._scale_bins
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Cells:
+    """Where m neighbours vote, int64 [m] each: place of the row among those found, bins of turn and of scale."""
+
+    row: Ints
+    angle: Ints
+    scale: Ints
 
 
 class _Geometry:
@@ -220,6 +249,11 @@ class _Geometry:
     @property
     def rows(self) -> int:
         return len(self._length)
+
+    def held(self, mask: NDArray[np.bool_]) -> int:
+        """Rows of the mask that are held."""
+        start = self._start[: len(mask)]
+        return int(np.count_nonzero(mask[: len(start)] & (start >= 0)))
 
     @property
     def end(self) -> int:

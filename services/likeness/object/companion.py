@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
-
 import numpy as np
 from numpy.typing import NDArray
 
+from likeness.domain.modality import Clutter, Proposal
 from likeness.domain.samples import Template
 from likeness.index.voting import Asked, Found, VotingIndex
 from likeness.inference.turns import Turns
@@ -14,22 +13,17 @@ from likeness.object import parameters as p
 from likeness.object.beside import beside
 from likeness.object.codebook import codebook
 from likeness.object.local import Details, first
-from likeness.object.matcher import Prepared, worth
-
-Floats = NDArray[np.float32]
+from likeness.object.matcher import Prepared
 
 
 class DetailVotes:
     """Implements `likeness.domain.modality.Companion`.
 
     Args:
-        weights: told what the details of each probe are worth: those that many references hold (a carpet, a ruler,
-            a watermark) next to nothing. Only references that the search may see are counted.
         turns: at computing; the mirrored probe votes beside the plain one where a core is idle.
     """
 
-    def __init__(self, weights: MutableMapping[Template, Floats], turns: Turns) -> None:
-        self._weights = weights
+    def __init__(self, turns: Turns) -> None:
         self._turns = turns
         self.index = VotingIndex(
             codebook().words,
@@ -39,6 +33,9 @@ class DetailVotes:
             scale_bins=p.SCALE_BINS,
             near=p.NEAR,
             slack=p.SLACK,
+            wide_near=p.WIDE_NEAR,
+            wide_slack=p.WIDE_SLACK,
+            sure_from=p.SURE_FROM,
         )
 
     def add(self, row: int, template: Template) -> None:
@@ -51,7 +48,7 @@ class DetailVotes:
         """See `Companion.remove`."""
         self.index.remove(row)
 
-    def search(self, probe: Template, count: int, mask: NDArray[np.bool_]) -> list[int]:
+    def search(self, probe: Template, count: int, mask: NDArray[np.bool_]) -> Proposal:
         """See `Companion.search`; a reference counts with the better of the plain and the mirrored probe."""
         prepared = Prepared.from_bytes(probe.detail)
         sides = [first(prepared.details, p.VOTING_DETAILS)]
@@ -62,12 +59,16 @@ class DetailVotes:
         common = answers[0].common.copy()
         for found in answers[1:]:
             common[: len(found.common)] = np.maximum(common[: len(found.common)], found.common)
-        self._weights[probe] = worth(common)
         best: dict[int, float] = {}
         for found in answers:
             for row, vote in zip(found.rows.tolist(), found.votes.tolist(), strict=True):
                 best[row] = max(vote, best.get(row, 0.0))
-        return sorted(best, key=lambda row: (-best[row], row))[:count]
+        rows = sorted(best, key=lambda row: (-best[row], row))[:count]
+        return Proposal(rows, Clutter(common, self.index.held(mask)))
+
+    def clutter(self, probe: Template, mask: NDArray[np.bool_]) -> Clutter:
+        """See `Companion.clutter`: what many references hold (a carpet, a ruler, a watermark)."""
+        return self.search(probe, 0, mask).clutter
 
     def _vote(self, details: Details, count: int, mask: NDArray[np.bool_]) -> Found:
         return self.index.search(Asked(details.codes, details.turn, details.octave), count, mask)

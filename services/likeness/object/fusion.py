@@ -44,7 +44,8 @@ class Measures:
 
     `cosine` of the embeddings and `normalised_cosine`, above that of photographs at random; `inliers` by count, the
     rest by their weight: `spread` in cells; `hull_area`, `agreement` and `inlier_share` of all matches, 0..1.
-    `mirrored` is 1 where the candidate is the mirror image of the probe, else 0.
+    `mirrored` is 1 where the candidate is the mirror image of the probe, else 0. `contradicted`, 0..1, is how much
+    of what both should show differs, see `overlap`.
     """
 
     cosine: float
@@ -55,11 +56,13 @@ class Measures:
     agreement: float = 0.0
     inlier_share: float = 0.0
     mirrored: float = 0.0
+    contradicted: float = 0.0
 
     @property
     def beyond_chance(self) -> float:
-        """Cells that inliers cover beyond those that chance explains."""
-        return max(self.spread - p.CHANCE_SPREAD, 0.0)
+        """Cells that inliers cover beyond those that chance explains; less where what they surround differs."""
+        differs = (self.contradicted - p.CONTRADICTED_FROM) / (p.CONTRADICTED_ALL - p.CONTRADICTED_FROM)
+        return max(self.spread - p.CHANCE_SPREAD, 0.0) * min(max(1.0 - differs, 0.0), 1.0)
 
     def parts(self) -> dict[str, float]:
         """By name."""
@@ -114,8 +117,11 @@ class Fusion:
         return float(features(measured) @ self.weights + self.bias)
 
     def likelihood(self, score: float, parts: Mapping[str, float]) -> Likelihood:
-        """The band of a score; without geometric evidence beyond chance nothing is more than similar."""
-        if parts["spread"] <= p.CHANCE_SPREAD or score < self.probable_from:
+        """The band of a score; nothing is more than similar without geometric evidence beyond chance, or where all
+        that agrees is what frames two different things."""
+        if parts["spread"] <= p.CHANCE_SPREAD or parts["contradicted"] >= p.CONTRADICTED_FROM:
+            return Likelihood.SIMILAR
+        if score < self.probable_from:
             return Likelihood.SIMILAR
         return Likelihood.STRONG if score >= self.strong_from else Likelihood.PROBABLE
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from likeness.domain.answers import Evidence, Points, Score
 from likeness.domain.errors import Corrupt
+from likeness.domain.modality import Clutter
 from likeness.domain.samples import Box, Template
 from likeness.inference.turns import Turns
 from likeness.object import parameters as p
@@ -18,7 +19,8 @@ from likeness.object.alike import cosines
 from likeness.object.beside import beside
 from likeness.object.fusion import Likelihood, Measures, fusion
 from likeness.object.local import Details, Pixels, coded, first, mirrored, raw
-from likeness.object.verify import Verification, hull, verify, weighed
+from likeness.object.overlap import contradicted
+from likeness.object.verify import Verification, hull, verify
 
 Floats = NDArray[np.float32]
 
@@ -72,38 +74,44 @@ def prepare(image: Pixels, region: Box | None = None, *, as_probe: bool = False)
 
 
 def compare(
-    probe: Template, candidates: Sequence[Template], weights: Floats | None = None, turns: Turns | None = None
+    probe: Template,
+    candidates: Sequence[Template],
+    clutter: Clutter | None = None,
+    turns: Turns | None = None,
 ) -> list[Score]:
     """The score of the probe with each candidate, in order; see `measured`.
 
-    Nothing is called strong among fewer than `CLUTTER_KNOWN_FROM` candidates.
+    Nothing is called strong where clutter was looked for in fewer than `CLUTTER_KNOWN_FROM` references.
     """
     weighing = fusion()
-    told = len(candidates) >= p.CLUTTER_KNOWN_FROM
+    known = clutter is not None and clutter.references >= p.CLUTTER_KNOWN_FROM
     scores = []
-    for one in measured(probe, candidates, weights, turns):
+    for one in measured(probe, candidates, clutter, turns):
         value, parts = weighing.score(one), one.parts()
         band = weighing.likelihood(value, parts)
-        if band is Likelihood.STRONG and not told:
+        if band is Likelihood.STRONG and not known:
             band = Likelihood.PROBABLE
         scores.append(Score(value, parts, str(band)))
     return scores
 
 
 def measured(
-    probe: Template, candidates: Sequence[Template], weights: Floats | None = None, turns: Turns | None = None
+    probe: Template,
+    candidates: Sequence[Template],
+    clutter: Clutter | None = None,
+    turns: Turns | None = None,
 ) -> list[Measures]:
     """What is measured between the probe and each candidate, in order.
 
     Of a candidate the vectors and as many details count as a reference has, so that it makes no difference whether
     it was read as one; of the probe every one. A candidate may be the mirror image of the probe: the better of the
-    two counts, and the measures say which.
+    two counts, and the measures say which. What is measured with a candidate depends on no other candidate.
 
     Args:
         probe: what is compared.
-        candidates: with what. A detail of the probe that agrees with more than a few of them loses its weight.
-        weights: what the probe's details count besides, float32 [n] in 0..1; those beyond its end, or all if it is
-            None, count 1.
+        candidates: with what.
+        clutter: how many references hold each detail of the probe; those beyond its end count in full, as all do
+            if it is None.
         turns: at computing, to use idle cores; None keeps to the calling thread.
     """
     if not candidates:
@@ -111,18 +119,16 @@ def measured(
     plain, normalised = cosines(probe.vectors, [candidate.vectors for candidate in candidates])
     prepared = Prepared.from_bytes(probe.detail)
 
-    given = np.ones(len(prepared.details), np.float32)
-    if weights is not None:
-        given[: len(weights)] = weights
+    weights = np.ones(len(prepared.details), np.float32)
+    if clutter is not None:
+        weights[: len(clutter.counts)] = worth(clutter.counts)
 
     def seen(part: Sequence[Template]) -> list[_Seen]:
-        return [_better(prepared, _as_reference(candidate), given) for candidate in part]
+        return [_better(prepared, _as_reference(candidate), weights) for candidate in part]
 
     found = seen(candidates) if turns is None else beside(turns, seen, candidates, p.LEAST_PART)
-    wholes = np.stack([candidate.vectors[0] for candidate in candidates])
-    worth = _worth(found, given, _groups(wholes))
     return [
-        _measures(one, float(cosine), float(above), worth)
+        _measures(one, float(cosine), float(above))
         for one, cosine, above in zip(found, plain, normalised, strict=True)
     ]
 
@@ -142,25 +148,8 @@ def worth(common: NDArray[np.int64]) -> Floats:
     return np.asarray((p.UNCOMMON / np.maximum(common, p.UNCOMMON)) ** 3, np.float32)
 
 
-def _groups(vectors: Floats) -> NDArray[np.int64]:
-    """For each of the vectors, float32 [n, d], the first of those that are of the same picture: int64 [n]."""
-    return np.asarray((vectors @ vectors.T >= p.SAME_PICTURE).argmax(1), np.int64)
-
-
-def _worth(found: Sequence[_Seen], given: Floats, groups: NDArray[np.int64]) -> Floats:
-    """The weight of each detail, float32 [n]: the given one, or less if it agrees with many candidates.
-
-    A detail of the mirror image is at the same place of the list as that of the photograph. Candidates of one
-    group, int64 [k], count once.
-    """
-    holds = np.zeros((len(groups), len(given)), np.bool_)
-    for one, group in zip(found, groups, strict=True):
-        holds[group, one.found.pairs[:, 0]] = True
-    return np.minimum(worth(holds.sum(0)), given)
-
-
-def _measures(seen: _Seen, cosine: float, normalised: float, worth: Floats) -> Measures:
-    found = weighed(seen.found, seen.probe, seen.candidate, worth)
+def _measures(seen: _Seen, cosine: float, normalised: float) -> Measures:
+    found = seen.found
     return Measures(
         cosine=cosine,
         normalised_cosine=normalised,
@@ -170,6 +159,9 @@ def _measures(seen: _Seen, cosine: float, normalised: float, worth: Floats) -> M
         agreement=found.agreement,
         inlier_share=found.share,
         mirrored=float(seen.is_mirrored),
+        contradicted=contradicted(seen.probe, seen.candidate, found)
+        if found.spread > p.CHANCE_SPREAD
+        else 0.0,
     )
 
 

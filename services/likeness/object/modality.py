@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from likeness.domain.answers import Explanation, Score
 from likeness.domain.calibration import Calibration
 from likeness.domain.errors import InvalidInput, LikenessError, SampleRejected
-from likeness.domain.modality import Companion, Presented, TemplateSpace
+from likeness.domain.modality import Clutter, Companion, Presented, TemplateSpace
 from likeness.domain.samples import Box, Extraction, Finding, Issue, Mode, Pick, Sample, Template
 from likeness.imaging.decode import Limits, Picture, decode, opened
 from likeness.inference.batcher import Batcher, BatchReport
@@ -98,7 +97,6 @@ class ObjectModality:
         self._embedder = embedder
         self._turns = turns
         self._limits = limits
-        self._weights: WeakKeyDictionary[Template, Floats] = WeakKeyDictionary()
         self._batcher: Batcher[Pixels, Floats] = Batcher(
             self._embed,
             slots=workers,
@@ -196,21 +194,25 @@ class ObjectModality:
         """See `Modality.levels`; how near each square is to photographs at random."""
         return alike.levels(probe.vectors)
 
-    def compare(self, probe: Template, candidates: Sequence[Template], *, exact: bool = False) -> list[Score]:
+    def compare(
+        self,
+        probe: Template,
+        candidates: Sequence[Template],
+        *,
+        clutter: Clutter | None = None,
+        exact: bool = False,
+    ) -> list[Score]:
         """Log-odds that two photographs show the same object; see `fusion`. Always exact.
 
-        After a search with this probe its details weigh less the more references hold them; scores are then at
-        most those of a comparison of two alone, by which they are calibrated.
+        The probe's details weigh less the more references hold them, by the clutter; scores are then at most those
+        of a comparison of two alone, by which they are calibrated.
         """
         del exact
-        return matcher.compare(probe, candidates, self._weights.get(probe), self._turns)
+        return matcher.compare(probe, candidates, clutter, self._turns)
 
     def companion(self) -> Companion | None:
-        """See `Modality.companion`: local details vote, and those found in many references lose their weight.
-
-        What a search learnt of a probe's details holds for the comparisons that follow it with the same template.
-        """
-        return DetailVotes(self._weights, self._turns)
+        """See `Modality.companion`: local details vote, and those found in many references are clutter."""
+        return DetailVotes(self._turns)
 
     def explain(self, probe: Presented, candidate: Presented) -> Explanation:
         """See `Modality.explain`: what corresponds, drawn over both photographs, and the score's parts.

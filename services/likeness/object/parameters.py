@@ -16,7 +16,7 @@ CLEARLY = 16.0
 """Spread from which a photograph agrees so clearly that its mirror image is not tried."""
 BACKGROUND_NEAREST = 30
 """Nearest photographs of the background that say how alike to others a photograph is."""
-UNCOMMON = 6
+UNCOMMON = 5
 """References in which a detail may be found before it counts for less: an object has about so many views."""
 COARSE = 1.0
 """Power of its size by which the strength of a detail counts when those to be kept are chosen. Fine details are
@@ -75,6 +75,29 @@ LARGEST_SCALE = 12.0
 LARGEST_SHEAR = 6.0
 """Ratio of the two singular values of the transform: a plate seen at 80 degrees."""
 
+SAME_PLACE, SAME_CODE = 6.0, 90.0
+"""Pixels at `LONGEST_SIDE`, and units of codes, within which a detail has its counterpart once the transform is
+known. Of details at random 1 in 80 pairs has codes so near; of inliers 99 in 100."""
+PLACE, PLACE_DETAIL = 40.0, 22.0
+"""Pixels at `LONGEST_SIDE` around a detail that are asked whether the photographs agree there, and for which it
+stands. 32 judges by too few details: more of what a blurred mate shows counts against it."""
+FEW_IN_PLACE, EXPECTED_IN_PLACE, NEXT_TO_NOTHING = 3, 2.0, 0.15
+"""Details of either photograph under which a place says nothing; how many must be expected to agree; and of those
+the share up to which it is contradicted. From 3 expected ones on, frames with small print are missed."""
+CLEAR = 0.7
+"""Share of the details that agree where two photographs show the same from which a place without details on one
+side alone is no accident."""
+EDGE_ON_EDGE = 0.8
+"""Share of the inliers that lie within `REPROJECTION` of where they are if two photographs lie edge on edge."""
+SURROUNDED = 1.4
+"""Times by which the share counts of what the inliers surround: no caption and seldom a sticker is among it. Of
+mates attacked in one way the share reaches 0.1, of other things before one background 0.15 to 0.5."""
+CONTRADICTED_FROM, CONTRADICTED_ALL = 0.22, 0.30
+"""Share of what both should show that is contradicted from which two photographs share no more than a frame, and
+from which what agrees counts for nothing. Other things in one frame have 0.3 to 0.6, seldom less; of mates attacked
+in one way 99 in 100 have less than 0.14, but with text, banner and sticker over them 0.12 at the median and 0.24 at
+most."""
+
 VOTE_NEIGHBOURS = 16
 """Nearest stored details asked for each detail of a probe."""
 VOTING_DETAILS, VOTING_MIRRORED = 640, 240
@@ -87,6 +110,10 @@ NEAR, SLACK = 55.0, 15.0
 """Distance of two codes under which they may be of one place of one thing, and by how much it may exceed that of
 the nearest. Nine in ten inliers of a photograph compressed hard are nearer than 54; of the details of an unrelated
 photograph, the nearest of 320 is nearer than 62 in one of a hundred cases."""
+WIDE_NEAR, WIDE_SLACK, SURE_FROM = 75.0, 30.0, 6
+"""As `NEAR` and `SLACK`, of details that agree on one turn and scale with at least so many nearer ones of their
+reference. Of objects before one background that 24 references show, the best stranger scores 0.7 less than with the
+nearer ones alone, and its mate 0.3."""
 ANGLE_BINS, SCALE_BINS = 12, 8
 """Bins of turn and of log2 scale in which the votes for one photograph must agree."""
 
@@ -96,8 +123,5 @@ SHORTLIST_MARGIN = 8
 """References beyond those asked for."""
 
 CLUTTER_KNOWN_FROM = 8
-"""Candidates from which what they share is told from what one of them shares with the probe. Of fewer, and 1:1,
-nothing is called strong: two objects before one background agree on all of it."""
-SAME_PICTURE = 0.97
-"""Cosine of embeddings from which two candidates count as one where it is counted how many hold a detail: copies of
-one picture must not make its details common."""
+"""References searched from which it is known what many of them share. Among fewer, and 1:1, nothing is called
+strong: two objects before one background agree on all of it."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from likeness.domain.answers import SearchOptions
+from likeness.domain.answers import Score, SearchOptions
 from likeness.domain.errors import Corrupt
-from likeness.domain.modality import Companion
+from likeness.domain.modality import Clutter, Companion, Proposal
 from likeness.domain.samples import Mode, Sample, Template
+from likeness.engine import search as searching
 from likeness.engine.gallery import Gallery
 from likeness.engine.policy import Scope
 from likeness.store.store import Store
@@ -35,9 +40,16 @@ class Opposites:
     def remove(self, row: int) -> None:
         del self.held[row]
 
-    def search(self, probe: Template, count: int, mask: NDArray[np.bool_]) -> list[int]:
+    def search(self, probe: Template, count: int, mask: NDArray[np.bool_]) -> Proposal:
         allowed = [row for row in self.held if row < len(mask) and mask[row]]
-        return sorted(allowed, key=lambda row: float(self.held[row] @ probe.vectors[0]))[:count]
+        rows = sorted(allowed, key=lambda row: float(self.held[row] @ probe.vectors[0]))[:count]
+        return Proposal(rows, self.clutter(probe, mask))
+
+    def clutter(self, probe: Template, mask: NDArray[np.bool_]) -> Clutter:
+        """How many rows have each element of the probe's vector."""
+        allowed = [held for row, held in self.held.items() if row < len(mask) and mask[row]]
+        counts = np.sum([(held != 0) & (probe.vectors[0] != 0) for held in allowed], axis=0)
+        return Clutter(np.asarray(counts, np.int64), len(allowed))
 
 
 class Accompanied(VectorModality):
@@ -53,6 +65,19 @@ class Accompanied(VectorModality):
     def companion(self) -> Companion:
         self.made.append(Opposites())
         return self.made[-1]
+
+    def compare(
+        self,
+        probe: Template,
+        candidates: Sequence[Template],
+        *,
+        clutter: Clutter | None = None,
+        exact: bool = False,
+    ) -> list[Score]:
+        """What is common in the gallery is taken off the score."""
+        common = 0.0 if clutter is None else float(clutter.counts.sum()) / clutter.references
+        scores = super().compare(probe, candidates, exact=exact)
+        return [replace(score, value=score.value - common) for score in scores]
 
 
 @pytest.fixture
@@ -70,7 +95,35 @@ def test_candidates_of_both_ways_are_compared(bench: Bench) -> None:
     for n in range(5):
         bench.enrol(f"0.5,{n}")
     view = bench.gallery.view(Scope(ALICE))
-    assert bench.gallery.shortlist(template("1,0"), 1, view) == [near, far]
+    assert bench.gallery.shortlist(template("1,0"), 1, view).ids == [near, far]
+
+
+@pytest.mark.parametrize("k", [1, 4])
+@pytest.mark.parametrize("exhaustive", [False, True])
+def test_every_profile_compares_by_the_clutter_of_all_that_may_be_searched(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, k: int, exhaustive: bool
+) -> None:
+    """Of four references three hold one of the probe's two elements and two the other: 5 / 4 is taken off."""
+    monkeypatch.setattr(searching, "EXHAUSTIVE_BATCH", 2)
+    for text in ("1,0", "1,1", "0,1", "1,0,1"):
+        bench.enrol(text, galleries=frozenset({"mine"}))
+    bench.enrol("1,1", galleries=frozenset({"other"}))
+    options = SearchOptions(k=k, galleries=frozenset({"mine"}), exhaustive=exhaustive)
+    (answer,) = bench.engine.search(ALICE, Sample(b"1,1"), options).probes
+    assert answer.candidates[0].score.value == pytest.approx(1 - 5 / 4)
+
+
+def test_clutter_is_a_value_that_adds_up_over_the_parts_of_a_scope(bench: Bench) -> None:
+    for text in ("1,0", "1,1"):
+        bench.enrol(text, galleries=frozenset({"a"}))
+    bench.enrol("0,1", galleries=frozenset({"b"}))
+    probe = template("1,1")
+    views = [bench.gallery.view(Scope(ALICE, frozenset(of))) for of in ({"a"}, {"b"}, {"a", "b"})]
+    found = [bench.gallery.clutter(probe, view) for view in views]
+    one, other, both = (pickle.loads(pickle.dumps(clutter)) for clutter in found)  # noqa: S301
+    assert (one + other).counts.tolist() == both.counts.tolist()
+    assert (one + other).references == both.references == 3
+    assert both.counts.tolist() == bench.gallery.shortlist(probe, 1, views[2]).clutter.counts.tolist()
 
 
 def test_the_companion_sees_only_what_the_caller_may_search(bench: Bench) -> None:
@@ -78,7 +131,7 @@ def test_the_companion_sees_only_what_the_caller_may_search(bench: Bench) -> Non
     mine = bench.enrol("0.1,1", galleries=frozenset({"mine"})).reference.reference_id
     bench.enrol("1,0", galleries=frozenset({"mine"}))
     view = bench.gallery.view(Scope(ALICE, frozenset({"mine"})))
-    assert bench.gallery.shortlist(template("1,0"), 1, view)[1:] == [mine]
+    assert bench.gallery.shortlist(template("1,0"), 1, view).ids[1:] == [mine]
 
 
 def test_what_is_expunged_leaves_the_companion(bench: Bench, modality: Accompanied) -> None:
@@ -150,9 +203,9 @@ def test_the_depth_of_a_shortlist_does_not_depend_on_what_is_not_seen(bench: Ben
         bench.enrol(f"1,0.{n}", galleries=frozenset({"mine"})).reference.reference_id for n in range(1, 8)
     ]
     view = bench.gallery.view(Scope(ALICE, frozenset({"mine"})))
-    before = bench.gallery.shortlist(template("1,0"), 4, view)
+    before = bench.gallery.shortlist(template("1,0"), 4, view).ids
     for n in range(50):
         bench.enrol(f"1,0.0{n}", galleries=frozenset({"other"}))
     view = bench.gallery.view(Scope(ALICE, frozenset({"mine"})))
-    assert bench.gallery.shortlist(template("1,0"), 4, view) == before
+    assert bench.gallery.shortlist(template("1,0"), 4, view).ids == before
     assert set(before) <= set(mine)

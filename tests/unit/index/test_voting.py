@@ -17,6 +17,7 @@ D = 16
 WORDS = np.random.default_rng(1).integers(0, 256, (64, D)).astype(np.float32)
 NEIGHBOURS, ANGLES, SCALES = 8, 12, 8
 NEAR, SLACK = 40.0, 15.0
+WIDE_NEAR, WIDE_SLACK, SURE_FROM = 60.0, 30.0, 6
 
 
 def make(probes: int = 64) -> VotingIndex:
@@ -28,6 +29,9 @@ def make(probes: int = 64) -> VotingIndex:
         scale_bins=SCALES,
         near=NEAR,
         slack=SLACK,
+        wide_near=WIDE_NEAR,
+        wide_slack=WIDE_SLACK,
+        sure_from=SURE_FROM,
     )
 
 
@@ -279,3 +283,36 @@ def test_the_codes_of_a_removed_row_do_not_stay_in_memory(monkeypatch: pytest.Mo
     index.remove(0)
     assert not {code.tobytes() for code in gone.codes} & stored()
     assert {code.tobytes() for code in kept.codes} <= stored()
+
+
+def test_rows_of_a_mask_are_counted_while_they_are_held() -> None:
+    index = make()
+    for row in (0, 2, 5):
+        add(index, row, drawn(row))
+    assert index.held(np.ones(40, np.bool_)) == 3
+    assert index.held(np.array([True, True, False, True, True, True])) == 2
+    assert index.held(np.array([True])) == 1
+    index.remove(5)
+    assert index.held(np.ones(6, np.bool_)) == 2
+
+
+def test_farther_details_are_common_where_nearer_ones_of_their_row_agree() -> None:
+    """Half of a row's details are seen again closely, half roughly; rough ones alone are not enough."""
+    probe = drawn(1)
+    near = moved(probe, 2, turn=30, noise=3)
+    rough = Asked(np.where(probe.codes < 128, probe.codes + 12, probe.codes - 12), near.turn, near.octave)
+    assert NEAR < 12 * np.sqrt(D) < WIDE_NEAR
+    half = np.arange(len(probe.codes)) < 20
+    codes = np.where(half[:, None], near.codes, rough.codes)
+    both, alone = make(), make()
+    add(both, 0, Asked(codes, near.turn, near.octave))
+    add(alone, 0, rough)
+    mask = np.ones(1, np.bool_)
+    assert alone.search(probe, 1, mask).common.sum() == 0
+    found = both.search(probe, 1, mask).common
+    assert found[half].tolist() == [1] * 20
+    assert found[~half].tolist() == [1] * 20
+    turned = Asked(codes, np.where(half, near.turn, (near.turn + 180) % 360), near.octave)
+    other = make()
+    add(other, 0, turned)
+    assert other.search(probe, 1, mask).common[~half].sum() == 0

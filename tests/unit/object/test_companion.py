@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -9,9 +10,10 @@ from typing import cast
 import numpy as np
 import pytest
 
-from likeness.domain.answers import Candidate, SearchOptions
+from likeness.domain.answers import Candidate, Score, SearchOptions
 from likeness.domain.references import Facets, Reference
 from likeness.domain.samples import Mode, Sample
+from likeness.engine import search as searching
 from likeness.engine.policy import Scope
 from likeness.object.fusion import Likelihood
 from likeness.object.modality import ObjectModality
@@ -74,7 +76,7 @@ def test_the_fold_of_the_log_votes_as_the_enrolments_did(shelf: Shelf, modality:
     asked = template(modality, things.tilted(things.thing(3)), Mode.PROBE)
     again = Bench(cast("VectorModality", modality), shelf.store)
     one, other = (
-        bench.gallery.shortlist(asked, 4, bench.gallery.view(Scope(ALICE))) for bench in (shelf, again)
+        bench.gallery.shortlist(asked, 4, bench.gallery.view(Scope(ALICE))).ids for bench in (shelf, again)
     )
     assert one == other
     assert again.gallery.register.references == 6
@@ -114,3 +116,58 @@ def test_what_many_references_share_makes_no_match(shelf: Shelf, clutter: object
     found = shelf.find(clutter(things.tilted(things.thing(7), 0.08), 5))
     assert found[0].reference.subject_id == "7"
     assert found[0].score.value > found[1].score.value + 1
+
+
+def scores(shelf: Shelf, image: Pixels, galleries: frozenset[str], **options: object) -> dict[str, Score]:
+    """What each reference that is answered scores."""
+    asked = SearchOptions(galleries=galleries, group_by_subject=False, **options)  # type: ignore[arg-type]
+    (answer,) = shelf.engine.search(ALICE, Sample(encoded(image), "probe"), asked).probes
+    return {c.reference.reference_id: c.score for c in answer.candidates}
+
+
+def test_every_profile_gives_the_same_pair_the_same_score(
+    shelf: Shelf, modality: ObjectModality, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interactive and exhaustive, few candidates and many, in small batches, before and after other searches."""
+    mine, other = frozenset({"g"}), frozenset({"h"})
+    for n in range(20):
+        shelf.put(on_sheet(things.thing(n), n), str(n))
+        shelf.put(things.thing(300 + n), f"another {n}", "h")
+    for image in (on_sheet(things.thing(100), 100), on_sheet(things.tilted(things.thing(7), 0.08), 5)):
+        whole = scores(shelf, image, mine, k=40, exhaustive=True)
+        assert len(whole) == 20
+        scores(shelf, image, other, k=5)
+        monkeypatch.setattr(searching, "EXHAUSTIVE_BATCH", 3)
+        found = [scores(shelf, image, mine, k=k, exhaustive=e) for k in (1, 5, 40) for e in (False, True)]
+        monkeypatch.undo()
+        assert all(entry.items() <= whole.items() for entry in found)
+        assert {len(entry) for entry in found} == {1, 5, 20}
+        probe = modality.extract([Sample(encoded(image))], Mode.PROBE)[0].findings[0].template
+        assert probe is not None
+        view = shelf.gallery.view(Scope(ALICE, mine))
+        copied, clutter = pickle.loads(pickle.dumps((probe, shelf.gallery.clutter(probe, view))))  # noqa: S301
+        held = shelf.gallery.memory.templates(list(whole))
+        again = modality.compare(copied, list(held.values()), clutter=clutter)
+        assert dict(zip(held, again, strict=True)) == whole
+
+
+@pytest.mark.parametrize("exhaustive", [False, True])
+def test_strangers_before_a_shared_background_are_similar_in_every_profile(
+    shelf: Shelf, exhaustive: bool
+) -> None:
+    for n in range(20):
+        shelf.put(on_sheet(things.thing(n), n), str(n))
+    found = scores(shelf, on_sheet(things.thing(101), 101), frozenset(), k=20, exhaustive=exhaustive)
+    assert {score.likelihood for score in found.values()} == {str(Likelihood.SIMILAR)}
+
+
+def test_a_gallery_too_small_to_know_its_clutter_calls_nothing_strong(shelf: Shelf) -> None:
+    """Whatever the number of candidates: those of another gallery do not count."""
+    mate = shelf.put(things.thing(1), "1", "small")
+    for n in range(2, 12):
+        shelf.put(things.thing(n), str(n), "large")
+    small, large = frozenset({"small"}), frozenset({"small", "large"})
+    for exhaustive in (False, True):
+        alone = scores(shelf, things.thing(1), small, exhaustive=exhaustive)[mate]
+        among = scores(shelf, things.thing(1), large, exhaustive=exhaustive)[mate]
+        assert (alone.likelihood, among.likelihood) == (Likelihood.PROBABLE, Likelihood.STRONG)

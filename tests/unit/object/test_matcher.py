@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from likeness.domain.errors import Corrupt
 from likeness.object import parameters as p
 from likeness.object.local import first
-from likeness.object.matcher import Prepared, _groups, prepare
+from likeness.object.matcher import Prepared, prepare
 from tests.unit.object import things
 
 
@@ -49,8 +48,3 @@ def test_damaged_bytes_are_told(cut: int) -> None:
         Prepared.from_bytes(data[:cut])
     with pytest.raises(Corrupt):
         Prepared.from_bytes(data + b"x")
-
-
-def test_copies_of_one_picture_count_once() -> None:
-    vectors = np.eye(3, 8, dtype=np.float32)[[0, 1, 0, 0, 2]]
-    assert _groups(vectors).tolist() == [0, 1, 0, 0, 4]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -9,10 +10,11 @@ import pytest
 
 from likeness.domain.calibration import Calibration
 from likeness.domain.errors import InvalidInput
-from likeness.domain.modality import Presented
+from likeness.domain.modality import Clutter, Presented
 from likeness.domain.samples import Box, Extraction, Mode, Pick, Sample, Selection, Severity
 from likeness.inference.pictures import PictureEmbedder
 from likeness.inference.turns import Turns
+from likeness.object import parameters as p
 from likeness.object import views
 from likeness.object.fusion import Likelihood
 from likeness.object.matcher import Prepared
@@ -202,7 +204,28 @@ def test_a_photograph_whose_side_no_template_can_tell_is_refused(modality: Objec
 
 
 def test_nothing_is_called_strong_where_shared_clutter_cannot_be_told(modality: ObjectModality) -> None:
+    """Whether it can be told depends on how many references were searched, not on how many are compared."""
     probe = template(modality, things.thing(1), Mode.PROBE)
     same, *others = (template(modality, things.thing(n), Mode.ENROL) for n in range(1, 10))
     assert modality.compare(probe, [same])[0].likelihood == Likelihood.PROBABLE
-    assert modality.compare(probe, [same, *others])[0].likelihood == Likelihood.STRONG
+    assert modality.compare(probe, [same, *others])[0].likelihood == Likelihood.PROBABLE
+    counts = np.ones(len(Prepared.from_bytes(probe.detail).details), np.int64)
+    few, many = (
+        modality.compare(probe, [same], clutter=Clutter(counts, references))[0]
+        for references in (p.CLUTTER_KNOWN_FROM - 1, p.CLUTTER_KNOWN_FROM)
+    )
+    assert (few.likelihood, many.likelihood) == (Likelihood.PROBABLE, Likelihood.STRONG)
+    assert few.value == many.value
+
+
+def test_the_score_of_a_pair_depends_on_probe_candidate_and_clutter_alone(modality: ObjectModality) -> None:
+    """To the last bit: among others, in any order, and through pickle."""
+    held = [template(modality, things.thing(n), Mode.ENROL) for n in range(12)]
+    probe = template(modality, things.tilted(things.thing(3)), Mode.PROBE)
+    counts = np.arange(len(Prepared.from_bytes(probe.detail).details)) % 9
+    for clutter in (None, Clutter(counts, 40)):
+        alone = [modality.compare(probe, [one], clutter=clutter)[0] for one in held]
+        assert modality.compare(probe, held, clutter=clutter) == alone
+        assert modality.compare(probe, held[::-1], clutter=clutter) == alone[::-1]
+        copied, again = pickle.loads(pickle.dumps((probe, clutter)))  # noqa: S301
+        assert modality.compare(copied, held[2:5], clutter=again) == alone[2:5]
