@@ -11,6 +11,7 @@ import pytest
 
 from likeness.client import AsyncLikenessClient, InvalidArgument, LikenessClient
 from likeness.domain.answers import Score
+from likeness.domain.modality import Clutter
 from likeness.domain.samples import Template
 from likeness.engine import search
 from likeness.rpc import handlers
@@ -31,7 +32,14 @@ class SlowModality(HoldingModality):
         self.compared = 0
         self.first = threading.Event()
 
-    def compare(self, probe: Template, candidates: Sequence[Template], *, exact: bool = False) -> list[Score]:
+    def compare(
+        self,
+        probe: Template,
+        candidates: Sequence[Template],
+        *,
+        clutter: Clutter | None = None,
+        exact: bool = False,
+    ) -> list[Score]:
         if self.compared:
             self.first.set()
             assert self.go_on.wait(PATIENCE)

@@ -53,7 +53,7 @@ def test_a_snapshot_and_the_tail_equal_the_whole_log(bench: Bench, store: Store)
     restored.start()
     assert ids(restored) == [moved, later]
     probe = Template(SPACE, "vectors@1", np.eye(1, DIMENSION, dtype=np.float32))
-    found = restored.shortlist(probe, 10, restored.view(Scope(ALICE)))
+    found = restored.shortlist(probe, 10, restored.view(Scope(ALICE))).ids
     assert set(found) == {moved, later}
     assert gone not in found
 
@@ -137,7 +137,7 @@ def test_a_reference_of_many_vectors_does_not_crowd_out_the_others(bench: Bench)
         bench.gallery.register.add(f"00000000-0000-7000-8000-00000000000{n + 1}", Facets("NCB-AA"), 1)
     probe = Template(SPACE, "vectors@1", np.eye(1, DIMENSION, dtype=np.float32))
     view = bench.gallery.view(Scope(ALICE))
-    assert len(bench.gallery.shortlist(probe, 4, view)) == 4
+    assert len(bench.gallery.shortlist(probe, 4, view).ids) == 4
 
 
 def test_vectors_of_a_probe_stand_in_one_list_by_how_far_they_are_above_their_levels(store: Store) -> None:
@@ -154,7 +154,7 @@ def test_vectors_of_a_probe_stand_in_one_list_by_how_far_they_are_above_their_le
         gallery.index.add(np.stack([axes[0], 0.8 * axes[1]]))
         for name in names:
             gallery.register.add(name, Facets("NCB-AA"), 1)
-        assert gallery.shortlist(probe, 2, gallery.view(Scope(ALICE))) == order
+        assert gallery.shortlist(probe, 2, gallery.view(Scope(ALICE))).ids == order
 
 
 class TestRegister:
