@@ -43,7 +43,7 @@ def contradicted(probe: Details, candidate: Details, found: Verification) -> flo
         return 0.0
     whole = _edge_on_edge(probe, candidate, found.pairs)
     transform = found.transform if whole is None else whole
-    forth, back = _moved(transform, probe.xy), _moved(np.linalg.inv(transform), candidate.xy)
+    forth, back = _moved(transform, probe.xy), _moved(np.asarray(np.linalg.inv(transform)), candidate.xy)
     ours, theirs = np.flatnonzero(_inside(forth, candidate)), np.flatnonzero(_inside(back, probe))
     units = [max(details.width, details.height) / p.LONGEST_SIDE for details in (probe, candidate)]
     scale = max(1.0, _enlarged(transform) * units[0] / units[1])

@@ -39,6 +39,12 @@ def smaller(image: Pixels) -> Pixels:
     return np.asarray(cv2.resize(image, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA), np.uint8)
 
 
+def pixels(path: Path) -> Pixels:
+    found = cv2.imread(str(path))
+    assert found is not None
+    return np.ascontiguousarray(found[:, :, ::-1], np.uint8)
+
+
 def clutter_of(made: object, counts: int) -> Clutter:
     """A search over enough references that learnt so much of every detail."""
     details = Prepared.from_bytes(made.detail).details  # type: ignore[attr-defined]
@@ -111,7 +117,7 @@ def test_the_screenshots_that_failed_are_similar_only(modality: ObjectModality) 
     paths = [CASES / f"f14_screenshot_{n}.jpg" for n in (1, 2)]
     if not all(path.exists() for path in paths):
         pytest.skip("needs ../shared/cases")
-    one, other = (np.ascontiguousarray(cv2.imread(str(path))[:, :, ::-1]) for path in paths)
+    one, other = (pixels(path) for path in paths)
     probe, reference = template(modality, one, Mode.PROBE), template(modality, other, Mode.ENROL)
     for clutter in (None, clutter_of(probe, 1)):
         assert modality.compare(probe, [reference], clutter=clutter)[0].likelihood == Likelihood.SIMILAR
