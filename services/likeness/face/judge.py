@@ -84,6 +84,7 @@ def _judge(component: QualityComponent, limit: Limit, mode: Mode, name: str) -> 
 
 
 _REASONS = {
+    "Uprightness": "FACE_TURNED",
     "InterEyeDistance": "INTER_EYE_DISTANCE_TOO_SMALL",
     "UnderExposurePrevention": "FACE_UNDER_EXPOSED",
     "OverExposurePrevention": "FACE_OVER_EXPOSED",

@@ -16,12 +16,13 @@ from likeness.domain.modality import Clutter, Companion, Presented, TemplateSpac
 from likeness.domain.samples import Extraction, Finding, Issue, Mode, Pick, Sample, Selection, Template
 from likeness.face import parameters
 from likeness.face.align import chip
-from likeness.face.detect import Detection, Detector, Floats, Pixels, find_faces
+from likeness.face.detect import Detection, Detector, Floats, Pixels
 from likeness.face.detectors import load_detector
 from likeness.face.explain import Side, picture
 from likeness.face.judge import issues, limits_of, several
 from likeness.face.quality import assess
 from likeness.face.selection import Indexed, choose, without_bystanders
+from likeness.face.turning import Sight, look
 from likeness.imaging.decode import Limits, Picture, decode, opened
 from likeness.inference.assistant import Assistant
 from likeness.inference.batcher import Batcher, BatchReport
@@ -200,11 +201,14 @@ class FaceModality:
         except SampleRejected as error:
             return _Seen(Extraction(rejection=Issue(error.reason, error.message)), [])
         decoded = time.perf_counter()
-        found = find_faces(self.detector, image)[: parameters.MAX_FACES]
-        found.sort(key=lambda face: -face.box.area)
-        chosen = self._choose(found, sample, mode, (image.shape[1], image.shape[0]))
-        findings = self._findings(chosen, found, image, sample, mode) if not isinstance(chosen, Issue) else ()
-        chips = [self.align(image, found[finding.index]) for finding in findings if mode is not Mode.ANALYSE]
+        sight = look(self.detector, image)
+        chosen = self._choose(sight.as_sent, sample, mode, (image.shape[1], image.shape[0]))
+        findings = self._findings(chosen, sight, sample, mode) if not isinstance(chosen, Issue) else ()
+        chips = [
+            self.align(sight.image, sight.faces[finding.index])
+            for finding in findings
+            if mode is not Mode.ANALYSE
+        ]
         timings = {"decode": decoded - begun, "detect": time.perf_counter() - decoded}
         rejection = chosen if isinstance(chosen, Issue) else None
         return _Seen(Extraction(findings, rejection, image.shape[1], image.shape[0], timings), chips)
@@ -228,23 +232,22 @@ class FaceModality:
             "boxes.",
         )
 
-    def _findings(
-        self, chosen: Indexed, found: list[Detection], image: Pixels, sample: Sample, mode: Mode
-    ) -> tuple[Finding, ...]:
-        ambiguous: tuple[Issue, ...] = ()
+    def _findings(self, chosen: Indexed, sight: Sight, sample: Sample, mode: Mode) -> tuple[Finding, ...]:
+        general = sight.issue(sample.name)
         if sample.selection.pick is Pick.ONLY and len(without_bystanders(chosen)) > 1:
-            ambiguous = (several(len(chosen), mode, sample.name),)
+            general += (several(len(chosen), mode, sample.name),)
         findings = []
-        for index, face in chosen:
-            measured = assess(face, image, [other for other in found if other is not face])
+        for index, sent in chosen:
+            face = sight.faces[index]
+            measured = assess(face, sight.image, [other for other in sight.faces if other is not face])
             findings.append(
                 Finding(
                     index=index,
-                    box=face.box,
+                    box=sent.box,
                     confidence=face.confidence,
                     quality=measured,
-                    landmarks=tuple((float(x), float(y)) for x, y in face.landmarks),
-                    issues=ambiguous + issues(measured, self._limits_of_quality, mode, sample.name),
+                    landmarks=tuple((float(x), float(y)) for x, y in sent.landmarks),
+                    issues=general + issues(measured, self._limits_of_quality, mode, sample.name),
                 )
             )
         return tuple(findings)
@@ -320,12 +323,12 @@ class FaceModality:
         if sample.selection.pick is Pick.ONLY:
             sample = replace(sample, selection=Selection(Pick.MOST_PROMINENT))
         image = decode(sample, self._limits)
-        found = sorted(find_faces(self.detector, image), key=lambda face: -face.box.area)
-        chosen = self._choose(found, sample, Mode.PROBE, (image.shape[1], image.shape[0]))
+        sight = look(self.detector, image)
+        chosen = self._choose(sight.as_sent, sample, Mode.PROBE, (image.shape[1], image.shape[0]))
         if isinstance(chosen, Issue):
             raise SampleRejected(chosen.message, reason=chosen.reason)
-        face = chosen[0][1]
-        return Side(sample.name, image, face, self.align(image, face))
+        face = sight.faces[chosen[0][0]]
+        return Side(sample.name, sight.image, face, self.align(sight.image, face))
 
     def warm(self) -> None:
         """Run detector and embedder once on blank pictures."""

@@ -69,6 +69,18 @@ UNIFIED_SMALLEST = 1.0
 """Lowest component value (of 100) that enters the unified score, so that one zero does not hide all the rest."""
 
 
+UPRIGHT_SIDE, UPRIGHT_CELL = 48, 4
+"""Pixels: side of the view of a face as the test for upright faces sees it, and of the cells it is divided into."""
+UPRIGHT_DIRECTIONS = 8
+"""Directions in which luminance may rise, evenly around the circle."""
+UPRIGHT_AROUND, UPRIGHT_FLOOR = 6.0, 8.0
+"""Pixels of that view, and grey levels: gradients are divided by their mean within the former plus the latter, for
+the noise of even skin to stay small."""
+UPRIGHT_DOUBT = 0.75
+"""Log-odds under which a photograph is searched in the other quarter turns as well. Of 300 press photographs
+4 have less; of 176 sets of landmarks that the default detector invents in them turned, one has more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
     """When a component, in its native unit, is noted (`warn`) and when it stops an enrolment (`reject`).
@@ -95,6 +107,11 @@ LIMITS: Mapping[str, Limit] = {
     "HeadPosePitch": Limit(_FRONT, warn=35.0, upper=True),
     # Alignment turns a head upright; detectors lose it beyond 45 degrees anyhow.
     "HeadPoseRoll": Limit("send the picture upright", warn=30.0, upper=True),
+    # Log-odds that the landmarks fit an upright face. Of 300 press photographs the lowest has .2; of 176 sets of
+    # invented landmarks five have more than -.5.
+    "Uprightness": Limit(
+        "turn the photograph so that the face is upright and send it again", warn=1.0, reject=0.0
+    ),
     # Blur of 6 px at 42 px between the eyes gives .034; the cosine with the sharp picture is then .91. Measured.
     "Sharpness": Limit("send a sharper picture", warn=0.07, reject=0.03),
     # Shares of black or white pixels. Half a face in the dark is still recognised; nothing is left of a face beyond

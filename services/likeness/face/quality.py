@@ -8,6 +8,7 @@ landmarks and plain image statistics allow:
 | DetectorConfidence | the detector's score | not an OFIQ name; ours |
 | InterEyeDistance | px between the eyes, over the cosine of yaw | yes |
 | HeadPoseYaw, -Pitch, -Roll | degrees, see `pose` | mapping yes, estimate ours |
+| Uprightness | log-odds that the landmarks fit an upright face | ours, see `upright` |
 | Sharpness | share of fine detail in the contrast of the face | ours: OFIQ has a trained forest |
 | UnderExposurePrevention, OverExposurePrevention | share of dark, of bright pixels in the face | yes, on luma |
 | DynamicRange | bits of entropy of the luminance of the face | yes, on luma |
@@ -28,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.domain.samples import Quality, QualityComponent
-from likeness.face import parameters, pose
+from likeness.face import parameters, pose, upright
 from likeness.face.detect import Detection, Pixels
 from likeness.imaging.geometry import similarity, warp
 from likeness.imaging.opencv import cv2
@@ -44,6 +45,9 @@ _FRAMING = frozenset(
 )
 """How the picture is framed for a document; it does not bear on recognition and stays out of the unified score."""
 
+_APART = _FRAMING | {"Uprightness"}
+"""What stays out of the unified score: besides the framing, a test that a face passes or fails."""
+
 _MAX_CORRECTED_YAW = 60.0  # degrees; beyond, the cosine would blow up a distance that is mostly error
 
 
@@ -55,10 +59,12 @@ def assess(face: Detection, image: Pixels, others: Sequence[Detection] = ()) -> 
         image: uint8 [height, width, 3], RGB.
         others: the other faces in the picture.
     """
+    view = face_view(face, image)
     components = (
         _component("DetectorConfidence", 100 * face.confidence, face.confidence),
         *_geometry(face),
-        *_luminance(face_view(face, image)),
+        _uprightness(view),
+        *_luminance(view),
         *_margins(face, image.shape[1], image.shape[0]),
         _single(face, others),
     )
@@ -85,6 +91,11 @@ def _geometry(face: Detection) -> tuple[QualityComponent, ...]:
         _component("InterEyeDistance", 100 * _sigmoid(eyes, 70, 20), eyes, "px"),
         *(_component(f"HeadPose{name}", _facing(angle), angle, "degree") for name, angle in angles),
     )
+
+
+def _uprightness(view: Pixels) -> QualityComponent:
+    odds = upright.log_odds(view)
+    return _component("Uprightness", 100 * upright.share(odds), odds)
 
 
 def _facing(degrees: float) -> float:
@@ -151,7 +162,7 @@ def _sigmoid(value: float, middle: float, width: float) -> float:
 
 
 def _unified(components: Sequence[QualityComponent]) -> float:
-    logs = [math.log(max(c.value, parameters.UNIFIED_SMALLEST)) for c in components if c.name not in _FRAMING]
+    logs = [math.log(max(c.value, parameters.UNIFIED_SMALLEST)) for c in components if c.name not in _APART]
     return math.exp(sum(logs) / len(logs))
 
 
