@@ -111,12 +111,13 @@ class Maker:
     def _lit(self, view: Pixels) -> Pixels:
         """Mirrored, lit otherwise, blurred; each now and then."""
         random = self._random
-        changed = view[:, ::-1] if random.random() < 0.5 else view
+        changed: Pixels = view[:, ::-1] if random.random() < 0.5 else view
         if random.random() < 0.5:
-            changed = (255 * (changed / 255.0) ** random.uniform(0.5, 1.6)).astype(np.uint8)
+            changed = np.asarray(255 * (changed / 255.0) ** random.uniform(0.5, 1.6), np.uint8)
         if random.random() < 0.3:
-            changed = cv2.GaussianBlur(np.ascontiguousarray(changed), (0, 0), random.uniform(0.8, 2.5))
-        return np.ascontiguousarray(changed, dtype=np.uint8)
+            blur = random.uniform(0.8, 2.5)
+            changed = np.asarray(cv2.GaussianBlur(np.ascontiguousarray(changed), (0, 0), blur), np.uint8)
+        return np.ascontiguousarray(changed)
 
 
 def _shows_one_of(faces: list[Detection], found: Detection, turned: Pixels, quarters: int) -> bool:
@@ -169,7 +170,8 @@ def main() -> None:
     arguments = flags.parse_args()
     catalogue = Catalogue.standard()
     maker = Maker(load_detector(catalogue, catalogue.get(DETECTOR)), arguments.seed)
-    fit, left_out = [], []
+    fit: list[tuple[NDArray[np.float32], bool]] = []
+    left_out: list[tuple[NDArray[np.float32], bool]] = []
     for place, image in enumerate(photographs(arguments.data, arguments.manifest, CATEGORY)):
         kept_out = place // BLOCK % BLOCKS == BLOCKS - 1
         (left_out if kept_out else fit).extend(maker.views(image, OF_CATEGORY))
