@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import socket
+import threading
 import urllib.request
+from contextlib import suppress
 
 import pytest
 
 from likeness.domain.errors import Precondition
-from likeness.telemetry import metrics
+from likeness.telemetry import http, metrics
 from likeness.telemetry.http import MetricsPage
+from tests.waiting import PATIENCE, eventually
 
 
 def value(name: str, **labels: str) -> float | None:
@@ -69,3 +73,49 @@ def test_the_process_that_assists_is_measured_while_there_is_one() -> None:
     assert (value(cpu) or 0) > 0
     record(None)
     assert (value("likeness_assistant_up", modality="face"), value(memory), value(cpu)) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        ("GET /metrics HTTP/1.1", "200"),
+        ("GET /metrics?name[]=x HTTP/1.1", "200"),
+        ("HEAD /metrics HTTP/1.1", "200"),
+        ("GET / HTTP/1.1", "404"),
+        ("GET /metrics/.. HTTP/1.1", "404"),
+        ("GET /etc/passwd HTTP/1.1", "404"),
+        ("POST /metrics HTTP/1.1", "501"),
+    ],
+)
+def test_the_metrics_port_answers_the_metrics_and_nothing_else(request_line: str, status: str) -> None:
+    page = MetricsPage("127.0.0.1", 0)
+    try:
+        with socket.create_connection(("127.0.0.1", page.port)) as peer:
+            peer.sendall(f"{request_line}\r\nHost: x\r\n\r\n".encode())
+            answer = b"".join(iter(lambda: peer.recv(65536), b""))
+    finally:
+        page.close()
+    assert answer.split()[1].decode() == status
+    has_metrics = b"likeness_rpc_in_flight" in answer
+    assert has_metrics == (status == "200" and request_line.startswith("GET"))
+
+
+def test_half_requests_hold_few_threads_and_none_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "MAX_SECONDS", 0.2)
+    before = threading.active_count()
+    page = MetricsPage("127.0.0.1", 0)
+    peers = [socket.create_connection(("127.0.0.1", page.port)) for _ in range(3 * http.MAX_CONNECTIONS)]
+    try:
+        for peer in peers:
+            peer.settimeout(PATIENCE)
+            with suppress(OSError):  # those beyond the limit are closed at once
+                peer.sendall(b"GET /metr")
+        for peer in peers:
+            with suppress(ConnectionResetError):
+                assert peer.recv(100) == b""
+        eventually(lambda: threading.active_count() <= before + 1)
+        assert urllib.request.urlopen(f"http://127.0.0.1:{page.port}/metrics").status == 200
+    finally:
+        for peer in peers:
+            peer.close()
+        page.close()
