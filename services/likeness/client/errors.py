@@ -51,9 +51,13 @@ class CallFailed(Exception):
         """Whether the same request may succeed if it is sent again.
 
         RESOURCE_EXHAUSTED is, only if the service said when to come back: a message that is too large stays so.
+        CANCELLED is, if the service gave no reason: its transport ends so what it cannot take in (whoever cancels a
+        call of its own does not ask).
         """
         if self.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
             return self.retry_after is not None
+        if self.code is grpc.StatusCode.CANCELLED:
+            return not self.reason
         return self.code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 

@@ -40,6 +40,8 @@ class LikenessError(Exception):
 
     kind: Kind = Kind.INTERNAL
     reason: str = "INTERNAL"
+    retry_after: float | None = None
+    """Seconds after which the same request may succeed, where the service knows."""
 
     def __init__(
         self, message: str, *, reason: str | None = None, metadata: Mapping[str, str] | None = None

@@ -7,8 +7,9 @@ So the protocol buffer is walked before it sees it, by the field numbers of onnx
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
+from likeness.domain import wire
 from likeness.domain.errors import Precondition
 
 _MESSAGES: Mapping[str, Mapping[int, str]] = {
@@ -29,9 +30,6 @@ _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
 _MAX_DEPTH = 64
 """Graphs within graphs; onnxruntime takes fewer."""
 
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
-_MAX_VARINT_BYTES = 10
-
 
 def takes_external_data(model: bytes) -> bool:
     """Whether any tensor of the graph, of its subgraphs or functions lies in another file.
@@ -39,52 +37,20 @@ def takes_external_data(model: bytes) -> bool:
     Raises:
         Precondition: the bytes are not a protocol buffer.
     """
-    return _external(memoryview(model), "model", 0)
+    try:
+        return _external(memoryview(model), "model", 0)
+    except ValueError as error:
+        raise Precondition("it is not an ONNX file", reason="MODEL_UNREADABLE") from error
 
 
 def _external(message: memoryview, kind: str, depth: int) -> bool:
     if depth > _MAX_DEPTH:
-        raise _unreadable()
+        raise ValueError("graphs within graphs without end")
     inner = _MESSAGES[kind]
-    for number, value in _fields(message):
+    for number, value in wire.fields(message):
         if kind == "tensor":
             if number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value):
                 return True
         elif number in inner and isinstance(value, memoryview) and _external(value, inner[number], depth + 1):
             return True
     return False
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
-    """Number and value of each field; values of fixed width as 0, since none of them matters here."""
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        kind = key & 7
-        if kind == _VARINT:
-            value, at = _varint(message, at)
-            yield key >> 3, value
-        elif kind == _LENGTH:
-            length, at = _varint(message, at)
-            if length > len(message) - at:
-                raise _unreadable()
-            yield key >> 3, message[at : at + length]
-            at += length
-        elif kind in {_FIXED64, _FIXED32}:
-            at += 8 if kind == _FIXED64 else 4
-            yield key >> 3, 0
-        else:
-            raise _unreadable()
-
-
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    value = 0
-    for shift, byte in enumerate(message[at : at + _MAX_VARINT_BYTES]):
-        value |= (byte & 0x7F) << (7 * shift)
-        if byte < 0x80:
-            return value, at + shift + 1
-    raise _unreadable()
-
-
-def _unreadable() -> Precondition:
-    return Precondition("it is not an ONNX file", reason="MODEL_UNREADABLE")

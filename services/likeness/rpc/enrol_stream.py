@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
+from likeness.domain.errors import DeadlineExceeded
 from likeness.rpc.gate import draining
 from likeness.v1 import matching_pb2 as matching
 
@@ -50,14 +51,23 @@ async def outcomes(
     enrol: Enrol,
     window: Window,
     drain: asyncio.Event,
+    idle: float,
 ) -> AsyncGenerator[matching.EnrollManyResponse, None]:
     """Enrol the items of a stream in parallel and yield their outcomes as they come.
 
     An item holds its place in the window until its outcome was written, so a client that does not read its
     outcomes is not read from either. `enrol` must not raise for a bad item.
 
+    Args:
+        items: what is enrolled.
+        enrol: enrols one and says what became of it.
+        window: room for what is under way.
+        drain: set when the service is being stopped.
+        idle: seconds without an item, and with none under way, after which the stream is ended.
+
     Raises:
         Unavailable: `drain` was set; every item that had begun has its outcome.
+        DeadlineExceeded: the client sent nothing for too long.
     """
     done: asyncio.Queue[tuple[int, matching.EnrollManyResponse] | None] = asyncio.Queue()
     tasks: set[asyncio.Task[None]] = set()
@@ -66,7 +76,7 @@ async def outcomes(
         done.put_nowait((size, await enrol(item)))
 
     async def read() -> None:
-        async for item in items:
+        async for item in _unless_idle(items, idle, lambda: window.items > 0):
             size = item.ByteSize()
             await window.take(size)
             task = asyncio.create_task(one(item, size))
@@ -90,3 +100,24 @@ async def outcomes(
         for task in (reader, stop, *tasks):
             task.cancel()
         await asyncio.gather(reader, stop, *tasks, return_exceptions=True)
+
+
+async def _unless_idle(
+    items: AsyncIterator[matching.EnrollManyRequest], seconds: float, busy: Callable[[], bool]
+) -> AsyncIterator[matching.EnrollManyRequest]:
+    """The items, while they come or there is something to wait for."""
+    while True:
+        coming = asyncio.ensure_future(anext(items, None))
+        try:
+            while not (await asyncio.wait({coming}, timeout=seconds))[0]:
+                if not busy():
+                    raise DeadlineExceeded(
+                        f"No item came for {seconds:g} s; open a stream when there is something to send.",
+                        reason="STREAM_IDLE",
+                    )
+            item = coming.result()
+        finally:
+            coming.cancel()
+        if item is None:
+            return
+        yield item

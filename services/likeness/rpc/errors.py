@@ -68,7 +68,7 @@ def told(error: Exception) -> Told:
             message=error.message[:_MAX_MESSAGE],
             metadata={k: v[:_MAX_VALUE] for k, v in list(error.metadata.items())[:_MAX_ENTRIES]},
             field=error.field if isinstance(error, InvalidInput) else "",
-            retry_after=error.retry_after if isinstance(error, TooBusy) else None,
+            retry_after=error.retry_after,
         )
     incident = secrets.token_hex(8)
     logs.event(_logger, logging.ERROR, "request failed unexpectedly", error=error, incident=incident)

@@ -13,6 +13,13 @@ RETRY_AFTER = 0.5
 """Seconds after which a refused client may try again; about the time of one search on a busy processor."""
 
 
+RETRY_AFTER_START = 1.0
+"""The same of a service that is starting: it takes some seconds."""
+
+RETRY_AFTER_DRAIN = 0.2
+"""The same of one that is being stopped: another one, or its successor, takes the request."""
+
+
 class State(Enum):
     """Where the service is in its life."""
 
@@ -28,11 +35,14 @@ class Gate:
         requests: unary requests inside at once.
         streams: streams inside at once.
         max_bytes: bytes of all unary requests inside; one request alone is always let in.
+        arriving: calls whose first message has not arrived yet, at once.
     """
 
-    def __init__(self, *, requests: int, streams: int, max_bytes: int) -> None:
+    def __init__(self, *, requests: int, streams: int, max_bytes: int, arriving: int) -> None:
         self._limits = {False: requests, True: streams}
         self._inside = {False: 0, True: 0}
+        self._max_arriving = arriving
+        self._arriving = 0
         self._max_bytes = max_bytes
         self._bytes = 0
         self._idle = asyncio.Event()
@@ -60,6 +70,27 @@ class Gate:
         await self._idle.wait()
 
     @contextmanager
+    def arriving(self, *, stream: bool) -> Iterator[None]:
+        """Wait for the first message of a call; who would not be let in is refused before it is read.
+
+        Raises:
+            Unavailable: the service is starting or draining.
+            TooBusy: too many are inside, or arriving.
+        """
+        self._refuse(stream, 0)
+        if self._arriving >= self._max_arriving:
+            raise TooBusy(
+                f"{self._arriving} calls were begun whose request has not arrived yet, the most this service waits "
+                "for; try again a little later.",
+                retry_after=RETRY_AFTER,
+            )
+        self._arriving += 1
+        try:
+            yield
+        finally:
+            self._arriving -= 1
+
+    @contextmanager
     def entered(self, *, stream: bool, size: int) -> Iterator[None]:
         """Be inside; `size` is in bytes.
 
@@ -81,7 +112,7 @@ class Gate:
 
     def _refuse(self, stream: bool, size: int) -> None:
         if self._state is State.STARTING:
-            raise Unavailable("The service is starting; wait until its health is SERVING.", reason="STARTING")
+            raise starting()
         if self._state is State.DRAINING:
             raise draining()
         if self._inside[stream] >= self._limits[stream]:
@@ -98,6 +129,15 @@ class Gate:
             )
 
 
+def starting() -> Unavailable:
+    """The error of a service that is not ready yet."""
+    error = Unavailable("The service is starting; wait until its health is SERVING.", reason="STARTING")
+    error.retry_after = RETRY_AFTER_START
+    return error
+
+
 def draining() -> Unavailable:
     """The error of a service that is being stopped."""
-    return Unavailable("The service is being stopped; send the request again.", reason="DRAINING")
+    error = Unavailable("The service is being stopped; send the request again.", reason="DRAINING")
+    error.retry_after = RETRY_AFTER_DRAIN
+    return error

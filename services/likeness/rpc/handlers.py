@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import grpc
 
 from likeness.domain.deadline import Deadline
-from likeness.domain.errors import InvalidInput, Precondition, SampleRejected, Unavailable
+from likeness.domain.errors import InvalidInput, Precondition, SampleRejected
 from likeness.domain.references import Caller
 from likeness.domain.samples import Issue
 from likeness.engine.engine import Engine
@@ -25,6 +25,7 @@ from likeness.engine.search import Progress, untold
 from likeness.rpc import errors
 from likeness.rpc.convert import answers, requests
 from likeness.rpc.enrol_stream import WINDOW_BYTES, Window, outcomes
+from likeness.rpc.gate import starting
 from likeness.rpc.identity import Peer, Request
 from likeness.rpc.interceptors import current
 from likeness.rpc.latest import Latest
@@ -51,6 +52,7 @@ class Limits:
     max_k: int
     max_page_size: int
     stream_window: int
+    stream_idle: float
     item_seconds: float
 
 
@@ -87,7 +89,7 @@ class Handlers:
                 reason="MODALITY_NOT_SERVED",
             )
         if self._attached is None:
-            raise Unavailable("The service is starting; wait until its health is SERVING.", reason="STARTING")
+            raise starting()
         return self._attached
 
     async def Enroll(self, request: matching.EnrollRequest, _: _Context) -> matching.EnrollResponse:
@@ -111,7 +113,9 @@ class Handlers:
 
         try:
             window = Window(self._limits.stream_window, WINDOW_BYTES)
-            async with aclosing(outcomes(items, enrol, window, self._drain)) as responses:
+            async with aclosing(
+                outcomes(items, enrol, window, self._drain, self._limits.stream_idle)
+            ) as responses:
                 async for response in responses:
                     yield response
         finally:

@@ -20,12 +20,15 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
-from likeness.domain.errors import DeadlineExceeded
+from likeness.domain.errors import DeadlineExceeded, InvalidInput
 from likeness.domain.references import Caller
 from likeness.rpc import errors
+from likeness.rpc.arrival import first_of, readable
 from likeness.rpc.gate import Gate
 from likeness.rpc.identity import Peer
+from likeness.rpc.messages import reader
 from likeness.rpc.notes import asked
+from likeness.rpc.others import Others
 from likeness.rpc.workers import CallDeadline
 from likeness.telemetry import logs, metrics
 
@@ -37,7 +40,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass
 class Call:
-    """One RPC under way. `request` is None for a stream. `notes` are fields for its log line."""
+    """One RPC under way. `request` is None for a stream of requests. `notes` are fields for its log line."""
 
     service: str
     method: str
@@ -47,6 +50,11 @@ class Call:
     unbounded: bool = False
     """Whether it may last as long as its client waits."""
     notes: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether its requests are a stream."""
+        return self.request is None
 
     @cached_property
     def peer(self) -> Peer:
@@ -60,6 +68,19 @@ class Call:
 
 
 Step = Callable[[Call], AbstractContextManager[None]]
+
+ANSWER_MARGIN = 0.1
+"""Seconds before the client's own deadline at which a call is given up here, so that the client learns why; a
+tenth of the time that is left, if that is less."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArrivalLimits:
+    """`message_seconds` for the first message of a call; `metadata_bytes` of a request besides its samples."""
+
+    message_seconds: float
+    metadata_bytes: int
+
 
 _current: ContextVar[Call] = ContextVar("likeness_call")
 
@@ -104,7 +125,7 @@ def gated(gate: Gate) -> Step:
         size = call.request.ByteSize() if isinstance(call.request, Message) else 0
         if size:
             call.notes["request_bytes"] = size
-        with gate.entered(stream=call.request is None, size=size):
+        with gate.entered(stream=call.is_stream, size=size):
             yield
 
     return step
@@ -123,6 +144,8 @@ def timed(default: float, maximum: float) -> Step:
         left: float | None = call.context.time_remaining()
         if left is not None and left <= 0:
             raise DeadlineExceeded("The deadline had passed when the request arrived; allow more time.")
+        if left is not None:
+            left -= min(ANSWER_MARGIN, left / 10)
         if call.request is None or call.unbounded:
             seconds = math.inf if left is None else left
         else:
@@ -146,10 +169,23 @@ def identified(call: Call) -> Iterator[None]:
 
 
 class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
-    """Leads every RPC of our services through the steps."""
+    """Leads every RPC of our services through the steps, once its first message is there.
 
-    def __init__(self, steps: Sequence[Step]) -> None:
+    A call exists from its headers on, and whoever sends no more than those must not hold what others wait for. So
+    the methods that take one request are registered as if they took a stream: on the wire that is the same, and
+    here the wait for the message can be refused, and ended. See `others` for health and reflection.
+
+    Args:
+        gate: counts calls that have not arrived yet.
+        steps: what a call passes when it has.
+        limits: what may be waited for.
+    """
+
+    def __init__(self, gate: Gate, steps: Sequence[Step], limits: ArrivalLimits) -> None:
+        self._gate = gate
         self._steps = tuple(steps)
+        self._limits = limits
+        self._others = Others(limits.message_seconds)
         self._led: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
 
     async def intercept_service(
@@ -162,51 +198,55 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
         if known is not None:
             return known
         handler = await continuation(handler_call_details)
-        service, _, method = handler_call_details.method.lstrip("/").partition("/")
-        if handler is None or not service.startswith(PACKAGE):
+        if handler is None:
             return handler
-        led = self._lead(service, method, handler)
+        service, _, method = handler_call_details.method.lstrip("/").partition("/")
+        ours = service.startswith(PACKAGE)
+        led = self._lead(service, method, handler) if ours else self._others.lead(handler)
         self._led[handler_call_details.method] = led
         return led
 
     def _lead(
         self, service: str, method: str, handler: grpc.RpcMethodHandler[Any, Any]
     ) -> grpc.RpcMethodHandler[Any, Any]:
+        parse = handler.request_deserializer
+        kind = parse.__self__.DESCRIPTOR  # type: ignore[union-attr]  # FromString of a message class
+        read = reader(parse, kind, self._limits.metadata_bytes)  # type: ignore[arg-type]
         if handler.unary_unary is not None:
-            return grpc.unary_unary_rpc_method_handler(
-                self._unary(service, method, handler.unary_unary),
-                handler.request_deserializer,
-                handler.response_serializer,
+            return grpc.stream_unary_rpc_method_handler(
+                self._unary(service, method, handler.unary_unary), read, handler.response_serializer
             )
         if handler.stream_stream is not None:
             return grpc.stream_stream_rpc_method_handler(
-                self._stream(service, method, handler.stream_stream),
-                handler.request_deserializer,
-                handler.response_serializer,
+                self._stream(service, method, handler.stream_stream), read, handler.response_serializer
             )
         if handler.unary_stream is not None:
-            return grpc.unary_stream_rpc_method_handler(
-                self._answers(service, method, handler.unary_stream),
-                handler.request_deserializer,
-                handler.response_serializer,
+            return grpc.stream_stream_rpc_method_handler(
+                self._answers(service, method, handler.unary_stream), read, handler.response_serializer
             )
         raise TypeError(f"{service}/{method} is neither unary, nor streams answers, nor both ways.")
 
     def _unary(self, service: str, method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
-        async def unary(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            async with self._around(Call(service, method, context, request)):
-                return await inner(request, context)
+        async def unary(requests: AsyncIterator[Any], context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+            call = Call(service, method, context)
+            async with self._begun(call):
+                call.request = await self._arrived(requests, stream=False)
+                with self._entered(call):
+                    return await inner(call.request, context)
 
         return unary
 
     def _answers(self, service: str, method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
-        async def answers(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
-            async with (
-                self._around(Call(service, method, context, request, unbounded=True)),
-                aclosing(inner(request, context)) as stream,
-            ):
-                async for answer in stream:
-                    yield answer
+        async def answers(
+            requests: AsyncIterator[Any], context: grpc.aio.ServicerContext[Any, Any]
+        ) -> AsyncIterator[Any]:
+            call = Call(service, method, context, unbounded=True)
+            async with self._begun(call):
+                call.request = await self._arrived(requests, stream=False)
+                with self._entered(call):
+                    async with aclosing(inner(call.request, context)) as stream:
+                        async for answer in stream:
+                            yield answer
 
         return answers
 
@@ -214,21 +254,49 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
         async def stream(
             requests: AsyncIterator[Any], context: grpc.aio.ServicerContext[Any, Any]
         ) -> AsyncIterator[Any]:
-            async with (
-                self._around(Call(service, method, context)),
-                aclosing(inner(requests, context)) as answers,
-            ):
-                async for answer in answers:
-                    yield answer
+            call = Call(service, method, context)
+            async with self._begun(call):
+                first = await self._arrived(requests, stream=True)
+                with self._entered(call):
+                    async with aclosing(inner(_items(first, requests), context)) as answers:
+                        async for answer in answers:
+                            yield answer
 
         return stream
 
+    async def _arrived(self, requests: AsyncIterator[Any], *, stream: bool) -> Any:
+        """The first message of a call; of a stream without any, None.
+
+        Raises:
+            TooBusy, Unavailable: the gate refuses the call.
+            DeadlineExceeded: it did not come in time.
+            InvalidInput: there is none, or it cannot be read.
+        """
+        with self._gate.arriving(stream=stream):
+            first = await first_of(requests, self._limits.message_seconds)
+        if first is None and not stream:
+            raise InvalidInput("The call ended without a request; send one.", reason="NO_REQUEST")
+        return first
+
     @asynccontextmanager
-    async def _around(self, call: Call) -> AsyncIterator[None]:
+    async def _begun(self, call: Call) -> AsyncIterator[None]:
         _current.set(call)  # each RPC is answered by a task of its own, so nothing needs to be reset
         logs.bind(service=call.service, method=call.method)
         async with observed(call):
-            with ExitStack() as stack:
-                for step in self._steps:
-                    stack.enter_context(step(call))
-                yield
+            yield
+
+    @contextmanager
+    def _entered(self, call: Call) -> Iterator[None]:
+        with ExitStack() as stack:
+            for step in self._steps:
+                stack.enter_context(step(call))
+            yield
+
+
+async def _items(first: Any, others: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """The messages of a stream of which the first was taken; None where there was none."""
+    if first is None:
+        return
+    yield first
+    async for item in others:
+        yield readable(item)

@@ -19,7 +19,7 @@ from likeness.domain.errors import Precondition
 from likeness.engine.engine import Engine
 from likeness.rpc.gate import Gate
 from likeness.rpc.handlers import Handlers, Limits
-from likeness.rpc.interceptors import Interceptor, gated, identified, timed
+from likeness.rpc.interceptors import ArrivalLimits, Interceptor, gated, identified, timed
 from likeness.rpc.settings import Settings, split_address
 from likeness.rpc.workers import Workers
 from likeness.telemetry import logs, metrics
@@ -66,8 +66,10 @@ _KEEPALIVE = (
     ("grpc.keepalive_timeout_ms", 20_000),
 )
 
-# Health probes and reflection come beside the requests that the gate counts.
-_SPARE_RPCS = 64
+_LONGEST_UNREAD = 2
+"""Seconds that a call may wait in gRPC's own queue, before it reaches the gate; then gRPC ends it as CANCELLED,
+which a client takes as "try again". How many calls there are at once is the gate's to say, so that health is never
+among them."""
 
 _LINGER = 0.5
 """Seconds that connections stay open after the last handler returned. Stopping closes them at once, and a socket
@@ -110,6 +112,7 @@ class Server:
             requests=settings.workers + settings.queue,
             streams=settings.max_streams,
             max_bytes=settings.max_bytes_in_flight,
+            arriving=settings.max_arriving,
         )
         limits = Limits(
             max_sample_bytes=settings.max_sample_bytes,
@@ -117,6 +120,7 @@ class Server:
             max_k=settings.max_k,
             max_page_size=settings.max_page_size,
             stream_window=settings.stream_window,
+            stream_idle=settings.stream_idle,
             item_seconds=settings.default_deadline,
         )
         self._handlers = {name: Handlers(self._workers, limits, self._gate.draining) for name in SERVICES}
@@ -127,15 +131,18 @@ class Server:
     def _build(self) -> grpc.aio.Server:
         settings = self._settings
         deadline = timed(settings.default_deadline, settings.max_deadline)
+        arrival = ArrivalLimits(settings.message_seconds, settings.max_metadata_bytes)
         server = grpc.aio.server(
-            interceptors=[Interceptor((gated(self._gate), deadline, identified))],
+            interceptors=[Interceptor(self._gate, (gated(self._gate), deadline, identified), arrival)],
             options=(
                 ("grpc.max_receive_message_length", settings.max_message_bytes),
                 ("grpc.max_send_message_length", settings.max_message_bytes),
+                ("grpc.max_concurrent_streams", settings.max_connection_calls),
+                ("grpc.server.max_pending_requests", settings.max_arriving),
+                ("grpc.server.max_unrequested_time_in_server", _LONGEST_UNREAD),
                 ("grpc.so_reuseport", 0),  # a second server on the port must fail, not share its requests
                 *_KEEPALIVE,
             ),
-            maximum_concurrent_rpcs=settings.workers + settings.queue + settings.max_streams + _SPARE_RPCS,
         )
         for name, (_, register) in SERVICES.items():
             register(self._handlers[name], server)

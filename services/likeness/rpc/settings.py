@@ -155,11 +155,39 @@ class Settings(BaseModel):
     stream_window: int = Field(
         default=32, ge=1, le=4096, description="Items of one stream taken in and not yet answered."
     )
+    stream_idle: float = Field(
+        default=120.0,
+        gt=0,
+        le=86400,
+        description="Seconds that an enrolment stream may send nothing while nothing of it is worked on.",
+    )
     max_message_bytes: int = Field(
         default=68 * _MIB,
         ge=64 << 10,
         le=1 << 30,
         description="Bytes of one request; a comparison carries two samples.",
+    )
+    max_metadata_bytes: int = Field(
+        default=512 << 10,
+        ge=64 << 10,
+        le=64 * _MIB,
+        description="Bytes of one request besides its samples: names, texts, filters.",
+    )
+    max_arriving: int = Field(
+        default=256,
+        ge=1,
+        le=65536,
+        description="Calls at once of which the request has not arrived yet. What has arrived of each is in "
+        "memory, up to max_message_bytes.",
+    )
+    message_seconds: float = Field(
+        default=20.0,
+        gt=0,
+        le=3600,
+        description="Seconds within which the request of a call must have arrived.",
+    )
+    max_connection_calls: int = Field(
+        default=128, ge=1, le=65536, description="Calls at once over one connection; further ones wait there."
     )
     max_sample_bytes: int = Field(
         default=32 * _MIB, ge=1 << 10, le=1 << 30, description="Bytes of one sample."

@@ -21,7 +21,7 @@ MAX_CONNECTIONS = 16
 """Connections that are answered at once, each by a thread of its own; the next is closed."""
 
 MAX_SECONDS = 10.0
-"""That one connection may last: a scrape takes milliseconds, and who sends half a request must not hold a thread."""
+"""That one connection may last: a scrape takes milliseconds, and half a request must not hold a thread."""
 
 
 class MetricsPage:

@@ -12,7 +12,7 @@ from likeness.rpc.gate import Gate
 
 @pytest.fixture
 async def gate() -> Gate:
-    made = Gate(requests=2, streams=1, max_bytes=100)
+    made = Gate(requests=2, streams=1, max_bytes=100, arriving=3)
     made.open()
     return made
 
@@ -46,14 +46,14 @@ async def test_one_request_larger_than_the_limit_is_let_in_alone(gate: Gate) -> 
 
 
 async def test_nothing_is_let_in_before_it_opens_and_after_it_drains(gate: Gate) -> None:
-    closed = Gate(requests=2, streams=1, max_bytes=100)
+    closed = Gate(requests=2, streams=1, max_bytes=100, arriving=3)
     with pytest.raises(Unavailable) as starting, closed.entered(stream=False, size=0):
         pass
-    assert starting.value.reason == "STARTING"
+    assert (starting.value.reason, starting.value.retry_after) == ("STARTING", 1.0)
     gate.drain()
     with pytest.raises(Unavailable) as draining, gate.entered(stream=True, size=0):
         pass
-    assert draining.value.reason == "DRAINING"
+    assert (draining.value.reason, draining.value.retry_after) == ("DRAINING", 0.2)
 
 
 async def test_it_is_empty_when_the_last_one_has_left(gate: Gate) -> None:
@@ -64,3 +64,16 @@ async def test_it_is_empty_when_the_last_one_has_left(gate: Gate) -> None:
         await asyncio.sleep(0)
         assert not waiting.done()
     await waiting
+
+
+async def test_calls_that_have_not_arrived_hold_no_place_and_are_limited(gate: Gate) -> None:
+    with gate.arriving(stream=False), gate.arriving(stream=True), gate.arriving(stream=False):
+        with pytest.raises(TooBusy, match="not arrived yet"), gate.arriving(stream=False):
+            pass
+        with gate.entered(stream=False, size=1), gate.entered(stream=False, size=1):
+            pass
+    with gate.entered(stream=False, size=1), gate.entered(stream=False, size=1):
+        with pytest.raises(TooBusy, match="2 requests"), gate.arriving(stream=False):
+            pass  # refused before it is read
+        with gate.arriving(stream=True):
+            pass
