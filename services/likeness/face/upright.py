@@ -17,6 +17,7 @@ from likeness.domain.errors import Corrupt
 from likeness.face import parameters as p
 from likeness.face.detect import Floats, Pixels
 from likeness.imaging.opencv import cv2
+from likeness.inference.arrays import read_arrays
 from likeness.inference.catalogue import shipped_manifests
 
 FILE = "face-upright.npz"
@@ -67,13 +68,11 @@ class Upright:
         Raises:
             Corrupt: it is missing or not such a file.
         """
+        held = read_arrays(path, ("weights", "bias"), "the weights of upright faces")
         try:
-            with np.load(path, allow_pickle=False) as held:
-                weights, bias = held["weights"].astype(np.float32), float(held["bias"])
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise Corrupt(
-                f"{path} does not tell upright faces from turned ones; restore the file."
-            ) from error
+            weights, bias = held["weights"].astype(np.float32), float(held["bias"])
+        except (TypeError, ValueError) as error:
+            raise Corrupt(f"{path} does not hold numbers ({error}); restore the file.") from error
         if weights.shape != (FEATURES,) or not np.isfinite(weights).all() or not np.isfinite(bias):
             raise Corrupt(f"{path} does not hold {FEATURES} finite weights and a bias; restore the file.")
         return cls(weights, bias)

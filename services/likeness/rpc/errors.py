@@ -15,7 +15,7 @@ from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 from grpc_status import rpc_status
 
-from likeness.domain.errors import InvalidInput, Kind, LikenessError, TooBusy
+from likeness.domain.errors import InvalidInput, Kind, LikenessError
 from likeness.telemetry import logs
 from likeness.v1 import common_pb2 as common
 

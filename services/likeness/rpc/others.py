@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 
-from likeness.domain.errors import LikenessError
+from likeness.domain.errors import LikenessError, TooBusy
 from likeness.rpc import errors
 from likeness.rpc.arrival import first_of
 from likeness.rpc.gate import RETRY_AFTER
@@ -99,13 +99,13 @@ class Others:
                 async with aclosing(answers):
                     async for one in answers:
                         await context.write(one)
-        except errors.TooBusy as error:
+        except TooBusy as error:
             await errors.abort(context, errors.told(error))
 
     @contextmanager
     def _stream(self) -> Iterator[None]:
         if self._streams >= MAX_STREAMS:
-            raise errors.TooBusy(
+            raise TooBusy(
                 f"{self._streams} streams of health and reflection are open, the most this service takes; try "
                 "again a little later.",
                 retry_after=RETRY_AFTER,
