@@ -76,39 +76,32 @@ def test_calls_without_a_message_shut_nobody_out_and_end(prepare: Callable[..., 
     assert {from_rpc(error).reason for error in errors} == {"REQUEST_NOT_RECEIVED"}
 
 
-def test_calls_that_do_not_arrive_are_limited_and_health_is_not_among_them(
-    prepare: Callable[..., Served],
-) -> None:
+@pytest.mark.parametrize("method", [SERVICE + "Search", CHECK])
+def test_whoever_begins_too_many_calls_loses_its_own(prepare: Callable[..., Served], method: str) -> None:
     served = prepare(max_arriving=5, message_seconds=PATIENCE).start()
     with HalfOpen(served.address) as attack:
-        attack.begin(SERVICE + "Search", 5)
+        calls = [call for _ in range(3) for call in attack.begin(method, 4)]
+        eventually(lambda: sum(call.done() for call in calls) >= 7)
         client = served.client(retries=0)
-
-        def refused() -> bool:
-            try:
-                client.face.analyze(b"1,0,0")
-            except ResourceExhausted as error:
-                return error.reason == "TOO_BUSY" and error.retry_after is not None
-            return False
-
-        eventually(refused)
-        assert is_serving(served.address)
+        for _ in range(3):
+            client.face.analyze(b"1,0,0")
+            assert is_serving(served.address)
+        errors = [from_rpc(call.exception()) for call in calls if call.done()]
+    assert {error.reason for error in errors} == {"TOO_BUSY"}
+    assert all(error.retry_after is not None for error in errors)
 
 
 def test_a_stream_that_falls_silent_gives_its_place_back(prepare: Callable[..., Served]) -> None:
     served = prepare(max_streams=1, stream_idle=0.5).start()
-    over = threading.Event()
+    others = []
 
     def one_and_silence() -> Iterator[Enrolment]:
         yield Enrolment(b"1,0,0")
-        over.wait(PATIENCE)
+        others.extend(served.client(retries=50).face.enroll_many([Enrolment(b"0,1,0")]))
 
-    outcomes = served.client(retries=0).face.enroll_many(one_and_silence())
-    assert next(iter(outcomes)).enrolled is not None
-    assert [
-        o.enrolled is not None for o in served.client(retries=50).face.enroll_many([Enrolment(b"0,1,0")])
-    ] == [True]
-    over.set()
+    for outcome in served.client(retries=0).face.enroll_many(one_and_silence()):
+        assert outcome.enrolled is not None
+    assert [other.enrolled is not None for other in others] == [True]
 
 
 def test_what_is_no_message_is_an_invalid_argument_and_no_fault_in_the_log(

@@ -1,30 +1,96 @@
-"""Waiting for the first message of a call, and no longer than is decent."""
+"""Waiting for the first messages of calls: not for long, not for too many, and fairly between connections."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
-from likeness.domain.errors import DeadlineExceeded
+from likeness.domain.errors import DeadlineExceeded, TooBusy
+from likeness.rpc.gate import RETRY_AFTER
 from likeness.rpc.messages import Unreadable
 
 
-async def first_of(requests: AsyncIterator[Any], seconds: float) -> Any:
-    """The first message, or None where the stream ends without one.
+class Arrivals:
+    """The calls that have begun and whose first message is not there yet. For one event loop.
 
-    Raises:
-        DeadlineExceeded: it did not arrive in that time.
-        LikenessError: it cannot be read.
+    Whoever begins one more than `limit` is let in, and the call that has waited longest on the connection with the
+    most of them is given up: a peer that begins calls and sends nothing loses its own, and shuts nobody out.
+
+    Args:
+        limit: calls at once.
+        seconds: that one may take.
     """
-    try:
-        async with asyncio.timeout(seconds):
+
+    def __init__(self, limit: int, seconds: float) -> None:
+        self._limit = limit
+        self._seconds = seconds
+        self._waiting: dict[str, list[_Wait]] = {}
+        self._count = 0
+
+    async def first(self, requests: AsyncIterator[Any], peer: str) -> Any:
+        """The first message of a call over the connection `peer`, or None where the stream ends without one.
+
+        Raises:
+            DeadlineExceeded: it did not arrive in time.
+            TooBusy: too many calls were begun after it.
+            LikenessError: it cannot be read.
+        """
+        async with self._awaited(peer):
             return readable(await anext(aiter(requests), None))
-    except TimeoutError:
-        raise DeadlineExceeded(
-            f"The request had not arrived {seconds:g} s after the call began; send it at once, or a smaller one.",
+
+    @asynccontextmanager
+    async def _awaited(self, peer: str) -> AsyncIterator[None]:
+        if self._count >= self._limit:
+            self._give_one_up()
+        wait = _Wait(asyncio.timeout(self._seconds))
+        try:
+            async with wait.timeout:
+                self._waiting.setdefault(peer, []).append(wait)
+                self._count += 1
+                try:
+                    yield
+                finally:
+                    self._leave(peer, wait)
+        except TimeoutError:
+            raise self._ended(wait) from None
+
+    def _give_one_up(self) -> None:
+        peer = max(self._waiting, key=lambda one: len(self._waiting[one]))
+        wait = self._waiting[peer][0]
+        wait.given_up = True
+        wait.timeout.reschedule(asyncio.get_running_loop().time())
+        self._leave(peer, wait)
+
+    def _leave(self, peer: str, wait: _Wait) -> None:
+        calls = self._waiting.get(peer, [])
+        if wait in calls:
+            calls.remove(wait)
+            self._count -= 1
+        if not calls:
+            self._waiting.pop(peer, None)
+
+    def _ended(self, wait: _Wait) -> DeadlineExceeded | TooBusy:
+        if wait.given_up:
+            return TooBusy(
+                f"{self._limit} calls were begun after this one whose request has not arrived either, the most "
+                "this service waits for; try again a little later.",
+                retry_after=RETRY_AFTER,
+            )
+        return DeadlineExceeded(
+            f"The request had not arrived {self._seconds:g} s after the call began; send it at once, or a smaller "
+            "one.",
             reason="REQUEST_NOT_RECEIVED",
-        ) from None
+        )
+
+
+class _Wait:
+    """One call that waits. Two are never equal."""
+
+    def __init__(self, timeout: asyncio.Timeout) -> None:
+        self.timeout = timeout
+        self.given_up = False
 
 
 def readable(message: Any) -> Any:

@@ -12,7 +12,6 @@ from likeness.domain.errors import TooBusy, Unavailable
 RETRY_AFTER = 0.5
 """Seconds after which a refused client may try again; about the time of one search on a busy processor."""
 
-
 RETRY_AFTER_START = 1.0
 """The same of a service that is starting: it takes some seconds."""
 
@@ -35,14 +34,11 @@ class Gate:
         requests: unary requests inside at once.
         streams: streams inside at once.
         max_bytes: bytes of all unary requests inside; one request alone is always let in.
-        arriving: calls whose first message has not arrived yet, at once.
     """
 
-    def __init__(self, *, requests: int, streams: int, max_bytes: int, arriving: int) -> None:
+    def __init__(self, *, requests: int, streams: int, max_bytes: int) -> None:
         self._limits = {False: requests, True: streams}
         self._inside = {False: 0, True: 0}
-        self._max_arriving = arriving
-        self._arriving = 0
         self._max_bytes = max_bytes
         self._bytes = 0
         self._idle = asyncio.Event()
@@ -69,26 +65,14 @@ class Gate:
         """Wait until nothing is inside."""
         await self._idle.wait()
 
-    @contextmanager
-    def arriving(self, *, stream: bool) -> Iterator[None]:
-        """Wait for the first message of a call; who would not be let in is refused before it is read.
+    def check(self, *, stream: bool) -> None:
+        """Refuse a call that would not be let in, before its first message is waited for.
 
         Raises:
             Unavailable: the service is starting or draining.
-            TooBusy: too many are inside, or arriving.
+            TooBusy: too many are inside.
         """
         self._refuse(stream, 0)
-        if self._arriving >= self._max_arriving:
-            raise TooBusy(
-                f"{self._arriving} calls were begun whose request has not arrived yet, the most this service waits "
-                "for; try again a little later.",
-                retry_after=RETRY_AFTER,
-            )
-        self._arriving += 1
-        try:
-            yield
-        finally:
-            self._arriving -= 1
 
     @contextmanager
     def entered(self, *, stream: bool, size: int) -> Iterator[None]:

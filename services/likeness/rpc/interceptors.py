@@ -23,7 +23,7 @@ from google.protobuf.message import Message
 from likeness.domain.errors import DeadlineExceeded, InvalidInput
 from likeness.domain.references import Caller
 from likeness.rpc import errors
-from likeness.rpc.arrival import first_of, readable
+from likeness.rpc.arrival import Arrivals, readable
 from likeness.rpc.gate import Gate
 from likeness.rpc.identity import Peer
 from likeness.rpc.messages import reader
@@ -76,8 +76,10 @@ tenth of the time that is left, if that is less."""
 
 @dataclass(frozen=True, slots=True)
 class ArrivalLimits:
-    """`message_seconds` for the first message of a call; `metadata_bytes` of a request besides its samples."""
+    """`calls` whose first message is waited for at once, `message_seconds` for it; `metadata_bytes` of a request
+    besides its samples."""
 
+    calls: int
     message_seconds: float
     metadata_bytes: int
 
@@ -176,7 +178,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
     here the wait for the message can be refused, and ended. See `others` for health and reflection.
 
     Args:
-        gate: counts calls that have not arrived yet.
+        gate: asked before a message is waited for.
         steps: what a call passes when it has.
         limits: what may be waited for.
     """
@@ -185,7 +187,8 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
         self._gate = gate
         self._steps = tuple(steps)
         self._limits = limits
-        self._others = Others(limits.message_seconds)
+        self._arrivals = Arrivals(limits.calls, limits.message_seconds)
+        self._others = Others(Arrivals(limits.calls, limits.message_seconds))
         self._led: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
 
     async def intercept_service(
@@ -230,7 +233,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
         async def unary(requests: AsyncIterator[Any], context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             call = Call(service, method, context)
             async with self._begun(call):
-                call.request = await self._arrived(requests, stream=False)
+                call.request = await self._arrived(requests, call, stream=False)
                 with self._entered(call):
                     return await inner(call.request, context)
 
@@ -242,7 +245,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
         ) -> AsyncIterator[Any]:
             call = Call(service, method, context, unbounded=True)
             async with self._begun(call):
-                call.request = await self._arrived(requests, stream=False)
+                call.request = await self._arrived(requests, call, stream=False)
                 with self._entered(call):
                     async with aclosing(inner(call.request, context)) as stream:
                         async for answer in stream:
@@ -256,7 +259,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
         ) -> AsyncIterator[Any]:
             call = Call(service, method, context)
             async with self._begun(call):
-                first = await self._arrived(requests, stream=True)
+                first = await self._arrived(requests, call, stream=True)
                 with self._entered(call):
                     async with aclosing(inner(_items(first, requests), context)) as answers:
                         async for answer in answers:
@@ -264,7 +267,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
 
         return stream
 
-    async def _arrived(self, requests: AsyncIterator[Any], *, stream: bool) -> Any:
+    async def _arrived(self, requests: AsyncIterator[Any], call: Call, *, stream: bool) -> Any:
         """The first message of a call; of a stream without any, None.
 
         Raises:
@@ -272,8 +275,8 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
             DeadlineExceeded: it did not come in time.
             InvalidInput: there is none, or it cannot be read.
         """
-        with self._gate.arriving(stream=stream):
-            first = await first_of(requests, self._limits.message_seconds)
+        self._gate.check(stream=stream)
+        first = await self._arrivals.first(requests, call.context.peer())
         if first is None and not stream:
             raise InvalidInput("The call ended without a request; send one.", reason="NO_REQUEST")
         return first

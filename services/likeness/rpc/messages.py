@@ -59,7 +59,7 @@ def reader(parse: Callable[[bytes], Any], kind: Descriptor, max_bytes: int) -> C
 def _check(data: bytes, kind: Descriptor, max_bytes: int) -> None:
     if len(data) <= max_bytes:
         return
-    beside = len(data) - _sample_bytes(memoryview(data), kind)
+    beside = len(data) - _Frame().sample_bytes(memoryview(data), kind)
     if beside > max_bytes:
         raise Exhausted(
             f"The request has {beside} bytes besides its samples; the limit is {max_bytes}. Send fewer or shorter "
@@ -69,19 +69,26 @@ def _check(data: bytes, kind: Descriptor, max_bytes: int) -> None:
         )
 
 
-def _sample_bytes(message: memoryview, kind: Descriptor) -> int:
-    """Bytes of the data of all samples in a message."""
-    found, leading = 0, _leading(kind)
-    for count, (number, value) in enumerate(wire.fields(message)):
-        if count == MAX_FRAME_FIELDS:
-            raise Exhausted(
-                f"The request has more than {MAX_FRAME_FIELDS} fields; send fewer.",
-                reason="REQUEST_TOO_LARGE",
-            )
-        if number in leading and isinstance(value, memoryview):
-            inner = leading[number]
-            found += len(value) if inner is None else _sample_bytes(value, inner)
-    return found
+class _Frame:
+    """Walks one request; the fields of all messages in it are counted together."""
+
+    def __init__(self) -> None:
+        self._fields = 0
+
+    def sample_bytes(self, message: memoryview, kind: Descriptor) -> int:
+        """Bytes of the data of all samples in a message."""
+        found, leading = 0, _leading(kind)
+        for number, value in wire.fields(message):
+            self._fields += 1
+            if self._fields > MAX_FRAME_FIELDS:
+                raise Exhausted(
+                    f"The request has more than {MAX_FRAME_FIELDS} fields; send fewer.",
+                    reason="REQUEST_TOO_LARGE",
+                )
+            if number in leading and isinstance(value, memoryview):
+                inner = leading[number]
+                found += len(value) if inner is None else self.sample_bytes(value, inner)
+        return found
 
 
 @cache

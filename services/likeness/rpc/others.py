@@ -10,9 +10,9 @@ from typing import Any
 
 import grpc
 
-from likeness.domain.errors import LikenessError, TooBusy
+from likeness.domain.errors import InvalidInput, LikenessError, TooBusy
 from likeness.rpc import errors
-from likeness.rpc.arrival import first_of
+from likeness.rpc.arrival import Arrivals
 from likeness.rpc.gate import RETRY_AFTER
 
 MAX_STREAMS = 1024
@@ -29,11 +29,11 @@ class Others:
     """Leads calls of services that are not ours.
 
     Args:
-        message_seconds: within which the first message must arrive.
+        arrivals: wait for the first messages, apart from those of our own services.
     """
 
-    def __init__(self, message_seconds: float) -> None:
-        self._seconds = message_seconds
+    def __init__(self, arrivals: Arrivals) -> None:
+        self._arrivals = arrivals
         self._streams = 0
 
     def lead(self, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
@@ -79,13 +79,11 @@ class Others:
 
     async def _first(self, requests: AsyncIterator[Any], context: _Context) -> Any:
         try:
-            first = await first_of(requests, self._seconds)
+            first = await self._arrivals.first(requests, context.peer())
+            if first is None:
+                raise InvalidInput("The call ended without a request; send one.", reason="NO_REQUEST")
         except LikenessError as error:
             await errors.abort(context, errors.told(error))
-        if first is None:
-            await context.abort(
-                grpc.StatusCode.INVALID_ARGUMENT, "The call ended without a request; send one."
-            )
         return first
 
     async def _written(self, answer: Callable[[], Any], context: _Context) -> None:

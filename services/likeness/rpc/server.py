@@ -112,7 +112,6 @@ class Server:
             requests=settings.workers + settings.queue,
             streams=settings.max_streams,
             max_bytes=settings.max_bytes_in_flight,
-            arriving=settings.max_arriving,
         )
         limits = Limits(
             max_sample_bytes=settings.max_sample_bytes,
@@ -131,7 +130,7 @@ class Server:
     def _build(self) -> grpc.aio.Server:
         settings = self._settings
         deadline = timed(settings.default_deadline, settings.max_deadline)
-        arrival = ArrivalLimits(settings.message_seconds, settings.max_metadata_bytes)
+        arrival = ArrivalLimits(settings.max_arriving, settings.message_seconds, settings.max_metadata_bytes)
         server = grpc.aio.server(
             interceptors=[Interceptor(self._gate, (gated(self._gate), deadline, identified), arrival)],
             options=(

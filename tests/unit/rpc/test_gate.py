@@ -12,7 +12,7 @@ from likeness.rpc.gate import Gate
 
 @pytest.fixture
 async def gate() -> Gate:
-    made = Gate(requests=2, streams=1, max_bytes=100, arriving=3)
+    made = Gate(requests=2, streams=1, max_bytes=100)
     made.open()
     return made
 
@@ -46,7 +46,7 @@ async def test_one_request_larger_than_the_limit_is_let_in_alone(gate: Gate) -> 
 
 
 async def test_nothing_is_let_in_before_it_opens_and_after_it_drains(gate: Gate) -> None:
-    closed = Gate(requests=2, streams=1, max_bytes=100, arriving=3)
+    closed = Gate(requests=2, streams=1, max_bytes=100)
     with pytest.raises(Unavailable) as starting, closed.entered(stream=False, size=0):
         pass
     assert (starting.value.reason, starting.value.retry_after) == ("STARTING", 1.0)
@@ -66,14 +66,9 @@ async def test_it_is_empty_when_the_last_one_has_left(gate: Gate) -> None:
     await waiting
 
 
-async def test_calls_that_have_not_arrived_hold_no_place_and_are_limited(gate: Gate) -> None:
-    with gate.arriving(stream=False), gate.arriving(stream=True), gate.arriving(stream=False):
-        with pytest.raises(TooBusy, match="not arrived yet"), gate.arriving(stream=False):
-            pass
-        with gate.entered(stream=False, size=1), gate.entered(stream=False, size=1):
-            pass
+async def test_who_would_not_be_let_in_is_refused_before_its_message_is_read(gate: Gate) -> None:
+    gate.check(stream=False)
     with gate.entered(stream=False, size=1), gate.entered(stream=False, size=1):
-        with pytest.raises(TooBusy, match="2 requests"), gate.arriving(stream=False):
-            pass  # refused before it is read
-        with gate.arriving(stream=True):
-            pass
+        with pytest.raises(TooBusy, match="2 requests"):
+            gate.check(stream=False)
+        gate.check(stream=True)

@@ -69,6 +69,15 @@ def test_millions_of_fields_are_refused_before_they_are_counted() -> None:
     assert str(MAX_FRAME_FIELDS) in found.error.message
 
 
+def test_fields_of_all_nested_messages_are_counted_together() -> None:
+    """A message may hold thousands of messages of thousands of fields each."""
+    enrolment = b"\x12\x00" * (MAX_FRAME_FIELDS // 2)  # EnrollRequest.sample, over and over
+    length = bytes([len(enrolment) & 0x7F | 0x80, len(enrolment) >> 7])
+    found = read(matching.EnrollManyRequest, (b"\x12" + length + enrolment) * 100)
+    assert isinstance(found, Unreadable)
+    assert str(MAX_FRAME_FIELDS) in found.error.message
+
+
 @pytest.mark.parametrize("size", [0, 2 * LIMIT])
 @pytest.mark.parametrize("data", [b"\xff", b"\x0f", b"\x12\x7f\x00", b"\x0a\x01\xff", b"\x0b"])
 def test_what_is_no_message_is_an_invalid_argument(data: bytes, size: int) -> None:

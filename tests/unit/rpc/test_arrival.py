@@ -1,0 +1,78 @@
+"""Calls whose first message does not come end, and whoever begins many of them loses its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from likeness.domain.errors import DeadlineExceeded, LikenessError, TooBusy
+from likeness.rpc.arrival import Arrivals
+from tests.waiting import PATIENCE
+
+
+async def message(text: str) -> AsyncIterator[str]:
+    yield text
+
+
+async def silence() -> AsyncIterator[str]:
+    await asyncio.Event().wait()
+    yield ""
+
+
+async def begun(arrivals: Arrivals, peer: str) -> asyncio.Task[str]:
+    task = asyncio.create_task(arrivals.first(silence(), peer))
+    await asyncio.sleep(0)
+    return task
+
+
+async def ended(task: asyncio.Task[str]) -> LikenessError:
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(LikenessError) as caught:
+            await task
+    return caught.value
+
+
+async def test_a_message_is_handed_on_and_the_end_of_a_stream_is_none() -> None:
+    arrivals = Arrivals(1, PATIENCE)
+    for _ in range(3):
+        assert await arrivals.first(message("hello"), "a") == "hello"
+        stream = message("hello")
+        assert await anext(stream) == "hello"
+        assert await arrivals.first(stream, "a") is None
+
+
+async def test_a_call_that_stays_silent_ends() -> None:
+    error = await ended(await begun(Arrivals(1, 0.05), "a"))
+    assert isinstance(error, DeadlineExceeded)
+    assert error.reason == "REQUEST_NOT_RECEIVED"
+
+
+async def test_the_connection_with_most_loses_the_call_that_waited_longest() -> None:
+    arrivals = Arrivals(4, PATIENCE)
+    slow = await begun(arrivals, "slow")
+    flood = [await begun(arrivals, "flood") for _ in range(5)]
+    for task in flood[:2]:
+        error = await ended(task)
+        assert isinstance(error, TooBusy)
+        assert error.retry_after is not None
+    assert not slow.done()
+    assert not any(task.done() for task in flood[2:])
+    assert await arrivals.first(message("hello"), "third") == "hello"
+    assert not slow.done()
+    for task in (slow, *flood[3:]):
+        task.cancel()
+
+
+async def test_places_come_back_however_a_call_ends() -> None:
+    arrivals = Arrivals(2, PATIENCE)
+    for _ in range(5):
+        task = await begun(arrivals, "a")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    tasks = [await begun(arrivals, "a") for _ in range(2)]
+    assert not any(task.done() for task in tasks)
+    for task in tasks:
+        task.cancel()
