@@ -115,14 +115,13 @@ def test_work_for_a_caller_that_went_away_stops_at_its_next_check(
     assert served.built.store.audit_head().position == 0
 
 
-def test_min_log_position_is_waited_for_within_the_deadline(served: Served) -> None:
+def test_a_log_position_beyond_the_head_is_refused_at_once_and_with_a_reason(served: Served) -> None:
     client = served.client(retries=0)
-    with pytest.raises(DeadlineExceeded):
-        client.face.search(b"1,0,0", min_log_position=1, timeout=0.3)
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(client.face.search, b"1,0,0", min_log_position=1)
-        enrolled = client.face.enroll(b"1,0,0")
-        answer = waiting.result(PATIENCE)
+    with pytest.raises(FailedPrecondition) as caught:
+        client.face.search(b"1,0,0", min_log_position=1)
+    assert caught.value.reason == "LOG_POSITION_UNKNOWN"
+    enrolled = client.face.enroll(b"1,0,0")
+    answer = client.face.search(b"1,0,0", min_log_position=enrolled.log_position)
     assert answer.answers[0].candidates[0].reference.reference_id == enrolled.reference.reference_id
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from likeness.domain.changes import ChangeKind, LogEntry
 from likeness.domain.deadline import Deadline
-from likeness.domain.errors import Corrupt, DeadlineExceeded, Exhausted
+from likeness.domain.errors import Corrupt, DeadlineExceeded, Exhausted, Precondition
 from likeness.domain.modality import Clutter, Companion, TemplateSpace
 from likeness.domain.samples import Template
 from likeness.engine.memory import Memory
@@ -266,11 +266,20 @@ class Gallery:
         """Return once `position` has been applied.
 
         Raises:
+            Precondition: the log has no such position, so that waiting would be in vain.
             DeadlineExceeded: it was not, in time.
             Exhausted: too many callers wait already.
         """
         if self._position >= position:
             return
+        head = self._store.head()
+        if position > head:
+            raise Precondition(
+                f"The log ends at position {head} and {position} was demanded; demand the log_position of an "
+                "answer of this service, or search without min_log_position.",
+                reason="LOG_POSITION_UNKNOWN",
+                metadata={"log_position": str(head)},
+            )
         if not self._waiting.acquire(blocking=False):
             raise Exhausted(
                 f"{MAX_WAITING} searches already wait for log positions that are not reached yet; search without "
@@ -290,7 +299,7 @@ class Gallery:
                     continue  # a caller that goes away wakes nobody, so it is asked after now and then
                 raise DeadlineExceeded(
                     f"The index has applied the log up to {self._position} and did not reach the demanded "
-                    f"{position} in time; allow more time, or check that the position came from this service.",
+                    f"{position} in time; allow more time.",
                     metadata={"log_position": str(self._position)},
                 )
 

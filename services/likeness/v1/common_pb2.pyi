@@ -1009,7 +1009,9 @@ class SearchOptions(_message.Message):
     profile: Global___Profile.ValueType
     """How thoroughly to search."""
     min_log_position: _builtins.int
-    """Answer from a state at least this fresh, waiting within the deadline (see the position of a write's answer)."""
+    """Answer from a state at least this fresh, waiting within the deadline (see the position of a write's answer).
+    A position that the log does not have yet is refused at once: FAILED_PRECONDITION, LOG_POSITION_UNKNOWN.
+    """
     group_by_subject: _builtins.bool
     """Answer with one candidate per subject, the best reference of it. Not set: objects yes, others no."""
     @_builtins.property

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, tzinfo
 from typing import Any
@@ -11,13 +9,10 @@ import pytest
 
 from likeness.domain.answers import Explanation, Header, SearchOptions
 from likeness.domain.changes import Update, Write
-from likeness.domain.deadline import Deadline
 from likeness.domain.errors import (
     Conflict,
-    DeadlineExceeded,
     Denied,
     InvalidInput,
-    LikenessError,
     NotFound,
     Precondition,
     SampleRejected,
@@ -27,7 +22,6 @@ from likeness.domain.modality import Presented
 from likeness.domain.references import Caller, Category, Facets, Purpose, Restrictions, Status
 from likeness.domain.samples import Pick, Sample, Selection
 from likeness.engine.engine import ListQuery
-from likeness.engine.gallery import MAX_WAITING
 from likeness.store import writer
 from likeness.store.store import Store
 from tests.support import ALICE, BOB, Bench, VectorModality
@@ -62,7 +56,7 @@ def test_a_score_beyond_the_calibration_is_said_to_be_not_measurable(bench: Benc
     answer = bench.engine.search(ALICE, Sample(b"1,0"), SearchOptions())
     fmr = answer.probes[0].candidates[0].fmr
     assert not fmr.measurable
-    assert str(fmr) == "below 1e-03, not measurable"
+    assert str(fmr) == "below 1.0e-03, not measurable"
 
 
 def test_a_threshold_is_a_false_match_rate(bench: Bench) -> None:
@@ -244,24 +238,13 @@ def test_a_refused_write_leaves_no_audit_entry(bench: Bench) -> None:
     assert len(bench.store.audit_entries()) == 1
 
 
-def test_a_search_waits_for_a_log_position_within_its_deadline(bench: Bench) -> None:
+def test_a_search_is_refused_at_once_for_a_log_position_that_the_log_has_not(bench: Bench) -> None:
     receipt = bench.enrol("1,0").receipt
     assert len(bench.search("1,0", min_log_position=receipt.position)) == 1
-    with pytest.raises(DeadlineExceeded, match="did not reach"):
-        bench.gallery.wait_for(receipt.position + 1, Deadline.after(0.05))
-
-
-def test_only_a_few_searches_may_wait_at_once(bench: Bench) -> None:
-    options = SearchOptions(min_log_position=10**12)
-
-    def wait(_: int) -> str:
-        with pytest.raises(LikenessError) as caught:
-            bench.engine.search(ALICE, Sample(b"1,0"), options, deadline=Deadline.after(0.5))
-        return caught.value.reason
-
-    with ThreadPoolExecutor(MAX_WAITING + 4) as pool:
-        reasons = Counter(pool.map(wait, range(MAX_WAITING + 4)))
-    assert reasons == {"DEADLINE_EXCEEDED": MAX_WAITING, "TOO_MANY_WAIT": 4}
+    with pytest.raises(Precondition) as caught:
+        bench.search("1,0", min_log_position=receipt.position + 1)
+    assert caught.value.reason == "LOG_POSITION_UNKNOWN"
+    assert caught.value.metadata == {"log_position": str(receipt.position)}
 
 
 @pytest.mark.parametrize("facets", [{"status": Status.SUSPENDED}, {"expires_at": NOW + HOUR}])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 
 from likeness.domain.deadline import Deadline
-from likeness.domain.errors import Corrupt, DeadlineExceeded
+from likeness.domain.errors import Corrupt, DeadlineExceeded, LikenessError
 from likeness.domain.modality import TemplateSpace
 from likeness.domain.references import Facets, Status
 from likeness.domain.samples import Template
@@ -21,6 +23,7 @@ from likeness.index.vectors import VectorIndex
 from likeness.rpc.workers import CallDeadline
 from likeness.store.store import Store
 from tests.support import ALICE, DIMENSION, SPACE, Bench, VectorModality
+from tests.waiting import PATIENCE
 
 
 def ids(held: Gallery) -> list[str]:
@@ -110,22 +113,47 @@ def test_suspended_references_count_as_held_and_are_not_searched(bench: Bench) -
     assert ids(bench.gallery) == []
 
 
+@pytest.fixture
+def behind(bench: Bench) -> Gallery:
+    """A gallery that has applied nothing of a log with one entry, and stays so."""
+    bench.enrol("1,0")
+    return Gallery("face", TemplateSpace(SPACE, DIMENSION), bench.store)
+
+
 def test_a_search_stops_waiting_when_its_caller_goes_away(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    behind: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gallery, "WAIT_STEP", 0.01)
     deadline = CallDeadline()
     deadline.abandoned.set()
     for _ in range(gallery.MAX_WAITING + 1):  # each gives its place back
-        with pytest.raises(DeadlineExceeded):
-            bench.gallery.wait_for(1 << 40, deadline)
+        with pytest.raises(DeadlineExceeded, match="did not reach"):
+            behind.wait_for(1, deadline)
 
 
-def test_nobody_waits_for_ever(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_waits_for_ever(behind: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gallery, "WAIT_STEP", 0.01)
     monkeypatch.setattr(gallery, "LONGEST_WAIT", 0.05)
     with pytest.raises(DeadlineExceeded):
-        bench.gallery.wait_for(1 << 40, Deadline())
+        behind.wait_for(1, Deadline())
+
+
+def test_a_search_goes_on_once_its_position_is_applied(behind: Gallery) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(behind.wait_for, 1, Deadline.after(PATIENCE))
+        behind.catch_up()
+        waiting.result(PATIENCE)
+
+
+def test_only_a_few_searches_may_wait_at_once(behind: Gallery) -> None:
+    def wait(_: int) -> str:
+        with pytest.raises(LikenessError) as caught:
+            behind.wait_for(1, Deadline.after(0.5))
+        return caught.value.reason
+
+    with ThreadPoolExecutor(gallery.MAX_WAITING + 4) as pool:
+        reasons = Counter(pool.map(wait, range(gallery.MAX_WAITING + 4)))
+    assert reasons == {"DEADLINE_EXCEEDED": gallery.MAX_WAITING, "TOO_MANY_WAIT": 4}
 
 
 def test_a_reference_of_many_vectors_does_not_crowd_out_the_others(bench: Bench) -> None:
