@@ -114,3 +114,33 @@ def test_a_taken_port_ends_the_start_with_the_remedy(launch: Launch) -> None:
         _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0
     assert "set address to another one" in errors
+
+
+SETTINGS, PING, GOAWAY = 4, 6, 7
+
+
+def frame(kind: int, body: bytes) -> bytes:
+    """An HTTP/2 frame of stream 0, RFC 9113, section 4.1."""
+    return len(body).to_bytes(3, "big") + bytes([kind, 0]) + bytes(4) + body
+
+
+def test_what_a_peer_says_as_it_leaves_forges_no_line_of_the_log(launch: Launch) -> None:
+    process = launch()
+    host, _, port = address_of(process).rpartition(":")
+    forged = b'\n{"level": "INFO", "event": "forged"}\n'
+    with socket.create_connection((host, int(port)), timeout=PATIENCE) as peer:
+        peer.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, b""))
+        peer.sendall(frame(GOAWAY, bytes(4) + (2).to_bytes(4, "big") + forged))
+        peer.sendall(frame(PING, b"12345678"))
+        seen = b""
+        while b"12345678" not in seen and (more := peer.recv(65536)):
+            seen += more
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=PATIENCE)
+    told = [json.loads(line) for line in errors.splitlines()]
+    assert {line["event"] for line in told} <= {
+        "serving",
+        "libraries wrote to standard error",
+        "draining",
+        "stopped",
+    }

@@ -22,7 +22,7 @@ from likeness.rpc.handlers import Handlers, Limits
 from likeness.rpc.interceptors import ArrivalLimits, Interceptor, gated, identified, timed
 from likeness.rpc.settings import Settings, split_address
 from likeness.rpc.workers import Workers
-from likeness.telemetry import logs, metrics
+from likeness.telemetry import logs, metrics, strays
 from likeness.telemetry.http import MetricsPage
 from likeness.v1 import (
     face_pb2,
@@ -232,13 +232,14 @@ def serve(settings: Settings, compose: Compose, *, announce: Callable[[str], Non
         Precondition: an address cannot be listened on.
         LikenessError: the engines could not be built.
     """
-    logs.configure(settings.log_level)
-    page = _metrics_page(settings)
-    try:
-        asyncio.run(_serve(settings, compose, announce))
-    finally:
-        if page is not None:
-            page.close()
+    with strays.collected():
+        logs.configure(settings.log_level)
+        page = _metrics_page(settings)
+        try:
+            asyncio.run(_serve(settings, compose, announce))
+        finally:
+            if page is not None:
+                page.close()
 
 
 def _metrics_page(settings: Settings) -> MetricsPage | None:

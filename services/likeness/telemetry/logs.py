@@ -28,9 +28,11 @@ FIELDS = frozenset(
         "address", "version", "modality", "model", "space", "calibration", "generation", "kind", "position",
         "lag", "references", "recall", "sample", "threads", "limit", "grace", "path", "setting", "origin",
         "bytes", "task",
+        # what a library wrote, at DEBUG alone
+        "line",
     }
 )  # fmt: skip
-"""The only names that a log line may carry beside its own. None of them can hold personal data."""
+"""The only names that a log line may carry beside its own. None of them can hold personal data, but for `line`."""
 
 _MAX_TEXT = 256
 """Characters of one text value; longer ones are cut, so that a line stays one line."""
