@@ -121,7 +121,7 @@ async def _capacity(address: str, data: Sequence[bytes], callers: int, seconds: 
     begun = time.perf_counter()
     done = await asyncio.gather(*(ask(channel) for channel in channels))
     rate = sum(done) / (time.perf_counter() - begun)
-    await asyncio.gather(*(channel.close() for channel in channels))
+    await asyncio.gather(*(channel.close(None) for channel in channels))
     return rate
 
 
@@ -172,7 +172,7 @@ async def _arriving(load: Load) -> Measured:
     seconds = time.perf_counter() - begun
     over.set()
     healthy = await checks
-    await asyncio.gather(*(channel.close() for channel in channels))
+    await asyncio.gather(*(channel.close(None) for channel in channels))
     return found, healthy, seconds
 
 

@@ -12,7 +12,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from likeness.client import Enrolment, InvalidArgument, ResourceExhausted
+from likeness.client import Enrolment, InvalidArgument, Outcome, ResourceExhausted
 from likeness.client.errors import from_rpc
 from likeness.v1 import matching_pb2 as matching
 from tests.contract.conftest import Served
@@ -93,7 +93,7 @@ def test_whoever_begins_too_many_calls_loses_its_own(prepare: Callable[..., Serv
 
 def test_a_stream_that_falls_silent_gives_its_place_back(prepare: Callable[..., Served]) -> None:
     served = prepare(max_streams=1, stream_idle=0.5).start()
-    others = []
+    others: list[Outcome] = []
 
     def one_and_silence() -> Iterator[Enrolment]:
         yield Enrolment(b"1,0,0")

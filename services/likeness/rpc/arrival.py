@@ -15,8 +15,9 @@ from likeness.rpc.messages import Unreadable
 class Arrivals:
     """The calls that have begun and whose first message is not there yet. For one event loop.
 
-    Whoever begins one more than `limit` is let in, and the call that has waited longest on the connection with the
-    most of them is given up: a peer that begins calls and sends nothing loses its own, and shuts nobody out.
+    One more than `limit` is let in if another connection has more of them than its own; the call that has waited
+    longest there is given up. So a peer that begins calls and sends nothing loses its own and shuts nobody out, and
+    one that sends many large requests at once is only refused further ones.
 
     Args:
         limit: calls at once.
@@ -34,7 +35,7 @@ class Arrivals:
 
         Raises:
             DeadlineExceeded: it did not arrive in time.
-            TooBusy: too many calls were begun after it.
+            TooBusy: too many calls wait for their messages.
             LikenessError: it cannot be read.
         """
         async with self._awaited(peer):
@@ -43,7 +44,7 @@ class Arrivals:
     @asynccontextmanager
     async def _awaited(self, peer: str) -> AsyncIterator[None]:
         if self._count >= self._limit:
-            self._give_one_up()
+            self._make_room(peer)
         wait = _Wait(asyncio.timeout(self._seconds))
         try:
             async with wait.timeout:
@@ -56,8 +57,10 @@ class Arrivals:
         except TimeoutError:
             raise self._ended(wait) from None
 
-    def _give_one_up(self) -> None:
+    def _make_room(self, newcomer: str) -> None:
         peer = max(self._waiting, key=lambda one: len(self._waiting[one]))
+        if len(self._waiting[peer]) <= len(self._waiting.get(newcomer, ())):
+            raise self._too_many()
         wait = self._waiting[peer][0]
         wait.given_up = True
         wait.timeout.reschedule(asyncio.get_running_loop().time())
@@ -73,15 +76,18 @@ class Arrivals:
 
     def _ended(self, wait: _Wait) -> DeadlineExceeded | TooBusy:
         if wait.given_up:
-            return TooBusy(
-                f"{self._limit} calls were begun after this one whose request has not arrived either, the most "
-                "this service waits for; try again a little later.",
-                retry_after=RETRY_AFTER,
-            )
+            return self._too_many()
         return DeadlineExceeded(
             f"The request had not arrived {self._seconds:g} s after the call began; send it at once, or a smaller "
             "one.",
             reason="REQUEST_NOT_RECEIVED",
+        )
+
+    def _too_many(self) -> TooBusy:
+        return TooBusy(
+            f"{self._limit} calls were begun whose request has not arrived yet, the most this service waits for; "
+            "try again a little later.",
+            retry_after=RETRY_AFTER,
         )
 
 

@@ -174,7 +174,7 @@ class Settings(BaseModel):
         description="Bytes of one request besides its samples: names, texts, filters.",
     )
     max_arriving: int = Field(
-        default=256,
+        default=128,
         ge=1,
         le=65536,
         description="Calls at once of which the request has not arrived yet. What has arrived of each is in "
@@ -187,7 +187,7 @@ class Settings(BaseModel):
         description="Seconds within which the request of a call must have arrived.",
     )
     max_connection_calls: int = Field(
-        default=128, ge=1, le=65536, description="Calls at once over one connection; further ones wait there."
+        default=64, ge=1, le=65536, description="Calls at once over one connection; further ones wait there."
     )
     max_sample_bytes: int = Field(
         default=32 * _MIB, ge=1 << 10, le=1 << 30, description="Bytes of one sample."

@@ -49,19 +49,30 @@ async def test_a_call_that_stays_silent_ends() -> None:
     assert error.reason == "REQUEST_NOT_RECEIVED"
 
 
-async def test_the_connection_with_most_loses_the_call_that_waited_longest() -> None:
+async def test_whoever_comes_by_another_way_takes_a_place_of_the_connection_with_most() -> None:
     arrivals = Arrivals(4, PATIENCE)
     slow = await begun(arrivals, "slow")
-    flood = [await begun(arrivals, "flood") for _ in range(5)]
+    flood = [await begun(arrivals, "flood") for _ in range(3)]
+    others = [await begun(arrivals, "second"), await begun(arrivals, "third")]
     for task in flood[:2]:
-        error = await ended(task)
-        assert isinstance(error, TooBusy)
-        assert error.retry_after is not None
-    assert not slow.done()
-    assert not any(task.done() for task in flood[2:])
-    assert await arrivals.first(message("hello"), "third") == "hello"
-    assert not slow.done()
-    for task in (slow, *flood[3:]):
+        assert isinstance(await ended(task), TooBusy)
+    assert not any(task.done() for task in (slow, flood[2], *others))
+    assert (
+        await arrivals.first(message("hello"), "fourth") == "hello"
+    )  # takes the place of one that has as many
+    for task in (slow, flood[2], *others):
+        task.cancel()
+
+
+async def test_a_connection_that_has_the_most_is_refused_more_and_loses_none() -> None:
+    arrivals = Arrivals(3, PATIENCE)
+    other = await begun(arrivals, "other")
+    many = [await begun(arrivals, "many") for _ in range(3)]
+    error = await ended(many[2])
+    assert isinstance(error, TooBusy)
+    assert error.retry_after is not None
+    assert not any(task.done() for task in (other, *many[:2]))
+    for task in (other, *many[:2]):
         task.cancel()
 
 

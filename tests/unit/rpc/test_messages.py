@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from likeness.domain.errors import Exhausted, InvalidInput
@@ -14,7 +16,7 @@ PHOTOGRAPH = common.Sample(data=bytes(1 << 20), name="p.jpg")
 CALLER = common.CallerContext(entity="NCB-AA")
 
 
-def read(kind: type[matching.SearchRequest], data: bytes) -> object:
+def read(kind: type[Any], data: bytes) -> object:
     return reader(kind.FromString, kind.DESCRIPTOR, LIMIT)(data)
 
 
