@@ -1,4 +1,4 @@
-"""What a gallery needs done beside serving: builds, snapshots, the recall gauge and its other gauges."""
+"""What a gallery needs done beside serving: builds, snapshots and the recall gauge; and its other gauges."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from likeness.telemetry import logs, metrics
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 5.0
-"""How often gauges are set and it is looked whether a build or a snapshot is due."""
+"""How often it is looked whether a build or a snapshot is due."""
 
 RECALL_SECONDS = 300.0
 """How often recall is measured; a sample of a hundred searches costs about a second of one core at a million."""
@@ -120,7 +120,6 @@ class Upkeep:
     def _run(self) -> None:
         while not self._stop.wait(TICK_SECONDS):
             self._guarded("catching up", self._gallery.catch_up)
-            self._guarded("gauges", self.gauge)
             self._guarded("build", self._build_if_due)
             self._guarded("snapshot", self._snapshot_if_due)
             self._guarded("recall", self._recall_if_due)
@@ -134,10 +133,9 @@ class Upkeep:
             logs.event(log, logging.ERROR, "upkeep failed", error=error, task=what)
 
     def gauge(self) -> None:
-        """Set the gallery's gauges."""
+        """Set the gallery's gauges: quick, and safe to call from any thread."""
         gallery, name = self._gallery, self._gallery.modality
         head, position = self._store.head(), gallery.position
-        metrics.log_position().set(head)
         metrics.index_log_position(name).set(position)
         metrics.index_log_lag(name).set(max(0, head - position))
         metrics.index_references(name).set(gallery.references)

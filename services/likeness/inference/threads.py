@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-_MAX_LIMIT_BYTES = 4096  # a control file is a line; anything longer is not one
+from likeness.inference.control_groups import groups, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +49,13 @@ def cgroup_quota(root: Path = Path("/")) -> float:
 
     Limits are inherited, so every group from the process's own up to the root is read and the least one counts.
     """
-    limits = [math.inf]
-    for line in _read(root / "proc/self/cgroup").splitlines():
-        _, _, rest = line.partition(":")
-        controllers, _, group = rest.partition(":")
-        if controllers == "":
-            limits += [_quota_v2(folder) for folder in _upwards(root / "sys/fs/cgroup", group)]
-        elif "cpu" in controllers.split(","):
-            for mount in (controllers, "cpu"):
-                limits += [_quota_v1(folder) for folder in _upwards(root / "sys/fs/cgroup" / mount, group)]
-    return min(limits)
-
-
-def _upwards(mount: Path, group: str) -> list[Path]:
-    """The folders of a group and its parents. Inside a container the group's own path may not be mounted."""
-    parts = [part for part in PurePosixPath(group).parts if part not in ("/", "..")]
-    return [mount.joinpath(*parts[:count]) for count in range(len(parts), -1, -1)]
+    found = groups(root, "cpu")
+    limits = [_quota_v2(group.folder) if group.version == 2 else _quota_v1(group.folder) for group in found]
+    return min(limits, default=math.inf)
 
 
 def _quota_v2(folder: Path) -> float:
-    match _read(folder / "cpu.max").split():
+    match read(folder / "cpu.max").split():
         case [quota, period] if quota.isdigit() and period.isdigit() and int(period) > 0 and int(quota) > 0:
             return int(quota) / int(period)
     return math.inf
@@ -76,16 +63,8 @@ def _quota_v2(folder: Path) -> float:
 
 def _quota_v1(folder: Path) -> float:
     try:
-        quota = int(_read(folder / "cpu.cfs_quota_us"))
-        period = int(_read(folder / "cpu.cfs_period_us"))
+        quota = int(read(folder / "cpu.cfs_quota_us"))
+        period = int(read(folder / "cpu.cfs_period_us"))
     except ValueError:
         return math.inf
     return math.inf if quota <= 0 or period <= 0 else quota / period
-
-
-def _read(path: Path) -> str:
-    try:
-        with path.open("r", encoding="ascii") as file:
-            return file.read(_MAX_LIMIT_BYTES)
-    except (OSError, UnicodeDecodeError):
-        return ""

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from likeness.engine.engine import Engine
+from likeness.engine.gauges import SNAPSHOTS, Gauges
 from likeness.engine.opening import Running, open_engine
+from likeness.inference.memory import memory_limit
 from likeness.rpc.modalities import assist, load
 from likeness.rpc.settings import Settings
 from likeness.store.store import Store
 from likeness.telemetry import logs, metrics
+from likeness.telemetry.build import report_build
 
 if TYPE_CHECKING:
     from likeness.inference.assistant import Assistant
@@ -25,6 +28,8 @@ class Composed:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._gauges = Gauges(store)
+        self._gauges.start()
         self._running: dict[str, Running] = {}
         self._assistants: list[Assistant[Any, Any]] = []
 
@@ -41,10 +46,11 @@ class Composed:
         self._running[name] = open_engine(
             modality,
             self._store,
-            settings.home / "snapshots" / name,
+            settings.home / SNAPSHOTS / name,
             snapshot_seconds=settings.snapshot_interval,
             keep_sources=settings.keep_sources,
         )
+        self._gauges.add(self._running[name].upkeep.gauge)
         if (assistant := assist(modality, settings)) is not None:
             self._assistants.append(assistant)
             assistant.start()
@@ -53,6 +59,7 @@ class Composed:
         """Leave snapshots behind and close the store."""
         for assistant in self._assistants:
             assistant.close()
+        self._gauges.close()
         for running in self._running.values():
             running.close()
         self._store.close()
@@ -66,6 +73,9 @@ def compose(settings: Settings) -> Composed:
         Precondition, Corrupt, WrongKey: see `Store.open`.
         InvalidInput: a manifest or a calibration does not fit.
     """
+    report_build()
+    metrics.memory_limit(memory_limit())
+    metrics.rpc_queue_limit(settings.queue)
     logs.event(_logger, logging.INFO, "opening the store")
     store = Store.open(settings.home, key_file=key_file(settings))
     store.observe_commits(metrics.committed)

@@ -107,7 +107,7 @@ async def observed(call: Call) -> AsyncIterator[None]:
     except Exception as error:
         said = errors.told(error)
         code, reason = said.code.name, said.reason
-        metrics.rpc_errors(call.service, call.method, reason).inc()
+        metrics.rpc_errors(call.service, call.method, code, reason).inc()
         await errors.abort(call.context, said)
     finally:
         seconds = time.monotonic() - started

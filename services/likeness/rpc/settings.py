@@ -26,6 +26,7 @@ OTHER_VARIABLES = frozenset(
         "LIKENESS_CONFIG",  # the settings file
         "LIKENESS_MODELS",  # the folder of the shipped manifests
         "LIKENESS_CACHE",  # built and fetched models
+        "LIKENESS_REVISION",  # what the image was built from
         "LIKENESS_STATE",  # journals of the command line
         "LIKENESS_SERVER",  # the server and the caller of the command line's client
         "LIKENESS_ENTITY",

@@ -73,6 +73,35 @@ _COMMIT_SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 # A flat index of a thousand vectors is built in milliseconds, a trained one of many millions in an hour.
 _BUILD_SECONDS = (0.01, 0.1, 0.5, 1, 5, 15, 60, 180, 600, 1800, 3600)
 
+# --- Process -------------------------------------------------------------------------------------------------
+
+# A gauge without labels is on the page from the start, as 0: alerts would read that as an empty queue, a full disk
+# or a log that was rolled back. So those whose value is known only later are registered with their first value.
+_late_lock = threading.Lock()
+_late: set[Gauge] = set()
+
+
+def _from_now_on(gauge: Gauge) -> Gauge:
+    """Show a gauge on the page, if it is not there yet."""
+    with _late_lock:
+        if gauge not in _late:
+            _late.add(gauge)
+            REGISTRY.register(gauge)
+    return gauge
+
+
+_build_info = Gauge(
+    "likeness_build_info",
+    "1, labelled with the version of the product, the revision that it was built from and Python's version.",
+    ("version", "revision", "python"),
+    registry=REGISTRY,
+)
+_memory_limit = Gauge(
+    "likeness_memory_limit_bytes",
+    "Memory that the process may use: the least of its control groups' limits and the machine's memory.",
+    registry=None,
+)
+
 # --- RPC -----------------------------------------------------------------------------------------------------
 
 # The count of the histogram is the rate, and with code != OK the errors; a separate counter could disagree.
@@ -94,10 +123,15 @@ _rpc_waiting = Gauge(
     "Calls admitted and waiting for a worker thread.",
     registry=REGISTRY,
 )
+_rpc_queue_limit = Gauge(
+    "likeness_rpc_queue_limit",
+    "Calls that may wait for a worker thread; the next one is refused.",
+    registry=None,
+)
 _rpc_errors = Counter(
     "likeness_rpc_errors_total",
-    "RPCs that ended in an error, by the reason that the client was told.",
-    ("service", "method", "reason"),
+    "RPCs that ended in an error, by status code and the reason that the client was given.",
+    ("service", "method", "code", "reason"),
     registry=REGISTRY,
 )
 _stream_items = Counter(
@@ -160,9 +194,33 @@ _model_info = Gauge(
     registry=REGISTRY,
 )
 
+# --- Store ---------------------------------------------------------------------------------------------------
+
+_store_bytes = Gauge(
+    "likeness_store_bytes",
+    "Size of the store's files, by kind (database, wal, snapshots, other).",
+    ("kind",),
+    registry=REGISTRY,
+)
+_store_free = Gauge(
+    "likeness_store_free_bytes",
+    "Space left to the service on the file system of the store.",
+    registry=None,
+)
+_store_capacity = Gauge(
+    "likeness_store_capacity_bytes",
+    "Size of the file system of the store.",
+    registry=None,
+)
+_audit_position = Gauge(
+    "likeness_audit_position",
+    "The last committed position of the audit chain.",
+    registry=None,
+)
+
 # --- Log and index -------------------------------------------------------------------------------------------
 
-_log_position = Gauge("likeness_log_position", "The last committed position of the log.", registry=REGISTRY)
+_log_position = Gauge("likeness_log_position", "The last committed position of the log.", registry=None)
 _index_position = Gauge(
     "likeness_index_log_position",
     "The log position that the index has applied.",
@@ -250,14 +308,29 @@ def rpc_in_flight(service: str, method: str) -> Gauge:
     return _rpc_in_flight.labels(service, method)
 
 
+def build_info(version: str, revision: str, python: str) -> None:
+    """Record what runs; `revision` is empty where it is not known."""
+    _build_info.labels(version, revision, python).set(1)
+
+
+def memory_limit(limit: int) -> None:
+    """Record the bytes of memory that the process may use."""
+    _from_now_on(_memory_limit).set(limit)
+
+
+def rpc_queue_limit(limit: int) -> None:
+    """Record how many calls may wait for a worker thread."""
+    _from_now_on(_rpc_queue_limit).set(limit)
+
+
 def rpc_queue_depth() -> Gauge:
     """Calls waiting for a worker thread."""
     return _rpc_waiting
 
 
-def rpc_errors(service: str, method: str, reason: str) -> Counter:
-    """RPCs that ended in an error; `reason` is the constant of the error, never free text."""
-    return _rpc_errors.labels(service, method, reason)
+def rpc_errors(service: str, method: str, code: str, reason: str) -> Counter:
+    """RPCs that ended in an error; `code` is the name of its gRPC status, `reason` the constant of the error."""
+    return _rpc_errors.labels(service, method, code, reason)
 
 
 def stream_items(service: str, method: str, outcome: str) -> Counter:
@@ -309,9 +382,25 @@ def quality_overrides(modality: str) -> Counter:
     return _quality_overrides.labels(modality)
 
 
-def log_position() -> Gauge:
-    """The last committed log position."""
-    return _log_position
+def store_bytes(kind: str) -> Gauge:
+    """Bytes of the store's files of a kind: database, wal, snapshots or other."""
+    return _store_bytes.labels(kind)
+
+
+def store_space(free: int, capacity: int) -> None:
+    """Record the bytes left to the service on the store's file system, and its size in bytes."""
+    _from_now_on(_store_capacity).set(capacity)
+    _from_now_on(_store_free).set(free)
+
+
+def audit_position(position: int) -> None:
+    """Record the last committed position of the audit chain."""
+    _from_now_on(_audit_position).set(position)
+
+
+def log_position(position: int) -> None:
+    """Record the last committed log position."""
+    _from_now_on(_log_position).set(position)
 
 
 def index_log_position(modality: str) -> Gauge:

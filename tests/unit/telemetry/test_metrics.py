@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import platform
 import socket
+import subprocess
+import sys
 import threading
 import urllib.request
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
+import likeness
 from likeness.domain.errors import Precondition
-from likeness.telemetry import http, metrics
+from likeness.telemetry import build, http, metrics
 from likeness.telemetry.http import MetricsPage
 from tests.waiting import PATIENCE, eventually
 
@@ -43,6 +48,53 @@ def test_recall_is_told_with_its_sample() -> None:
     assert value("likeness_index_recall_sample_vectors", modality="test-a") == 256
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "likeness_store_free_bytes",
+        "likeness_audit_position",
+        "likeness_log_position",
+        "likeness_memory_limit_bytes",
+    ],
+)
+def test_a_gauge_is_not_on_the_page_before_its_value_is_known(name: str) -> None:
+    """0 would read as a full disk, and as a log that was rolled back."""
+    look = (
+        "import sys; from likeness.telemetry import metrics;"
+        f"sys.exit(metrics.REGISTRY.get_sample_value({name!r}) is not None)"
+    )
+    assert subprocess.run([sys.executable, "-c", look], check=False, timeout=PATIENCE).returncode == 0
+
+
+def test_what_runs_is_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(build.REVISION_VARIABLE, "0123abc")
+    build.report_build()
+    labels = {"version": likeness.__version__, "revision": "0123abc", "python": platform.python_version()}
+    assert value("likeness_build_info", **labels) == 1
+
+
+@pytest.mark.parametrize(
+    ("noted", "revision"),
+    [
+        ('{"url": "https://example.org/x.git", "vcs_info": {"vcs": "git", "commit_id": "4e5f"}}', "4e5f"),
+        ('{"url": "file:///src", "dir_info": {"editable": true}}', ""),
+        (None, ""),
+        ("rubbish", ""),
+    ],
+)
+def test_a_revision_is_what_the_installer_noted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, noted: str | None, revision: str
+) -> None:
+    folder = tmp_path / "likeness_search-0.1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: likeness-search\nVersion: 0.1.0\n")
+    if noted is not None:
+        (folder / "direct_url.json").write_text(noted)
+    monkeypatch.delenv(build.REVISION_VARIABLE, raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert build.revision() == revision
+
+
 def test_every_metric_has_the_prefix_and_a_help_text() -> None:
     metrics.stage("test-a", "decode").observe(0.001)
     ours = [m for m in metrics.REGISTRY.collect() if not m.name.startswith(("process_", "python_"))]
@@ -51,7 +103,7 @@ def test_every_metric_has_the_prefix_and_a_help_text() -> None:
 
 
 def test_the_page_shows_the_metrics_and_a_taken_port_is_a_clear_error() -> None:
-    metrics.log_position().set(41)
+    metrics.log_position(41)
     page = MetricsPage("127.0.0.1", 0)
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{page.port}/metrics") as answer:
