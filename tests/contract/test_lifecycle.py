@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from likeness.client import CallFailed, FailedPrecondition, LikenessClient, Unavailable
 from likeness.domain.errors import Precondition, WrongKey
 from likeness.rpc.settings import Settings
+from likeness.telemetry import metrics
 from tests.contract.conftest import Built, HoldingModality, Served, build
 from tests.waiting import PATIENCE, eventually
 
@@ -26,6 +27,12 @@ def health(address: str, service: str) -> int:
     with grpc.insecure_channel(address) as channel:
         request = health_pb2.HealthCheckRequest(service=service)
         return int(health_pb2_grpc.HealthStub(channel).Check(request, timeout=PATIENCE).status)
+
+
+def refused(reason: str) -> float:
+    """Searches that the metrics count with this reason; alerts tell a planned restart from a fault by it."""
+    labels = {"service": FACE, "method": "Search", "code": "UNAVAILABLE", "reason": reason}
+    return metrics.REGISTRY.get_sample_value("likeness_rpc_errors_total", labels) or 0
 
 
 def test_a_serving_server_is_healthy_and_describes_itself(served: Served) -> None:
@@ -57,9 +64,11 @@ def test_a_server_listens_and_is_alive_while_it_starts_and_serves_only_when_warm
         assert health(served.address, FACE) == Status.NOT_SERVING
         assert health(served.address, "") == Status.NOT_SERVING
         assert health(served.address, "live") == Status.SERVING
+        before = refused("STARTING")
         with pytest.raises(Unavailable) as caught:
             served.client(retries=0).face.search(b"1,0,0")
         assert caught.value.reason == "STARTING"
+        assert refused("STARTING") == before + 1
         with pytest.raises(Unavailable, match=r"not ready within 0\.2 s"):
             served.client().wait_ready(0.2)
         waiting = pool.submit(served.client().wait_ready, PATIENCE)
@@ -79,9 +88,11 @@ def test_draining_finishes_what_is_under_way_refuses_the_rest_and_closes_the_sto
         draining = pool.submit(served.drain)
         eventually(lambda: health(served.address, FACE) == Status.NOT_SERVING)
         assert health(served.address, "live") == Status.SERVING
+        before = refused("DRAINING")
         with pytest.raises(Unavailable) as caught:
             client.face.search(b"1,0,0")
         assert caught.value.reason == "DRAINING"
+        assert refused("DRAINING") == before + 1
         assert not draining.done()
         modality.go_on.set()
         assert under_way.result(PATIENCE).reference.reference_id

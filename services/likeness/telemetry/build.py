@@ -13,8 +13,6 @@ from likeness.telemetry import metrics
 REVISION_VARIABLE = "LIKENESS_REVISION"
 """The environment variable that an image carries its revision in."""
 
-_DISTRIBUTION = "likeness-search"
-
 
 def report_build() -> None:
     """Put what is running on the metrics page."""
@@ -29,7 +27,7 @@ def revision() -> str:
 def _installed_revision() -> str:
     """What pip notes of an installation from a repository (PEP 610)."""
     try:
-        noted = json.loads(distribution(_DISTRIBUTION).read_text("direct_url.json") or "{}")
+        noted = json.loads(distribution(likeness.DISTRIBUTION).read_text("direct_url.json") or "{}")
     except (PackageNotFoundError, ValueError):
         return ""
     return str(noted.get("vcs_info", {}).get("commit_id", ""))

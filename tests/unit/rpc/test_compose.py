@@ -1,0 +1,46 @@
+"""What the composition puts on the metrics page."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import pytest
+
+import likeness
+from likeness.domain.errors import LikenessError
+from likeness.inference.memory import memory_limit
+from likeness.rpc.compose import Composed, compose
+from likeness.rpc.settings import load
+from likeness.store.store import Store
+from likeness.telemetry import metrics
+from likeness.telemetry.build import REVISION_VARIABLE
+
+
+def value(name: str, **labels: str) -> float | None:
+    return metrics.REGISTRY.get_sample_value(name, labels)
+
+
+def test_what_runs_and_its_limits_are_known_even_where_the_store_cannot_be_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(REVISION_VARIABLE, "0123abc")
+    (tmp_path / "file").touch()
+    settings = load(environment={"LIKENESS_HOME": str(tmp_path / "file"), "LIKENESS_QUEUE": "17"})
+    with pytest.raises(LikenessError):
+        compose(settings)
+    labels = {"version": likeness.__version__, "revision": "0123abc", "python": platform.python_version()}
+    assert value("likeness_build_info", **labels) == 1
+    assert value("likeness_rpc_queue_limit") == 17
+    assert value("likeness_memory_limit_bytes") == memory_limit()
+
+
+def test_the_store_is_measured_from_its_opening(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "home", key_file=tmp_path / "keys.json") as store:
+        composed = Composed(store)
+        try:
+            assert (value("likeness_store_bytes", kind="database") or 0) > 0
+            assert (value("likeness_store_free_bytes") or 0) > 0
+            assert value("likeness_audit_position") == 0
+        finally:
+            composed.close()
