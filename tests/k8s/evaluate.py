@@ -11,63 +11,20 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 import promql_parser as tree
 
+from tests.k8s.series import NAME, Labels, Points, Series, seconds
+
 LOOK_BACK = 300.0
-NAME = "__name__"
+"""Seconds."""
 
-Labels = frozenset[tuple[str, str]]
 Vector = dict[Labels, float]
-Points = list[tuple[float, float]]
-"""Seconds and value, in order."""
-
-
-def labels_of(**labels: str) -> Labels:
-    """A set of labels."""
-    return frozenset(labels.items())
-
-
-def seconds(text: str) -> float:
-    """Of a duration such as 1h30m."""
-    return float(tree.parse_duration(text).total_seconds())
-
-
-@dataclass
-class Series:
-    """One series of a case, in promtool's notation: `name{label="value"}` and `values` at every `interval`."""
-
-    labels: Labels
-    points: Points
-
-    @classmethod
-    def parse(cls, name: str, values: str, interval: float) -> Series:
-        selector = tree.parse(name)
-        assert isinstance(selector, tree.VectorSelector)
-        own = {matcher.name: matcher.value for matcher in selector.matchers.matchers}
-        points = [
-            (index * interval, value) for index, value in enumerate(_expand(values)) if value is not None
-        ]
-        return cls(labels_of(**own, **{NAME: str(selector.name)}), points)
-
-
-_STEP = re.compile(r"(?P<start>_|-?[\d.]+)(?P<by>[+-][\d.]+)?(x(?P<times>\d+))?")
-
-
-def _expand(values: str) -> Iterable[float | None]:
-    for word in values.split():
-        match = _STEP.fullmatch(word)
-        assert match, word
-        times = int(match["times"] or 0)
-        if match["start"] == "_":
-            yield from [None] * max(1, times)
-            continue
-        for index in range(times + 1):
-            yield float(match["start"]) + index * float(match["by"] or 0)
+"""Values by labels."""
 
 
 @dataclass
@@ -110,10 +67,9 @@ class Evaluator:
 
     def _instant(self, node: tree.VectorSelector, at: float) -> Vector:
         at -= _offset(node)
-        if node.name in self.recorded:
-            return {
-                labels: value for labels, value in self._record(node.name, at).items() if _fits(node, labels)
-            }
+        name = node.name or ""
+        if name in self.recorded:
+            return {labels: value for labels, value in self._record(name, at).items() if _fits(node, labels)}
         found: Vector = {}
         for series in self.series:
             if _fits(node, series.labels):
@@ -133,14 +89,13 @@ class Evaluator:
     def _range(self, node: Any, at: float) -> dict[Labels, Points]:
         """The points of a range, its left edge left out."""
         if isinstance(node, tree.SubqueryExpr):
+            assert node.step is not None, "a subquery needs its step"
             step = node.step.total_seconds()
-            return self._stepwise(
-                lambda when: self._vector(node.expr, when), at, node.range.total_seconds(), step
-            )
+            return _stepwise(lambda when: self._vector(node.expr, when), at, node.range.total_seconds(), step)
         selector, length = node.vector_selector, node.range.total_seconds()
         at -= _offset(selector)
         if selector.name in self.recorded:
-            return self._stepwise(lambda when: self._record(selector.name, when), at, length, 60.0)
+            return _stepwise(lambda when: self._record(selector.name, when), at, length, 60.0)
         found = {}
         for series in self.series:
             if _fits(selector, series.labels):
@@ -148,18 +103,6 @@ class Evaluator:
                 points = series.points[first : bisect_right(series.points, (at, math.inf))]
                 if points:
                     found[series.labels] = points
-        return found
-
-    @staticmethod
-    def _stepwise(
-        value: Callable[[float], Vector], at: float, length: float, step: float
-    ) -> dict[Labels, Points]:
-        found: dict[Labels, Points] = {}
-        when = max(0.0, math.floor((at - length) / step) * step + step)
-        while when <= at:
-            for labels, number in value(when).items():
-                found.setdefault(labels, []).append((when, number))
-            when += step
         return found
 
     def _call(self, node: tree.Call, at: float) -> Vector | float:
@@ -192,6 +135,19 @@ class Evaluator:
             raise NotImplementedError(name)
         values = {_nameless(labels): over[name](points) for labels, points in ranges.items()}
         return {labels: value for labels, value in values.items() if value is not None}
+
+
+def _stepwise(
+    value: Callable[[float], Vector], at: float, length: float, step: float
+) -> dict[Labels, Points]:
+    """The points that an expression gives at every whole step of a range."""
+    found: dict[Labels, Points] = {}
+    when = max(0.0, math.floor((at - length) / step) * step + step)
+    while when <= at:
+        for labels, number in value(when).items():
+            found.setdefault(labels, []).append((when, number))
+        when += step
+    return found
 
 
 def _offset(selector: tree.VectorSelector) -> float:

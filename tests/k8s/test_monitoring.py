@@ -20,10 +20,11 @@ import yaml
 
 from likeness.rpc.settings import OTHER_VARIABLES, Settings
 from likeness.v1 import face_pb2
-from tests.k8s.evaluate import Evaluator, Series, firing, labels_of, seconds
+from tests.k8s.evaluate import Evaluator, firing
 from tests.k8s.known_metrics import buckets, product_metrics, sample_labels
 from tests.k8s.manifests import K8S, ROOT, one
 from tests.k8s.promql import Query, WrongQueryError
+from tests.k8s.series import Series, labels_of, seconds
 from tests.waiting import PATIENCE
 
 MONITORED = "overlays/monitored"
