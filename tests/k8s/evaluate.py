@@ -90,8 +90,8 @@ class Evaluator:
         """The points of a range, its left edge left out."""
         if isinstance(node, tree.SubqueryExpr):
             assert node.step is not None, "a subquery needs its step"
-            step = node.step.total_seconds()
-            return _stepwise(lambda when: self._vector(node.expr, when), at, node.range.total_seconds(), step)
+            inner, step = node.expr, node.step.total_seconds()
+            return _stepwise(lambda when: self._vector(inner, when), at, node.range.total_seconds(), step)
         selector, length = node.vector_selector, node.range.total_seconds()
         at -= _offset(selector)
         if selector.name in self.recorded:
@@ -272,7 +272,9 @@ def _binary(node: tree.BinaryExpr, left: Vector | float, right: Vector | float) 
     if operator in ("and", "or", "unless"):
         return _set_operation(operator, left, right, key)
     others = {key(labels): value for labels, value in right.items()}
-    assert len(others) == len(right) and len({key(labels) for labels in left}) == len(left), "many to many"
+    grouped = node.modifier is not None and node.modifier.card == tree.VectorMatchCardinality.ManyToOne
+    assert len(others) == len(right), "many to many"
+    assert grouped or len({key(labels) for labels in left}) == len(left), "many to one without group_left"
     pairs = {labels: (value, others[key(labels)]) for labels, value in left.items() if key(labels) in others}
     if operator in _COMPARISONS:
         return {labels: a for labels, (a, b) in pairs.items() if _COMPARISONS[operator](a, b)}

@@ -106,6 +106,8 @@ class Upkeep:
     def start(self) -> None:
         """Begin."""
         self.gauge()
+        if self._snapshots is not None:
+            metrics.snapshot_interval(self._gallery.modality).set(self._snapshot_seconds)
         if self._saved_position:
             metrics.snapshot_time(self._gallery.modality).set(time.time())
         self._thread.start()

@@ -277,6 +277,12 @@ _snapshot_time = Gauge(
     ("modality",),
     registry=REGISTRY,
 )
+_snapshot_interval = Gauge(
+    "likeness_snapshot_interval_seconds",
+    "How often, at most, a snapshot is taken of an index that changes.",
+    ("modality",),
+    registry=REGISTRY,
+)
 
 # --- Commits -------------------------------------------------------------------------------------------------
 
@@ -437,6 +443,11 @@ def index_recall(modality: str, recall: float, sample: int) -> None:
 def snapshot_time(modality: str) -> Gauge:
     """Unix seconds of the newest durable snapshot."""
     return _snapshot_time.labels(modality)
+
+
+def snapshot_interval(modality: str) -> Gauge:
+    """Seconds between snapshots of an index that changes."""
+    return _snapshot_interval.labels(modality)
 
 
 def committed(chain: str, entries: int, seconds: float) -> None:

@@ -110,3 +110,9 @@ def test_gauges_move_while_upkeep_is_busy(
         done.set()
         running.close()
         engine.close()
+
+
+def test_the_interval_of_snapshots_is_known(store: Store, tmp_path: Path) -> None:
+    name = VectorModality().name
+    open_engine(VectorModality(), store, tmp_path / "snapshots", snapshot_seconds=77.0).close()
+    assert value("likeness_snapshot_interval_seconds", modality=name) == 77
