@@ -89,9 +89,9 @@ class Evaluator:
     def _range(self, node: Any, at: float) -> dict[Labels, Points]:
         """The points of a range, its left edge left out."""
         if isinstance(node, tree.SubqueryExpr):
-            assert node.step is not None, "a subquery needs its step"
-            inner, step = node.expr, node.step.total_seconds()
-            return _stepwise(lambda when: self._vector(inner, when), at, node.range.total_seconds(), step)
+            assert node.range is not None and node.step is not None, "a subquery needs its range and its step"
+            inner, length, step = node.expr, node.range.total_seconds(), node.step.total_seconds()
+            return _stepwise(lambda when: self._vector(inner, when), at, length, step)
         selector, length = node.vector_selector, node.range.total_seconds()
         at -= _offset(selector)
         if selector.name in self.recorded:
