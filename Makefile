@@ -22,8 +22,8 @@ SERVICES := $(shell grep -l '^service ' $(PROTOS))
 
 # Says what pip does, never silent for long; its whole story is in the log. The first import of everything takes long
 # on a slow disk.
-pip_install = $(BIN)/python scripts/install.py $(VENV)/pip.log -e '.[$(1)]' \
-  && $(BIN)/python scripts/install.py --run "loading Likeness for the first time" $(BIN)/likeness --version
+pip_install = $(BIN)/python services/install.py $(VENV)/pip.log -e '.[$(1)]' \
+  && $(BIN)/python services/install.py --run "loading Likeness for the first time" $(BIN)/likeness --version
 
 .PHONY: help demo test serve lint protos bench clean
 
@@ -75,7 +75,7 @@ $(BIN)/python:
 	  echo "Likeness needs Python 3.11 or later, but '$(PYTHON)' is not; name one: make PYTHON=python3.12 ..." >&2; \
 	  exit 1; }
 	@echo "Making the environment $(VENV) ..."
-	@$(PYTHON) scripts/install.py --run "making it" $(PYTHON) -m venv $(VENV) || { \
+	@$(PYTHON) services/install.py --run "making it" $(PYTHON) -m venv $(VENV) || { \
 	  echo "The environment could not be made; on Debian and Ubuntu install python3-venv first." >&2; exit 1; }
 
 # The markers are older than pyproject.toml exactly when something may have to be installed.

@@ -70,7 +70,7 @@ def documents() -> list[Path]:
         *sorted((ROOT / "models").glob("*.md")),
         *sorted((ROOT / "docs").rglob("*.md")),
     ]
-    return [*found, *sorted((ROOT / "k8s").rglob("*.md")), *sorted((ROOT / "monitoring").glob("*.md"))]
+    return [*found, *sorted((ROOT / "k8s").rglob("*.md"))]
 
 
 def fences(document: Path, *languages: str) -> list[str]:

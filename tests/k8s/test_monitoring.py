@@ -28,7 +28,7 @@ from tests.k8s.series import Series, labels_of, seconds
 from tests.waiting import PATIENCE
 
 MONITORED = "overlays/monitored"
-MONITORING = ROOT / "monitoring"
+MONITORING = ROOT / "k8s/monitoring"
 RULES = MONITORING / "rules.yaml"
 CONFIGURATION = MONITORING / "prometheus.yaml"
 DASHBOARD = K8S / "components/prometheus-operator/dashboard.json"
@@ -297,12 +297,12 @@ def test_the_rules_file_is_what_prometheus_loads() -> None:
 
 
 def test_the_operators_rules_are_the_same() -> None:
-    specification = importlib.util.spec_from_file_location("rules", ROOT / "scripts/rules.py")
+    specification = importlib.util.spec_from_file_location("rules", ROOT / "k8s/monitoring/rules.py")
     assert specification is not None and specification.loader is not None
     script = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(script)
     made = script.TARGET.read_text(encoding="utf-8")
-    assert made == script.resource(RULES.read_text(encoding="utf-8")), "run: python scripts/rules.py"
+    assert made == script.resource(RULES.read_text(encoding="utf-8")), "run: python k8s/monitoring/rules.py"
     resource = yaml.safe_load(made)
     assert (resource["apiVersion"], resource["kind"]) == ("monitoring.coreos.com/v1", "PrometheusRule")
     assert resource["spec"]["groups"] == groups()

@@ -1,6 +1,6 @@
-"""Wraps the Prometheus rules of monitoring/rules.yaml in the resource that the Prometheus operator reads.
+"""Wraps the Prometheus rules of k8s/monitoring/rules.yaml in the resource that the Prometheus operator reads.
 
-usage: python scripts/rules.py
+usage: python k8s/monitoring/rules.py
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-SOURCE = ROOT / "monitoring/rules.yaml"
-TARGET = ROOT / "k8s/components/prometheus-operator/rules.yaml"
+FOLDER = Path(__file__).resolve().parent
+SOURCE = FOLDER / "rules.yaml"
+TARGET = FOLDER.parent / "components/prometheus-operator/rules.yaml"
 
 _HEAD = """\
-# Made from monitoring/rules.yaml by scripts/rules.py; change that file, not this one.
+# Made from k8s/monitoring/rules.yaml by k8s/monitoring/rules.py; change that file, not this one.
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:
