@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from likeness.domain.errors import SampleRejected
 from likeness.fingerprint.formats import incits, iso, type9
-from likeness.fingerprint.formats.cursor import MAX_RECORD_BYTES, malformed, too_much
+from likeness.fingerprint.formats.cursor import MAX_RECORD_BYTES, malformed, several, too_much
 from likeness.fingerprint.formats.standards import MAX_VIEWS, Standard
 from likeness.fingerprint.formats.wrapping import unwrap
 from likeness.fingerprint.minutiae import Record, Remark
@@ -44,7 +44,7 @@ def read(data: bytes, name: str) -> Record:
 
     Raises:
         SampleRejected: it is none of the formats, breaks its standard (the message names byte offset and clause),
-            or exceeds a limit.
+            or exceeds a limit; or it holds several records, of which none is picked.
     """
     if len(data) > MAX_RECORD_BYTES:
         raise too_much(name, 0, "our limits", f"{len(data)} bytes, more than {MAX_RECORD_BYTES}")
@@ -74,7 +74,7 @@ class _Candidate(NamedTuple):
     def is_near(self) -> bool:
         """Whether the record may be of this length: nearly all of it, or all but NULs that fill it up."""
         return abs(self.declared - len(self.data)) <= _SLACK or (
-            self.declared > _SLACK and not self.data[self.declared :].strip(b"\0")
+            _SLACK < self.declared < len(self.data) and not self.data[self.declared :].strip(b"\0")
         )
 
 
@@ -92,14 +92,16 @@ def _read_binary(data: bytes, name: str) -> Record:
         record = _attempt(candidate, name) if candidate.is_near else None
         if record is not None:
             return record
-    nearest = candidates[0]
-    raise malformed(
-        name,
-        8,
-        nearest.clause,
-        f"the length that it tells, {nearest.declared} bytes, is not its own, {len(data)}, and its views do not "
-        "end with it",
-    )
+    if _BEGINNING.search(data, len(iso.MAGIC_2005)):
+        raise several(name, "several finger minutiae records, one after another")
+    raise _of_no_length(candidates[0], name)
+
+
+def _of_no_length(nearest: _Candidate, name: str) -> SampleRejected:
+    length = len(nearest.data)
+    what = f"the record declares a length of {nearest.declared} bytes and has {length}"
+    what += ", so it is truncated" if nearest.declared > length else ", and its views do not end with it"
+    return malformed(name, 8, nearest.clause, what)
 
 
 def _attempt(candidate: _Candidate, name: str) -> Record | None:
@@ -111,8 +113,8 @@ def _attempt(candidate: _Candidate, name: str) -> Record | None:
         return None  # next to nothing fits any length
     remark = Remark(
         "RECORD_LENGTH_WRONG",
-        f"{name} ({record.standard}) tells a length of {candidate.declared} bytes and has {len(candidate.data)}; "
-        "its views end where it does, so it was read.",
+        f"{name} ({record.standard}) declares a length of {candidate.declared} bytes and has "
+        f"{len(candidate.data)}; its views end where it does, so it was read.",
     )
     return replace(record, remarks=(remark,))
 

@@ -26,6 +26,14 @@ def too_much(name: str, offset: int, clause: str, what: str) -> SampleRejected:
     )
 
 
+def several(name: str, what: str) -> SampleRejected:
+    """The error of a sample that holds records which may be of several persons; none is picked."""
+    return SampleRejected(
+        f"{name} holds {what}, and nothing says that they are of one person; send each as a sample of its own.",
+        reason="SEVERAL_RECORDS",
+    )
+
+
 class Cursor:
     """A position in a record that only moves forward, within `end`.
 

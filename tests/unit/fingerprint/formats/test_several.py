@@ -1,0 +1,52 @@
+"""Several records in one sample: views where the standard says whose they are, else refused; none is picked."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import zlib
+from collections.abc import Callable
+
+import pytest
+
+from likeness.domain.errors import SampleRejected
+from likeness.fingerprint.formats import read
+from tests.unit.fingerprint.formats.made import BINARY, bir
+
+ONE, OTHER = list(BINARY.values())[:2]
+HEADER = b"\x03\x0d" + bytes(86)
+
+SEVERAL: dict[str, Callable[[bytes, bytes], bytes]] = {
+    "one after another": lambda one, other: one + other,
+    "with NULs between": lambda one, other: one + bytes(100) + other,
+    "behind one header": lambda one, other: HEADER + one + other,
+    "each behind a header": lambda one, other: HEADER + one + b"signature" + HEADER + other,
+    "the second alone behind a header": lambda one, other: one + HEADER + other,
+    "as base64": lambda one, other: base64.b64encode(one + other),
+    "as two texts in base64": lambda one, other: base64.b64encode(one) + b"\n" + base64.b64encode(other),
+    "as two texts in hexadecimal": lambda one, other: one.hex().encode() + b"\n" + other.hex().encode(),
+    "compressed": lambda one, other: gzip.compress(one + other),
+    "as two members": lambda one, other: gzip.compress(one) + gzip.compress(other),
+    "after gzip data": lambda one, other: gzip.compress(one) + other,
+    "after zlib data": lambda one, other: zlib.compress(one) + other,
+    "as two blocks of XML": lambda one, other: bir(one, more=b"<BDB>%s</BDB>" % base64.b64encode(other)),
+    "as a block and another element": lambda one, other: bir(
+        one, more=b"<Other>%s</Other>" % base64.b64encode(other)
+    ),
+    "as two elements": lambda one, other: (
+        b"<r><a>%s</a><a>%s</a></r>" % (base64.b64encode(one), other.hex().encode())
+    ),
+    "as two texts in CDATA": lambda one, other: bir(
+        one, more=b"<BDB><![CDATA[%s]]></BDB>" % base64.b64encode(other)
+    ),
+}
+
+
+@pytest.mark.parametrize("pair", [(ONE, OTHER), (OTHER, ONE), (ONE, ONE)], ids=["both", "turned", "same"])
+@pytest.mark.parametrize("how", SEVERAL)
+def test_of_several_records_none_is_picked(how: str, pair: tuple[bytes, bytes]) -> None:
+    with pytest.raises(SampleRejected) as caught:
+        read(SEVERAL[how](*pair), "finger.fmr")
+    assert caught.value.reason == "SEVERAL_RECORDS"
+    assert "finger.fmr" in caught.value.message
+    assert "send each as a sample of its own" in caught.value.message
