@@ -177,7 +177,7 @@ def _panel(role: str, side: Side, paired: NDArray[np.int64], outline: Floats) ->
         _mark(sheet, at[place], float(one.turn[place]), colours[number])
     for number, place in enumerate(paired.tolist()):
         _number(sheet, at[place], number + 1)
-    return _titled((f"{role}: {_position(side.finger.position)}, {len(one)} minutiae", side.name), sheet)
+    return _titled((f"{role}: {_position(side.finger)}, {len(one)} minutiae", side.name), sheet)
 
 
 def _upon_each_other(probe: Side, candidate: Side, pairing: Pairing, motion: Floats) -> Pixels:
@@ -225,8 +225,11 @@ def _colours(count: int) -> list[Colour]:
     return [(round(255 * r), round(255 * g), round(255 * b)) for r, g, b in rgb]
 
 
-def _position(code: int) -> str:
-    return POSITIONS[code] if code < len(POSITIONS) else f"finger position {code}"
+def _position(finger: Finger) -> str:
+    codes = sorted(finger.possible) or [finger.position]
+    return " or ".join(
+        POSITIONS[code] if code < len(POSITIONS) else f"finger position {code}" for code in codes
+    )
 
 
 def _lines(said: Sequence[str], width: int) -> list[str]:

@@ -7,6 +7,7 @@ that of ISO/IEC 19794-2:2005, 6.4.3: along the ridge for an ending, along the va
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -33,6 +34,15 @@ def position_of(code: int) -> int:
     if code in _PLAIN_THUMBS:
         return _PLAIN_THUMBS[code]
     return code if 1 <= code <= _LAST else UNKNOWN
+
+
+def fingers_of(codes: Iterable[int]) -> frozenset[int]:
+    """The fingers, 1..10, of an impression that may be one of several, by their position codes; empty for any.
+
+    It may be any where nothing is listed, where a code names no one finger, and where all ten are listed.
+    """
+    fingers = frozenset(position_of(code) for code in codes)
+    return frozenset() if UNKNOWN in fingers or len(fingers) == _LAST else fingers
 
 
 class Kind(IntEnum):
@@ -73,9 +83,11 @@ class View:
     """One impression of one finger.
 
     `position`: finger position code of ISO/IEC 19794-2 (0 unknown, 1 right thumb .. 10 left little finger).
+    `possible`: the fingers, 1..10, that it may be where the record lists several and not all; `position` is then 0.
     `impression`: impression type code as the record had it. `number` tells views of one finger apart.
     `width`, `height`: pixels at 500 dpi, 0 where unknown. `quality`: 0..100, None where the record does not tell.
-    `scale`: pixels at 500 dpi for one pixel of the record, across; 1 also where it does not tell its resolution.
+    `scale`: pixels at 500 dpi for one pixel of the record, across and down; 1 also where it does not tell its
+    resolution.
     """
 
     minutiae: Minutiae
@@ -86,7 +98,8 @@ class View:
     height: int = 0
     quality: int | None = None
     extended: tuple[Extended, ...] = ()
-    scale: float = 1.0
+    scale: tuple[float, float] = (1.0, 1.0)
+    possible: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

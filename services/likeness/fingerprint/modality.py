@@ -97,7 +97,9 @@ class FingerprintModality:
         started = time.perf_counter()
         with self._turns.one():
             vectors = self._shortlister.embed([view.minutiae for view in views])
-            fingers = [Finger(position_of(view.position), prepare(view.minutiae)) for view in views]
+            fingers = [
+                Finger(position_of(view.position), prepare(view.minutiae), view.possible) for view in views
+            ]
         each = (time.perf_counter() - started) / max(len(views), 1)
         made, at = [], 0
         for one in seen:

@@ -27,6 +27,10 @@ SMALLEST_SIDE = 9.0
 LARGEST_SIDE = 45.0
 """Millimetres of the shorter side of one finger; the largest rolled impression has 41 x 38 (ANSI/NIST-ITL)."""
 
+UNEQUAL_RESOLUTION = 0.05
+"""Share by which resolutions across and down may differ: five times what is allowed of a scanner (FBI EBTS,
+appendix F)."""
+
 _MILLIMETRES = 25.4 / DPI
 _CM_PER_INCH = 2.54
 
@@ -82,27 +86,36 @@ def issues_of_record(views: Sequence[View], name: str, mode: Mode) -> tuple[Issu
 
 
 def _resolution_issues(views: Sequence[View], name: str) -> tuple[Issue, ...]:
-    """A resolution other than the usual one that makes fingers of a size that no finger has.
+    """A resolution that no scanner has, or one other than the usual that makes fingers of a size that none has.
 
     The commonest slip is dots per inch where pixels per centimetre belong; such a finger does not find its mates.
     """
     for view in views:
-        if view.scale == 1.0 or not view.width or not view.height:
-            continue
-        width, height = view.width * _MILLIMETRES, view.height * _MILLIMETRES
-        one_finger = position_of(view.position) != UNKNOWN or view.position == UNKNOWN
-        if max(width, height) < SMALLEST_SIDE or (one_finger and min(width, height) > LARGEST_SIDE):
-            per_cm = DPI / view.scale / _CM_PER_INCH
+        wrong = _wrong_resolution(view)
+        if wrong:
             return (
                 Issue(
                     "RESOLUTION_IMPLAUSIBLE",
-                    f"{name} tells {per_cm:.0f} pixels per cm, which makes a finger of {width:.0f} x {height:.0f} "
-                    "mm: were dots per inch written where pixels per centimetre belong? It is compared as the "
-                    "record says; correct the resolution, or its mates will not be found.",
+                    f"{name} tells {wrong}: were dots per inch written where pixels per centimetre belong? It is "
+                    "compared as the record says; correct the resolution, or its mates will not be found.",
                     Severity.WARN,
                 ),
             )
     return ()
+
+
+def _wrong_resolution(view: View) -> str:
+    """What is implausible of the resolution that a view was recorded with; empty where nothing is."""
+    across, down = (DPI / scale / _CM_PER_INCH for scale in view.scale)
+    if max(view.scale) > (1.0 + UNEQUAL_RESOLUTION) * min(view.scale):
+        return f"{across:.0f} pixels per cm across and {down:.0f} down, where those of scanners are equal"
+    if view.scale == (1.0, 1.0) or not view.width or not view.height:
+        return ""
+    width, height = view.width * _MILLIMETRES, view.height * _MILLIMETRES
+    one_finger = position_of(view.position) != UNKNOWN or view.position == UNKNOWN
+    if max(width, height) >= SMALLEST_SIDE and not (one_finger and min(width, height) > LARGEST_SIDE):
+        return ""
+    return f"{across:.0f} pixels per cm, which makes a finger of {width:.0f} x {height:.0f} mm"
 
 
 def _called(name: str, view: View) -> str:

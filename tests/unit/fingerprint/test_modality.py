@@ -233,6 +233,9 @@ def test_a_mark_of_several_possible_fingers_scores_as_one_of_any(modality: Finge
     assert unknown > 0
     assert score(b"\x1e".join(b"%02d" % finger for finger in range(1, 11))) == unknown
     assert score(b"1") == NOTHING_IN_COMMON
+    assert score(b"06\x1e07") == unknown
+    assert score(b"1\x1e6") == NOTHING_IN_COMMON
+    assert score(b"1\x1e13") == unknown
 
 
 @pytest.mark.parametrize(
@@ -249,6 +252,29 @@ def test_a_resolution_that_makes_no_finger_is_remarked(
         issues = [issue for issue in found.findings[0].issues if issue.reason == "RESOLUTION_IMPLAUSIBLE"]
         assert len(issues) == int(suspect)
         assert all(issue.severity is Severity.WARN and "dots per inch" in issue.message for issue in issues)
+
+
+@pytest.mark.parametrize(
+    ("across", "down", "suspect"),
+    [
+        (197, 500, "197 pixels per cm across and 500 down"),
+        (500, 197, "500 pixels per cm across and 197 down"),
+        (197, 394, "197 pixels per cm across and 394 down"),
+        (394, 394, ""),
+        (0, 197, ""),
+        (200, 197, ""),
+        (0, 500, "500 pixels per cm, which makes a finger of 7 x 8 mm"),
+    ],
+)
+def test_unequal_resolutions_are_remarked(
+    modality: FingerprintModality, across: int, down: int, suspect: str
+) -> None:
+    data = bytearray(record(replace(view(0), width=360, height=400)))
+    data[18:22] = across.to_bytes(2, "big") + down.to_bytes(2, "big")
+    found = one(modality, Sample(bytes(data), name="finger.fmr"), Mode.ENROL).findings[0]
+    issues = [issue for issue in found.issues if issue.reason == "RESOLUTION_IMPLAUSIBLE"]
+    assert len(issues) == bool(suspect)
+    assert all(suspect in issue.message and issue.severity is Severity.WARN for issue in issues)
 
 
 def test_remarks_on_a_record_are_issues_that_only_warn(modality: FingerprintModality) -> None:

@@ -12,8 +12,8 @@ from likeness.fingerprint.formats.standards import (
     minutiae_of,
     packed,
     quality_of,
-    scale,
     scaled,
+    scales,
 )
 from likeness.fingerprint.minutiae import Record, View
 
@@ -40,29 +40,28 @@ def read_2004(data: bytes, name: str) -> Record:
         cursor.take(4, header)
     cursor.take(6, header)  # CBEFF product identifier, capture equipment
     width, height = cursor.number(2, header), cursor.number(2, header)
-    across = scale(cursor, cursor.number(2, header), "ANSI/INCITS 378-2004, 6.4.9")
-    down = scale(cursor, cursor.number(2, header), "ANSI/INCITS 378-2004, 6.4.10")
+    factors = scales(cursor, "ANSI/INCITS 378-2004, 6.4.9", "ANSI/INCITS 378-2004, 6.4.10")
     count = cursor.number(1, header)
     check_views(cursor, count, "ANSI/INCITS 378-2004, 6.4.11")
     cursor.take(1, header)
-    views = tuple(_view_2004(cursor, width, height, across, down) for _ in range(count))
+    views = tuple(_view_2004(cursor, width, height, factors) for _ in range(count))
     cursor.finish("ANSI/INCITS 378-2004, 6.4.4")
     return Record(Standard.INCITS_2004, views)
 
 
-def _view_2004(cursor: Cursor, width: int, height: int, across: float, down: float) -> View:
+def _view_2004(cursor: Cursor, width: int, height: int, factors: tuple[float, float]) -> View:
     header = "ANSI/INCITS 378-2004, 6.5.1"
     position, kinds = cursor.number(1, header), cursor.number(1, header)
     quality, count = cursor.number(1, header), cursor.number(1, header)
     minutiae = minutiae_of(cursor, count, 6, _STEP, "ANSI/INCITS 378-2004, 6.5.2")
     return View(
-        minutiae=scaled(minutiae, across, down),
-        scale=across,
+        minutiae=scaled(minutiae, factors),
+        scale=factors,
         position=position,
         impression=kinds & 0x0F,
         number=kinds >> 4,
-        width=round(width * across),
-        height=round(height * down),
+        width=round(width * factors[0]),
+        height=round(height * factors[1]),
         quality=quality_of(quality),
         extended=extended_data(cursor, "ANSI/INCITS 378-2004, 6.6"),
     )
@@ -112,18 +111,17 @@ def _view_2009(cursor: Cursor) -> View:
     quality = cursor.number(1, header)
     cursor.take(4, header)  # who computed the quality
     width, height = cursor.number(2, header), cursor.number(2, header)
-    across = scale(cursor, cursor.number(2, header), header)
-    down = scale(cursor, cursor.number(2, header), header)
+    factors = scales(cursor, header, header)
     count = cursor.number(1, header)
     minutiae = minutiae_of(cursor, count, 6, _STEP, "ANSI/INCITS 378-2009, 6.5.2")
     return View(
-        minutiae=scaled(minutiae, across, down),
-        scale=across,
+        minutiae=scaled(minutiae, factors),
+        scale=factors,
         position=position,
         impression=impression,
         number=number,
-        width=round(width * across),
-        height=round(height * down),
+        width=round(width * factors[0]),
+        height=round(height * factors[1]),
         quality=quality_of(quality),
         extended=extended_data(cursor, "ANSI/INCITS 378-2009, 6.6"),
     )

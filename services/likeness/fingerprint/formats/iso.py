@@ -12,8 +12,8 @@ from likeness.fingerprint.formats.standards import (
     minutiae_of,
     packed,
     quality_of,
-    scale,
     scaled,
+    scales,
 )
 from likeness.fingerprint.minutiae import Record, View
 
@@ -56,29 +56,28 @@ def read_2005(data: bytes, name: str) -> Record:
     header = "ISO/IEC 19794-2:2005, 7.3"
     cursor.take(2, header)  # capture equipment
     width, height = cursor.number(2, header), cursor.number(2, header)
-    across = scale(cursor, cursor.number(2, header), "ISO/IEC 19794-2:2005, 7.3.8")
-    down = scale(cursor, cursor.number(2, header), "ISO/IEC 19794-2:2005, 7.3.9")
+    factors = scales(cursor, "ISO/IEC 19794-2:2005, 7.3.8", "ISO/IEC 19794-2:2005, 7.3.9")
     count = cursor.number(1, "ISO/IEC 19794-2:2005, 7.3.10")
     check_views(cursor, count, "ISO/IEC 19794-2:2005, 7.3.10")
     cursor.take(1, header)
-    views = tuple(_view_2005(cursor, width, height, across, down) for _ in range(count))
+    views = tuple(_view_2005(cursor, width, height, factors) for _ in range(count))
     cursor.finish("ISO/IEC 19794-2:2005, 7.3.4")
     return Record(Standard.ISO_2005, views)
 
 
-def _view_2005(cursor: Cursor, width: int, height: int, across: float, down: float) -> View:
+def _view_2005(cursor: Cursor, width: int, height: int, factors: tuple[float, float]) -> View:
     header = "ISO/IEC 19794-2:2005, 7.4.1"
     position, kinds = cursor.number(1, header), cursor.number(1, header)
     quality, count = cursor.number(1, header), cursor.number(1, header)
     minutiae = minutiae_of(cursor, count, 6, _STEP, "ISO/IEC 19794-2:2005, 7.4.2")
     return View(
-        minutiae=scaled(minutiae, across, down),
-        scale=across,
+        minutiae=scaled(minutiae, factors),
+        scale=factors,
         position=position,
         impression=kinds & 0x0F,
         number=kinds >> 4,
-        width=round(width * across),
-        height=round(height * down),
+        width=round(width * factors[0]),
+        height=round(height * factors[1]),
         quality=quality_of(quality),
         extended=extended_data(cursor, "ISO/IEC 19794-2:2005, 7.5"),
     )
@@ -130,8 +129,7 @@ def _view_2011(cursor: Cursor, certified: bool) -> View:
     if certified:
         cursor.take(3 * cursor.number(1, header), header)
     position, number = cursor.number(1, header), cursor.number(1, header)
-    across = scale(cursor, cursor.number(2, header), "ISO/IEC 19794-2:2011, 8.4.13")
-    down = scale(cursor, cursor.number(2, header), "ISO/IEC 19794-2:2011, 8.4.14")
+    factors = scales(cursor, "ISO/IEC 19794-2:2011, 8.4.13", "ISO/IEC 19794-2:2011, 8.4.14")
     impression = cursor.number(1, header)
     width, height = cursor.number(2, header), cursor.number(2, header)
     size = cursor.number(1, header) >> 4
@@ -143,13 +141,13 @@ def _view_2011(cursor: Cursor, certified: bool) -> View:
     if cursor.left:
         raise cursor.wrong("ISO/IEC 19794-2:2011, 8.4.2", f"{cursor.left} bytes follow the extended data")
     return View(
-        minutiae=scaled(minutiae, across, down),
-        scale=across,
+        minutiae=scaled(minutiae, factors),
+        scale=factors,
         position=position,
         impression=impression,
         number=number,
-        width=round(width * across),
-        height=round(height * down),
+        width=round(width * factors[0]),
+        height=round(height * factors[1]),
         quality=next((q for q in qualities if q <= 100), None),
         extended=extended,
     )

@@ -37,13 +37,33 @@ class Standard(StrEnum):
     TYPE_9_EFS = "ANSI/NIST-ITL Type-9 (EFS block)"
 
 
-def scale(cursor: Cursor, per_cm: int, clause: str) -> float:
-    """Pixels at 500 dpi for one pixel at this many per cm; 0, written for unknown, counts as 500 dpi.
+def scales(cursor: Cursor, across: str, down: str) -> tuple[float, float]:
+    """Pixels at 500 dpi for one pixel of the record, across and down, by the next two numbers, pixels per cm.
+
+    0 is written for unknown: one that is unknown is as the other, and both are 500 dpi.
+
+    Args:
+        cursor: the record.
+        across: the clause of the first number.
+        down: the clause of the second.
 
     Raises:
         SampleRejected: no scanner has such a resolution.
     """
-    if per_cm == 0 or per_cm in _NOMINAL:
+    found = [_scale(cursor, cursor.number(2, clause), clause) for clause in (across, down)]
+    return either(found[0], found[1])
+
+
+def either(across: float | None, down: float | None) -> tuple[float, float]:
+    """Both scales; one that is not known is as the other, and 1 where neither is."""
+    known = next((one for one in (across, down) if one is not None), 1.0)
+    return known if across is None else across, known if down is None else down
+
+
+def _scale(cursor: Cursor, per_cm: int, clause: str) -> float | None:
+    if per_cm == 0:
+        return None
+    if per_cm in _NOMINAL:
         return 1.0
     if not _COARSEST <= per_cm <= _FINEST:
         raise cursor.wrong(clause, f"{per_cm} pixels per cm is no resolution of a fingerprint")
@@ -65,10 +85,15 @@ def minutiae_of(cursor: Cursor, count: int, size: int, degrees: float, clause: s
     )
 
 
-def scaled(minutiae: Minutiae, across: float, down: float) -> Minutiae:
-    """The same minutiae with their coordinates multiplied."""
-    factors = np.array([across, down], np.float32)
-    return Minutiae(minutiae.xy * factors, minutiae.angle, minutiae.kind, minutiae.quality)
+def scaled(minutiae: Minutiae, factors: tuple[float, float]) -> Minutiae:
+    """The same minutiae with their coordinates multiplied, across and down.
+
+    Angles stay: whether those of a record with unequal resolutions were taken before or after its pixels were made
+    square, no standard says. Such a record is warned of, see `quality`.
+    """
+    return Minutiae(
+        minutiae.xy * np.array(factors, np.float32), minutiae.angle, minutiae.kind, minutiae.quality
+    )
 
 
 def packed(minutiae: Minutiae, size: int, degrees: float) -> bytes:
@@ -94,9 +119,9 @@ _BLOCK_HEADER = 4
 def extended_data(cursor: Cursor, clause: str) -> tuple[Extended, ...]:
     """The extended data of a view: a length, then blocks of type, length and bytes (ISO/IEC 19794-2:2005, 7.5).
 
-    Whether a block's length counts its own header is said in one way by the text of ISO/IEC 19794-2:2005 and in the
-    other by its example, and both are written. The reading that fills the area to the byte is taken, the one that
-    counts the header first.
+    By the text of the standards a block's length counts its own header of 4 bytes (also ANSI/INCITS 378-2004, 6.6),
+    by the example of ISO/IEC 19794-2:2005 the data alone, and both are written. The reading that fills the area to
+    the byte is taken; where both do, as where blocks are empty, that of the text.
     """
     start = cursor.offset
     area = cursor.part(cursor.number(2, clause), clause)

@@ -11,13 +11,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from likeness.domain.errors import SampleRejected
-from likeness.fingerprint.formats.cursor import malformed, too_much
-from likeness.fingerprint.formats.standards import MAX_MINUTIAE, MAX_VIEWS, Standard
-from likeness.fingerprint.minutiae import DPI, Kind, Minutiae, Record, View, position_of
+from likeness.fingerprint.formats.cursor import malformed, several, too_much
+from likeness.fingerprint.formats.standards import MAX_MINUTIAE, MAX_VIEWS, Standard, either
+from likeness.fingerprint.minutiae import DPI, Kind, Minutiae, Record, Remark, View, fingers_of, position_of
 
 FILE, GROUP, RECORD, UNIT = b"\x1c", b"\x1d", b"\x1e", b"\x1f"
 """FS, GS, RS, US: they end a record, a field, a subfield and an item (ANSI/NIST-ITL 1-2011, 5.2)."""
@@ -47,52 +48,85 @@ def is_type_9(data: bytes) -> bool:
 
 
 def read(data: bytes, name: str) -> Record:
-    """Every Type-9 record as one view; records of other types are passed over by the length they declare."""
+    """Every Type-9 record as one view; records of other types are passed over by the length they declare.
+
+    Raises:
+        SampleRejected: it breaks the standard or a limit, or another transaction follows.
+    """
     views: list[View] = []
     standards: list[Standard] = []
+    corrected: list[_Extent] = []
     offset = 0
     for _ in range(_MAX_RECORDS):
         if not data[offset:].strip(_PADDING):
             break
-        kind, length = _extent(data, name, offset)
-        if kind == 9:
+        extent = _extent(data, name, offset)
+        if extent.declared != extent.length:
+            corrected.append(extent)
+        if extent.kind == 1 and offset:
+            raise several(name, f"several transactions, the second from byte {offset}")
+        if extent.kind == 9:
             if len(views) == MAX_VIEWS:
                 raise too_much(
                     name, offset, "ANSI/NIST-ITL 1-2011, 8.9", f"more than {MAX_VIEWS} Type-9 records"
                 )
-            standard, view = _view(_fields(data, name, offset, offset + length), name, offset)
+            standard, view = _view(_fields(data, name, offset, offset + extent.length), name, offset)
             standards.append(standard)
             views.append(view)
-        offset += length
+        offset += extent.length
     else:
         raise too_much(name, offset, "ANSI/NIST-ITL 1-2011, 5.3", f"more than {_MAX_RECORDS} records")
     if not views:
         raise malformed(name, 0, "ANSI/NIST-ITL 1-2011, 8.9", "there is no Type-9 record with minutiae in it")
-    return Record(standards[0], tuple(views))
+    return Record(standards[0], tuple(views), _remarks(corrected, name))
 
 
-def _extent(data: bytes, name: str, offset: int) -> tuple[int, int]:
-    """The type and the length in bytes of the record that begins here.
+class _Extent(NamedTuple):
+    """A record: where it begins, its type (0 for a binary one), and its length in bytes, declared and real."""
+
+    offset: int
+    kind: int
+    declared: int
+    length: int
+
+
+def _remarks(corrected: Sequence[_Extent], name: str) -> tuple[Remark, ...]:
+    if not corrected:
+        return ()
+    first = corrected[0]
+    message = (
+        f"{name} (ANSI/NIST-ITL) has {len(corrected)} records of a wrong length, the first at byte {first.offset}: "
+        f"it declares {first.declared} bytes and has {first.length}; each ends at its separator, so it was read."
+    )
+    return (Remark("RECORD_LENGTH_WRONG", message),)
+
+
+def _extent(data: bytes, name: str, offset: int) -> _Extent:
+    """The record that begins here.
 
     A tagged record says its length in its first field; the binary ones of types 3 to 8 in their first four bytes.
     """
     tag = _TAG.match(data, offset)
     clause = "ANSI/NIST-ITL 1-2011, 5.3"
     if tag is None:
-        length = int.from_bytes(data[offset : offset + 4], "big")
+        length = declared = int.from_bytes(data[offset : offset + 4], "big")
         kind = 0
     else:
         number = _NUMBER.match(data, tag.end())
         if number is None or int(tag[2]) != 1 or b"." in number[0]:
             raise malformed(name, offset, clause, "a record does not begin with its length (field x.001)")
         length, kind = int(number[0]), int(tag[1])
+        declared = length
         if kind in _TEXT_TYPES:
             length = _whole(data, offset, length)
     if not 4 <= length <= len(data) - offset:
         raise malformed(
             name, offset, clause, f"a record of {length} bytes where {len(data) - offset} are left"
         )
-    return kind, length
+    end = offset + length
+    if kind in _TEXT_TYPES and end < len(data) and data[end - 1 : end] != FILE:
+        raise malformed(name, end, clause, f"a record of {length} bytes does not end with the separator of records")
+    return _Extent(offset, kind, declared, length)
 
 
 def _whole(data: bytes, offset: int, length: int) -> int:
@@ -107,7 +141,13 @@ def _whole(data: bytes, offset: int, length: int) -> int:
 def _fields(data: bytes, name: str, start: int, end: int) -> dict[int, Items]:
     fields: dict[int, Items] = {}
     offset = start
-    for text in data[start:end].rstrip(FILE).split(GROUP):
+    whole = data[start:end].rstrip(FILE)
+    if FILE in whole:
+        at = start + whole.index(FILE)
+        raise malformed(
+            name, at, "ANSI/NIST-ITL 1-2011, 5.2", "a separator of records stands inside a record"
+        )
+    for text in whole.split(GROUP):
         if len(fields) == _MAX_FIELDS:
             raise too_much(name, offset, "ANSI/NIST-ITL 1-2011, 8.9", f"more than {_MAX_FIELDS} fields")
         tag = _TAG.match(text)
@@ -140,12 +180,12 @@ def _incits(fields: dict[int, Items], name: str, offset: int) -> View:
     """ANSI/NIST-ITL 1-2011, 8.9.5."""
     clause = "ANSI/NIST-ITL 1-2011, 8.9.5"
 
-    def single(field: int, missing: float) -> float:
-        return _number(fields[field][0][0], name, offset, clause) if field in fields else missing
+    def single(field: int, missing: float = 0.0) -> float:
+        return _single(fields, field, missing, name, offset)
 
     unit = single(130, 1)  # 1: per inch, 2: per cm
-    per_inch = [single(field, 0.0) * (2.54 if unit == 2 else 1.0) for field in (131, 132)]
-    across, down = (_factor(value, name, offset) for value in per_inch)
+    per_inch = [single(field) * (2.54 if unit == 2 else 1.0) for field in (131, 132)]
+    across, down = either(*(_factor(value, name, offset) for value in per_inch))
     rows = [row for row in fields.get(137, []) if row != [b""]]
     _check_count(len(rows), name, offset)
     values = [[_number(item, name, offset, clause) for item in _items(row, 4, name, offset)] for row in rows]
@@ -159,15 +199,17 @@ def _incits(fields: dict[int, Items], name: str, offset: int) -> View:
         [_KINDS_INCITS.get(row[4].strip() if len(row) > 4 else b"", Kind.OTHER) for row in rows],
         quality,
     )
+    position, possible = _position(fields, 134, name, offset)
     return View(
         minutiae=minutiae,
-        position=_position(fields, 134, name, offset),
-        impression=_code(_first(fields, 3, name, offset)),
-        number=_code(single(133, 0)),
-        width=_size(single(128, 0) * across, name, offset),
-        height=_size(single(129, 0) * down, name, offset),
+        position=position,
+        possible=possible,
+        impression=_code(single(3)),
+        number=_code(single(133)),
+        width=_size(single(128) * across, name, offset),
+        height=_size(single(129) * down, name, offset),
         quality=next((quality for quality in qualities if quality is not None), None),
-        scale=across,
+        scale=(across, down),
     )
 
 
@@ -187,10 +229,12 @@ def _efs(fields: dict[int, Items], name: str, offset: int) -> View:
         [_KINDS_EFS.get(row[3].strip() if len(row) > 3 else b"", Kind.OTHER) for row in rows],
         [0.0] * len(rows),
     )
+    position, possible = _position(fields, 302, name, offset)
     return View(
         minutiae=minutiae,
-        position=_position(fields, 302, name, offset),
-        impression=_code(_first(fields, 3, name, offset)),
+        position=position,
+        possible=possible,
+        impression=_code(_single(fields, 3, 0.0, name, offset)),
         width=_size(size[0], name, offset) if len(size) == 2 else 0,
         height=_size(size[1], name, offset) if len(size) == 2 else 0,
     )
@@ -202,24 +246,31 @@ def _items(row: list[bytes], count: int, name: str, offset: int, skip: int = 0) 
     return row[skip : skip + count]
 
 
-def _position(fields: dict[int, Items], field: int, name: str, offset: int) -> int:
+def _position(fields: dict[int, Items], field: int, name: str, offset: int) -> tuple[int, frozenset[int]]:
     """The finger position code of a field that may list several (9.134 FGP, 9.302 FPP), each a subfield.
 
-    A mark of which an examiner says that it is one of several fingers may be any of them: where they are not all
-    the same finger it is unknown, 0, so that it is compared with every one.
+    A mark of which an examiner says that it is one of several fingers may be each of them: where they are not all
+    the same finger the code is 0, and the fingers are the second; none where it may be any.
     """
     codes = [
         _code(_number(items[0], name, offset, "ANSI/NIST-ITL 1-2011, 8.9"))
         for items in fields.get(field, [])
         if items[0].strip()
     ]
-    fingers = {position_of(code) for code in codes}
-    return codes[0] if len(fingers) == 1 else 0
+    if len({position_of(code) for code in codes}) == 1:
+        return codes[0], frozenset()
+    return 0, fingers_of(codes)
 
 
-def _first(fields: dict[int, Items], field: int, name: str, offset: int) -> float:
-    text = fields[field][0][0] if field in fields else b""
-    return _number(text, name, offset, "ANSI/NIST-ITL 1-2011, 8.9") if text else 0.0
+def _single(fields: dict[int, Items], field: int, missing: float, name: str, offset: int) -> float:
+    """The number of a field that has one, or `missing` where it is not there or empty."""
+    clause = "ANSI/NIST-ITL 1-2011, 8.9"
+    values = {_number(items[0], name, offset, clause) for items in fields.get(field, []) if items[0].strip()}
+    if len(values) > 1:
+        raise malformed(
+            name, offset, clause, f"field 9.{field:03} holds {len(values)} values where there is one"
+        )
+    return next(iter(values), missing)
 
 
 def _number(text: bytes, name: str, offset: int, clause: str) -> float:
@@ -229,8 +280,10 @@ def _number(text: bytes, name: str, offset: int, clause: str) -> float:
     return float(text)
 
 
-def _factor(per_inch: float, name: str, offset: int) -> float:
-    if per_inch == 0 or abs(per_inch - DPI) < 1:
+def _factor(per_inch: float, name: str, offset: int) -> float | None:
+    if per_inch == 0:
+        return None
+    if abs(per_inch - DPI) < 1:
         return 1.0
     if not 100 <= per_inch <= 4000:
         raise malformed(
@@ -303,12 +356,17 @@ def _incits_fields(view: View) -> list[bytes]:
     ]
     fields = [
         b"9.128:%d" % view.width, b"9.129:%d" % view.height, b"9.130:1", b"9.131:500", b"9.132:500",
-        b"9.133:%d" % view.number, b"9.134:%d" % view.position,
+        b"9.133:%d" % view.number, b"9.134:" + _listed(view),
     ]  # fmt: skip
     if view.quality is not None:
         fields.append(b"9.135:%d" % view.quality)
     fields.append(b"9.136:%d" % len(found))
     return [*fields, b"9.137:" + RECORD.join(rows)] if rows else fields
+
+
+def _listed(view: View) -> bytes:
+    """What `_position` reads."""
+    return RECORD.join(b"%d" % code for code in sorted(view.possible) or [view.position])
 
 
 def _efs_fields(view: View) -> list[bytes]:
@@ -326,5 +384,5 @@ def _efs_fields(view: View) -> list[bytes]:
         for (x, y), angle, kind in zip(found.xy, np.rad2deg(found.angle), found.kind, strict=True)
     ]
     size = (view.width / _PIXELS_PER_UNIT, view.height / _PIXELS_PER_UNIT)
-    fields = [b"9.300:" + UNIT.join(b"%d" % round(n) for n in size), b"9.302:%d" % view.position]
+    fields = [b"9.300:" + UNIT.join(b"%d" % round(n) for n in size), b"9.302:" + _listed(view)]
     return [*fields, b"9.331:" + RECORD.join(rows)] if rows else fields

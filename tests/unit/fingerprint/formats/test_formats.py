@@ -111,6 +111,40 @@ def test_other_resolutions_become_500_per_inch() -> None:
     )
 
 
+def with_resolution(standard: Standard, across: int, down: int) -> bytes:
+    """A record of one minutia at (100, 200) at the resolution, pixels per cm."""
+    whole = write(read(ISO_2005, "x"), standard)
+    if standard is Standard.TYPE_9_INCITS:
+        return whole.replace(
+            b"9.130:1\x1d9.131:500\x1d9.132:500", b"9.130:2\x1d9.131:%03d\x1d9.132:%03d" % (across, down)
+        )
+    usual = (197).to_bytes(2, "big") * 2
+    assert whole.count(usual) == 1
+    return whole.replace(usual, across.to_bytes(2, "big") + down.to_bytes(2, "big"))
+
+
+@pytest.mark.parametrize("standard", [s for s in Standard if s is not Standard.TYPE_9_EFS])
+@pytest.mark.parametrize(
+    ("across", "down", "factors"),
+    [
+        (197, 197, (1, 1)),
+        (394, 197, (0.5, 1)),
+        (197, 394, (1, 0.5)),
+        (100, 394, (1.97, 0.5)),
+        (0, 0, (1, 1)),
+        (0, 394, (0.5, 0.5)),
+        (394, 0, (0.5, 0.5)),
+    ],
+)
+def test_each_axis_has_its_resolution_and_an_unknown_one_is_as_the_other(
+    standard: Standard, across: int, down: int, factors: tuple[float, float]
+) -> None:
+    (view,) = read(with_resolution(standard, across, down), "a record").views
+    assert view.scale == pytest.approx(factors, rel=2e-3)
+    assert view.minutiae.xy[0] == pytest.approx(np.array([100, 200]) * factors, rel=2e-3)
+    assert (view.width, view.height) == pytest.approx((300 * factors[0], 400 * factors[1]), abs=1)
+
+
 def test_type_9_is_found_in_a_transaction() -> None:
     first = b"1.001:20\x1d1.002:0501\x1c"
     binary = (18).to_bytes(4, "big") + b"4" * 14

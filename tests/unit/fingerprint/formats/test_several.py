@@ -11,7 +11,7 @@ import pytest
 
 from likeness.domain.errors import SampleRejected
 from likeness.fingerprint.formats import read
-from tests.unit.fingerprint.formats.made import BINARY, bir
+from tests.unit.fingerprint.formats.made import BINARY, bir, block_378, efs
 
 ONE, OTHER = list(BINARY.values())[:2]
 HEADER = b"\x03\x0d" + bytes(86)
@@ -50,3 +50,26 @@ def test_of_several_records_none_is_picked(how: str, pair: tuple[bytes, bytes]) 
     assert caught.value.reason == "SEVERAL_RECORDS"
     assert "finger.fmr" in caught.value.message
     assert "send each as a sample of its own" in caught.value.message
+
+
+@pytest.mark.parametrize("made", [efs, block_378])
+def test_type_9_records_of_one_transaction_are_its_views(made: Callable[[bytes], bytes]) -> None:
+    first = b"1.001:20\x1d1.002:0501\x1c"
+    found = read(first + made(b"2") + made(b"3") + made(b"3"), "a transaction")
+    assert [view.position for view in found.views] == [2, 3, 3]
+
+
+def test_of_several_transactions_none_is_picked() -> None:
+    first = b"1.001:20\x1d1.002:0501\x1c"
+    with pytest.raises(SampleRejected) as caught:
+        read(first + efs(b"2") + first + efs(b"2"), "a file")
+    assert caught.value.reason == "SEVERAL_RECORDS"
+    assert f"the second from byte {len(first + efs(b'2'))}" in caught.value.message
+
+
+def test_a_type_9_record_does_not_swallow_the_next() -> None:
+    inside = b"9.002:1\x1c9.001:9"
+    body = b"\x1d".join([b"", inside, b"9.300:1\x1f1", b"9.302:2", b"9.331:508\x1f1016\x1f90\x1fE"]) + b"\x1c"
+    data = b"9.001:%d" % (len(body) + len(b"9.001:00")) + body
+    with pytest.raises(SampleRejected, match="a separator of records stands inside a record"):
+        read(data, "a mark")

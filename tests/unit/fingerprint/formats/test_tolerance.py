@@ -4,97 +4,64 @@ from __future__ import annotations
 
 import base64
 import gzip
-import zlib
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 
 from likeness.domain.errors import SampleRejected
-from likeness.fingerprint.formats import MAX_RECORD_BYTES, Standard, read
-from likeness.fingerprint.minutiae import Record
-
-ENDING = bytes([0x40, 100, 0, 200, 64, 70])
-OTHER = bytes([0x80, 50, 1, 4, 32, 60])
-
-
-def sized(before: bytes, after: bytes) -> bytes:
-    """A record with its length in four bytes between the two."""
-    return before + (len(before) + 4 + len(after)).to_bytes(4, "big") + after
-
-
-def iso_2005(extended: bytes = b"", per_cm: int = 197) -> bytes:
-    fixed = b"\0\0" + (300).to_bytes(2, "big") + (400).to_bytes(2, "big") + per_cm.to_bytes(2, "big") * 2
-    view = bytes([2, 0x10, 80, 2]) + ENDING + OTHER + len(extended).to_bytes(2, "big") + extended
-    return sized(b"FMR\0 20\0", fixed + b"\1\0" + view)
-
-
-def incits_2004() -> bytes:
-    fixed = b"\0" * 6 + (300).to_bytes(2, "big") + (400).to_bytes(2, "big") + (197).to_bytes(2, "big") * 2
-    after = fixed + b"\1\0" + bytes([2, 0x10, 80, 2]) + ENDING + OTHER + b"\0\0"
-    return b"FMR\0 20\0" + (10 + len(after)).to_bytes(2, "big") + after
-
-
-def incits_2009() -> bytes:
-    view = bytes([2, 0, 0, 80, 0, 24, 0, 0]) + (300).to_bytes(2, "big") + (400).to_bytes(2, "big")
-    view += (197).to_bytes(2, "big") * 2 + b"\2" + ENDING + OTHER + b"\0\0"
-    return sized(b"FMR\0" + b"030\0", b"\0\x18\0\0\0\0\0\1\0" + view)
-
-
-def iso_2011() -> bytes:
-    body = b"\xff" * 9 + b"\0" * 5 + b"\0" + bytes([2, 0]) + (197).to_bytes(2, "big") * 2 + b"\0"
-    body += (
-        (300).to_bytes(2, "big") + (400).to_bytes(2, "big") + bytes([6 << 4, 2]) + ENDING + OTHER + b"\0\0"
-    )
-    return sized(b"FMR\0" + b"030\0", b"\0\1\0" + (len(body) + 4).to_bytes(4, "big") + body)
-
-
-BINARY = {
-    Standard.ISO_2005: iso_2005(),
-    Standard.INCITS_2004: incits_2004(),
-    Standard.INCITS_2009: incits_2009(),
-    Standard.ISO_2011: iso_2011(),
-}
-
-
-def type_9(*fields: bytes) -> bytes:
-    body = b"\x1d" + b"\x1d".join(fields) + b"\x1c"
-    length = len(body) + len(b"9.001:")
-    return b"9.001:%d" % (length + len(str(length + 2))) + body
-
-
-def efs(*positions: bytes) -> bytes:
-    return type_9(b"9.300:1524\x1f2032", b"9.302:" + b"\x1e".join(positions), b"9.331:508\x1f1016\x1f90\x1fE")
-
-
-def block_378(*positions: bytes) -> bytes:
-    return type_9(b"9.134:" + b"\x1e".join(positions), b"9.136:1", b"9.137:1\x1f100\x1f200\x1f45\x1f1\x1f70")
-
-
-def same(one: Record, other: Record) -> bool:
-    pairs = zip(one.views, other.views, strict=True)
-    return one.standard == other.standard and all(
-        np.array_equal(a.minutiae.xy, b.minutiae.xy) and a.position == b.position for a, b in pairs
-    )
+from likeness.fingerprint.formats import MAX_RECORD_BYTES, Standard, read, standards, write
+from tests.unit.fingerprint.formats.made import (
+    BINARY,
+    WRAPPERS,
+    bir,
+    block_378,
+    efs,
+    iso_2005,
+    same,
+    type_9,
+)
 
 
 @pytest.mark.parametrize("made", [efs, block_378])
 @pytest.mark.parametrize(
-    ("listed", "position"),
+    ("listed", "position", "possible"),
     [
-        ([b"07"], 7),
-        ([b"%02d" % finger for finger in range(1, 11)], 0),
-        ([b"2", b"3"], 0),
-        ([b"1", b"11"], 1),
-        ([b"7", b"7"], 7),
-        ([b"7\x1fTIP", b"8\x1fTIP"], 0),
-        ([b"0", b"3"], 0),
-        ([b""], 0),
+        ([b"07"], 7, ()),
+        ([b"%02d" % finger for finger in range(1, 11)], 0, ()),
+        ([b"2", b"3"], 0, (2, 3)),
+        ([b"3", b"2", b"", b"3"], 0, (2, 3)),
+        ([b"1", b"11"], 1, ()),
+        ([b"11", b"12"], 0, (1, 6)),
+        ([b"7", b"7"], 7, ()),
+        ([b"7\x1fTIP", b"8\x1fTIP"], 0, (7, 8)),
+        ([b"%d" % finger for finger in range(1, 10)], 0, tuple(range(1, 10))),
+        ([b"0", b"3"], 0, ()),
+        ([b"3", b"21"], 0, ()),
+        ([b"13"], 13, ()),
+        ([b""], 0, ()),
     ],
 )
-def test_a_mark_that_may_be_several_fingers_may_be_any(made, listed, position) -> None:  # type: ignore[no-untyped-def]
-    (view,) = read(made(*listed), "a mark").views
-    assert view.position == position
+def test_a_mark_that_may_be_several_fingers_may_be_each(
+    made: Callable[..., bytes], listed: list[bytes], position: int, possible: tuple[int, ...]
+) -> None:
+    found = read(made(*listed), "a mark")
+    (view,) = found.views
+    assert (view.position, view.possible) == (position, frozenset(possible))
+    for standard in (Standard.TYPE_9_EFS, Standard.TYPE_9_INCITS):
+        (again,) = read(write(found, standard), "a mark").views
+        assert (again.position, again.possible) == (position, frozenset(possible))
+
+
+@pytest.mark.parametrize("field", [3, 128, 129, 130, 131, 132, 133])
+def test_a_field_of_one_number_that_holds_several_is_refused(field: int) -> None:
+    def with_values(*values: bytes) -> bytes:
+        listed = b"9.%03d:" % field + b"\x1e".join(values)
+        return type_9(listed, b"9.134:2", b"9.137:1\x1f100\x1f200\x1f45\x1f1")
+
+    with pytest.raises(SampleRejected, match=f"field 9.{field:03} holds 2 values where there is one"):
+        read(with_values(b"1", b"2"), "a record")
+    for values in ((b"",), (b"", b"0"), (b"0", b"0")):
+        read(with_values(*values), "a record")
 
 
 def test_a_quality_that_several_algorithms_reported_is_the_first_that_is_one() -> None:
@@ -125,6 +92,23 @@ def test_the_length_of_an_extended_block_counts_its_header_or_not(counted: int, 
     (view,) = read(iso_2005(area), "a record").views
     assert [block.data for block in view.extended] == data
     assert {block.identifier for block in view.extended} == {0x0221}
+
+
+@pytest.mark.parametrize(
+    ("area", "blocks"),
+    [
+        (b"\x02\x21\x00\x04\x02\x22\x00\x04", [(0x0221, b""), (0x0222, b"")]),
+        (b"\x02\x21\x00\x04\x02\x22\x00\x08\x00\x01\x00\x00", [(0x0221, b""), (0x0222, b"\0\1\0\0")]),
+        (b"\x02\x21\x00\x08\x01\x00\x00\x00\x02\x22\x00\x04", [(0x0221, b"\1\0\0\0"), (0x0222, b"")]),
+    ],
+)
+def test_blocks_that_fill_their_area_in_both_readings_are_read_as_the_text_of_the_standard_says(
+    area: bytes, blocks: list[tuple[int, bytes]]
+) -> None:
+    assert standards._blocks(area, 4) is not None
+    assert standards._blocks(area, 0) is not None
+    (view,) = read(iso_2005(area), "a record").views
+    assert [(block.identifier, block.data) for block in view.extended] == blocks
 
 
 def test_blocks_that_fill_their_area_in_neither_reading_are_refused() -> None:
@@ -170,6 +154,21 @@ def test_a_length_that_fits_nothing_is_refused_with_both(standard: Standard) -> 
 
 
 @pytest.mark.parametrize("standard", BINARY)
+@pytest.mark.parametrize("beyond", [33, 40, 1000, 30_000])
+def test_a_length_far_beyond_the_end_is_that_of_a_truncated_record(standard: Standard, beyond: int) -> None:
+    """Even where the views happen to end with it: others may have followed."""
+    whole = bytearray(BINARY[standard])
+    place = slice(8, 10) if standard is Standard.INCITS_2004 else slice(8, 12)
+    declared = len(whole) + beyond
+    whole[place] = declared.to_bytes(place.stop - place.start, "big")
+    for wrap in (bytes, gzip.compress, lambda data: bytes(90) + data):
+        with pytest.raises(SampleRejected, match="so it is truncated") as caught:
+            read(wrap(whole), "a record")
+        assert caught.value.reason == "MALFORMED_RECORD"
+        assert f"{declared} bytes and has {len(whole)}" in caught.value.message
+
+
+@pytest.mark.parametrize("standard", BINARY)
 @pytest.mark.parametrize("fill", [b" ", b"0", b""])
 def test_a_version_is_read_however_it_is_filled_up(standard: Standard, fill: bytes) -> None:
     whole = BINARY[standard]
@@ -184,30 +183,25 @@ def test_a_type_9_record_ends_at_its_separator(off: int, after: bytes) -> None:
     whole = efs(b"2")
     length = b"%d" % len(whole)
     shifted = whole.replace(length, b"%d" % (len(whole) + off), 1)
-    assert same(read(shifted + efs(b"3") + after, "a mark"), read(whole + efs(b"3"), "a mark"))
+    found = read(shifted + efs(b"3") + after, "a mark")
+    assert same(found, read(whole + efs(b"3"), "a mark"))
+    assert [remark.reason for remark in found.remarks] == ["RECORD_LENGTH_WRONG"] * (off != 0)
+    assert all(f"{len(whole) + off} bytes and has {len(whole)}" in remark.message for remark in found.remarks)
 
 
-def bir(data: bytes, prefix: bytes = b"", more: bytes = b"") -> bytes:
-    block = b"<%sBDB>%s</%sBDB>" % (prefix, base64.encodebytes(data), prefix)
-    return b"<?xml version='1.0'?><BIR xmlns='x'><BDBInfo/>" + block + more + b"</BIR>"
+def test_every_wrong_length_of_a_transaction_is_counted_in_one_remark() -> None:
+    first = b"1.001:99\x1d1.002:0501\x1d1.003:1\x1f2\x1e9\x1f1\x1e9\x1f2\x1d1.004:" + b"X" * 40 + b"\x1c"
+    short = efs(b"2").replace(b"9.001:%d" % len(efs(b"2")), b"9.001:%d" % (len(efs(b"2")) - 3))
+    (remark,) = read(first + short + efs(b"3") + short, "a transaction").remarks
+    assert (
+        f"has 3 records of a wrong length, the first at byte 0: it declares 99 bytes and has {len(first)}"
+        in (remark.message)
+    )
 
 
-WRAPPERS: dict[str, Callable[[bytes], bytes]] = {
-    "base64": base64.b64encode,
-    "base64 lines": base64.encodebytes,
-    "base64 of URLs": lambda data: base64.urlsafe_b64encode(data).rstrip(b"="),
-    "data URI": lambda data: b"data:application/octet-stream;base64," + base64.b64encode(data),
-    "hex": lambda data: data.hex().encode(),
-    "hex groups": lambda data: b"0x" + data.hex(" ", 4).upper().encode() + b"\n",
-    "gzip": gzip.compress,
-    "zlib": zlib.compress,
-    "BIR": bir,
-    "BIR prefix": lambda data: bir(data, b"bir:"),
-    "gzip in base64": lambda data: base64.b64encode(gzip.compress(data)),
-    "base64 twice": lambda data: base64.b64encode(base64.b64encode(data)),
-    "PIV header": lambda data: b"\x03\x0d" + bytes(86) + data + b"signature",
-    "card TLV": lambda data: b"\x7f\x61\x82\x01\x00\x02\x01\x01\x7f\x60\x5f\x2e\x40" + data,
-}
+def test_a_wrapped_record_has_the_remarks_of_both() -> None:
+    found = read(gzip.compress(iso_2005() + bytes(9)), "a record")
+    assert [remark.reason for remark in found.remarks] == ["RECORD_UNWRAPPED", "RECORD_LENGTH_WRONG"]
 
 
 @pytest.mark.parametrize("standard", BINARY)
