@@ -14,6 +14,7 @@ from likeness.fingerprint.formats.standards import (
     quality_of,
     scaled,
     scales,
+    side,
 )
 from likeness.fingerprint.minutiae import Record, View
 
@@ -84,7 +85,7 @@ def write_2004(record: Record) -> bytes:
     )
     width = max((view.width for view in record.views), default=0)
     height = max((view.height for view in record.views), default=0)
-    numbers = (0, 0, 0, width & 0xFFFF, height & 0xFFFF, _500_DPI, _500_DPI)
+    numbers = (0, 0, 0, side(width), side(height), _500_DPI, _500_DPI)
     fixed = b"".join(n.to_bytes(2, "big") for n in numbers) + bytes([len(record.views), 0])
     total = len(MAGIC_2004) + 2 + len(fixed) + len(body)
     length = total.to_bytes(2, "big") if total <= _LONGEST_SHORT else b"\0\0" + (total + 4).to_bytes(4, "big")
@@ -134,7 +135,7 @@ def write_2009(record: Record) -> bytes:
         quality = UNKNOWN_QUALITY if view.quality is None else view.quality
         body += bytes([view.position & 0xFF, view.number & 0x0F, view.impression & 0xFF, quality])
         body += _UNKNOWN_VENDOR + b"\0\0"
-        shape = (view.width & 0xFFFF, view.height & 0xFFFF, _500_DPI, _500_DPI)
+        shape = (side(view.width), side(view.height), _500_DPI, _500_DPI)
         body += b"".join(n.to_bytes(2, "big") for n in shape)
         body += bytes([min(len(view.minutiae), 255)]) + packed(view.minutiae, 6, _STEP)
         body += extended_bytes(view.extended)

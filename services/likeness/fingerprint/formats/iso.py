@@ -14,6 +14,7 @@ from likeness.fingerprint.formats.standards import (
     quality_of,
     scaled,
     scales,
+    side,
 )
 from likeness.fingerprint.minutiae import Record, View
 
@@ -100,7 +101,7 @@ def write_2005(record: Record) -> bytes:
     )
     width = max((view.width for view in record.views), default=0)
     height = max((view.height for view in record.views), default=0)
-    numbers = (0, width & 0xFFFF, height & 0xFFFF, _500_DPI, _500_DPI)
+    numbers = (0, side(width), side(height), _500_DPI, _500_DPI)
     fixed = b"".join(n.to_bytes(2, "big") for n in numbers) + bytes([len(record.views), 0])
     return MAGIC_2005 + (_HEADER_2005 + len(body)).to_bytes(4, "big") + fixed + body
 
@@ -161,7 +162,7 @@ def write_2011(record: Record) -> bytes:
         shape = [_500_DPI, _500_DPI]
         body = b"\xff" * 9 + b"\0" * 5 + quality + bytes([view.position & 0xFF, view.number & 0xFF])
         body += b"".join(n.to_bytes(2, "big") for n in shape) + bytes([view.impression & 0xFF])
-        body += (view.width & 0x3FFF).to_bytes(2, "big") + (view.height & 0x3FFF).to_bytes(2, "big")
+        body += b"".join(side(n, 0x3FFF).to_bytes(2, "big") for n in (view.width, view.height))
         body += bytes([6 << 4, min(len(view.minutiae), 255)]) + packed(view.minutiae, 6, _STEP)
         body += extended_bytes(view.extended)
         parts.append((len(body) + 4).to_bytes(4, "big") + body)

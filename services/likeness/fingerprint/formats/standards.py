@@ -96,6 +96,11 @@ def scaled(minutiae: Minutiae, factors: tuple[float, float]) -> Minutiae:
     )
 
 
+def side(pixels: int, largest: int = 0xFFFF) -> int:
+    """A width or height as a field of the record holds it."""
+    return min(pixels, largest)
+
+
 def packed(minutiae: Minutiae, size: int, degrees: float) -> bytes:
     """What `minutiae_of` reads; coordinates are rounded and kept within 14 bits."""
     n = min(len(minutiae), MAX_MINUTIAE)

@@ -17,7 +17,7 @@ import numpy as np
 
 from likeness.domain.errors import SampleRejected
 from likeness.fingerprint.formats.cursor import malformed, several, too_much
-from likeness.fingerprint.formats.standards import MAX_MINUTIAE, MAX_VIEWS, Standard, either
+from likeness.fingerprint.formats.standards import MAX_MINUTIAE, MAX_VIEWS, Standard, either, side
 from likeness.fingerprint.minutiae import DPI, Kind, Minutiae, Record, Remark, View, fingers_of, position_of
 
 FILE, GROUP, RECORD, UNIT = b"\x1c", b"\x1d", b"\x1e", b"\x1f"
@@ -125,7 +125,9 @@ def _extent(data: bytes, name: str, offset: int) -> _Extent:
         )
     end = offset + length
     if kind in _TEXT_TYPES and end < len(data) and data[end - 1 : end] != FILE:
-        raise malformed(name, end, clause, f"a record of {length} bytes does not end with the separator of records")
+        raise malformed(
+            name, end, clause, f"a record of {length} bytes does not end with the separator of records"
+        )
     return _Extent(offset, kind, declared, length)
 
 
@@ -355,7 +357,7 @@ def _incits_fields(view: View) -> list[bytes]:
         )
     ]
     fields = [
-        b"9.128:%d" % view.width, b"9.129:%d" % view.height, b"9.130:1", b"9.131:500", b"9.132:500",
+        b"9.128:%d" % side(view.width), b"9.129:%d" % side(view.height), b"9.130:1", b"9.131:500", b"9.132:500",
         b"9.133:%d" % view.number, b"9.134:" + _listed(view),
     ]  # fmt: skip
     if view.quality is not None:
@@ -383,6 +385,6 @@ def _efs_fields(view: View) -> list[bytes]:
         )
         for (x, y), angle, kind in zip(found.xy, np.rad2deg(found.angle), found.kind, strict=True)
     ]
-    size = (view.width / _PIXELS_PER_UNIT, view.height / _PIXELS_PER_UNIT)
+    size = (side(view.width) / _PIXELS_PER_UNIT, side(view.height) / _PIXELS_PER_UNIT)
     fields = [b"9.300:" + UNIT.join(b"%d" % round(n) for n in size), b"9.302:" + _listed(view)]
     return [*fields, b"9.331:" + RECORD.join(rows)] if rows else fields

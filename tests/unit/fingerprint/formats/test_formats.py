@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,13 @@ def test_what_is_written_is_read(standard: Standard, given_views: list[View]) ->
         if standard in BINARY:
             assert one.extended == other.extended
             assert one.impression == other.impression
+
+
+@pytest.mark.parametrize("standard", list(Standard))
+def test_a_side_that_no_field_holds_is_written_as_the_largest(standard: Standard) -> None:
+    (view,) = read(ISO_2005, "x").views
+    (back,) = read(write(record([replace(view, width=259_990, height=70_000)]), standard), "a record").views
+    assert (back.width, back.height) == (0x3FFF if standard is Standard.ISO_2011 else 0xFFFF,) * 2
 
 
 @pytest.mark.parametrize(
