@@ -109,13 +109,23 @@ def _wrong_resolution(view: View) -> str:
     across, down = (DPI / scale / _CM_PER_INCH for scale in view.scale)
     if max(view.scale) > (1.0 + UNEQUAL_RESOLUTION) * min(view.scale):
         return f"{across:.0f} pixels per cm across and {down:.0f} down, where those of scanners are equal"
-    if view.scale == (1.0, 1.0) or not view.width or not view.height:
+    width, height = _millimetres(view)
+    if view.scale == (1.0, 1.0) or not width or not height:
         return ""
-    width, height = view.width * _MILLIMETRES, view.height * _MILLIMETRES
     one_finger = position_of(view.position) != UNKNOWN or view.position == UNKNOWN
     if max(width, height) >= SMALLEST_SIDE and not (one_finger and min(width, height) > LARGEST_SIDE):
         return ""
     return f"{across:.0f} pixels per cm, which makes a finger of {width:.0f} x {height:.0f} mm"
+
+
+def _millimetres(view: View) -> tuple[float, float]:
+    """Width and height: as declared, or of what the minutiae span where they are many; else 0."""
+    if view.width and view.height:
+        return view.width * _MILLIMETRES, view.height * _MILLIMETRES
+    if len(view.minutiae) < GOOD_COUNT:
+        return 0.0, 0.0
+    width, height = (np.ptp(view.minutiae.xy, axis=0) * _MILLIMETRES).tolist()
+    return width, height
 
 
 def _called(name: str, view: View) -> str:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from likeness.domain.answers import Score
-from likeness.fingerprint.explain import Side, explained
+from likeness.fingerprint.explain import Side, _position, explained
 from likeness.fingerprint.fingers import Finger
 from likeness.fingerprint.matcher import Matcher, Pairing
 from likeness.fingerprint.prepared import prepare
@@ -62,3 +62,19 @@ def test_nothing_paired_is_no_transform() -> None:
     evidence = explained(side(0, 0), side(1, 0), nothing, SCORE, []).evidence
     assert evidence is not None
     assert (evidence.probe, evidence.candidate, evidence.transform) == ((), (), ())
+
+
+@pytest.mark.parametrize(
+    ("position", "possible", "shown"),
+    [
+        (0, (), "unknown finger"),
+        (7, (), "left index"),
+        (0, (3, 2), "right index or right middle"),
+        (0, (10, 1, 6), "right thumb or left thumb or left little"),
+    ],
+)
+def test_a_mark_is_captioned_with_the_fingers_that_it_may_be(
+    position: int, possible: tuple[int, ...], shown: str
+) -> None:
+    prepared = side(0, 0).finger.prepared
+    assert _position(Finger(position, prepared, frozenset(possible))).startswith(shown)

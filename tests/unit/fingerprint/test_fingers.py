@@ -35,10 +35,10 @@ def test_fingers_that_may_be_several_are_packed_with_all() -> None:
     listed = [finger(0, possible=(2, 10)), finger(1, 7), finger(2), finger(3, possible=range(1, 10))]
     held = unpack(pack(listed))
     assert [(one.position, one.possible, one.may_be) for one in held] == [
-        (0, {2, 10}, 0b10_0000_0010),
-        (7, set(), 0b100_0000),
-        (0, set(), 0),
-        (0, set(range(1, 10)), 0b1_1111_1111),
+        (0, frozenset({2, 10}), 0b10_0000_0010),
+        (7, frozenset(), 0b100_0000),
+        (0, frozenset(), 0),
+        (0, frozenset(range(1, 10)), 0b1_1111_1111),
     ]
     assert [one.prepared.to_bytes() for one in held] == [one.prepared.to_bytes() for one in listed]
 

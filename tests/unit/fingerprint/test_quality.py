@@ -56,3 +56,20 @@ def test_a_record_is_as_good_as_its_views_are_on_average() -> None:
 def test_where_no_view_can_be_compared_an_enrolment_stops() -> None:
     views = [with_quality(view(n), 0, 2) for n in range(2)]
     assert {i.severity for i in quality.issues_of_record(views, "x", Mode.ENROL)} == {Severity.REJECT}
+
+
+@pytest.mark.parametrize(
+    ("per_cm", "suspect"), [(197, False), (250, False), (394, True), (500, True), (1000, True), (60, True)]
+)
+def test_a_resolution_is_judged_by_the_minutiae_where_no_size_is_declared(per_cm: int, suspect: bool) -> None:
+    """As if a finger of 15 x 18 mm, 50 minutiae, had been recorded at 500 dpi with another resolution written."""
+    random = np.random.default_rng(3)
+    factor = 500 / 2.54 / per_cm
+    xy = random.uniform((0, 0), (295, 354), (50, 2)).astype(np.float32) * np.float32(factor)
+    plain = np.zeros(50, np.uint8)
+    many = Minutiae(xy, plain.astype(np.float32), plain, plain)
+    few = Minutiae(xy[:20], plain[:20].astype(np.float32), plain[:20], plain[:20])
+    scale = (1.0, 1.0) if per_cm == 197 else (factor, factor)
+    for minutiae, wanted in ((many, suspect), (few, False)):
+        found = quality.issues_of_record([View(minutiae, scale=scale)], "x", Mode.ENROL)
+        assert ("RESOLUTION_IMPLAUSIBLE" in [issue.reason for issue in found]) == wanted

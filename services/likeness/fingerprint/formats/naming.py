@@ -49,7 +49,7 @@ def name_of(data: bytes) -> str:
         return "gzip data"
     head = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:16]
     for magic, name in _NAMES:
-        if head.startswith(magic):
+        if head.startswith(magic) or (magic[:1] == b"<" and head.lower().startswith(magic.lower())):
             return name
     return ""
 

@@ -88,8 +88,8 @@ def minutiae_of(cursor: Cursor, count: int, size: int, degrees: float, clause: s
 def scaled(minutiae: Minutiae, factors: tuple[float, float]) -> Minutiae:
     """The same minutiae with their coordinates multiplied, across and down.
 
-    Angles stay: whether those of a record with unequal resolutions were taken before or after its pixels were made
-    square, no standard says. Such a record is warned of, see `quality`.
+    Angles stay as recorded: an extractor may have taken them before or after it made the pixels square. A record of
+    unequal resolutions is warned of, see `quality`.
     """
     return Minutiae(
         minutiae.xy * np.array(factors, np.float32), minutiae.angle, minutiae.kind, minutiae.quality

@@ -88,6 +88,11 @@ WRAPPERS: dict[str, Callable[[bytes], bytes]] = {
     "data URI": lambda data: b"data:application/octet-stream;base64," + base64.b64encode(data),
     "hex": lambda data: data.hex().encode(),
     "hex groups": lambda data: b"0x" + data.hex(" ", 4).upper().encode() + b"\n",
+    "quoted": lambda data: b'"%s"\n' % base64.b64encode(data),
+    "base64 in pieces": lambda data: b"\n".join(
+        base64.b64encode(data[at : at + 100]) for at in range(0, len(data), 100)
+    ),
+    "UTF-16": lambda data: base64.b64encode(data).decode().encode("utf-16"),
     "gzip": gzip.compress,
     "zlib": zlib.compress,
     "gzip in members": lambda data: b"".join(

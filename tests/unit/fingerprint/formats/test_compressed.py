@@ -6,6 +6,7 @@ import base64
 import gzip
 import re
 import zlib
+from collections.abc import Callable
 
 import pytest
 
@@ -14,7 +15,7 @@ from likeness.fingerprint.formats import MAX_RECORD_BYTES, read
 from tests.unit.fingerprint.formats.made import iso_2005, same
 
 RECORD = iso_2005()
-COMPRESS = {"gzip": gzip.compress, "zlib": zlib.compress}
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "zlib": zlib.compress}
 
 
 def in_members(data: bytes, size: int) -> bytes:

@@ -235,6 +235,8 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
         (b'{"template": "..."}', "JSON text"),
         (b"<BIR></BIR>", "XML text"),
         (b"<!DOCTYPE html><p>", "an HTML page"),
+        (b"<!doctype HTML><p>", "an HTML page"),
+        (b"<HTML><p>", "an HTML page"),
         (gzip.compress(b"nothing of the kind"), "gzip data with something else"),
         (gzip.compress(b"cut short")[:-6], "gzip data"),
         (bytes(range(1, 60)), "something else"),
