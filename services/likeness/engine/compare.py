@@ -14,7 +14,7 @@ from likeness.domain.samples import Finding, Mode, Pick, Sample, Selection, Temp
 from likeness.engine.answering import ObserveStage, Timings, calibration_id, rate, recorded
 from likeness.engine.audit import audit_compare
 from likeness.engine.enrol import template_of, the_one
-from likeness.engine.memory import Memory
+from likeness.engine.gallery import Gallery
 from likeness.engine.policy import Scope
 from likeness.store.store import Store
 
@@ -38,10 +38,10 @@ class _Side:
 class Comparer:
     """Compares 1:1 within one modality."""
 
-    def __init__(self, modality: Modality, store: Store, memory: Memory, *, observe: ObserveStage) -> None:
+    def __init__(self, modality: Modality, store: Store, gallery: Gallery, *, observe: ObserveStage) -> None:
         self._modality = modality
         self._store = store
-        self._memory = memory
+        self._gallery = gallery
         self._observe = observe
 
     def compare(
@@ -98,13 +98,9 @@ class Comparer:
         )
 
     def _reference(self, caller: Caller, reference_id: str, field: str) -> _Side:
-        found = self._memory.references([reference_id]).get(reference_id)
-        usable = (
-            found is not None
-            and found.modality == self._modality.name
-            and Scope(caller).admits(found.facets, now=int(time.time()))
-        )
-        template = self._memory.templates([reference_id]).get(reference_id) if usable else None
+        facets = self._gallery.facets(reference_id)
+        usable = facets is not None and Scope(caller).admits(facets, now=int(time.time()))
+        template = self._usable(caller, reference_id) if usable else None
         if template is None:
             raise NotFound(
                 f"There is no active {self._modality.name} reference {reference_id[:64]!r} for the {field}; check "
@@ -112,6 +108,14 @@ class Comparer:
                 metadata={"reference_id": reference_id[:64]},
             )
         return _Side(template, None, reference_id, None)
+
+    def _usable(self, caller: Caller, reference_id: str) -> Template | None:
+        """The template of a reference, if it is the caller's to use by what is stored and sealed, too."""
+        memory = self._gallery.memory
+        found = memory.references([reference_id]).get(reference_id)
+        if found is None or not Scope(caller).admits(found.facets, now=int(time.time())):
+            return None
+        return memory.templates([reference_id]).get(reference_id)
 
     def _explain(self, one: _Side, other: _Side) -> Explanation:
         return self._modality.explain(self._presented(one), self._presented(other))

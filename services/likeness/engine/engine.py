@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from likeness.domain.answers import Comparison, SearchAnswer, SearchOptions
 from likeness.domain.changes import Receipt, RequestKey
@@ -18,10 +17,10 @@ from likeness.engine.answering import Timings
 from likeness.engine.compare import Comparer
 from likeness.engine.enrol import Enrolled, Enroller
 from likeness.engine.gallery import Gallery
-from likeness.engine.policy import Scope, as_seen_by, visible
+from likeness.engine.policy import Scope
 from likeness.engine.records import Records
 from likeness.engine.search import Progress, Searcher, untold
-from likeness.store.reads import ListFilter, Page
+from likeness.store.reads import Page
 from likeness.store.store import Store
 from likeness.telemetry import metrics
 
@@ -62,9 +61,9 @@ class Engine:
         self.gallery = gallery
         self._store = store
         self._enroller = Enroller(modality, store, keep_sources=keep_sources)
-        self._records = Records(modality.name, store)
+        self._records = Records(modality.name, store, gallery)
         self._searcher = Searcher(modality, gallery, store, observe=self._observe)
-        self._comparer = Comparer(modality, store, gallery.memory, observe=self._observe)
+        self._comparer = Comparer(modality, store, gallery, observe=self._observe)
 
     def _observe(self, stage: str, seconds: float) -> None:
         metrics.stage(self.modality.name, stage).observe(seconds)
@@ -103,8 +102,8 @@ class Engine:
         """One reference; see `Records.get`."""
         return self._records.get(caller, reference_id)
 
-    def list(self, caller: Caller, query: ListQuery) -> Page:
-        """One page of the references that the caller may see, oldest first.
+    def list(self, caller: Caller, query: ListQuery, *, deadline: Deadline = NO_DEADLINE) -> Page:
+        """One page of the references that the caller may see, oldest first; see `Records.list`.
 
         Raises:
             InvalidInput: the page size or token is not one.
@@ -114,21 +113,7 @@ class Engine:
         size = min(query.page_size or DEFAULT_PAGE, MAX_PAGE)
         statuses = query.statuses or frozenset({Status.ACTIVE, Status.SUSPENDED})
         scope = Scope(caller, query.galleries, query.owners, query.categories, statuses)
-        wanted = ListFilter(
-            modality=self.modality.name,
-            owners=query.owners,
-            galleries=query.galleries,
-            categories=query.categories,
-            statuses=statuses,
-        )
-        now = int(time.time())
-        page = self._store.list(
-            wanted,
-            query.page_token,
-            size,
-            admits=lambda facets: scope.allows(facets) and visible(caller, facets, now=now),
-        )
-        return replace(page, references=tuple(as_seen_by(caller, r) for r in page.references))
+        return self._records.list(scope, query.page_token, size, deadline)
 
     def update(
         self,

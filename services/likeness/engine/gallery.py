@@ -16,6 +16,7 @@ from likeness.domain.changes import ChangeKind, LogEntry
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import Corrupt, DeadlineExceeded, Exhausted, Precondition
 from likeness.domain.modality import Clutter, Companion, TemplateSpace
+from likeness.domain.references import Facets
 from likeness.domain.samples import Template
 from likeness.engine.memory import Memory
 from likeness.engine.policy import Scope, may_know
@@ -40,7 +41,7 @@ LONGEST_WAIT = 60.0
 """Seconds that a search waits for a log position, whatever its deadline: an index that is so far behind is not
 about to come, and the caller does better to ask again."""
 
-_EXTRA = ("ids", "other_ids", "other_cells", "other_facets")
+_EXTRA = ("ids", "positions", "other_ids", "other_positions", "other_cells", "other_facets")
 
 TAIL_BATCH = 4096
 """Log entries read at once while catching up; bounds the memory that their templates take."""
@@ -187,7 +188,7 @@ class Gallery:
             return  # a snapshot may already hold it
         template = entry.template
         if template.space != self.space.space_id:
-            self._elsewhere.add(entry.reference_id, entry.facets, 1)
+            self._elsewhere.add(entry.reference_id, entry.facets, 1, entry.position)
             return
         if template.vectors.ndim != 2 or template.vectors.shape[1] != self.space.dimension:
             raise Corrupt(
@@ -199,18 +200,20 @@ class Gallery:
         if self._companion is not None:
             self._companion.add(len(self.register), template)
         self.index.add(template.vectors)
-        self.register.add(entry.reference_id, entry.facets, len(template.vectors))
+        self.register.add(entry.reference_id, entry.facets, len(template.vectors), entry.position)
 
     # -- snapshots --------------------------------------------------------------------------------------------
 
     def capture(self) -> Snapshot:
         """A consistent copy of this fold at its log position."""
         with self._folding:
-            columns, ids = self.register.capture()
-            other, other_ids = self._elsewhere.capture()
+            columns, ids, positions = self.register.capture()
+            other, other_ids, other_positions = self._elsewhere.capture()
             extra: dict[str, NDArray[np.generic]] = {
                 "ids": ids,
+                "positions": positions,
                 "other_ids": other_ids,
+                "other_positions": other_positions,
                 "other_cells": other.cells,
                 "other_facets": other.facets,
             }
@@ -235,9 +238,11 @@ class Gallery:
             )
         try:
             extra = {name: np.asarray(snapshot.extra[name]) for name in _EXTRA}
-            register = Register.restore(snapshot.columns, extra["ids"])
+            register = Register.restore(snapshot.columns, extra["ids"], extra["positions"])
             elsewhere = Register.restore(
-                ColumnsState(extra["other_cells"], extra["other_facets"]), extra["other_ids"]
+                ColumnsState(extra["other_cells"], extra["other_facets"]),
+                extra["other_ids"],
+                extra["other_positions"],
             )
         except KeyError as error:
             raise Corrupt(f"The snapshot lacks {error}; rebuild the index from the log.") from error
@@ -254,11 +259,43 @@ class Gallery:
         """Fold the stored templates of every row into the companion; those expunged since are gone."""
         if self._companion is None:
             return
-        held = self.register.references_in(self.register.columns.mask(lambda _: True, 0))
+        held = self.register.references_in(self.register.columns.mask(lambda _: True, None))
         for start in range(0, len(held), TAIL_BATCH):
             for reference_id, template in self._store.templates(held[start : start + TAIL_BATCH]).items():
                 if template.space == self.space.space_id:
                     self._companion.add(self.register.rows(reference_id)[0], template)
+
+    # -- knowing ----------------------------------------------------------------------------------------------
+
+    def facets(self, reference_id: str) -> Facets | None:
+        """The facets of a reference; None where there is none of that id, or it was expunged."""
+        for register in (self.register, self._elsewhere):
+            if (facets := register.facets(reference_id)) is not None:
+                return facets
+        return None
+
+    def enrolled(self, scope: Scope, after: int) -> NDArray[np.int64]:
+        """The log positions, ascending and after `after`, of the enrolment of what the scope's caller may list.
+
+        It is decided here and not over the rows of the store: what the caller may not know of is never read, so
+        that no time tells how much of it there is. Expunged references are not among them.
+        """
+        if self._position < self._store.head():
+            self.catch_up()  # what was acknowledged is listed, or the reason why it cannot be is the answer
+        caller, now = scope.caller, int(time.time())
+
+        def own(facets: Facets) -> bool:
+            return facets.owner == caller.entity and scope.allows(facets)
+
+        def open_to_caller(facets: Facets) -> bool:
+            return facets.owner != caller.entity and scope.allows(facets) and may_know(caller, facets)
+
+        found = []
+        for register in (self.register, self._elsewhere):
+            mask = register.columns.mask(own, None, key=("own", scope.key))
+            mask |= register.columns.mask(open_to_caller, now, key=("open", scope.key))[: len(mask)]
+            found.append(register.enrolled(mask, after))
+        return np.sort(np.concatenate(found))
 
     # -- searching --------------------------------------------------------------------------------------------
 

@@ -6,11 +6,14 @@ import time
 from dataclasses import replace
 
 from likeness.domain.changes import Change, Expunge, Receipt, RequestKey, Update, Write
+from likeness.domain.deadline import Deadline
 from likeness.domain.errors import InvalidInput, NotFound, Stale
 from likeness.domain.references import Caller, Reference, Status
 from likeness.engine.audit import audit_write
 from likeness.engine.enrol import MAX_TEXT, check_described
-from likeness.engine.policy import as_seen_by, owned_by, require_owner, visible
+from likeness.engine.gallery import Gallery
+from likeness.engine.policy import Scope, as_seen_by, owned_by, require_owner, visible
+from likeness.store.reads import ListFilter, Page, parse_token
 from likeness.store.store import Store, only
 
 UPDATE_ATTEMPTS = 8
@@ -20,9 +23,10 @@ UPDATE_ATTEMPTS = 8
 class Records:
     """The references of one modality, as their owners and other callers may see them."""
 
-    def __init__(self, modality: str, store: Store) -> None:
+    def __init__(self, modality: str, store: Store, gallery: Gallery) -> None:
         self._modality = modality
         self._store = store
+        self._gallery = gallery
 
     def get(self, caller: Caller, reference_id: str) -> Reference:
         """One reference; its tombstone too, for its owner.
@@ -30,7 +34,7 @@ class Records:
         Raises:
             NotFound: there is none that the caller may know of.
         """
-        found = self._store.get_many([reference_id]).get(reference_id)
+        found = self._find(caller, reference_id)
         if (
             found is None
             or found.modality != self._modality
@@ -41,6 +45,49 @@ class Records:
                 metadata={"reference_id": reference_id[:64]},
             )
         return as_seen_by(caller, found)
+
+    def _find(self, caller: Caller, reference_id: str) -> Reference | None:
+        """Read a reference, unless its facets say that the caller may not know of it: then nothing is read.
+
+        What the index does not hold is looked for among the caller's own alone: a tombstone, or a reference that
+        its owner must be able to expunge whatever the state of the index.
+        """
+        facets = self._gallery.facets(reference_id)
+        if facets is None:
+            return self._store.get_many([reference_id], owner=caller.entity).get(reference_id)
+        if not visible(caller, facets, now=int(time.time())):
+            return None
+        return self._store.get_many([reference_id]).get(reference_id)
+
+    def list(self, scope: Scope, token: str, size: int, deadline: Deadline) -> Page:
+        """A page of what the caller may know of, in the order of enrolment; tombstones to their owner alone.
+
+        Raises:
+            InvalidInput: the token is not one that a list returned.
+            DeadlineExceeded: time ran out.
+        """
+        caller, now = scope.caller, int(time.time())
+        deadline.check("the list waited for its turn")
+        page = self._store.page(
+            self._gallery.enrolled(scope, parse_token(token)),
+            size,
+            admits=lambda facets: scope.allows(facets) and visible(caller, facets, now=now),
+            deadline=deadline,
+        )
+        if Status.EXPUNGED in scope.statuses and (not scope.owners or caller.entity in scope.owners):
+            page = page.merged(self._tombstones(scope, token, size), size)
+        return replace(page, references=tuple(as_seen_by(caller, r) for r in page.references))
+
+    def _tombstones(self, scope: Scope, token: str, size: int) -> Page:
+        """The caller's own; of others' no row is read."""
+        wanted = ListFilter(
+            modality=self._modality,
+            owners=frozenset({scope.caller.entity}),
+            galleries=scope.galleries,
+            categories=scope.categories,
+            statuses=frozenset({Status.EXPUNGED}),
+        )
+        return self._store.list(wanted, token, size)
 
     def update(
         self,

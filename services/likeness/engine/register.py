@@ -25,6 +25,7 @@ class Register:
         self.columns = Columns()
         self._ids = np.zeros((_FIRST_ROWS, _ID_BYTES), np.uint8)
         self._first = np.zeros(_FIRST_ROWS, np.bool_)
+        self._positions = np.zeros(_FIRST_ROWS, np.int64)
         self._further = 0
         self._rows: dict[bytes, int] = {}
 
@@ -39,14 +40,15 @@ class Register:
     def __contains__(self, reference_id: str) -> bool:
         return UUID(reference_id).bytes in self._rows
 
-    def add(self, reference_id: str, facets: Facets, rows: int) -> None:
-        """Append a reference with that many rows."""
+    def add(self, reference_id: str, facets: Facets, rows: int, position: int) -> None:
+        """Append a reference with that many rows, enrolled at a log position after those of all before it."""
         key = UUID(reference_id).bytes
         first = len(self.columns)
         if first + rows > len(self._ids):
             self._grow(max(first + rows, 2 * len(self._ids)))
         self._ids[first : first + rows] = np.frombuffer(key, np.uint8)
         self._first[first] = True
+        self._positions[first : first + rows] = position
         self._further += rows - 1
         self._rows[key] = first
         self.columns.append(facets, rows)  # last: it publishes the rows
@@ -54,8 +56,13 @@ class Register:
     def _grow(self, capacity: int) -> None:
         held = min(len(self.columns), len(self._ids))
         ids, first = np.zeros((capacity, _ID_BYTES), np.uint8), np.zeros(capacity, np.bool_)
-        ids[:held], first[:held] = self._ids[:held], self._first[:held]
-        self._ids, self._first = ids, first
+        positions = np.zeros(capacity, np.int64)
+        ids[:held], first[:held], positions[:held] = (
+            self._ids[:held],
+            self._first[:held],
+            self._positions[:held],
+        )
+        self._ids, self._first, self._positions = ids, first, positions
 
     def update(self, reference_id: str, facets: Facets) -> None:
         """Replace the facets of a reference."""
@@ -80,6 +87,11 @@ class Register:
             end += 1
         return range(first, end)
 
+    def facets(self, reference_id: str) -> Facets | None:
+        """The facets of a reference; None if it is not here."""
+        first = self._rows.get(UUID(reference_id).bytes)
+        return None if first is None else self.columns.get(first)
+
     def references_at(self, rows: NDArray[np.int64]) -> list[str]:
         """The reference that each row belongs to."""
         # As UUIDs are written, without the making of any: it takes a sixth of the time.
@@ -97,17 +109,24 @@ class Register:
         """The references that have a row in the mask, in order of enrolment."""
         return list(dict.fromkeys(self.references_at(np.flatnonzero(mask))))
 
-    def capture(self) -> tuple[ColumnsState, NDArray[np.uint8]]:
-        """A consistent copy of the facets and identifiers; call it from the writer."""
+    def enrolled(self, mask: NDArray[np.bool_], after: int) -> NDArray[np.int64]:
+        """Where in the log, after `after`, the references with a row in the mask were enrolled; ascending."""
+        positions = self._positions[: len(mask)]
+        begin = int(np.searchsorted(positions, after, side="right"))
+        return positions[begin:][mask[begin:] & self._first[begin : len(mask)]]
+
+    def capture(self) -> tuple[ColumnsState, NDArray[np.uint8], NDArray[np.int64]]:
+        """A consistent copy of the facets, identifiers and positions of enrolment; call it from the writer."""
         state = self.columns.capture()
-        return state, self._ids[: len(state.cells)].copy()
+        count = len(state.cells)
+        return state, self._ids[:count].copy(), self._positions[:count].copy()
 
     @classmethod
-    def restore(cls, state: ColumnsState, ids: NDArray[np.uint8]) -> Register:
+    def restore(cls, state: ColumnsState, ids: NDArray[np.uint8], positions: NDArray[np.int64]) -> Register:
         """What `capture` copied.
 
         Raises:
-            Corrupt: the two do not belong together.
+            Corrupt: the parts do not belong together.
         """
         made = cls()
         columns = Columns.restore(state)
@@ -115,13 +134,22 @@ class Register:
             raise Corrupt(
                 "The identifiers in a snapshot do not fit its rows; rebuild the index from the log."
             )
+        if (
+            positions.dtype != np.int64
+            or positions.shape != (len(columns),)
+            or np.any(np.diff(positions) < 0)
+        ):
+            raise Corrupt(
+                "The positions of enrolment in a snapshot do not fit its rows; rebuild the index from the log."
+            )
         made.columns = columns
         made._grow(max(len(ids), _FIRST_ROWS))
         made._ids[: len(ids)] = ids
+        made._positions[: len(ids)] = positions
         made._first[: len(ids)] = _starts(ids)
         made._further = int(len(ids) - np.count_nonzero(made._first))
         raw = ids.tobytes()
-        live = made.columns.mask(lambda _: True, 0)
+        live = made.columns.mask(lambda _: True, None)
         for row in np.flatnonzero(live & made._first[: len(ids)]).tolist():
             made._rows[raw[row * _ID_BYTES : (row + 1) * _ID_BYTES]] = row
         return made

@@ -108,16 +108,16 @@ class Columns:
         facets, expiry = self._facets[cell >> _EXPIRY_BITS], cell & _NEVER
         return facets if facets is None or expiry == _NEVER else replace(facets, expires_at=expiry)
 
-    def mask(self, allows: Allows, now: int, *, key: Hashable = None) -> NDArray[np.bool_]:
+    def mask(self, allows: Allows, now: int | None, *, key: Hashable = None) -> NDArray[np.bool_]:
         """Which rows may take part: bool [rows], True where `allows` says so and `expires_at` is after `now`.
 
-        `now` is in Unix seconds. With a `key` the answers of `allows` are remembered under it, so give the same
-        key only for the same predicate.
+        `now` is in Unix seconds; None leaves expiry aside. With a `key` the answers of `allows` are remembered
+        under it, so give the same key only for the same predicate.
         """
         # Copied once, so that code and expiry are of the same moment, and before the table, so that it knows them.
         cells = self._cells[: self._count].copy()
         mask = self._table(allows, key).take(cells >> _EXPIRY_BITS)
-        if self._soonest <= now:
+        if now is not None and self._soonest <= now:
             mask &= (cells & _NEVER) > now
         return mask
 

@@ -214,9 +214,12 @@ class Handlers:
         reference_id = requests.identifier(request.reference_id, "reference_id")
         return matching.GetResponse(reference=answers.reference(self._engine.get(caller, reference_id)))
 
-    def _list(self, request: matching.ListRequest, caller: Caller, _: Deadline) -> matching.ListResponse:
+    def _list(
+        self, request: matching.ListRequest, caller: Caller, deadline: Deadline
+    ) -> matching.ListResponse:
         query = requests.list_query(request, max_page=self._limits.max_page_size)
-        return answers.page(self._engine.list(caller, query), self._limits.max_answer_bytes)
+        page = self._engine.list(caller, query, deadline=deadline)
+        return answers.page(page, self._limits.max_answer_bytes)
 
     def _update(
         self, request: matching.UpdateRequest, caller: Caller, _: Deadline

@@ -6,12 +6,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
+from likeness.domain.deadline import Deadline
 from likeness.domain.errors import InvalidInput, NotFound
 from likeness.domain.references import Category, Facets, Reference, Status
 from likeness.domain.samples import Quality, Template
 from likeness.store.codec import Subject, decode_facets, decode_quality, decode_subject, reference_from
+from likeness.store.database import ID_CHUNK
 from likeness.store.rows import Row, check_body, checked, chunks, load_rows
 from likeness.store.schema import membership, reference, source, subject, template
 from likeness.store.sealing import Seals, place
@@ -47,6 +51,14 @@ class Page:
             return self
         return Page(self.references[:count], _token_after(self.references[count - 1]))
 
+    def merged(self, other: Page, limit: int) -> Page:
+        """The page of both lists together, each the first `limit` of its own; what stands in both is shown once."""
+        both = {r.enrolled_position: r for r in (*self.references, *other.references)}
+        ordered = tuple(both[position] for position in sorted(both))
+        shown = ordered[:limit]
+        more = len(ordered) > limit or self.next_token or other.next_token
+        return Page(shown, _token_after(shown[-1]) if more and shown else "")
+
 
 def _joined(satellite: sa.Table) -> sa.Select[Any]:
     """Reference rows, each with its body in a satellite; one statement, and so one state of the database."""
@@ -57,16 +69,30 @@ def _joined(satellite: sa.Table) -> sa.Select[Any]:
 
 _IDS = reference.c.reference_id.in_(sa.bindparam("ids", expanding=True))
 _BY_ID = {satellite.name: _joined(satellite).where(_IDS) for satellite in (template, subject, source)}
+_OWN_BY_ID = _BY_ID[subject.name].where(reference.c.owner == sa.bindparam("owner"))
+_BY_KEY = (
+    _joined(subject)
+    .where(reference.c.key.in_(sa.bindparam("keys", expanding=True)))
+    .order_by(reference.c.key)
+)
 
 
-def read_references(connection: sa.Connection, seals: Seals, ids: Iterable[str]) -> dict[str, Reference]:
-    """Those references that exist, by id; an expunged one as its tombstone.
+def read_references(
+    connection: sa.Connection, seals: Seals, ids: Iterable[str], owner: str = ""
+) -> dict[str, Reference]:
+    """Those references that exist, by id; an expunged one as its tombstone. With an owner, only its own.
 
     Raises:
         Corrupt: a row or a subject is damaged or missing.
     """
-    found = _read(connection, seals, subject, ids)
-    return {row["reference_id"]: _assemble(row, body, seals) for row, body in found}
+    query, more = (_OWN_BY_ID, {"owner": owner}) if owner else (_BY_ID[subject.name], {})
+    return {
+        row["reference_id"]: _assemble(row, body, seals)
+        for some in chunks(ids)
+        for row, body in (
+            _checked(raw, seals, subject) for raw in connection.execute(query, {"ids": some, **more})
+        )
+    }
 
 
 def read_templates(connection: sa.Connection, seals: Seals, ids: Iterable[str]) -> dict[str, Template]:
@@ -114,28 +140,54 @@ def list_page(
     wanted: ListFilter,
     token: str,
     limit: int,
-    admits: Callable[[Facets], bool] | None,
 ) -> Page:
-    """One page of references that pass the filter and, where given, `admits`.
+    """One page of references that pass the filter.
 
     Raises:
         InvalidInput: the token is not one that a List returned, or the limit is not 1..MAX_PAGE.
         Corrupt: a row or a subject is damaged or missing.
     """
+    _check_limit(limit)
+    after = {"after": parse_token(token), "limit": limit + 1}
+    rows = [_checked(raw, seals, subject) for raw in connection.execute(_listing(wanted), after)]
+    return _page(rows, limit, seals)
+
+
+def read_page(
+    connection: sa.Connection,
+    seals: Seals,
+    positions: Sequence[int] | NDArray[np.int64],
+    limit: int,
+    admits: Callable[[Facets], bool],
+    deadline: Deadline,
+) -> Page:
+    """One page of the references that were enrolled at these log positions and that `admits` still lets pass.
+
+    Raises:
+        InvalidInput: the limit is not 1..MAX_PAGE.
+        DeadlineExceeded: time ran out.
+        Corrupt: a row or a subject is damaged or missing.
+    """
+    _check_limit(limit)
+    rows, read = list[tuple[Row, bytes | None]](), 0
+    while read < len(positions) and len(rows) <= limit:
+        deadline.check(f"{len(rows)} references were listed")
+        keys = [int(key) for key in positions[read : read + min(ID_CHUNK, limit + 1 - len(rows))]]
+        read += len(keys)
+        found = (_checked(raw, seals, subject) for raw in connection.execute(_BY_KEY, {"keys": keys}))
+        rows += [(row, body) for row, body in found if admits(decode_facets(row["facets"]))]
+    return _page(rows, limit, seals)
+
+
+def _page(rows: Sequence[tuple[Row, bytes | None]], limit: int, seals: Seals) -> Page:
+    """The first `limit` of the rows; there is a next page where there are more."""
+    references = tuple(_assemble(row, body, seals) for row, body in rows[:limit])
+    return Page(references, _token_after(references[-1]) if len(rows) > limit else "")
+
+
+def _check_limit(limit: int) -> None:
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInput(f"A page has 1 to {MAX_PAGE} references, not {limit}.", field="page_size")
-    query = _listing(wanted)
-    after, kept, more = _parse_token(token), list[tuple[Row, bytes | None]](), True
-    while more and len(kept) <= limit:
-        found = connection.execute(query, {"after": after, "limit": limit + 1}).all()
-        more = len(found) > limit
-        for raw in found:
-            row, body = _checked(raw, seals, subject)
-            after = row["key"]
-            if admits is None or admits(decode_facets(row["facets"])):
-                kept.append((row, body))
-    references = tuple(_assemble(row, body, seals) for row, body in kept[:limit])
-    return Page(references, _token_after(references[-1]) if len(kept) > limit else "")
 
 
 def count_references(connection: sa.Connection, modality: str, status: Status) -> int:
@@ -153,17 +205,22 @@ def not_found(reference_id: str) -> NotFound:
 
 def _listing(wanted: ListFilter) -> sa.Select[Any]:
     columns = reference.c
+    # One owner asks for its own: by no other index, which would lead past the rows of others.
+    by_owner = len(wanted.owners) == 1
+    usual = _unindexed if by_owner else _indexed
     query = _joined(subject).where(columns.key > sa.bindparam("after"))
     if wanted.modality:
-        query = query.where(columns.modality == wanted.modality)
+        query = query.where(usual(columns.modality) == wanted.modality)
     if wanted.owners:
         query = query.where(columns.owner.in_(sorted(wanted.owners)))
     if wanted.categories:
-        query = query.where(columns.category.in_(sorted(c.value for c in wanted.categories)))
+        query = query.where(usual(columns.category).in_(sorted(c.value for c in wanted.categories)))
     if wanted.statuses:
-        query = query.where(columns.status.in_(sorted(s.value for s in wanted.statuses)))
+        query = query.where(usual(columns.status).in_(sorted(s.value for s in wanted.statuses)))
     order = columns.key
-    if len(wanted.galleries) == 1:
+    if by_owner and wanted.galleries:
+        query = query.where(_MEMBER.where(membership.c.gallery.in_(sorted(wanted.galleries))).exists())
+    elif len(wanted.galleries) == 1:
         # The gallery's own index leads in the order of the page: no more is read than the page shows.
         query = query.join(membership, membership.c.key == columns.key)
         query = query.where(
@@ -176,11 +233,28 @@ def _listing(wanted: ListFilter) -> sa.Select[Any]:
     return query.order_by(order).limit(sa.bindparam("limit"))
 
 
+def _indexed(column: sa.Column[str]) -> sa.ColumnElement[str]:
+    return column
+
+
+def _unindexed(column: sa.Column[str]) -> sa.ColumnElement[str]:
+    """The column in a form for which SQLite takes no index (https://www.sqlite.org/optoverview.html, unary "+")."""
+    return sa.literal_column(f"+{column.table.name}.{column.name}", column.type)
+
+
+_MEMBER = sa.select(membership.c.key).where(membership.c.key == reference.c.key).correlate(reference)
+
+
 def _token_after(last: Reference) -> str:
     return str(last.enrolled_position)
 
 
-def _parse_token(token: str) -> int:
+def parse_token(token: str) -> int:
+    """The log position after which the page of a token begins; 0 for the first page.
+
+    Raises:
+        InvalidInput: it is not a token that a List returned.
+    """
     if not token:
         return 0
     if not token.isascii() or not token.isdigit() or len(token) > 18:

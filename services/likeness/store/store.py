@@ -8,10 +8,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
 from likeness.domain.audit import AuditEntry
 from likeness.domain.changes import LogEntry, Receipt, Write
+from likeness.domain.deadline import Deadline
 from likeness.domain.errors import LikenessError, Unavailable
 from likeness.domain.references import Facets, Reference, Status
 from likeness.domain.samples import Template
@@ -152,31 +155,44 @@ class Store:
             raise reads.not_found(reference_id)
         return found[reference_id]
 
-    def get_many(self, reference_ids: Iterable[str]) -> dict[str, Reference]:
-        """Those of the references that exist, by id.
+    def get_many(self, reference_ids: Iterable[str], *, owner: str = "") -> dict[str, Reference]:
+        """Those of the references that exist, by id; where an owner is named, only those that are its own.
 
         Raises:
             Corrupt: one is damaged.
         """
         with self._reading() as connection:
-            return reads.read_references(connection, self._seals, reference_ids)
+            return reads.read_references(connection, self._seals, reference_ids, owner)
 
-    def list(
-        self,
-        wanted: ListFilter,
-        token: str = "",
-        limit: int = 100,
-        *,
-        admits: Callable[[Facets], bool] | None = None,
-    ) -> Page:
-        """A page of references in the order of enrolment; `admits` leaves out what a caller may not see.
+    def list(self, wanted: ListFilter, token: str = "", limit: int = 100) -> Page:
+        """A page of references in the order of enrolment.
 
         Raises:
             InvalidInput: the token or the limit is wrong.
             Corrupt: a reference is damaged.
         """
         with self._reading() as connection:
-            return reads.list_page(connection, self._seals, wanted, token, limit, admits)
+            return reads.list_page(connection, self._seals, wanted, token, limit)
+
+    def page(
+        self,
+        positions: Sequence[int] | NDArray[np.int64],
+        limit: int,
+        *,
+        admits: Callable[[Facets], bool],
+        deadline: Deadline,
+    ) -> Page:
+        """A page of the references that were enrolled at these log positions, ascending.
+
+        No more is read than is shown, and what was changed meanwhile so that `admits` refuses it.
+
+        Raises:
+            InvalidInput: the limit is wrong.
+            DeadlineExceeded: time ran out.
+            Corrupt: a reference is damaged.
+        """
+        with self._reading() as connection:
+            return reads.read_page(connection, self._seals, positions, limit, admits, deadline)
 
     def templates(self, reference_ids: Iterable[str]) -> dict[str, Template]:
         """The templates of those references that exist and are not expunged, by id.

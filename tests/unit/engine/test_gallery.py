@@ -159,10 +159,10 @@ def test_only_a_few_searches_may_wait_at_once(behind: Gallery) -> None:
 def test_a_reference_of_many_vectors_does_not_crowd_out_the_others(bench: Bench) -> None:
     many = Template(SPACE, "vectors@1", np.tile(np.eye(1, DIMENSION, dtype=np.float32), (64, 1)))
     bench.gallery.index.add(many.vectors)
-    bench.gallery.register.add("00000000-0000-7000-8000-000000000001", Facets("NCB-AA"), 64)
+    bench.gallery.register.add("00000000-0000-7000-8000-000000000001", Facets("NCB-AA"), 64, 1)
     for n in range(1, 6):
         bench.gallery.index.add(np.eye(DIMENSION, dtype=np.float32)[n][None])
-        bench.gallery.register.add(f"00000000-0000-7000-8000-00000000000{n + 1}", Facets("NCB-AA"), 1)
+        bench.gallery.register.add(f"00000000-0000-7000-8000-00000000000{n + 1}", Facets("NCB-AA"), 1, n + 1)
     probe = Template(SPACE, "vectors@1", np.eye(1, DIMENSION, dtype=np.float32))
     view = bench.gallery.view(Scope(ALICE))
     assert len(bench.gallery.shortlist(probe, 4, view).ids) == 4
@@ -180,8 +180,8 @@ def test_vectors_of_a_probe_stand_in_one_list_by_how_far_they_are_above_their_le
             levels=lambda _, levels=levels: np.array(levels, np.float32),  # type: ignore[misc]
         )
         gallery.index.add(np.stack([axes[0], 0.8 * axes[1]]))
-        for name in names:
-            gallery.register.add(name, Facets("NCB-AA"), 1)
+        for position, name in enumerate(names, 1):
+            gallery.register.add(name, Facets("NCB-AA"), 1, position)
         assert gallery.shortlist(probe, 2, gallery.view(Scope(ALICE))).ids == order
 
 
@@ -189,19 +189,21 @@ class TestRegister:
     def test_a_reference_of_several_vectors_counts_once(self) -> None:
         register = Register()
         one, two = "00000000-0000-7000-8000-000000000001", "00000000-0000-7000-8000-000000000002"
-        register.add(one, Facets("A"), 3)
-        register.add(two, Facets("A"), 1)
+        register.add(one, Facets("A"), 3, 5)
+        register.add(two, Facets("A"), 1, 9)
         assert register.rows(one) == range(3)
         mask = np.array([True, True, True, True])
         assert register.count(mask) == 2
         assert register.references_in(mask) == [one, two]
         assert register.references_at(np.array([2])) == [one]
+        assert register.enrolled(mask, 0).tolist() == [5, 9]
+        assert register.enrolled(mask, 5).tolist() == [9]
 
     def test_it_comes_back_as_it_was_captured(self) -> None:
         register = Register()
         names = [f"00000000-0000-7000-8000-{n:012d}" for n in range(2000)]
         for n, name in enumerate(names):
-            register.add(name, Facets("A" if n % 2 else "B"), 1 + n % 2)
+            register.add(name, Facets("A" if n % 2 else "B"), 1 + n % 2, 3 * n + 1)
         register.remove(names[7])
         restored = Register.restore(*register.capture())
         assert restored.references == 1999
@@ -209,6 +211,7 @@ class TestRegister:
         assert list(restored.rows(names[9])) == list(register.rows(names[9]))
         mask = restored.columns.mask(lambda facets: facets.owner == "A", 0)
         assert restored.count(mask) == 999
+        assert restored.enrolled(mask, 3 * 1000 + 1).tolist() == list(range(3 * 1001 + 1, 6001, 6))
 
 
 class Blind(VectorIndex):

@@ -6,9 +6,10 @@ from sqlite3 import Connection
 
 import pytest
 
-from likeness.domain.errors import Corrupt, InvalidInput
+from likeness.domain.deadline import Deadline
+from likeness.domain.errors import Corrupt, DeadlineExceeded, InvalidInput
 from likeness.domain.references import Category, Status
-from likeness.store.reads import MAX_PAGE, ListFilter
+from likeness.store.reads import MAX_PAGE, ListFilter, parse_token
 from likeness.store.store import Store
 from tests.unit.store.making import enrol, expunge, open_store, tampering, update
 
@@ -59,19 +60,36 @@ def test_a_list_shows_what_its_filter_asks_for(filled: Store, wanted: ListFilter
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 9])
-def test_pages_join_without_gap_or_repeat_even_where_callers_may_not_see_all(
+def test_pages_join_without_gap_or_repeat_even_where_something_changed_meanwhile(
     filled: Store, limit: int
 ) -> None:
     seen: list[str] = []
     token = ""
     for _ in range(10):
-        page = filled.list(ListFilter(), token, limit, admits=lambda facets: facets.owner == "DE")
+        positions = [p for p in range(1, 11) if p > parse_token(token)]  # r0 is enrolled at 1
+        page = filled.page(positions, limit, admits=lambda f: f.owner == "DE", deadline=Deadline())
         assert len(page.references) <= limit
         seen += [r.reference_id for r in page.references]
         token = page.next_token
         if not token:
             break
     assert seen == ["r1", "r3", "r5", "r7", "r9"]
+
+
+def test_a_page_ends_with_its_deadline(filled: Store) -> None:
+    with pytest.raises(DeadlineExceeded, match="references were listed"):
+        filled.page([1, 2], 5, admits=lambda _: True, deadline=Deadline(0.0))
+
+
+def test_two_lists_make_one_page(filled: Store) -> None:
+    deadline = Deadline()
+    odd = filled.page([2, 4, 6, 8], 3, admits=lambda _: True, deadline=deadline)
+    even = filled.page([1, 4], 3, admits=lambda _: True, deadline=deadline)
+    both = odd.merged(even, 3)
+    assert [r.enrolled_position for r in both.references] == [1, 2, 4]
+    assert parse_token(both.next_token) == 4
+    last = even.merged(filled.page([6], 3, admits=lambda _: True, deadline=deadline), 3)
+    assert ([r.enrolled_position for r in last.references], last.next_token) == ([1, 4, 6], "")
 
 
 def test_the_last_page_says_so_when_it_is_full(filled: Store) -> None:

@@ -1,0 +1,162 @@
+"""What a caller may not know of costs nothing that can be seen: counted in steps of the database, not in time."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from likeness.domain.deadline import Deadline
+from likeness.domain.errors import DeadlineExceeded, NotFound
+from likeness.domain.ids import new_id
+from likeness.domain.references import Purpose, Restrictions, Status
+from likeness.engine.engine import ListQuery
+from likeness.store.sealing import Seals
+from tests.support import ALICE, BOB, Bench
+
+MANY = 60
+CLOSED: list[dict[str, Any]] = [
+    {"restrictions": Restrictions(permitted_entities=frozenset({"NCB-ZZ"}))},
+    {"restrictions": Restrictions(permitted_purposes=frozenset({Purpose.CRIMINAL_INVESTIGATION}))},
+    {"status": Status.SUSPENDED},
+]
+QUERIES = [
+    ListQuery(),
+    ListQuery(galleries=frozenset({"wanted"})),
+    ListQuery(owners=frozenset({"NCB-AA"})),
+    ListQuery(statuses=frozenset(Status), page_size=2),
+    ListQuery(statuses=frozenset({Status.EXPUNGED}), galleries=frozenset({"wanted"})),
+]
+
+
+class Steps:
+    """Steps of SQLite's machine and rows whose seal was checked."""
+
+    def __init__(self) -> None:
+        self.machine = 0
+        self.rows = 0
+
+    @property
+    def counted(self) -> tuple[int, int]:
+        return self.machine, self.rows
+
+
+@contextmanager
+def counting(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Steps]:
+    """Count what reading the store takes from now on."""
+    steps = Steps()
+    check = Seals.check_row
+
+    def step() -> int:
+        steps.machine += 1
+        return 0
+
+    def counted(seals: Seals, row: Any) -> None:
+        steps.rows += 1
+        check(seals, row)
+
+    def watch(connection: sqlite3.Connection, *_: object) -> None:
+        connection.set_progress_handler(step, 1)
+
+    def unwatch(connection: sqlite3.Connection, *_: object) -> None:
+        connection.set_progress_handler(None, 1)
+
+    readers = bench.store._readers
+    sa.event.listen(readers, "checkout", watch)
+    sa.event.listen(readers, "checkin", unwatch)
+    with monkeypatch.context() as patch:
+        patch.setattr(Seals, "check_row", counted)
+        yield steps
+    sa.event.remove(readers, "checkout", watch)
+    sa.event.remove(readers, "checkin", unwatch)
+
+
+def shown(bench: Bench, query: ListQuery) -> list[str]:
+    return [r.reference_id for r in bench.engine.list(BOB, query).references]
+
+
+def hide(bench: Bench) -> list[str]:
+    """Enrol what Bob may not know of, and expunge a third of it."""
+    made = [
+        bench.enrol("1,0", ALICE, galleries=frozenset({"wanted"}), **CLOSED[n % len(CLOSED)]).reference
+        for n in range(MANY)
+    ]
+    for reference in made[::3]:
+        key = bench.key(ALICE)
+        bench.engine.expunge(ALICE, key, reference.reference_id, reason="")
+    return [reference.reference_id for reference in made]
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_a_list_reads_no_row_that_it_does_not_show(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, query: ListQuery
+) -> None:
+    open_to_all = [bench.enrol("0,1", galleries=frozenset({"wanted"})).reference for _ in range(3)]
+    own = [bench.enrol("0,1", BOB, galleries=frozenset({"wanted"})).reference for _ in range(3)]
+    bench.engine.expunge(BOB, bench.key(BOB), own[0].reference_id, reason="")
+    with counting(bench, monkeypatch) as before:
+        expected = shown(bench, query)
+    hide(bench)
+    with counting(bench, monkeypatch) as after:
+        assert shown(bench, query) == expected
+    assert after.counted == before.counted
+    assert before.rows
+    assert open_to_all
+
+
+def test_a_reference_that_is_hidden_costs_as_much_as_none(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = hide(bench)[1]
+    counts = []
+    for reference_id in (hidden, new_id()):
+        with counting(bench, monkeypatch) as steps:
+            with pytest.raises(NotFound):
+                bench.engine.get(BOB, reference_id)
+            with pytest.raises(NotFound):
+                bench.engine.compare(BOB, reference_id, reference_id)
+        counts.append(steps.rows)
+    assert counts == [0, 0]
+
+
+def test_another_owners_tombstone_is_not_read(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = bench.enrol("1,0").reference.reference_id
+    bench.engine.expunge(ALICE, bench.key(ALICE), gone, reason="")
+    with counting(bench, monkeypatch) as steps, pytest.raises(NotFound):
+        bench.engine.get(BOB, gone)
+    assert steps.rows == 0
+    assert bench.engine.get(ALICE, gone).facets.status is Status.EXPUNGED
+
+
+def test_an_owner_reaches_its_reference_whatever_the_state_of_the_index(bench: Bench) -> None:
+    reference_id = bench.enrol("1,0").reference.reference_id
+    bench.gallery.register.remove(reference_id)
+    assert bench.engine.get(ALICE, reference_id).reference_id == reference_id
+    bench.engine.expunge(ALICE, bench.key(ALICE), reference_id, reason="")
+    with pytest.raises(NotFound):
+        bench.engine.get(BOB, reference_id)
+
+
+def test_pages_join_over_references_tombstones_and_other_template_spaces(bench: Bench) -> None:
+    made = [bench.enrol("0,1", ALICE if n % 2 else BOB).reference.reference_id for n in range(9)]
+    bench.engine.expunge(ALICE, bench.key(ALICE), made[3], reason="")  # Alice's tombstone
+    bench.engine.expunge(BOB, bench.key(BOB), made[4], reason="")
+    seen, token = list[str](), ""
+    while True:
+        query = ListQuery(statuses=frozenset(Status), page_size=2, page_token=token)
+        page = bench.engine.list(BOB, query)
+        seen += [r.reference_id for r in page.references]
+        token = page.next_token
+        if not token:
+            break
+    assert seen == [name for n, name in enumerate(made) if n != 3]
+
+
+def test_a_list_ends_with_its_deadline(bench: Bench) -> None:
+    bench.enrol("1,0")
+    with pytest.raises(DeadlineExceeded):
+        bench.engine.list(ALICE, ListQuery(), deadline=Deadline(0.0))
