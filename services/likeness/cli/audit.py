@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import sqlalchemy as sa
 import typer
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -16,10 +17,12 @@ from likeness.cli.output import Output
 from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
 from likeness.cli.tables import plain_table
 from likeness.cli.words import plural, rate_short
-from likeness.domain.audit import AuditEntry, JsonValue
+from likeness.domain.audit import AuditEntry, AuditMark, JsonValue
+from likeness.domain.errors import Corrupt, NotFound
 from likeness.domain.text import printable
 from likeness.store.audit import AuditRecord, read_audit, verify_links
 from likeness.store.chain import AUDIT
+from likeness.store.inspection import check_expected
 
 _CHUNK = 1000
 """Entries read at once."""
@@ -56,10 +59,7 @@ def verify(
         report = verify_links(connection, 1, last)
         problems = list(report.problems)
         if expect:
-            position, _, digest = expect.partition(":")
-            at = int(position) if position.isdecimal() else 0
-            if not 0 < at <= last or verify_links(connection, at, at).digest.hex() != digest.lower():
-                problems.append(f"Entry {position} with digest {digest} does not stand in this chain.")
+            problems += _missing(connection, expect)
     document = {
         "entries": last,
         "verified_to": report.last,
@@ -71,13 +71,24 @@ def verify(
         raise typer.Exit(Exit.DAMAGED)
 
 
+def _missing(connection: sa.Connection, expect: str) -> list[str]:
+    """What is wrong with an entry that was noted earlier."""
+    try:
+        check_expected(connection, AuditMark.parse(expect))
+    except ValueError as error:
+        return [f"{error}; an entry of that name does not stand in this chain."]
+    except Corrupt as error:
+        return [error.message]
+    return []
+
+
 @app.command(
     epilog="Examples: `likeness audit show`, `likeness audit show --position 2`, `likeness audit show -n 0 --json`"
 )
 def show(
     *,
     position: Annotated[
-        int | None, typer.Option(help="One entry, as told by an answer.", show_default=False)
+        int | None, typer.Option(min=1, help="One entry, as told by an answer.", show_default=False)
     ] = None,
     last: Annotated[int, typer.Option("--last", "-n", min=0, help="The last so many; 0 for all.")] = 10,
     config: ConfigFile = None,
@@ -85,12 +96,26 @@ def show(
     single: Set = None,
     as_json: AsJson = None,
 ) -> None:
-    """Show entries of the audit chain, decrypted with the key ring, their links checked."""
+    """Show entries of the audit chain, decrypted with the key ring, their links checked.
+
+    Raises:
+        NotFound: the chain has no entry of that position yet.
+    """
     settings = settings_from(config, home, single)
     opened = seals(settings)
     output = Output(as_json)
     with read_only(settings) as connection:
         head = AUDIT.head(connection).position
+        if position is not None and position > head:
+            there = (
+                f"the audit has {plural(head, 'entry', 'entries')}"
+                if head
+                else "the audit has no entries yet"
+            )
+            raise NotFound(
+                f"There is no audit entry {position}: {there}; check the position, and that {settings.home} is the "
+                "home of the server that gave it."
+            )
         first = position or (max(1, head - last + 1) if last else 1)
         end = position or head
         for after in range(first - 1, end, _CHUNK):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -9,6 +10,39 @@ from typing import TypeAlias
 from likeness.domain.references import Caller
 
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
+
+
+_MARK = re.compile(r"(0|[1-9]\d{0,17}):([0-9a-fA-F]{64})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditMark:
+    """An entry of the audit chain as it is noted down where the server cannot write: `POSITION:DIGEST`.
+
+    `position` counts from 1, `digest` is the entry's, 32 bytes, written in hexadecimal. Position 0 with 32 zero
+    bytes stands for a chain that is empty.
+    """
+
+    position: int
+    digest: bytes
+
+    @classmethod
+    def parse(cls, text: str) -> AuditMark:
+        """Read what `str` of a mark wrote.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        match = _MARK.fullmatch(text.strip())
+        if match is None:
+            raise ValueError(
+                f"'{text}' is no entry of an audit chain; write POSITION:DIGEST, as `likeness audit verify` prints it"
+            )
+        return cls(int(match[1]), bytes.fromhex(match[2]))
+
+    def __str__(self) -> str:
+        """`POSITION:DIGEST`."""
+        return f"{self.position}:{self.digest.hex()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,9 @@ about to come, and the caller does better to ask again."""
 
 _EXTRA = ("ids", "positions", "other_ids", "other_positions", "other_cells", "other_facets")
 
+ANOTHER_LOG = "SNAPSHOT_OF_ANOTHER_LOG"
+"""The reason of the refusal of a snapshot that is ahead of the log."""
+
 TAIL_BATCH = 4096
 """Log entries read at once while catching up; bounds the memory that their templates take."""
 
@@ -225,16 +228,17 @@ class Gallery:
         Raises:
             Corrupt: its parts do not belong together, or it belongs to another template space or another log.
         """
+        if snapshot.position > self._store.head():  # first: it was made from this log, whatever its space
+            raise Corrupt(
+                f"The snapshot of the {self.modality} index is at log position {snapshot.position}, but the log "
+                f"ends at {self._store.head()}: the database is an older copy, or was cut off. Restore its newest "
+                "backup; if this is it, restored on purpose, remove the folder snapshots in the home folder.",
+                reason=ANOTHER_LOG,
+            )
         if snapshot.index.generation.space != self.space.space_id:
             raise Corrupt(
                 f"The snapshot holds templates of {snapshot.index.generation.space}, not of {self.space.space_id}.",
                 reason="SNAPSHOT_OF_ANOTHER_SPACE",
-            )
-        if snapshot.position > self._store.head():
-            raise Corrupt(
-                f"The snapshot is at log position {snapshot.position}, but the log ends at {self._store.head()}; "
-                "it belongs to another log.",
-                reason="SNAPSHOT_OF_ANOTHER_LOG",
             )
         try:
             extra = {name: np.asarray(snapshot.extra[name]) for name in _EXTRA}

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from likeness.domain.errors import Corrupt, LikenessError
 from likeness.domain.references import Status
-from likeness.engine.gallery import Gallery
+from likeness.engine.gallery import ANOTHER_LOG, Gallery
 from likeness.index.recall import measure_recall
 from likeness.index.snapshot import Snapshots
 from likeness.store.store import Store
@@ -33,6 +33,9 @@ def open_gallery(gallery: Gallery, snapshots: Snapshots | None, store: Store) ->
     """Bring a gallery up: newest whole snapshot, tail of the log, and a check that the counts agree.
 
     Returns the log position of the snapshot that was used; 0 for none.
+
+    Raises:
+        Corrupt: a whole snapshot is ahead of the log, so the log was longer once; or log and store disagree.
 
     A snapshot that cannot be used, or that leads to another count than the store's, is passed over and the
     gallery is folded from the whole log: slower, never wrong.
@@ -68,6 +71,8 @@ def _restored(gallery: Gallery, snapshots: Snapshots) -> bool:
     try:
         gallery.restore(loaded.snapshot)
     except LikenessError as error:
+        if error.reason == ANOTHER_LOG:
+            raise
         logs.event(log, logging.WARNING, "snapshot not used", error=error, modality=gallery.modality)
         return False
     return True

@@ -44,13 +44,27 @@ class Loaded:
     refused: tuple[Corrupt, ...] = ()
 
 
+def furthest(folder: Path) -> int:
+    """The log position of the newest snapshot in a folder by its manifest, its content unread; 0 without any."""
+    positions = [0]
+    for path in folder.glob("*.json"):
+        try:
+            positions.append(Manifest.read(path).position)
+        except Corrupt:
+            continue
+    return max(positions)
+
+
 class Snapshots:
     """The snapshots of one index in a folder of its own, made if absent, readable by its owner only."""
 
     def __init__(self, folder: Path, seal: Seal) -> None:
         self._folder = folder
         self._seal = seal
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.parent.mkdir(
+            mode=0o700, parents=True, exist_ok=True
+        )  # the mode holds for the last folder alone
+        folder.mkdir(mode=0o700, exist_ok=True)
 
     def save(self, snapshot: Snapshot) -> Path:
         """Write a snapshot durably, then remove all but the newest KEPT; returns its manifest.

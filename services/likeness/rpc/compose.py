@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from likeness.domain.audit import AuditMark
 from likeness.engine.engine import Engine
 from likeness.engine.gauges import SNAPSHOTS, Gauges
 from likeness.engine.opening import Running, open_engine
 from likeness.inference.memory import memory_limit
 from likeness.rpc.modalities import assist, load
 from likeness.rpc.settings import Settings
+from likeness.store.opening import SNAPSHOTS
 from likeness.store.store import Store
 from likeness.telemetry import logs, metrics
 from likeness.telemetry.build import report_build
@@ -77,7 +79,7 @@ def compose(settings: Settings) -> Composed:
     metrics.memory_limit(memory_limit())
     metrics.rpc_queue_limit(settings.queue)
     logs.event(_logger, logging.INFO, "opening the store")
-    store = Store.open(settings.home, key_file=key_file(settings))
+    store = Store.open(settings.home, key_file=key_file(settings), expected=expected_head(settings))
     store.observe_commits(metrics.committed)
     composed = Composed(store)
     try:
@@ -87,6 +89,11 @@ def compose(settings: Settings) -> Composed:
         composed.close()
         raise
     return composed
+
+
+def expected_head(settings: Settings) -> AuditMark | None:
+    """The entry that the audit chain must hold, if one is set."""
+    return AuditMark.parse(settings.expected_audit_head) if settings.expected_audit_head else None
 
 
 def key_file(settings: Settings) -> Path:

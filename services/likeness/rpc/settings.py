@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
+from likeness.domain.audit import AuditMark
 from likeness.domain.errors import InvalidInput
 
 PREFIX = "LIKENESS_"
@@ -81,6 +82,10 @@ def _modalities(value: str) -> str:
     return ",".join(name for name in MODALITIES if name in named)
 
 
+def _mark_or_none(value: str) -> str:
+    return str(AuditMark.parse(value)) if value else value
+
+
 def default_home(environment: Mapping[str, str]) -> Path:
     """`$XDG_DATA_HOME/likeness`, else `~/.local/share/likeness`."""
     base = environment.get("XDG_DATA_HOME")
@@ -106,6 +111,11 @@ class Settings(BaseModel):
     key_ring: Path | None = Field(
         default=None,
         description="The key ring file; unset means the one in the home folder, made on first run.",
+    )
+    expected_audit_head: Annotated[str, AfterValidator(_mark_or_none)] = Field(
+        default="",
+        description="POSITION:DIGEST of an audit entry noted earlier (`likeness audit verify` prints the last one, "
+        "and the log has it now and then); a store whose audit does not hold it is not served.",
     )
     modalities: Annotated[str, AfterValidator(_modalities)] = Field(
         default=",".join(MODALITIES),

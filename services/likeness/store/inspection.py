@@ -10,6 +10,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from likeness.domain.audit import AuditMark
 from likeness.domain.errors import Corrupt
 from likeness.store.audit import verify_links
 from likeness.store.canonical import canonical_row
@@ -82,27 +83,38 @@ def stored_heads(connection: sa.Connection) -> Heads:
     return Heads(LOG.head(connection), AUDIT.head(connection))
 
 
-def check_nothing_lost(witness: Witness) -> None:
+def check_nothing_lost(witness: Witness, expected: AuditMark | None = None) -> None:
     """Whether an empty database is all there ever was.
 
     Raises:
-        Corrupt: something was acknowledged.
+        Corrupt: something was acknowledged, or is expected.
     """
     witnessed = witness.read() or Heads()
     if witnessed != Heads():
         raise _behind(Heads(), witnessed, witness)
+    if expected is not None and expected.position:
+        raise Corrupt(
+            f"Audit entry {expected} is expected, and the database is empty; restore it from a backup, or check "
+            "that this is the right folder.",
+            reason="AUDIT_HEAD_MISSING",
+        )
 
 
-def check_heads(connection: sa.Connection, witness: Witness) -> None:
+def check_heads(connection: sa.Connection, witness: Witness, expected: AuditMark | None = None) -> None:
     """Whether the database reaches as far as the store has acknowledged.
 
+    Without its witness a database that holds anything could be any older copy. It is believed where its audit
+    chain ends with the very entry that is expected.
+
     Raises:
-        Corrupt: it falls short, or holds another history.
+        Corrupt: it falls short, or holds another history, or the witness is missing.
     """
     witnessed = witness.read()
-    if witnessed is None:
-        return
     stored = stored_heads(connection)
+    if witnessed is None:
+        if stored != Heads() and AuditMark(stored.audit.position, stored.audit.digest) != expected:
+            raise _without_witness(stored, witness)
+        return
     if (
         stored.log.position < witnessed.log.position
         or stored.audit.position < witnessed.audit.position
@@ -110,6 +122,24 @@ def check_heads(connection: sa.Connection, witness: Witness) -> None:
         or AUDIT.digest_at(connection, witnessed.audit.position) != witnessed.audit.digest
     ):
         raise _behind(stored, witnessed, witness)
+
+
+def check_expected(connection: sa.Connection, expected: AuditMark) -> None:
+    """Whether an entry that was noted down earlier still stands in the audit chain.
+
+    Raises:
+        Corrupt: it does not.
+    """
+    end = AUDIT.head(connection).position
+    if expected.position <= end and AUDIT.digest_at(connection, expected.position) == expected.digest:
+        return
+    found = "ends before it" if expected.position > end else "has another entry in its place"
+    raise Corrupt(
+        f"Audit entry {expected} does not stand in this chain, which has {end} entries and {found}: the database "
+        "is an older copy, or was changed. Restore the newest backup; if this is it, restored on purpose, note "
+        "the end of its chain, which `likeness audit verify` prints, and expect that.",
+        reason="AUDIT_HEAD_MISSING",
+    )
 
 
 def check_ends(connection: sa.Connection, seals: Seals) -> None:
@@ -130,7 +160,24 @@ def _behind(stored: Heads, witnessed: Heads, witness: Witness) -> Corrupt:
         f"Changes were acknowledged up to log position {witnessed.log.position} and audit entry "
         f"{witnessed.audit.position}; the database ends at {stored.log.position} and {stored.audit.position}, or "
         "holds another history: its write-ahead log is damaged, or it is an older copy. Restore the newest backup "
-        f"of the database; if this is it, remove {witness.path} to accept what it holds."
+        f"of the database. {_accepting(witness)}"
+    )
+
+
+def _without_witness(stored: Heads, witness: Witness) -> Corrupt:
+    return Corrupt(
+        f"{witness.path} is missing beside a database of {stored.log.position} log entries and "
+        f"{stored.audit.position} audit entries: it was lost, or removed together with the newest of them. Restore "
+        f"the newest backup of the whole folder. {_accepting(witness)}",
+        reason="WITNESS_MISSING",
+    )
+
+
+def _accepting(witness: Witness) -> str:
+    """What to do where a backup was restored on purpose."""
+    return (
+        f"If this is it, restored on purpose, accept what it holds: remove {witness.path}, and start once with the "
+        "setting expected_audit_head as `likeness audit verify` prints it."
     )
 
 

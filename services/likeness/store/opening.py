@@ -8,10 +8,12 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from likeness.domain.errors import Unavailable
+from likeness.domain.audit import AuditMark
+from likeness.domain.errors import Corrupt, Unavailable
 from likeness.store.database import guarded, reader_engine, reading, writer_engine
 from likeness.store.inspection import (
     check_ends,
+    check_expected,
     check_heads,
     check_keys,
     check_nothing_lost,
@@ -33,6 +35,8 @@ logger = logging.getLogger(__name__)
 DATABASE = "likeness.db"
 WITNESS = "likeness.head"
 LOCK = "likeness.lock"
+SNAPSHOTS = "snapshots"
+"""The folder of what indices save, a folder for each; what is in it was made from a database."""
 
 WHOLE_CHECK_BYTES = 4 * 1024**3
 """Up to this size every page is checked at open, which takes 2.5 s of one core for a million references of 600
@@ -67,8 +71,10 @@ class Opened:
             self.lock.release()
 
 
-def open_files(data_dir: Path, key_file: Path) -> Opened:
+def open_files(data_dir: Path, key_file: Path, expected: AuditMark | None = None) -> Opened:
     """Lock the directory, check what is in it, bring it to this release's revision.
+
+    `expected` is an entry that the audit chain must hold.
 
     Raises:
         LikenessError: see `Store.open`.
@@ -79,21 +85,24 @@ def open_files(data_dir: Path, key_file: Path) -> Opened:
         raise Unavailable(f"The data directory {data_dir} cannot be made: {error.strerror}.") from error
     lock = DirectoryLock(data_dir / LOCK)
     try:
-        return _open_locked(data_dir, key_file, lock)
+        return _open_locked(data_dir, key_file, lock, expected)
     except BaseException:
         lock.release()
         raise
 
 
-def _open_locked(data_dir: Path, key_file: Path, lock: DirectoryLock) -> Opened:
+def _open_locked(data_dir: Path, key_file: Path, lock: DirectoryLock, expected: AuditMark | None) -> Opened:
     path = data_dir / DATABASE
+    check_not_emptied(data_dir)
     fresh = size_of(path) == 0 and not (data_dir / WITNESS).exists()
+    if fresh and key_file.exists():
+        logger.warning("A key ring is there and no database: right before the first start only.")
     ring = KeyRing.load_or_create(key_file) if fresh else KeyRing.load(key_file)
     seals = Seals(ring)
     witness = Witness(data_dir / WITNESS, seals.witness)
     path.touch(mode=0o600)
     sync_directory(data_dir)
-    _look(path, seals, witness)
+    _look(path, seals, witness, expected)
     engine = writer_engine(path)
     try:
         with guarded(), engine.begin() as connection:
@@ -104,21 +113,42 @@ def _open_locked(data_dir: Path, key_file: Path, lock: DirectoryLock) -> Opened:
     return Opened(path, ring, seals, engine, witness, lock)
 
 
-def _look(path: Path, seals: Seals, witness: Witness) -> None:
+def check_not_emptied(data_dir: Path) -> None:
+    """Whether an empty data directory was always empty.
+
+    Raises:
+        Corrupt: the database is missing or empty, and what else lies there was made from one.
+    """
+    path = data_dir / DATABASE
+    if size_of(path):
+        return
+    remains = [data_dir / f"{DATABASE}-wal", *sorted((data_dir / SNAPSHOTS).glob("*/*"))]
+    found = next((remnant for remnant in remains if remnant.is_file() and size_of(remnant)), None)
+    if found is not None:
+        raise Corrupt(
+            f"The database {path} is missing or empty, but {found} shows that there was one. Restore it from a "
+            f"backup; to begin an empty store on purpose, move {data_dir} away, or name another folder.",
+            reason="DATABASE_MISSING",
+        )
+
+
+def _look(path: Path, seals: Seals, witness: Witness, expected: AuditMark | None) -> None:
     """Everything that can be refused is refused here, before anything is written."""
     engine = reader_engine(path, cache_kib=_LOOK_CACHE_KIB)
     try:
         with reading(engine) as connection:
             found = revision(connection)
             if found is None:
-                check_nothing_lost(witness)
+                check_nothing_lost(witness, expected)
                 return
             check_keys(connection, seals)
             check_structure(connection, () if size_of(path) <= WHOLE_CHECK_BYTES else _CATALOGUE)
             check_schema(connection, seals)
             if found == REVISIONS[-1]:
-                check_heads(connection, witness)
+                check_heads(connection, witness, expected)
                 check_ends(connection, seals)
+                if expected is not None:
+                    check_expected(connection, expected)
     finally:
         engine.dispose()
 

@@ -12,7 +12,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from likeness.domain.audit import AuditEntry
+from likeness.domain.audit import AuditEntry, AuditMark
 from likeness.domain.changes import LogEntry, Receipt, Write
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import LikenessError, Unavailable
@@ -53,16 +53,21 @@ class Store:
         self.data_dir = data_dir
 
     @classmethod
-    def open(cls, data_dir: Path, *, key_file: Path) -> Store:
+    def open(cls, data_dir: Path, *, key_file: Path, expected: AuditMark | None = None) -> Store:
         """Open a data directory, or make it; the key file is made with a store that is new, never later.
+
+        Args:
+            data_dir: the folder of all that is stored.
+            key_file: the key ring.
+            expected: an entry, noted down earlier, that the audit chain must hold.
 
         Raises:
             Precondition: another process has it open, a newer release wrote it, or others can read the key.
             WrongKey: the key file is missing or is not the one that the data was written with.
-            Corrupt: something stored is damaged; nothing was changed.
+            Corrupt: something stored is damaged, or missing, or an older copy; nothing was changed.
             Unavailable: a file cannot be read or written.
         """
-        opened = open_files(data_dir, key_file)
+        opened = open_files(data_dir, key_file, expected)
         try:
             return cls(opened, data_dir)
         except BaseException:

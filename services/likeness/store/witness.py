@@ -18,7 +18,7 @@ from pathlib import Path
 from likeness.domain.errors import Corrupt, Unavailable, WrongKey
 from likeness.store.chain import EMPTY, Head
 from likeness.store.sealing import GENESIS
-from likeness.store.vault import SEAL_BYTES, Sealer
+from likeness.store.vault import ID_BYTES, SEAL_BYTES, Sealer, sync_directory
 
 _FIELDS = struct.Struct(">QQQ")
 _LOG_DIGEST_BYTES = SEAL_BYTES
@@ -49,6 +49,7 @@ class Witness:
         """The newest heads that the file vouches for; None where there is no file.
 
         Raises:
+            WrongKey: the file was sealed with a key that is not in the ring.
             Corrupt: the file exists and neither slot is whole.
         """
         try:
@@ -60,6 +61,7 @@ class Witness:
         slots = [self._parse(data[start : start + _SLOT_BYTES]) for start in (0, _SLOT_BYTES)]
         whole = [slot for slot in slots if slot is not None]
         if not whole:
+            self._check_keys(data)
             raise Corrupt(
                 f"{self.path} is damaged; if the database was checked against a backup, remove that file and "
                 "start again."
@@ -80,6 +82,21 @@ class Witness:
         record += heads.log.digest.ljust(_LOG_DIGEST_BYTES, b"\x00") + heads.audit.digest
         slot = record + self._sealer.sign(record)
         os.pwrite(self._descriptor, slot.ljust(_SLOT_BYTES, b"\x00"), self._turn % 2 * _SLOT_BYTES)
+
+    def establish(self, heads: Heads) -> None:
+        """Remember the heads, and make the file durable: a database without it is refused at the next opening.
+
+        Raises:
+            Unavailable: it cannot be written.
+        """
+        try:
+            self.write(heads)
+            self.sync()
+            sync_directory(self.path.parent)
+        except OSError as error:
+            raise Unavailable(
+                f"{self.path} cannot be written: {error.strerror}; check its permissions and the space on its disk."
+            ) from error
 
     def sync(self) -> None:
         """Make what was written durable.
@@ -102,6 +119,21 @@ class Witness:
                 os.fdatasync(descriptor)
             finally:
                 os.close(descriptor)
+
+    def _check_keys(self, data: bytes) -> None:
+        """Whether it is for want of a key that no slot opens."""
+        for start in (0, _SLOT_BYTES):
+            seal = data[start + _RECORD_BYTES : start + _RECORD_BYTES + SEAL_BYTES]
+            try:
+                if any(seal[:ID_BYTES]):
+                    self._sealer.matches(b"", seal)
+            except WrongKey as error:
+                raise WrongKey(
+                    f"{self.path} was sealed with key {seal[:ID_BYTES].hex()}, which is not in the key ring: the "
+                    "ring is older than the data, or that file is damaged. Put back the newest key ring; if the "
+                    "database was checked against a backup, remove that file and start again.",
+                    metadata=error.metadata,
+                ) from error
 
     def _parse(self, slot: bytes) -> tuple[int, Heads] | None:
         record, seal = slot[:_RECORD_BYTES], slot[_RECORD_BYTES : _RECORD_BYTES + SEAL_BYTES]

@@ -110,7 +110,7 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="likeness-store-writer", daemon=True)
         try:
             self.heads = _read_heads(self._connection)
-            self._note()
+            witness.establish(self.heads)
             self._thread.start()
         except BaseException:
             self._connection.close()

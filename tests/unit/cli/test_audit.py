@@ -46,7 +46,7 @@ def test_a_whole_chain_is_verified_and_gives_a_digest_to_keep(home: Path) -> Non
     assert f"\n3:{said['digest']}" in run("verify", "--table").stdout
 
 
-@pytest.mark.parametrize("expected", ["3:00", "4:00", "x"])
+@pytest.mark.parametrize("expected", ["3:00", "4:00", "x", f"3:{'0' * 64}", f"4:{'0' * 64}"])
 def test_an_entry_that_does_not_stand_in_the_chain_is_told(home: Path, expected: str) -> None:
     result = run("verify", "--expect", expected)
     assert result.exit_code == Exit.DAMAGED
@@ -78,6 +78,19 @@ def test_entries_are_shown_with_who_why_and_what(home: Path) -> None:
     assert table.count("NCB-XX / clerk, for missing_person / case-7") == 3
     rates = [line.split("FMR ")[1].strip() for line in table.splitlines() if "FMR" in line]
     assert rates == ["1.0e-04 or below", "1.0e-04", "below 1.0e-04"]
+
+
+@pytest.mark.parametrize("position", ["4", "999999999999"])
+def test_a_position_beyond_the_end_is_not_found_and_not_called_missing(home: Path, position: str) -> None:
+    result = run("show", "--position", position)
+    assert result.exit_code == Exit.REFUSED
+    assert f"no audit entry {position}: the audit has 3 entries" in result.stderr
+    assert "backup" not in result.stderr
+
+
+@pytest.mark.parametrize("position", ["0", "-1"])
+def test_a_position_before_the_first_is_refused(home: Path, position: str) -> None:
+    assert run("show", "--position", position).exit_code == Exit.USAGE
 
 
 def test_a_comparison_is_shown_with_its_score_and_rate(home: Path) -> None:

@@ -18,10 +18,13 @@ from likeness.engine.gallery import Gallery
 from likeness.engine.opening import open_engine, self_test
 from likeness.engine.policy import Scope
 from likeness.engine.register import Register
+from likeness.engine.upkeep import open_gallery
 from likeness.index.scan import Found, Vectors, nothing
+from likeness.index.snapshot import Snapshots, furthest
 from likeness.index.vectors import VectorIndex
 from likeness.rpc.workers import CallDeadline
 from likeness.store.store import Store
+from likeness.store.vault import KeyUse
 from tests.support import ALICE, DIMENSION, SPACE, Bench, VectorModality
 from tests.waiting import PATIENCE
 
@@ -70,7 +73,7 @@ def test_a_snapshot_of_another_space_or_another_log_is_refused(
         Gallery("face", TemplateSpace("other/1", DIMENSION), store).restore(snapshot)
     with (
         Store.open(tmp_path / "other", key_file=tmp_path / "other.json") as other,
-        pytest.raises(Corrupt, match="belongs to another log"),
+        pytest.raises(Corrupt, match="the log ends at 0: the database is an older copy"),
     ):
         Gallery("face", bench.gallery.space, other).restore(snapshot)
 
@@ -105,6 +108,22 @@ def test_a_damaged_snapshot_is_passed_over(store: Store, tmp_path: Path) -> None
     again = open_engine(VectorModality(), store, folder)
     assert ids(again.engine.gallery) == [kept, moved]
     again.close()
+
+
+def test_a_snapshot_ahead_of_the_log_is_refused_whatever_its_space(tmp_path: Path) -> None:
+    folder, key = tmp_path / "snapshots", tmp_path / "keys.json"
+    with Store.open(tmp_path / "data", key_file=key) as store:
+        running = open_engine(VectorModality(), store, folder)
+        fill(Bench(VectorModality(), store))
+        running.close()
+    with Store.open(tmp_path / "older", key_file=key) as store:
+        for dimension in (DIMENSION, DIMENSION + 1):
+            gallery = Gallery("face", TemplateSpace(f"{SPACE}-{dimension}", dimension), store)
+            with pytest.raises(Corrupt, match="remove the folder snapshots") as refusal:
+                open_gallery(gallery, Snapshots(folder, store.vault(KeyUse.SNAPSHOTS)), store)
+            assert refusal.value.reason == "SNAPSHOT_OF_ANOTHER_LOG"
+    assert furthest(folder) == 5
+    assert furthest(tmp_path / "none") == 0
 
 
 def test_suspended_references_count_as_held_and_are_not_searched(bench: Bench) -> None:

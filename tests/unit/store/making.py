@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from likeness.domain.audit import AuditCandidate, AuditEntry, JsonValue
+from likeness.domain.audit import AuditCandidate, AuditEntry, AuditMark, JsonValue
 from likeness.domain.changes import Change, Enrol, Expunge, RequestKey, Update, Write
 from likeness.domain.ids import new_id
 from likeness.domain.references import Caller, Category, Facets, Purpose, Reference
@@ -21,9 +21,9 @@ from likeness.store.store import Store
 SPACE = "test/1"
 
 
-def open_store(folder: Path) -> Store:
+def open_store(folder: Path, expected: AuditMark | None = None) -> Store:
     """The store of a folder, with its key beside the data."""
-    return Store.open(folder / "data", key_file=folder / "key.json")
+    return Store.open(folder / "data", key_file=folder / "key.json", expected=expected)
 
 
 def write_of(change: Change, request_id: str | None = None, entity: str = "FR") -> Write:

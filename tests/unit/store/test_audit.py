@@ -8,6 +8,7 @@ from sqlite3 import Connection
 
 import pytest
 
+from likeness.domain.audit import AuditMark
 from likeness.domain.errors import Corrupt, InvalidInput
 from likeness.store.store import Store
 from tests.unit.store.making import act, open_store, tampering
@@ -101,7 +102,10 @@ def test_a_recomputed_chain_without_one_entry_does_not_open(tmp_path: Path) -> N
     with pytest.raises(Corrupt, match="another history"):
         open_store(tmp_path)
     (tmp_path / "data" / "likeness.head").unlink()
-    with open_store(tmp_path) as store:
+    with tampering(tmp_path) as database:
+        query = "SELECT position, digest FROM audit ORDER BY position DESC LIMIT 1"
+        end = AuditMark(*database.execute(query).fetchone())
+    with open_store(tmp_path, end) as store:
         assert store.verify_audit().ok
         with pytest.raises(Corrupt, match="entry 2"):
             store.audit_entries()

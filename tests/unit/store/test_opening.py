@@ -14,7 +14,8 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from likeness.domain.errors import Corrupt, LikenessError, Precondition, WrongKey
+from likeness.domain.audit import AuditMark
+from likeness.domain.errors import Corrupt, LikenessError, Precondition, Unavailable, WrongKey
 from likeness.store.database import writer_engine
 from likeness.store.migrate import MIGRATIONS, upgrade
 from likeness.store.schema import REVISIONS, metadata
@@ -203,11 +204,111 @@ def test_an_older_copy_is_refused_until_it_is_accepted(closed: Path) -> None:
     with open_store(closed) as store:
         store.write([enrol(7)])
     shutil.copy(closed / "backup.db", database)
-    with pytest.raises(Corrupt, match=r"remove .*likeness\.head to accept"):
+    with pytest.raises(Corrupt, match=r"remove .*likeness\.head, and start once with .* expected_audit_head"):
         open_store(closed)
     (closed / "data" / "likeness.head").unlink()
-    with open_store(closed) as store:
+    with pytest.raises(Corrupt, match="missing beside a database of 3 log entries and 2 audit entries"):
+        open_store(closed)
+    with open_store(closed, audit_end(closed)) as store:
         assert store.head() == 3
+    with open_store(closed) as store:  # once: the witness is there again
+        assert store.head() == 3
+
+
+def audit_end(folder: Path) -> AuditMark:
+    """The last audit entry of a closed store."""
+    with tampering(folder) as database:
+        query = "SELECT position, digest FROM audit ORDER BY position DESC LIMIT 1"
+        return AuditMark(*database.execute(query).fetchone())
+
+
+def test_an_act_taken_out_together_with_the_witness_is_noticed(closed: Path) -> None:
+    noted = audit_end(closed)
+    with tampering(closed) as database:
+        database.execute("DELETE FROM audit WHERE position = 2")
+    (closed / "data" / "likeness.head").unlink()
+    before = contents(closed)
+    with pytest.raises(Corrupt, match="is missing beside") as refusal:
+        open_store(closed)
+    assert refusal.value.reason == "WITNESS_MISSING"
+    with pytest.raises(Corrupt, match="missing beside"):
+        open_store(closed, noted)
+    assert contents(closed) == before
+
+
+def test_an_older_copy_of_everything_is_noticed_by_the_entry_that_is_expected(closed: Path) -> None:
+    shutil.copytree(closed, closed / "older")
+    with open_store(closed) as store:
+        store.audit(act(3))
+        head = store.audit_head()
+    noted = AuditMark(head.position, head.digest)
+    open_store(closed / "older").close()  # from within it cannot be noticed
+    with pytest.raises(Corrupt, match="has 2 entries and ends before it") as refusal:
+        open_store(closed / "older", noted)
+    assert refusal.value.reason == "AUDIT_HEAD_MISSING"
+    with pytest.raises(Corrupt, match="has another entry in its place"):
+        open_store(closed, AuditMark(1, noted.digest))
+    open_store(closed, noted).close()
+    with open_store(closed, audit_end(closed / "older")) as store:
+        store.audit(act(4))
+
+
+def test_a_store_that_holds_nothing_is_not_served_where_an_entry_is_expected(tmp_path: Path) -> None:
+    with pytest.raises(Corrupt, match="is expected, and the database is empty"):
+        open_store(tmp_path, AuditMark(1, bytes(32)))
+    open_store(tmp_path, AuditMark(0, bytes(32))).close()
+
+
+@pytest.mark.parametrize("gone", [["likeness.db"], ["likeness.db", "likeness.head"]])
+@pytest.mark.parametrize("remnant", ["likeness.db-wal", "snapshots/face/0001.snapshot"])
+def test_an_emptied_folder_is_not_served_as_a_new_store(closed: Path, gone: list[str], remnant: str) -> None:
+    data = closed / "data"
+    (data / remnant).parent.mkdir(parents=True, exist_ok=True)
+    (data / remnant).write_bytes(b"something")
+    for name in gone:
+        (data / name).unlink()
+    for empty in (False, True):
+        if empty:
+            (data / "likeness.db").touch()
+        with pytest.raises(Corrupt, match=f"{remnant} shows that there was one") as refusal:
+            open_store(closed)
+        assert refusal.value.reason == "DATABASE_MISSING"
+
+
+def test_a_first_start_with_a_key_ring_made_before_it_is_served_and_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    KeyRing.create(tmp_path / "key.json")
+    open_store(tmp_path).close()
+    assert "A key ring is there and no database" in caplog.text
+
+
+def test_a_key_ring_older_than_the_witness_is_named(closed: Path) -> None:
+    shutil.copy(closed / "data" / "likeness.db", closed / "older.db")
+    shutil.copy(closed / "key.json", closed / "older.json")
+    newer = KeyRing.rotate(closed / "key.json").active
+    with open_store(closed) as store:
+        store.audit(act(3))
+        store.audit(act(4))
+    shutil.copy(closed / "older.db", closed / "data" / "likeness.db")
+    shutil.copy(closed / "older.json", closed / "key.json")
+    with pytest.raises(WrongKey, match=f"sealed with key {newer}.* the ring is older than the data"):
+        open_store(closed)
+
+
+def test_the_witness_is_durable_before_the_first_entry(tmp_path: Path) -> None:
+    with open_store(tmp_path):
+        assert (tmp_path / "data" / "likeness.head").stat().st_size > 0
+    (tmp_path / "data" / "likeness.head").unlink()  # without entries there is nothing to lose
+    open_store(tmp_path).close()
+
+
+def test_a_witness_that_cannot_be_made_is_a_refusal(tmp_path: Path) -> None:
+    open_store(tmp_path).close()
+    (tmp_path / "data" / "likeness.head").unlink()
+    (tmp_path / "data" / "likeness.head").symlink_to(tmp_path / "nowhere" / "head")
+    with pytest.raises(Unavailable, match="cannot be written"):
+        open_store(tmp_path)
 
 
 def test_a_data_directory_that_cannot_be_made_is_a_clear_refusal(tmp_path: Path) -> None:
