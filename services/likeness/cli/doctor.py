@@ -14,6 +14,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from likeness.cli import health
+from likeness.cli.doctor_home import history, privacy
 from likeness.cli.failures import Exit
 from likeness.cli.health import Result, State, green, guarded, red, yellow
 from likeness.cli.local_store import read_only, seals
@@ -30,7 +31,7 @@ from likeness.rpc.compose import key_file
 from likeness.rpc.modalities import face_calibration, fingerprint_calibration, object_calibration
 from likeness.rpc.settings import Settings, split_address
 from likeness.store.lock import holder
-from likeness.store.opening import DATABASE, LOCK
+from likeness.store.opening import DATABASE, LOCK, check_not_emptied
 from likeness.store.vault import KeyRing
 from likeness.store.verify import verify_store
 
@@ -83,6 +84,8 @@ def examine(
     yield health.disk("disk", settings.home)
     yield guarded("key ring", lambda: _key_ring(settings))
     yield guarded("store", lambda: _store(settings, full=full))
+    yield guarded("history", lambda: history(settings))
+    yield guarded("privacy", lambda: privacy(settings))
     yield guarded("server", lambda: _server(settings))
     yield health.processors(settings)
 
@@ -114,15 +117,23 @@ def _calibration(modality: str, find: Callable[[], Calibration | None]) -> Resul
 
 def _key_ring(settings: Settings) -> Result:
     path = key_file(settings)
-    if not path.exists() and not (settings.home / DATABASE).exists():
+    begun = (settings.home / DATABASE).exists()
+    if not path.exists() and not begun:
         return green("key ring", f"{path} will be made, for its owner only, with the first start")
     ring = KeyRing.load(path)
+    if not begun and settings.key_ring is None:
+        return yellow(
+            "key ring",
+            f"{path} is there and no database: right before the first start only",
+            "if there was data, restore the database from a backup before anything is started",
+        )
     return green(
         "key ring", f"{path}: {plural(len(ring.ids), 'key')}, readable by its owner only; keep a backup"
     )
 
 
 def _store(settings: Settings, *, full: bool) -> Result:
+    check_not_emptied(settings.home)
     if not (settings.home / DATABASE).exists():
         return green("store", f"none yet in {settings.home}; it will be made with the first start")
     with read_only(settings) as connection:

@@ -168,7 +168,8 @@ def _write(text: str, target: Path, catalogue: Catalogue, drafted: Manifest, *, 
             + (", or overwrite the draft with --force." if taken.resolve() == target.resolve() else "."),
             reason="MODEL_ID_TAKEN",
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # the home, if it is the first
+    target.parent.mkdir(mode=0o700, exist_ok=True)
     beside = target.with_suffix(".toml.part")
     beside.write_text(text, encoding="utf-8")
     beside.replace(target)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from likeness.store.opening import DATABASE
+from likeness.store.opening import SNAPSHOTS
 from likeness.store.store import Store
 from likeness.telemetry import logs, metrics
 
@@ -21,9 +22,6 @@ log = logging.getLogger(__name__)
 
 TICK_SECONDS = 5.0
 """How often gauges are set, a third of the usual interval between scrapes; it takes well under a millisecond."""
-
-SNAPSHOTS = "snapshots"
-"""The folder of the store's home that holds a folder of snapshots for each modality."""
 
 _KINDS = {DATABASE: "database", f"{DATABASE}-wal": "wal"}
 _EVERY_KIND = ("database", "wal", SNAPSHOTS, "other")

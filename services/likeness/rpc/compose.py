@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from likeness.domain.audit import AuditMark
 from likeness.engine.engine import Engine
-from likeness.engine.gauges import SNAPSHOTS, Gauges
+from likeness.engine.gauges import Gauges
 from likeness.engine.opening import Running, open_engine
+from likeness.engine.store_upkeep import StoreUpkeep
 from likeness.inference.memory import memory_limit
 from likeness.rpc.modalities import assist, load
 from likeness.rpc.settings import Settings
+from likeness.store.modes import exposed
 from likeness.store.opening import SNAPSHOTS
 from likeness.store.store import Store
 from likeness.telemetry import logs, metrics
@@ -32,8 +34,13 @@ class Composed:
         self._store = store
         self._gauges = Gauges(store)
         self._gauges.start()
+        self._upkeep = StoreUpkeep(store)
         self._running: dict[str, Running] = {}
         self._assistants: list[Assistant[Any, Any]] = []
+
+    def start(self) -> None:
+        """Begin to look after the store."""
+        self._upkeep.start()
 
     @property
     def engines(self) -> Mapping[str, Engine]:
@@ -64,6 +71,7 @@ class Composed:
         self._gauges.close()
         for running in self._running.values():
             running.close()
+        self._upkeep.close()
         self._store.close()
 
 
@@ -83,6 +91,9 @@ def compose(settings: Settings) -> Composed:
     store.observe_commits(metrics.committed)
     composed = Composed(store)
     try:
+        for item in exposed(settings.home, key_file(settings)):
+            logs.event(_logger, logging.WARNING, "open to others than its owner: chmod go= it", path=item)
+        composed.start()
         for name in settings.served:
             composed.open(name, settings)
     except BaseException:

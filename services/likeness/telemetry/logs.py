@@ -23,7 +23,8 @@ FIELDS = frozenset(
     {
         # the request
         "service", "method", "code", "reason", "seconds", "entity", "purpose", "request_bytes", "incident",
-        "items", "rejected", "request_id", "audit_position", "log_position", "replayed",
+        "items", "rejected", "request_id", "audit_position", "audit_head", "log_position",
+        "replayed",
         # the state of the service
         "address", "version", "modality", "model", "space", "calibration", "generation", "kind", "position",
         "lag", "references", "recall", "sample", "threads", "limit", "grace", "path", "setting", "origin",

@@ -13,10 +13,13 @@ from typer.testing import CliRunner
 
 from likeness.cli.failures import Exit
 from likeness.cli.main import app
+from likeness.engine.opening import open_engine
 from likeness.rpc.compose import key_file
 from likeness.rpc.settings import load
-from likeness.store.opening import DATABASE
+from likeness.store.opening import DATABASE, SNAPSHOTS, WITNESS
 from likeness.store.store import Store
+from tests.support import Bench, VectorModality
+from tests.unit.store.making import act
 
 
 @pytest.fixture
@@ -94,6 +97,68 @@ def test_a_damaged_store_is_red(home: Path) -> None:
     connection.close()
     _, checks = examined()
     assert checks["store"]["state"] == "red"
+
+
+def test_a_database_without_its_witness_is_red_with_the_remedy(home: Path) -> None:
+    with Store.open(home, key_file=make_store(home)) as store:
+        _, checks = examined()
+        assert checks["history"]["state"] == "green"
+        store.audit(act(1))
+    (home / WITNESS).unlink()
+    code, checks = examined()
+    assert (code, checks["history"]["state"]) == (Exit.PARTLY, "red")
+    assert str(home / WITNESS) in checks["history"]["found"]
+    assert "expected_audit_head" in checks["history"]["found"]
+
+
+def test_an_entry_that_is_expected_and_not_there_is_red(home: Path) -> None:
+    make_store(home)
+    expected = f"expected_audit_head=1:{'ab' * 32}"
+    _, checks = examined("--set", expected)
+    assert checks["history"]["state"] == "red"
+    _, checks = examined("--set", "expected_audit_head=1")
+    assert checks["settings"]["state"] == "red"
+    assert "POSITION:DIGEST" in checks["settings"]["found"]
+
+
+def test_a_snapshot_ahead_of_the_log_is_red_also_of_a_modality_that_is_not_served(home: Path) -> None:
+    key = make_store(home)
+    newer = home.parent / "newer"
+    with Store.open(newer, key_file=key) as store:
+        running = open_engine(VectorModality(), store, home / SNAPSHOTS / "face")
+        Bench(VectorModality(), store).enrol("1,0")
+        running.close()
+    _, checks = examined("--set", "modalities=object")
+    assert checks["history"]["state"] == "red"
+    assert "face index is at log position 1, but the log ends at 0" in checks["history"]["found"]
+
+
+def test_a_home_without_its_database_is_red_where_something_was_made_from_it(home: Path) -> None:
+    make_store(home)
+    (home / DATABASE).unlink()
+    (home / WITNESS).unlink()
+    _, checks = examined()
+    assert checks["key ring"]["state"] == "yellow"
+    assert checks["store"]["state"] == "green"
+    (home / SNAPSHOTS / "face").mkdir(parents=True)
+    (home / SNAPSHOTS / "face" / "1.snapshot").write_bytes(b"x")
+    _, checks = examined()
+    assert checks["store"]["state"] == checks["history"]["state"] == "red"
+    assert "1.snapshot" in checks["store"]["found"]
+
+
+def test_files_open_to_others_are_named_with_the_fix(home: Path) -> None:
+    make_store(home)
+    _, checks = examined()
+    assert checks["privacy"]["state"] == "green"
+    home.chmod(0o755)
+    _, checks = examined()
+    assert checks["privacy"]["state"] == "yellow"
+    (home / DATABASE).chmod(0o644)
+    code, checks = examined()
+    assert (code, checks["privacy"]["state"]) == (Exit.PARTLY, "red")
+    assert f"{home / DATABASE} (mode 0644) and " in checks["privacy"]["found"]
+    assert checks["privacy"]["fix"].startswith(f"run: chmod go= {home} {home / DATABASE}")
 
 
 @pytest.fixture

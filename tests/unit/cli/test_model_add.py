@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from pathlib import Path
 
 import onnx
@@ -46,6 +47,9 @@ def test_a_draft_is_written_and_says_what_it_could_not_tell(graph: Path, tmp_pat
     assert (said["kind"], said["family"], said["id"]) == ("recogniser", "arcface", "some-model-v2")
     assert any("licence" in question for question in said["open_questions"])
     assert any("normalisation" in question for question in said["open_questions"])
+    assert (
+        stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700
+    )  # what is stored there later is the owner's
     manifest = read_manifest(tmp_path / "home" / "models" / "some-model-v2.toml")
     assert manifest.recogniser.dimension == 96
     assert "likeness calibrate" in result.stderr

@@ -1,0 +1,60 @@
+"""What `likeness doctor` looks at in the home folder: whether it is the newest there was, and whose it is."""
+
+from __future__ import annotations
+
+import shlex
+
+from likeness.cli.health import Result, green, red, yellow
+from likeness.cli.local_store import read_only, seals
+from likeness.cli.words import plural
+from likeness.domain.errors import Corrupt
+from likeness.index.snapshot import furthest
+from likeness.rpc.compose import expected_head, key_file
+from likeness.rpc.settings import Settings
+from likeness.store.chain import LOG
+from likeness.store.inspection import check_expected, check_heads
+from likeness.store.modes import exposed
+from likeness.store.opening import DATABASE, SNAPSHOTS, WITNESS, check_not_emptied
+from likeness.store.witness import Witness
+
+
+def history(settings: Settings) -> Result:
+    """Database, witness, snapshots and the expected audit entry belong to one history, and nothing is cut off.
+
+    Raises:
+        LikenessError: they do not.
+    """
+    check_not_emptied(settings.home)
+    if not (settings.home / DATABASE).exists():
+        return green("history", "none yet")
+    expected = expected_head(settings)
+    # First what follows the database, then the database: beside a server that writes it may only be ahead.
+    folders = sorted((settings.home / SNAPSHOTS).glob("*/"))
+    snapshots = {folder.name: furthest(folder) for folder in folders}
+    with read_only(settings) as connection:
+        check_heads(connection, Witness(settings.home / WITNESS, seals(settings).witness), expected)
+        if expected is not None:
+            check_expected(connection, expected)
+        end = LOG.head(connection).position
+    ahead = {name: position for name, position in snapshots.items() if position > end}
+    if ahead:
+        name, position = next(iter(ahead.items()))
+        raise Corrupt(
+            f"The snapshot of the {name} index is at log position {position}, but the log ends at {end}: the "
+            "database is an older copy, or was cut off. Restore its newest backup; if this is it, restored on "
+            f"purpose, remove the folder {settings.home / SNAPSHOTS}."
+        )
+    noted = "the expected audit entry stands in it" if expected else "no audit entry is expected"
+    return green("history", f"database, witness and {plural(len(snapshots), 'snapshot')} agree; {noted}")
+
+
+def privacy(settings: Settings) -> Result:
+    """Home, database, keys and snapshots are their owner's alone."""
+    found = exposed(settings.home, key_file(settings))
+    if not found:
+        return green("privacy", "home, database, snapshots and keys are open to their owner alone")
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    worst = sorted(found, key=lambda item: not item.grave)
+    fix = f"run: chmod go= {' '.join(shlex.quote(str(item.path)) for item in found)}"
+    told = f"open to others than the owner: {worst[0]}{more}"
+    return red("privacy", told, fix) if worst[0].grave else yellow("privacy", told, fix)

@@ -1,0 +1,62 @@
+"""What the store needs done while it is served, whatever the modalities: its audit head goes into the log."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from likeness.domain.audit import AuditMark
+from likeness.store.store import Store
+from likeness.telemetry import logs
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 5.0
+"""How often it is looked whether anything is due."""
+
+HEAD_SECONDS = 300.0
+"""Between two lines of the audit head while the audit grows. What is cut off the chain after the last line that
+left the machine cannot be noticed; a line costs 200 bytes."""
+
+
+class StoreUpkeep:
+    """A thread that looks after an open store until it is closed; the store is closed after it, by its owner."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._logged = -1
+        self._logged_at = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="upkeep-store", daemon=True)
+
+    def start(self) -> None:
+        """Begin, with a line of the audit head."""
+        self.log_head()
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop, with a last line of the audit head where it has changed."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self.log_head()
+
+    def _run(self) -> None:
+        while not self._stop.wait(TICK_SECONDS):
+            if time.monotonic() - self._logged_at >= HEAD_SECONDS:
+                self.log_head()
+
+    def log_head(self) -> None:
+        """Log where the audit chain ends, if it has changed: in the form that `expected_audit_head` takes."""
+        head = self._store.audit_head()
+        self._logged_at = time.monotonic()
+        if head.position != self._logged:
+            self._logged = head.position
+            logs.event(
+                log,
+                logging.INFO,
+                "audit head",
+                audit_head=AuditMark(head.position, head.digest),
+                log_position=self._store.head(),
+            )
