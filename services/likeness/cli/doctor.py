@@ -14,7 +14,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from likeness.cli import health
-from likeness.cli.doctor_home import history, privacy
+from likeness.cli.doctor_home import history, privacy, reserve
 from likeness.cli.failures import Exit
 from likeness.cli.health import Result, State, green, guarded, red, yellow
 from likeness.cli.local_store import read_only, seals
@@ -86,6 +86,7 @@ def examine(
     yield guarded("store", lambda: _store(settings, full=full))
     yield guarded("history", lambda: history(settings))
     yield guarded("privacy", lambda: privacy(settings))
+    yield reserve(settings)
     yield guarded("server", lambda: _server(settings))
     yield health.processors(settings)
 

@@ -15,6 +15,7 @@ from likeness.store.chain import LOG
 from likeness.store.inspection import check_expected, check_heads
 from likeness.store.modes import exposed
 from likeness.store.opening import DATABASE, SNAPSHOTS, WITNESS, check_not_emptied
+from likeness.store.reserve import RESERVE, ROOM, Reserve
 from likeness.store.witness import Witness
 
 
@@ -58,3 +59,24 @@ def privacy(settings: Settings) -> Result:
     fix = f"run: chmod go= {' '.join(shlex.quote(str(item.path)) for item in found)}"
     told = f"open to others than the owner: {worst[0]}{more}"
     return red("privacy", told, fix) if worst[0].grave else yellow("privacy", told, fix)
+
+
+def reserve(settings: Settings) -> Result:
+    """The space is held in which audit and erasure go on when the disk is full."""
+    size = settings.audit_reserve_bytes
+    held = f"{size / (1 << 20):,.0f} MiB for audit and erasure"
+    if not size:
+        return yellow(
+            "reserve", "none is held: a full disk stops searches and Expunge", "set audit_reserve_bytes"
+        )
+    if not (settings.home / DATABASE).exists():
+        return green("reserve", f"{held} will be held with the first start")
+    if Reserve(settings.home / RESERVE, size).is_spent:
+        return red(
+            "reserve",
+            f"{held} should be held and are not: the disk was full, or no server has been started since they were "
+            "asked for; a server that runs enrols nothing",
+            f"have {ROOM * size / (1 << 20):,.0f} MiB free on the disk of {settings.home}; a server that runs then "
+            "holds them within seconds",
+        )
+    return green("reserve", f"{held} are held")

@@ -1,4 +1,7 @@
-"""What the store needs done while it is served, whatever the modalities: its audit head goes into the log."""
+"""What the store needs done while it is served, whatever the modalities.
+
+Its audit head goes into the log, and its reserve is held again once there is space.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +47,17 @@ class StoreUpkeep:
 
     def _run(self) -> None:
         while not self._stop.wait(TICK_SECONDS):
-            if time.monotonic() - self._logged_at >= HEAD_SECONDS:
-                self.log_head()
+            try:
+                self.tick()
+            except Exception as error:  # as the upkeep of a gallery, it must outlive a full disk
+                logs.event(log, logging.ERROR, "upkeep failed", error=error, task="store")
+
+    def tick(self) -> None:
+        """Do what is due."""
+        if self._store.is_full and self._store.hold_reserve():
+            logs.event(log, logging.INFO, "space again: the reserve is held, and enrolment goes on")
+        if time.monotonic() - self._logged_at >= HEAD_SECONDS:
+            self.log_head()
 
     def log_head(self) -> None:
         """Log where the audit chain ends, if it has changed: in the form that `expected_audit_head` takes."""

@@ -122,7 +122,8 @@ class Upkeep:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
-        self._guarded("snapshot", self.snapshot)
+        if not self._store.is_full:
+            self._guarded("snapshot", self.snapshot)
 
     def _run(self) -> None:
         while not self._stop.wait(TICK_SECONDS):
@@ -158,6 +159,8 @@ class Upkeep:
             metrics.index_build_seconds(self._gallery.modality).observe(time.monotonic() - started)
 
     def _snapshot_if_due(self) -> None:
+        if self._store.is_full:
+            return  # the space that is left is for the audit
         changes = self._gallery.position - self._saved_position
         age = time.monotonic() - self._saved_at
         if changes >= SNAPSHOT_CHANGES or (changes and age >= self._snapshot_seconds):

@@ -87,7 +87,12 @@ def compose(settings: Settings) -> Composed:
     metrics.memory_limit(memory_limit())
     metrics.rpc_queue_limit(settings.queue)
     logs.event(_logger, logging.INFO, "opening the store")
-    store = Store.open(settings.home, key_file=key_file(settings), expected=expected_head(settings))
+    store = Store.open(
+        settings.home,
+        key_file=key_file(settings),
+        expected=expected_head(settings),
+        reserve_bytes=settings.audit_reserve_bytes,
+    )
     store.observe_commits(metrics.committed)
     composed = Composed(store)
     try:

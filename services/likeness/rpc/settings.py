@@ -117,6 +117,13 @@ class Settings(BaseModel):
         description="POSITION:DIGEST of an audit entry noted earlier (`likeness audit verify` prints the last one, "
         "and the log has it now and then); a store whose audit does not hold it is not served.",
     )
+    audit_reserve_bytes: int = Field(
+        default=64 * _MIB,
+        ge=0,
+        le=1 << 40,
+        description="Bytes of disk held for the day on which it is full: searches go on record and references are "
+        "expunged in them, and nothing is enrolled until there is space again; 0 holds none.",
+    )
     modalities: Annotated[str, AfterValidator(_modalities)] = Field(
         default=",".join(MODALITIES),
         description="What is served, separated by commas; each takes memory for its models and its index.",

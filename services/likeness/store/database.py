@@ -32,6 +32,8 @@ _ALWAYS = ("trusted_schema=OFF", "temp_store=MEMORY")
 """No functions called from a tampered schema; no rows in temporary files, which nobody would erase."""
 
 _PRIMARY_CODE = 0xFF
+_NO_SPACE = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
+"""Codes, extended ones too, that a disk or a quota without space ends in, each at another place of a commit."""
 _TRY_LATER = {
     sqlite3.SQLITE_FULL: "The disk or the quota of the data directory is full; free some space and retry.",
     sqlite3.SQLITE_IOERR: "The disk of the data directory reports an error; check its space and its health.",
@@ -43,12 +45,19 @@ _TRY_LATER = {
 }
 
 
+class NoSpace(Unavailable):
+    """Nothing could be written: for want of space, or what looks like it."""
+
+    reason = "STORAGE_UNAVAILABLE"
+
+
 def translate(error: BaseException) -> LikenessError:
     """The domain error that a driver's error stands for: try later, or damaged."""
     origin = error.orig if isinstance(error, sa.exc.DBAPIError) else error
     code = getattr(origin, "sqlite_errorcode", None)
     if code is not None and (remedy := _TRY_LATER.get(code & _PRIMARY_CODE)):
-        return Unavailable(f"{remedy} (SQLite: {origin})", reason="STORAGE_UNAVAILABLE")
+        kind = NoSpace if code in _NO_SPACE else Unavailable
+        return kind(f"{remedy} (SQLite: {origin})", reason="STORAGE_UNAVAILABLE")
     if isinstance(origin, sqlite3.ProgrammingError | sqlite3.InterfaceError):
         return Unavailable(
             f"The connection to the database cannot be used ({type(origin).__name__}); retry, and restart the "

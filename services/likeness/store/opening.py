@@ -25,6 +25,7 @@ from likeness.store.inspection import (
 )
 from likeness.store.lock import DirectoryLock
 from likeness.store.migrate import revision, upgrade
+from likeness.store.reserve import RESERVE, Reserve
 from likeness.store.schema import REVISIONS
 from likeness.store.sealing import Seals
 from likeness.store.vault import KeyRing, sync_directory
@@ -59,6 +60,7 @@ class Opened:
     engine: sa.Engine
     witness: Witness
     lock: DirectoryLock
+    reserve: Reserve
 
     def close(self) -> None:
         """Close the files; SQLite then copies its write-ahead log into the database."""
@@ -71,10 +73,12 @@ class Opened:
             self.lock.release()
 
 
-def open_files(data_dir: Path, key_file: Path, expected: AuditMark | None = None) -> Opened:
+def open_files(
+    data_dir: Path, key_file: Path, expected: AuditMark | None = None, reserve_bytes: int = 0
+) -> Opened:
     """Lock the directory, check what is in it, bring it to this release's revision.
 
-    `expected` is an entry that the audit chain must hold.
+    `expected` is an entry that the audit chain must hold; `reserve_bytes` are held for audit and erasure.
 
     Raises:
         LikenessError: see `Store.open`.
@@ -85,15 +89,19 @@ def open_files(data_dir: Path, key_file: Path, expected: AuditMark | None = None
         raise Unavailable(f"The data directory {data_dir} cannot be made: {error.strerror}.") from error
     lock = DirectoryLock(data_dir / LOCK)
     try:
-        return _open_locked(data_dir, key_file, lock, expected)
+        reserve = Reserve(data_dir / RESERVE, reserve_bytes)
+        return _open_locked(data_dir, key_file, lock, expected, reserve)
     except BaseException:
         lock.release()
         raise
 
 
-def _open_locked(data_dir: Path, key_file: Path, lock: DirectoryLock, expected: AuditMark | None) -> Opened:
+def _open_locked(
+    data_dir: Path, key_file: Path, lock: DirectoryLock, expected: AuditMark | None, reserve: Reserve
+) -> Opened:
     path = data_dir / DATABASE
     check_not_emptied(data_dir)
+    reserve.make_way()
     fresh = size_of(path) == 0 and not (data_dir / WITNESS).exists()
     if fresh and key_file.exists():
         logger.warning("A key ring is there and no database: right before the first start only.")
@@ -110,7 +118,9 @@ def _open_locked(data_dir: Path, key_file: Path, lock: DirectoryLock, expected: 
     except BaseException:
         engine.dispose()
         raise
-    return Opened(path, ring, seals, engine, witness, lock)
+    if not reserve.hold():
+        logger.error("The disk is nearly full: the reserve cannot be held, and enrolments are refused.")
+    return Opened(path, ring, seals, engine, witness, lock, reserve)
 
 
 def check_not_emptied(data_dir: Path) -> None:
@@ -122,7 +132,7 @@ def check_not_emptied(data_dir: Path) -> None:
     path = data_dir / DATABASE
     if size_of(path):
         return
-    remains = [data_dir / f"{DATABASE}-wal", *sorted((data_dir / SNAPSHOTS).glob("*/*"))]
+    remains = [data_dir / f"{DATABASE}-wal", data_dir / RESERVE, *sorted((data_dir / SNAPSHOTS).glob("*/*"))]
     found = next((remnant for remnant in remains if remnant.is_file() and size_of(remnant)), None)
     if found is not None:
         raise Corrupt(

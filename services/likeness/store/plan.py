@@ -6,7 +6,7 @@ that is refused leaves no trace and the others go on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -40,10 +40,22 @@ _INSERT = {
 
 
 class Plan:
-    """Decides writes in order and collects the rows that they make."""
+    """Decides writes in order and collects the rows that they make.
 
-    def __init__(self, connection: sa.Connection, seals: Seals, head: Head, at: datetime) -> None:
+    `enrols_not` makes the refusal of every enrolment that was not done before; None lets them be done.
+    """
+
+    def __init__(
+        self,
+        connection: sa.Connection,
+        seals: Seals,
+        head: Head,
+        at: datetime,
+        *,
+        enrols_not: Callable[[], LikenessError] | None = None,
+    ) -> None:
         self.head = head
+        self._enrols_not = enrols_not
         self.entries: list[LogEntry] = []
         self.erases = False
         self._connection = connection
@@ -106,6 +118,8 @@ class Plan:
         return Receipt(entry.reference_id, entry.position, entry.at, replayed=True)
 
     def _enrol(self, write: Prepared, change: Enrol) -> Receipt:
+        if self._enrols_not is not None:
+            raise self._enrols_not()
         identity = write.reference_id
         if identity in self._rows or identity in self._held:
             raise Conflict(

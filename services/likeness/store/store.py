@@ -47,19 +47,22 @@ class Store:
     def __init__(self, opened: Opened, data_dir: Path) -> None:
         self._opened = opened
         self._seals = opened.seals
-        self._writer = Writer(opened.engine, opened.seals, opened.witness)
+        self._writer = Writer(opened.engine, opened.seals, opened.witness, opened.reserve)
         self._readers: sa.Engine = reader_engine(opened.path)
         self._closed = False
         self.data_dir = data_dir
 
     @classmethod
-    def open(cls, data_dir: Path, *, key_file: Path, expected: AuditMark | None = None) -> Store:
+    def open(
+        cls, data_dir: Path, *, key_file: Path, expected: AuditMark | None = None, reserve_bytes: int = 0
+    ) -> Store:
         """Open a data directory, or make it; the key file is made with a store that is new, never later.
 
         Args:
             data_dir: the folder of all that is stored.
             key_file: the key ring.
             expected: an entry, noted down earlier, that the audit chain must hold.
+            reserve_bytes: held on the disk, so that acts go on record and references are expunged when it is full.
 
         Raises:
             Precondition: another process has it open, a newer release wrote it, or others can read the key.
@@ -67,7 +70,7 @@ class Store:
             Corrupt: something stored is damaged, or missing, or an older copy; nothing was changed.
             Unavailable: a file cannot be read or written.
         """
-        opened = open_files(data_dir, key_file, expected)
+        opened = open_files(data_dir, key_file, expected, reserve_bytes)
         try:
             return cls(opened, data_dir)
         except BaseException:
@@ -93,6 +96,15 @@ class Store:
         if self._closed:
             raise Unavailable("The store is closed.", reason="STORE_CLOSED")
         return reading(self._readers)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no space to enrol in: what is not needed for audit and erasure should not be written."""
+        return self._opened.reserve.is_spent
+
+    def hold_reserve(self) -> bool:
+        """Hold the reserve again if there is room for it, so that enrolment goes on; whether it is held now."""
+        return self._opened.reserve.hold()
 
     def vault(self, use: KeyUse) -> Vault:
         """Encryption under this store's key ring, for what is kept beside it (`KeyUse.SNAPSHOTS`)."""

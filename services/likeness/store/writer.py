@@ -26,9 +26,10 @@ from likeness.domain.changes import LogEntry, Receipt
 from likeness.domain.errors import LikenessError, Unavailable
 from likeness.store.audit import AuditPlan, AuditReceipt, encode_entry
 from likeness.store.chain import AUDIT, LOG
-from likeness.store.database import BUSY_MILLISECONDS, driver_of, guarded
+from likeness.store.database import BUSY_MILLISECONDS, NoSpace, driver_of, guarded
 from likeness.store.plan import Plan
 from likeness.store.prepare import Prepared
+from likeness.store.reserve import Reserve
 from likeness.store.sealing import Seals
 from likeness.store.witness import Heads, Witness
 
@@ -95,7 +96,8 @@ class _Signal(enum.Enum):
 class Writer:
     """Owns the writing connection, the heads of both chains and the listeners."""
 
-    def __init__(self, engine: sa.Engine, seals: Seals, witness: Witness) -> None:
+    def __init__(self, engine: sa.Engine, seals: Seals, witness: Witness, reserve: Reserve) -> None:
+        self._reserve = reserve
         self._engine = engine
         self._connection = _held(engine)
         self._seals = seals
@@ -214,7 +216,7 @@ class Writer:
         """Commit a group, tell the listeners, then release the callers."""
         began, before = time.monotonic(), self.heads
         try:
-            outcomes, entries = self._commit(jobs)
+            outcomes, entries = self._commit_within_reserve(jobs)
         except BaseException as error:  # in a caller's thread it may be Ctrl-C, at any point
             problem = error if isinstance(error, LikenessError) else _unforeseen(error)
             try:
@@ -230,13 +232,27 @@ class Writer:
         for job, outcome in zip(jobs, outcomes, strict=True):
             job.future.set_result(outcome)
 
+    def _commit_within_reserve(self, jobs: Sequence[Job]) -> tuple[list[Any], Sequence[LogEntry]]:
+        """Commit; where there is no space, in that of the reserve, and then what must go on alone."""
+        try:
+            return self._commit(jobs)
+        except NoSpace:
+            if not self._reserve.release():
+                raise
+        logger.error("The disk is full: enrolments are refused, audit and erasure go on from the reserve.")
+        self._recover()
+        if self._erase_at is None:
+            self._erase_at = time.monotonic()  # to empty the write-ahead log gives back what it takes
+        return self._commit(jobs)
+
     def _commit(self, jobs: Sequence[Job]) -> tuple[list[Any], Sequence[LogEntry]]:
         at = datetime.now(UTC)
         connection = self._connected()
         if all(isinstance(job, AuditJob) for job in jobs):
             return self._record(jobs, AuditPlan(self._seals, self.heads.audit, at), connection), ()
         with guarded(), connection.begin():
-            plan = Plan(connection, self._seals, self.heads.log, at)
+            full = self._reserve.refusal if self._reserve.is_spent else None
+            plan = Plan(connection, self._seals, self.heads.log, at, enrols_not=full)
             audits = AuditPlan(self._seals, self.heads.audit, at)
             plan.load(
                 [

@@ -161,6 +161,21 @@ def test_files_open_to_others_are_named_with_the_fix(home: Path) -> None:
     assert checks["privacy"]["fix"].startswith(f"run: chmod go= {home} {home / DATABASE}")
 
 
+def test_a_reserve_that_is_not_held_is_red_with_the_room_that_it_needs(home: Path) -> None:
+    _, checks = examined()
+    assert checks["reserve"]["state"] == "green"
+    key = make_store(home)
+    wanted = "audit_reserve_bytes=1048576"
+    code, checks = examined("--set", wanted)
+    assert (code, checks["reserve"]["state"]) == (Exit.PARTLY, "red")
+    assert "have 2 MiB free" in checks["reserve"]["fix"]
+    Store.open(home, key_file=key, reserve_bytes=1 << 20).close()
+    _, checks = examined("--set", wanted)
+    assert (checks["reserve"]["state"], checks["privacy"]["state"]) == ("green", "green")
+    _, checks = examined("--set", "audit_reserve_bytes=0")
+    assert checks["reserve"]["state"] == "yellow"
+
+
 @pytest.fixture
 def stranger(port: int) -> Iterator[None]:
     """Something that listens on the port and is no gRPC server."""

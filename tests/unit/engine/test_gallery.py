@@ -90,6 +90,20 @@ def test_an_engine_leaves_a_snapshot_and_starts_from_it(store: Store, tmp_path: 
     second.close()
 
 
+def test_no_snapshot_takes_the_space_that_is_left_for_the_audit(tmp_path: Path) -> None:
+    folder = tmp_path / "snapshots"
+    with Store.open(tmp_path / "data", key_file=tmp_path / "keys.json", reserve_bytes=4096) as store:
+        running = open_engine(VectorModality(), store, folder, snapshot_seconds=0.0)
+        fill(Bench(VectorModality(), store))
+        assert store._opened.reserve.release()
+        running.upkeep._snapshot_if_due()
+        running.close()
+        assert not list(folder.iterdir())
+        assert store.hold_reserve()
+        running.upkeep._snapshot_if_due()
+        assert list(folder.glob("*.snapshot"))
+
+
 def test_a_start_from_the_log_alone_leaves_a_snapshot_too(store: Store, tmp_path: Path) -> None:
     fill(Bench(VectorModality(), store))
     open_engine(VectorModality(), store, tmp_path / "snapshots").close()
