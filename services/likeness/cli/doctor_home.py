@@ -6,7 +6,6 @@ import shlex
 
 from likeness.cli.health import Result, green, red, yellow
 from likeness.cli.local_store import read_only, seals
-from likeness.cli.words import plural
 from likeness.domain.errors import Corrupt
 from likeness.index.snapshot import furthest
 from likeness.rpc.compose import expected_head, key_file
@@ -45,8 +44,8 @@ def history(settings: Settings) -> Result:
             "database is an older copy, or was cut off. Restore its newest backup; if this is it, restored on "
             f"purpose, remove the folder {settings.home / SNAPSHOTS}."
         )
-    noted = "the expected audit entry stands in it" if expected else "no audit entry is expected"
-    return green("history", f"database, witness and {plural(len(snapshots), 'snapshot')} agree; {noted}")
+    noted = "holds the audit entry that is expected" if expected else "no audit entry is expected"
+    return green("history", f"the database is as far as its witness and its snapshots; {noted}")
 
 
 def privacy(settings: Settings) -> Result:

@@ -88,8 +88,11 @@ class Register:
         return range(first, end)
 
     def facets(self, reference_id: str) -> Facets | None:
-        """The facets of a reference; None if it is not here."""
-        first = self._rows.get(UUID(reference_id).bytes)
+        """The facets of a reference; None if it is not here, as what is no UUID never is."""
+        try:
+            first = self._rows.get(UUID(reference_id).bytes)
+        except ValueError:
+            return None
         return None if first is None else self.columns.get(first)
 
     def references_at(self, rows: NDArray[np.int64]) -> list[str]:

@@ -137,7 +137,7 @@ def check_expected(connection: sa.Connection, expected: AuditMark) -> None:
     raise Corrupt(
         f"Audit entry {expected} does not stand in this chain, which has {end} entries and {found}: the database "
         "is an older copy, or was changed. Restore the newest backup; if this is it, restored on purpose, note "
-        "the end of its chain, which `likeness audit verify` prints, and expect that.",
+        "the end of its chain, which `likeness audit verify` prints, and give that as expected_audit_head.",
         reason="AUDIT_HEAD_MISSING",
     )
 
