@@ -80,7 +80,8 @@ class BulkEnrolment:
         path = str(tag.file.path.resolve())
         if outcome.rejected is not None:
             reason, message = outcome.rejected.reason, outcome.rejected.message
-            self._journal.append(Entry(tag.key, tag.sha256, path, reason=reason, message=message))
+            if not _is_of_the_service(outcome.rejected):  # else the next run sends the file again
+                self._journal.append(Entry(tag.key, tag.sha256, path, reason=reason, message=message))
             self._reject(Reject(str(tag.file.path), reason, message, tag.sha256))
         elif outcome.enrolled is not None:
             answer = outcome.enrolled
@@ -119,6 +120,15 @@ class BulkEnrolment:
         self.counts[fate] += 1
         rejected = self.counts[Fate.REJECTED]
         self._step(f"{rejected:,} rejected" if rejected else "")
+
+
+_SERVICE_CODES = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "INTERNAL", "ABORTED"})
+_SERVICE_REASONS = frozenset({"STORAGE_FULL", "TOO_BUSY"})
+
+
+def _is_of_the_service(rejection: common.Rejection) -> bool:
+    """Whether a file was rejected for the state of the service, which passes, and not for what it holds."""
+    return rejection.metadata.get("code") in _SERVICE_CODES or rejection.reason in _SERVICE_REASONS
 
 
 def _tag(enrolment: Enrolment) -> Tag:

@@ -109,6 +109,21 @@ def test_a_run_that_was_cut_short_goes_on_where_it_was(folder: Path, journal: Pa
     assert done.counts == {Fate.KNOWN: 2, Fate.ENROLLED: 1, Fate.REJECTED: 1}
 
 
+@pytest.mark.parametrize(
+    ("reason", "code"), [("STORAGE_FULL", "RESOURCE_EXHAUSTED"), ("STORAGE_UNAVAILABLE", "UNAVAILABLE")]
+)
+def test_what_the_state_of_the_service_refused_is_sent_again_by_the_next_run(
+    folder: Path, journal: Path, reason: str, code: str
+) -> None:
+    full = common.Rejection(reason=reason, message="the disk is full", metadata={"code": code})
+    with Journal(journal) as opened:
+        enrolment = BulkEnrolment(SAID, opened, step=lambda _: None)
+        for item in enrolment.pending(find([folder])):
+            enrolment.settle(Outcome(item, rejected=full))
+    assert enrolment.counts == {Fate.REJECTED: 4}
+    assert run(folder, journal, Server()).counts == {Fate.ENROLLED: 3, Fate.REJECTED: 1}
+
+
 def test_rejected_files_are_sent_again_only_when_asked(folder: Path, journal: Path) -> None:
     server = Server()
     run(folder, journal, server)
