@@ -8,6 +8,7 @@ made anew, and enrolment goes on.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -33,6 +34,9 @@ OPENING_BYTES = 1 << 20
 """Free space that opening a database needs: SQLite's shared memory (32 KiB) and the first pages of its log."""
 
 _CHUNK_BYTES = 1 << 20
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What writing ends in where there is no space; a quota shows here alone, and not in the free space of the disk."""
+_NOT_SUPPORTED = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 
 
 class Reserve:
@@ -93,8 +97,10 @@ class Reserve:
                 _fill(beside, self.size)
                 beside.replace(self.path)
                 sync_directory(self.path.parent)
-            except OSError:  # a quota, say, of which the free space of the disk says nothing
+            except OSError as error:
                 beside.unlink(missing_ok=True)
+                if error.errno not in _NO_SPACE:
+                    logger.exception("The reserve of the store cannot be made.")
                 return False
             self._held = True
             return True
@@ -104,15 +110,29 @@ def _fill(path: Path, size: int) -> None:
     """Write zeros, not a hole: what is not written holds no space."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(descriptor, 0, size)
-        else:
-            zeros = bytes(_CHUNK_BYTES)
+        if not _allocated(descriptor, size):
             for start in range(0, size, _CHUNK_BYTES):
-                os.pwrite(descriptor, zeros[: size - start], start)
+                os.pwrite(descriptor, bytes(min(_CHUNK_BYTES, size - start)), start)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _allocated(descriptor: int, size: int) -> bool:
+    """Have the file system set the space aside; whether it can do that.
+
+    Raises:
+        OSError: there is not as much.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return False
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as error:
+        if error.errno in _NOT_SUPPORTED:
+            return False
+        raise
+    return True
 
 
 def _size(path: Path) -> int:

@@ -6,6 +6,8 @@ on the size of a file for the disk, where what a removed file gives back is adde
 
 from __future__ import annotations
 
+import errno
+import os
 import resource
 import shutil
 import subprocess
@@ -125,6 +127,20 @@ def test_a_reserve_of_another_size_is_made_again_and_one_that_is_not_wanted_remo
 
 def test_the_reserve_holds_blocks_and_not_a_hole(store: Store, tmp_path: Path) -> None:
     assert (tmp_path / "data" / RESERVE).stat().st_blocks * 512 >= RESERVED
+
+
+def test_where_nothing_can_be_set_aside_zeros_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, "not supported")
+
+    monkeypatch.setattr(os, "posix_fallocate", refused)
+    with Store.open(tmp_path / "data", key_file=tmp_path / "key.json", reserve_bytes=RESERVED + 1) as store:
+        assert not store.is_full
+    held = (tmp_path / "data" / RESERVE).stat()
+    assert held.st_size == RESERVED + 1
+    assert held.st_blocks * 512 >= RESERVED
 
 
 def mountable(folder: Path) -> bool:
