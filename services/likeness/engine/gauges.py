@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from likeness.store.opening import DATABASE
-from likeness.store.opening import SNAPSHOTS
+from likeness.store.opening import DATABASE, SNAPSHOTS
+from likeness.store.reserve import RESERVE
 from likeness.store.store import Store
 from likeness.telemetry import logs, metrics
 
@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 TICK_SECONDS = 5.0
 """How often gauges are set, a third of the usual interval between scrapes; it takes well under a millisecond."""
 
-_KINDS = {DATABASE: "database", f"{DATABASE}-wal": "wal"}
-_EVERY_KIND = ("database", "wal", SNAPSHOTS, "other")
+_KINDS = {DATABASE: "database", f"{DATABASE}-wal": "wal", RESERVE: "reserve"}
+_EVERY_KIND = ("database", "wal", SNAPSHOTS, "reserve", "other")
 
 
 class Gauges:

@@ -198,7 +198,7 @@ _model_info = Gauge(
 
 _store_bytes = Gauge(
     "likeness_store_bytes",
-    "Size of the store's files, by kind (database, wal, snapshots, other).",
+    "Size of the store's files, by kind (database, wal, snapshots, reserve, other).",
     ("kind",),
     registry=REGISTRY,
 )
@@ -389,7 +389,7 @@ def quality_overrides(modality: str) -> Counter:
 
 
 def store_bytes(kind: str) -> Gauge:
-    """Bytes of the store's files of a kind: database, wal, snapshots or other."""
+    """Bytes of the store's files of a kind: database, wal, snapshots, reserve or other."""
     return _store_bytes.labels(kind)
 
 

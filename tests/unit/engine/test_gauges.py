@@ -13,6 +13,7 @@ from likeness.domain.references import Caller, Purpose
 from likeness.engine import gauges, upkeep
 from likeness.engine.gauges import Gauges, report_store, store_bytes
 from likeness.engine.opening import open_engine
+from likeness.store.reserve import RESERVE
 from likeness.store.store import Store
 from likeness.telemetry import metrics
 from tests.support import Bench, VectorModality
@@ -47,8 +48,10 @@ def test_files_are_counted_by_kind_and_foreign_folders_are_not(bench: Bench, sto
         (home / "snapshots" / modality / "1.snapshot").write_bytes(bytes(size))
     (home / ".cache").mkdir()
     (home / ".cache" / "kernel.nbi").write_bytes(bytes(10_000_000))
+    (home / RESERVE).write_bytes(bytes(700))
     sizes = store_bytes(home)
-    assert set(sizes) == {"database", "wal", "snapshots", "other"}
+    assert set(sizes) == {"database", "wal", "snapshots", "reserve", "other"}
+    assert sizes["reserve"] == 700
     assert sizes["database"] == (home / "likeness.db").stat().st_size > 0
     assert sizes["wal"] == (home / "likeness.db-wal").stat().st_size > 0
     assert sizes["snapshots"] == 1500
