@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +22,13 @@ from likeness.client import (
     reference,
     sample,
 )
+from likeness.domain.changes import Enrol, RequestKey, Write
+from likeness.domain.ids import new_id
+from likeness.domain.references import Facets, Reference
+from likeness.domain.samples import Mode, Sample
+from likeness.store.store import Store, only
 from likeness.v1 import common_pb2 as common
+from likeness.v1 import matching_pb2 as matching
 from tests.contract.conftest import HoldingModality, Served, build
 from tests.support import VectorModality
 
@@ -241,3 +248,34 @@ def test_a_request_id_used_for_one_modality_enrols_nothing_in_another(
     assert list(client.object.list()) == []
     assert not client.object.enroll(b"1,0,0", request_id="request-2").replayed
     assert client.face.enroll(b"1,0,0", request_id="request-1").reference == faces.reference
+
+
+def test_a_write_of_an_older_release_is_known_when_it_is_sent_again(
+    prepare: Callable[..., Served], modality: HoldingModality, tmp_path: Path
+) -> None:
+    """An older release stored the receipt, its answer was lost, and the client tries again after the upgrade."""
+    sent = matching.EnrollRequest(
+        sample=common.Sample(data=b"1,0,0"), metadata=metadata(galleries=["wanted"])
+    )
+    sent.caller.entity, sent.caller.purpose = "NCB-AA", common.PURPOSE_WANTED_PERSON
+    content = sent.SerializeToString(deterministic=True)
+    key = RequestKey("NCB-AA", "request-1", hashlib.sha256(b"likeness.v1.EnrollRequest\0" + content).digest())
+    home = tmp_path / "home"
+    with Store.open(home, key_file=home / "keys" / "ring.json") as store:
+        finding = modality.extract([Sample(b"1,0,0", "probe")], Mode.ENROL)[0].findings[0]
+        assert finding.template is not None
+        reference = Reference(
+            reference_id=new_id(),
+            modality="face",
+            facets=Facets("NCB-AA", frozenset({"wanted"})),
+            template_space=finding.template.space,
+            model=finding.template.model,
+        )
+        stored = only(store.write([Write(key, Enrol(reference, finding.template))]))
+    client = prepare(lambda _: build(modality, home, VectorModality(name="object"))).start().client()
+    wanted = metadata(galleries=["wanted"])
+    again = client.face.enroll(b"1,0,0", metadata=wanted, request_id="request-1")
+    assert (again.replayed, again.reference.reference_id) == (True, stored.reference_id)
+    with pytest.raises(AlreadyExists):
+        client.object.enroll(b"1,0,0", metadata=wanted, request_id="request-1")
+    assert list(client.object.list()) == []

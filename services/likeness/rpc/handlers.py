@@ -205,7 +205,7 @@ class Handlers:
         )
         described = requests.described(request.metadata, caller, self._engine.modality_name)
         override = _override(request)
-        key = requests.request_key(request, caller, self._engine.modality_name)
+        key = requests.request_key(request, caller)
         return answers.enrolled(
             self._engine.enrol(caller, key, described, sample, override=override, deadline=deadline)
         )
@@ -228,7 +228,7 @@ class Handlers:
         described = requests.described(
             request.metadata, caller, self._engine.modality_name, reference_id=reference_id
         )
-        key = requests.request_key(request, caller, self._engine.modality_name)
+        key = requests.request_key(request, caller)
         return answers.updated(
             self._engine.update(
                 caller,
@@ -243,7 +243,7 @@ class Handlers:
         self, request: matching.ExpungeRequest, caller: Caller, _: Deadline
     ) -> matching.ExpungeResponse:
         reference_id = requests.identifier(request.reference_id, "reference_id")
-        key = requests.request_key(request, caller, self._engine.modality_name)
+        key = requests.request_key(request, caller)
         return answers.expunged(self._engine.expunge(caller, key, reference_id, reason=request.reason))
 
     def _search(

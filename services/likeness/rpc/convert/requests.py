@@ -36,13 +36,13 @@ _IDENTIFIER = re.compile(r"[!-~]{1,128}")
 Write = matching.EnrollRequest | matching.UpdateRequest | matching.ExpungeRequest
 
 
-def request_key(request: Write, caller: Caller, modality: str) -> RequestKey:
+def request_key(request: Write, caller: Caller) -> RequestKey:
     """The key that makes a write idempotent.
 
-    The digest is a SHA-256 over the modality (the message does not say which service it was sent to), the message's
-    full name and its deterministic serialisation, without the request id (it is the key), without the operator
-    (another clerk may repeat a request) and without the sample's name (the file may have been renamed; it is not
-    stored).
+    The digest is a SHA-256 over the message's full name and its deterministic serialisation, without the request id
+    (it is the key), without the operator (another clerk may repeat a request) and without the sample's name (the
+    file may have been renamed; it is not stored). It must never change, or a client that tries again across an
+    upgrade is refused. What a message leaves out, the modality of its service, the store compares with the log.
 
     Raises:
         InvalidInput: the request id is missing or malformed.
@@ -53,7 +53,7 @@ def request_key(request: Write, caller: Caller, modality: str) -> RequestKey:
     content.caller.ClearField("operator")
     if isinstance(content, matching.EnrollRequest):
         content.sample.ClearField("name")
-    digest = hashlib.sha256(f"{modality}\0{request.DESCRIPTOR.full_name}\0".encode())
+    digest = hashlib.sha256(request.DESCRIPTOR.full_name.encode() + b"\0")
     digest.update(content.SerializeToString(deterministic=True))
     return RequestKey(caller.entity, request.request_id, digest.digest())
 
