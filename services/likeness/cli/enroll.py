@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from rich.table import Table
 
 from likeness.cli import files, rejects
 from likeness.cli.caller import Asking, asks
-from likeness.cli.connection import connect
+from likeness.cli.connection import connect, explained
 from likeness.cli.enrolment import BulkEnrolment, Fate
 from likeness.cli.failures import Exit, Stopped
 from likeness.cli.files import Found
@@ -193,27 +194,47 @@ def run(said: Said, found: list[Found], plan: Plan) -> Done:
             warn(
                 f"{plural(journal.damaged, 'line')} of {plan.journal} cannot be read; those files are sent again"
             )
-        enrolment = BulkEnrolment(
-            said, journal, again=plan.again, retry_rejected=plan.retry_rejected, step=step
-        )
         rejected: Path | None = None
         interrupted = False
-        try:
-            with connect(said.asking) as connected:
-                client = connected.of(said.asking.modality)
+        with connect(said.asking) as connected:
+            client = connected.of(said.asking.modality)
+            enrolment = BulkEnrolment(
+                said,
+                journal,
+                again=plan.again,
+                retry_rejected=plan.retry_rejected,
+                step=step,
+                holds=partial(_holds, client, said.asking),
+            )
+            try:
                 if not plan.again:
                     _check_same_store(client, journal)
-                for outcome in client.enroll_many(enrolment.pending(found)):
-                    enrolment.settle(outcome)
-        except KeyboardInterrupt:
-            interrupted = True
-        except BaseException:
-            if enrolment.rejects:
-                note(f"rejected files so far: {rejects.write(plan.rejects, enrolment.rejects)}")
-            raise
+                for enrolments in (enrolment.pending(found), enrolment.conflicting()):
+                    for outcome in client.enroll_many(enrolments):
+                        enrolment.settle(outcome)
+            except KeyboardInterrupt:
+                interrupted = True
+            except BaseException:
+                if enrolment.rejects:
+                    note(f"rejected files so far: {rejects.write(plan.rejects, enrolment.rejects)}")
+                raise
         if enrolment.rejects:
             rejected = rejects.write(plan.rejects, enrolment.rejects)
     return Done(enrolment, rejected, interrupted)
+
+
+def _holds(client: Modality, asking: Asking, reference_id: str) -> bool:
+    """Whether the server has a reference in the modality of the run.
+
+    Raises:
+        Stopped: it cannot be asked. (A failed call would pass for one of the stream's, whose source asks here.)
+    """
+    with explained(asking):
+        try:
+            client.get(reference_id)
+        except NotFound:
+            return False
+    return True
 
 
 def _check_same_store(client: Modality, journal: Journal) -> None:

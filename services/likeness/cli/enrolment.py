@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from enum import StrEnum
 
 from likeness.cli import files
@@ -14,6 +15,9 @@ from likeness.cli.said import Said, Tag
 from likeness.client import Enrolment, Outcome
 from likeness.domain.errors import LikenessError
 from likeness.v1 import common_pb2 as common
+
+REQUEST_ID_REUSED = "REQUEST_ID_REUSED"
+"""The server's reason where a request id was used before for something else."""
 
 
 class Fate(StrEnum):
@@ -29,7 +33,14 @@ class Fate(StrEnum):
 class BulkEnrolment:
     """One run over many files.
 
-    The client takes from `pending` and gives the outcomes, which go to `settle`; all in one thread.
+    The client takes from `pending` and gives the outcomes, which go to `settle`; then the same with `conflicting`;
+    all in one thread.
+
+    A journal of an older release has its entries under keys without modality and server, and the server has the
+    enrolments under request ids without the modality. What such an entry says was enrolled is looked up at the
+    server. Where that does not know it, and for what follows in the run, since a crash may have taken the last
+    entries from the journal, the former request id is sent first: the server answers with the first result, or
+    with a conflict where the id served for another modality, and only then the file is sent under its own id.
 
     Args:
         said: what is said about every file.
@@ -37,6 +48,7 @@ class BulkEnrolment:
         again: send what the journal has as enrolled all the same.
         retry_rejected: send what the journal has as rejected again.
         step: called after each file with a short word on the state.
+        holds: whether the server has a reference, by id, in the modality of the run.
     """
 
     def __init__(
@@ -47,6 +59,7 @@ class BulkEnrolment:
         again: bool = False,
         retry_rejected: bool = False,
         step: Callable[[str], None],
+        holds: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self.counts: Counter[Fate] = Counter()
         self.rejects: list[Reject] = []
@@ -57,28 +70,42 @@ class BulkEnrolment:
         self._again = again
         self._retry_rejected = retry_rejected
         self._step = step
+        self._holds = holds
         self._keys: set[str] = set()
+        self._older_release = False
+        self._conflicting: list[Found] = []
 
     def pending(self, found: Iterable[Found]) -> Iterator[Enrolment]:
         """The enrolments that still have to be made; reads each file once, when its turn comes."""
+        for enrolment in self._read(found):
+            if self._is_new(enrolment):
+                former = _tag(enrolment).plain_request_id
+                yield replace(enrolment, request_id=former) if self._older_release else enrolment
+
+    def conflicting(self) -> Iterator[Enrolment]:
+        """The enrolments whose former request id had served for another modality, under their own ids."""
+        yield from self._read(self._conflicting)
+
+    def _read(self, found: Iterable[Found]) -> Iterator[Enrolment]:
         for file in found:
             try:
                 data = files.read(file.path)
             except LikenessError as error:
                 self._reject(Reject(str(file.path), error.reason, error.message))
-                continue
             except OSError as error:
                 self._reject(Reject(str(file.path), "UNREADABLE_FILE", f"{file.path}: {error.strerror}"))
-                continue
-            enrolment = self._said.enrolment(file, data)
-            if self._is_new(enrolment):
-                yield enrolment
+            else:
+                yield self._said.enrolment(file, data)
 
     def settle(self, outcome: Outcome) -> None:
         """Record what became of one file."""
         tag = _tag(outcome.enrolment)
         path = str(tag.file.path.resolve())
         if outcome.rejected is not None:
+            former = outcome.enrolment.request_id == tag.plain_request_id
+            if former and outcome.rejected.reason == REQUEST_ID_REUSED:
+                self._conflicting.append(tag.file)
+                return
             reason, message = outcome.rejected.reason, outcome.rejected.message
             if not _is_of_the_service(outcome.rejected):  # else the next run sends the file again
                 self._journal.append(Entry(tag.key, tag.sha256, path, reason=reason, message=message))
@@ -99,7 +126,7 @@ class BulkEnrolment:
             self._count(Fate.TWICE)
             return False
         self._keys.add(tag.key)
-        earlier = self._journal.get(tag.key)
+        earlier = self._earlier(tag)
         if earlier is None:
             return True
         if earlier.enrolled:
@@ -111,6 +138,17 @@ class BulkEnrolment:
             return True
         self._reject(Reject(str(tag.file.path), earlier.reason, earlier.message, earlier.sha256))
         return False
+
+    def _earlier(self, tag: Tag) -> Entry | None:
+        """What the journal knows of a file; of an older release's entry only what the server confirms."""
+        plain = self._journal.get(tag.plain_key)
+        self._older_release |= plain is not None
+        entry = self._journal.get(tag.key)
+        former = plain or self._journal.get(tag.shared_key)
+        if entry is None and former is not None and former.enrolled and self._holds(former.reference_id):
+            entry = replace(former, key=tag.key)
+            self._journal.append(entry)
+        return entry
 
     def _reject(self, reject: Reject) -> None:
         self.rejects.append(reject)

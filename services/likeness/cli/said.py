@@ -30,11 +30,22 @@ class Label(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """The file that an enrolment was made from, and the journal's key for it."""
+    """The file that an enrolment was made from, and the journal's key for it.
+
+    `plain_key` is the one of releases whose keys and request ids left out the modality, `shared_key` that of
+    releases whose keys left out the server only.
+    """
 
     file: Found
     key: str
     sha256: str
+    plain_key: str
+    shared_key: str
+
+    @property
+    def plain_request_id(self) -> str:
+        """The request id that releases without the modality in it sent."""
+        return _request_id(self.plain_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +80,22 @@ class Said:
         )
         sample = common.Sample(selection=self.selection)
         sha256 = files.sha256(data)
-        key = self._key(metadata, sample, sha256)
+        modality = self.asking.modality.encode() + b"\0"
+        plain = self._key(metadata, sample, sha256)
+        sent = self._key(metadata, sample, sha256, modality)
+        here = self._key(metadata, sample, sha256, modality + self.asking.server.encode() + b"\0")
         sample.data, sample.name = data, files.sent_name(file.path)
-        return Enrolment(sample, metadata, self.override, f"cli-{key}", Tag(file, key, sha256))
+        tag = Tag(file, here, sha256, plain_key=plain, shared_key=sent)
+        return Enrolment(sample, metadata, self.override, _request_id(sent), tag)
 
-    def _key(self, metadata: common.ReferenceMetadata, sample: common.Sample, sha256: str) -> str:
-        """2 x KEY_BYTES hexadecimal digits over what is said, the modality, the sample's bytes and the salt.
+    def _key(
+        self, metadata: common.ReferenceMetadata, sample: common.Sample, sha256: str, where: bytes = b""
+    ) -> str:
+        """2 x KEY_BYTES hexadecimal digits over what is said, the sample's bytes, the salt and where it is sent.
 
-        The operator is left out so that a colleague can resume a run, the file's name so that a file can move.
+        A request id knows the modality; the journal's key the server too, whose store another does not share. Older
+        releases left out both. The operator is left out so that a colleague can resume a run, the file's name so
+        that a file can move.
         """
         caller = common.CallerContext()
         caller.CopyFrom(self.asking.context)
@@ -87,7 +106,7 @@ class Said:
         )
         digest = hashlib.sha256(bytes.fromhex(sha256))
         digest.update(hashlib.sha256(self.salt.encode()).digest())
-        digest.update(self.asking.modality.encode() + b"\0")
+        digest.update(where)
         digest.update(content.SerializeToString(deterministic=True))
         return digest.hexdigest()[: 2 * KEY_BYTES]
 
@@ -103,3 +122,7 @@ class Said:
             case Label.PATH:
                 return printable(file.name)
         return ""
+
+
+def _request_id(key: str) -> str:
+    return f"cli-{key}"

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,7 @@ from likeness.cli import rejects
 from likeness.cli.caller import Asking
 from likeness.cli.enrolment import BulkEnrolment, Fate
 from likeness.cli.files import find
-from likeness.cli.journal import Journal
+from likeness.cli.journal import Entry, Journal
 from likeness.cli.modality import ModalityName
 from likeness.cli.rejects import Reject
 from likeness.cli.said import Label, Said
@@ -31,6 +33,11 @@ class Server:
     def __init__(self) -> None:
         self.seen: dict[str, str] = {}
         self.sent: list[str] = []
+        self.taken: set[str] = set()
+        """Request ids that served for another modality."""
+
+    def holds(self, reference_id: str) -> bool:
+        return reference_id in self.seen.values()
 
     def enrol(self, items: Iterable[Enrolment]) -> Iterator[Outcome]:
         for item in items:
@@ -38,6 +45,10 @@ class Server:
             self.sent.append(item.sample.name)
             if item.sample.data.startswith(b"bad"):
                 yield Outcome(item, rejected=common.Rejection(reason="NO_FACE", message="no face was found"))
+                continue
+            if item.request_id in self.taken:
+                reason = "REQUEST_ID_REUSED"
+                yield Outcome(item, rejected=common.Rejection(reason=reason, message="another modality"))
                 continue
             known = item.request_id in self.seen
             answer = matching.EnrollResponse(replayed=known)
@@ -47,11 +58,12 @@ class Server:
             yield Outcome(item, enrolled=answer)
 
 
-def run(folder: Path, journal: Path, server: Server, said: Said = SAID, **options: bool) -> BulkEnrolment:
+def run(folder: Path, journal: Path, server: Server, said: Said = SAID, **options: Any) -> BulkEnrolment:
     with Journal(journal) as opened:
         enrolment = BulkEnrolment(said, opened, step=lambda _: None, **options)
-        for outcome in server.enrol(enrolment.pending(find([folder]))):
-            enrolment.settle(outcome)
+        for enrolments in (enrolment.pending(find([folder])), enrolment.conflicting()):
+            for outcome in server.enrol(enrolments):
+                enrolment.settle(outcome)
     return enrolment
 
 
@@ -152,6 +164,78 @@ def test_another_modality_is_another_enrolment(folder: Path, journal: Path) -> N
     said = replace(SAID, asking=replace(ASKING, modality=ModalityName.OBJECT))
     assert run(folder, journal, server, said).counts[Fate.ENROLLED] == 3
     assert len(server.seen) == 6
+
+
+def test_another_server_is_another_enrolment_even_with_the_same_journal(folder: Path, journal: Path) -> None:
+    run(folder, journal, Server())
+    other = Server()
+    said = replace(SAID, asking=replace(ASKING, server="127.0.0.1:2"))
+    assert run(folder, journal, other, said).counts[Fate.ENROLLED] == 3
+
+
+def former_key(said: Said, file: Path) -> str:
+    """The key that releases made which left the modality out of it."""
+    sha256 = hashlib.sha256(file.read_bytes())
+    caller = said.asking.context
+    caller.ClearField("operator")
+    metadata = common.ReferenceMetadata(
+        galleries=sorted(said.galleries),
+        category=common.Category.Value(f"CATEGORY_{said.category.name}"),
+        owner_reference=file.stem,
+    )
+    content = matching.EnrollRequest(caller=caller, metadata=metadata, sample=common.Sample())
+    digest = hashlib.sha256(sha256.digest())
+    digest.update(hashlib.sha256(said.salt.encode()).digest())
+    digest.update(content.SerializeToString(deterministic=True))
+    return digest.hexdigest()[:32]
+
+
+def enrolled_before(folder: Path, journal: Path, server: Server, recorded: int) -> None:
+    """A run of an older release, of which the journal has the first enrolments only."""
+    files = [file for file in sorted(folder.rglob("*.jpg")) if not file.read_bytes().startswith(b"bad")]
+    with Journal(journal) as opened:
+        for number, file in enumerate(files):
+            key = former_key(SAID, file)
+            server.seen[f"cli-{key}"] = f"ref-{number}"
+            if number < recorded:
+                sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+                opened.append(Entry(key, sha256, str(file), f"ref-{number}", number + 1))
+
+
+def test_a_run_of_an_older_release_is_resumed_and_nothing_is_enrolled_twice(
+    folder: Path, journal: Path
+) -> None:
+    server = Server()
+    enrolled_before(folder, journal, server, recorded=2)
+    for options in ({}, {}, {"again": True}):
+        done = run(folder, journal, server, holds=server.holds, **options)
+        assert done.counts == {Fate.KNOWN: 3, Fate.REJECTED: 1}
+        assert len(server.seen) == 3
+    assert server.sent[:2] == ["1.jpg", "x.jpg"]
+
+
+def test_what_an_older_release_took_for_enrolled_in_another_modality_is_enrolled(
+    folder: Path, journal: Path
+) -> None:
+    """It noted the face's reference in the journal of objects, and the object was never stored."""
+    faces, server = Server(), Server()
+    enrolled_before(folder, journal, faces, recorded=3)
+    server.taken |= set(faces.seen)
+    done = run(folder, journal, server, holds=server.holds)
+    assert done.counts == {Fate.ENROLLED: 3, Fate.REJECTED: 1}
+    assert len(server.seen) == 3
+    assert run(folder, journal, server, holds=server.holds).counts == {Fate.KNOWN: 3, Fate.REJECTED: 1}
+    assert len(server.seen) == 3
+
+
+def test_what_was_expunged_after_an_older_release_enrolled_it_is_not_enrolled_again(
+    folder: Path, journal: Path
+) -> None:
+    server = Server()
+    enrolled_before(folder, journal, server, recorded=3)
+    done = run(folder, journal, server, holds=lambda _: False)
+    assert done.counts == {Fate.KNOWN: 3, Fate.REJECTED: 1}
+    assert len(server.seen) == 3
 
 
 def test_a_colleague_resumes_a_run_and_a_moved_folder_is_recognised(folder: Path, journal: Path) -> None:
