@@ -17,6 +17,7 @@ from likeness.store.canonical import canonical_row
 from likeness.store.chain import AUDIT, LOG
 from likeness.store.database import scalar
 from likeness.store.log import verify_chain
+from likeness.store.retired import adopt, is_retired
 from likeness.store.schema import meta
 from likeness.store.sealing import Seals
 from likeness.store.witness import Heads, Witness
@@ -30,9 +31,9 @@ _CHECK_PLAINTEXT = b"likeness"
 
 
 def check_keys(connection: sa.Connection, seals: Seals) -> frozenset[str]:
-    """Whether every key that this store was ever written with is in the ring and is the right one.
+    """Whether every key that something is sealed with is in the ring and is the right one.
 
-    Returns the ids that are on record.
+    Returns the ids that are on record. What is left of retired keys is given to the seals.
 
     Raises:
         WrongKey: a key is missing.
@@ -41,6 +42,9 @@ def check_keys(connection: sa.Connection, seals: Seals) -> frozenset[str]:
     ids = set()
     for name, value in connection.execute(sa.select(meta)):
         if name == "schema":
+            continue
+        if is_retired(name):
+            adopt(name, value, seals)
             continue
         sound = isinstance(name, str) and name.startswith(_CHECK) and isinstance(value, bytes)
         if not sound or seals.check.unseal(value, aad=name.encode()) != _CHECK_PLAINTEXT:
@@ -56,6 +60,17 @@ def record_key(connection: sa.Connection, seals: Seals, key_id: str) -> None:
     name = f"{_CHECK}{key_id}"
     value = seals.check.seal(_CHECK_PLAINTEXT, aad=name.encode())
     connection.execute(meta.insert(), {"name": name, "value": value})
+
+
+def keys_on_record(connection: sa.Connection) -> frozenset[str]:
+    """The keys that something is sealed with, whether or not they are in the ring."""
+    names = connection.execute(sa.select(meta.c.name)).scalars()
+    return frozenset(name.removeprefix(_CHECK) for name in names if str(name).startswith(_CHECK))
+
+
+def forget_key(connection: sa.Connection, key_id: str) -> None:
+    """Take a key off the record: nothing is sealed with it any more."""
+    connection.execute(meta.delete().where(meta.c.name == f"{_CHECK}{key_id}"))
 
 
 def record_schema(connection: sa.Connection, seals: Seals) -> None:

@@ -19,6 +19,7 @@ class Seals:
     """The vaults and sealers of one store."""
 
     def __init__(self, ring: KeyRing) -> None:
+        self.ring = ring
         self.templates = ring.vault(KeyUse.TEMPLATES)
         self.subjects = ring.vault(KeyUse.SUBJECTS)
         self.sources = ring.vault(KeyUse.SOURCES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -29,10 +30,12 @@ from likeness.store.audit import (
 )
 from likeness.store.chain import Head
 from likeness.store.database import reader_engine, reading
+from likeness.store.inspection import keys_on_record
 from likeness.store.log import read_log
 from likeness.store.opening import Opened, open_files
 from likeness.store.prepare import prepare
 from likeness.store.reads import ListFilter, Page
+from likeness.store.reseal import ResealReport, reseal
 from likeness.store.vault import KeyUse, Vault
 from likeness.store.verify import VerifyReport, verify_store
 from likeness.store.writer import GROUP_WRITES, AuditJob, Listener, Observer, Outcome, WriteJob, Writer
@@ -281,6 +284,28 @@ class Store:
         end = self._writer.heads.audit.position if last is None else last
         with self._reading() as connection:
             return verify_links(connection, first, end)
+
+    @property
+    def active_key(self) -> str:
+        """The id of the key that everything is sealed under from now on."""
+        return self._opened.ring.active
+
+    def old_keys(self) -> frozenset[str]:
+        """The other keys that something is still sealed with."""
+        with self._reading() as connection:
+            return keys_on_record(connection) - {self.active_key}
+
+    def reseal(
+        self,
+        *,
+        rest: float = 0.0,
+        stop: threading.Event | None = None,
+        step: Callable[[int], None] = lambda _: None,
+    ) -> ResealReport:
+        """Seal under the active key what older keys sealed; see `likeness.store.reseal`. Others go on meanwhile."""
+        return reseal(
+            self._reading, self._writer.between_commits, self._seals, rest=rest, stop=stop, step=step
+        )
 
     def verify(self, *, full: bool = False) -> VerifyReport:
         """Check what is stored: quickly as at open, or every link, row and blob. Reports; changes nothing."""

@@ -7,6 +7,7 @@ blob of one use never opens under another.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
 import json
@@ -14,7 +15,9 @@ import os
 import secrets
 import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -24,7 +27,15 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from likeness.domain.errors import Conflict, Corrupt, InvalidInput, Precondition, Unavailable, WrongKey
+from likeness.domain.errors import (
+    Conflict,
+    Corrupt,
+    InvalidInput,
+    NotFound,
+    Precondition,
+    Unavailable,
+    WrongKey,
+)
 
 Buffer = bytes | bytearray | memoryview
 
@@ -39,6 +50,9 @@ MAX_PLAINTEXT_BYTES = 2**31 - 1
 
 _VERSION = b"\x01"
 _HEADER_BYTES = len(_VERSION) + ID_BYTES
+KEY_PREFIX_BYTES = _HEADER_BYTES
+"""The bytes of a sealed blob that say which key it was sealed with."""
+
 _MAX_KEY_FILE_BYTES = 65536
 _GROUP_OR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -61,12 +75,17 @@ class KeyUse(StrEnum):
 class KeyRing:
     """Master keys by id, one of them active. The id is a digest of the key, so a changed byte shows at once.
 
-    The file is JSON: `{"active": id, "keys": {id: hex of 32 bytes}, "version": 1}`, readable by its owner only.
+    The file is JSON: `{"active": id, "created": {id: time}, "keys": {id: hex of 32 bytes}, "version": 1}`, readable
+    by its owner only. Of keys that older releases made the time is not known.
     """
 
-    def __init__(self, keys: Mapping[str, bytes], active: str) -> None:
+    def __init__(
+        self, keys: Mapping[str, bytes], active: str, created: Mapping[str, datetime] | None = None
+    ) -> None:
         self._keys = dict(keys)
         self.active = active
+        self.created: Mapping[str, datetime] = dict(created or {})
+        self._adopted: dict[tuple[str, KeyUse], bytes] = {}
         self._subkey = cache(self._derive)
 
     @property
@@ -110,7 +129,7 @@ class KeyRing:
             Conflict: the file already exists; a key ring is never overwritten.
             Unavailable: it cannot be written.
         """
-        ring = _with_new_key({})
+        ring = _with_new_key({}, {})
         _write_beside(path, ring.to_json(), replace=False)
         return ring
 
@@ -126,10 +145,42 @@ class KeyRing:
 
     @classmethod
     def rotate(cls, path: Path) -> KeyRing:
-        """Add a new key and make it the active one. The old keys stay and go on opening what they sealed."""
-        old = cls.load(path)
-        ring = _with_new_key(old._keys)
-        _write_beside(path, ring.to_json(), replace=True)
+        """Add a new key and make it the active one. The old keys stay and go on opening what they sealed.
+
+        Raises:
+            WrongKey, Precondition, Corrupt, Unavailable: as `load`.
+            Unavailable: the file cannot be written, or holds as many keys as it can.
+        """
+        with _changing(path) as file:
+            old = cls.load(file)
+            ring = _with_new_key(old._keys, old.created)
+            data = ring.to_json()
+            if len(data) > _MAX_KEY_FILE_BYTES:
+                raise Unavailable(f"The key file {path} is full; remove keys that seal nothing more.")
+            _write_beside(file, data, replace=True)
+        return ring
+
+    @classmethod
+    def remove(cls, path: Path, key_id: str) -> KeyRing:
+        """Take a key out of the ring. What it sealed cannot be opened with the file any more.
+
+        Raises:
+            NotFound: the ring has no such key.
+            Conflict: it is the active one.
+            WrongKey, Precondition, Corrupt, Unavailable: as `rotate`.
+        """
+        with _changing(path) as file:
+            old = cls.load(file)
+            if key_id not in old.ids:
+                raise NotFound(
+                    f"The key file {path} has no key {key_id}; `likeness keys list` shows its keys."
+                )
+            if key_id == old.active:
+                raise Conflict(f"Key {key_id} is the current one; run `likeness keys rotate` first.")
+            keys = {name: key for name, key in old._keys.items() if name != key_id}
+            created = {name: at for name, at in old.created.items() if name != key_id}
+            ring = cls(keys, old.active, created)
+            _write_beside(file, ring.to_json(), replace=True)
         return ring
 
     @classmethod
@@ -141,6 +192,10 @@ class KeyRing:
             content = json.loads(data)
             version, active = content["version"], content["active"]
             keys = {str(name): bytes.fromhex(key) for name, key in content["keys"].items()}
+            created = {
+                str(name): datetime.fromisoformat(at).astimezone(UTC)
+                for name, at in content.get("created", {}).items()
+            }
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise Corrupt(f"The key file is not a key ring; {remedy}") from error
         if version != 1:
@@ -150,12 +205,13 @@ class KeyRing:
                 raise Corrupt(f"Key {name} in the key file does not match its id; {remedy}")
         if active not in keys:
             raise Corrupt(f"The key file's active key is not among its keys; {remedy}")
-        return cls(keys, active)
+        return cls(keys, active, {name: at for name, at in created.items() if name in keys})
 
     def to_json(self) -> bytes:
         """The content of the key file."""
         content = {
             "active": self.active,
+            "created": {name: at.isoformat(timespec="seconds") for name, at in self.created.items()},
             "keys": {name: key.hex() for name, key in self._keys.items()},
             "version": 1,
         }
@@ -177,9 +233,15 @@ class KeyRing:
         """
         return self._subkey(key_id, use)
 
+    def adopt(self, key_id: str, use: KeyUse, subkey: bytes) -> None:
+        """Open with a subkey what a key of that id sealed for one use, where the ring no longer has the key."""
+        self._adopted[key_id, use] = subkey
+
     def _derive(self, key_id: str, use: KeyUse) -> bytes:
         key = self._keys.get(key_id)
         if key is None:
+            if (adopted := self._adopted.get((key_id, use))) is not None:
+                return adopted
             raise WrongKey(
                 f"The stored data needs key {key_id}, which is not in the key ring; put back the key file that "
                 "this data was written with. If other data opens, this piece is damaged: restore a backup.",
@@ -228,6 +290,18 @@ class Vault:
         except InvalidTag as error:
             raise Corrupt(f"{_name(aad)} does not match its seal; restore it from a backup.") from error
 
+    def is_current(self, blob: Buffer) -> bool:
+        """Whether a sealed blob, or its beginning, is sealed under the active key."""
+        return bytes(blob[:_HEADER_BYTES]) == self._header
+
+    def reseal(self, blob: Buffer, *, aad: bytes) -> bytes:
+        """The same sealed under the active key.
+
+        Raises:
+            WrongKey, Corrupt: as `unseal`.
+        """
+        return self.seal(self.unseal(blob, aad=aad), aad=aad)
+
     def _cipher(self, key_id: bytes) -> AESGCM:
         cipher = self._ciphers.get(key_id)
         if cipher is None:
@@ -247,6 +321,10 @@ class Sealer:
     def sign(self, data: bytes) -> bytes:
         """The seal of the data under the active key."""
         return self._active_id + hmac.digest(self._subkey(self._active_id), data, "sha256")
+
+    def is_current(self, seal: bytes) -> bool:
+        """Whether a seal was made under the active key."""
+        return seal[:ID_BYTES] == self._active_id
 
     def matches(self, data: bytes, seal: bytes) -> bool:
         """Whether the seal belongs to the data.
@@ -270,24 +348,54 @@ def _key_id(key: bytes) -> str:
     return hashlib.sha256(b"likeness/1/key-id" + key).hexdigest()[: 2 * ID_BYTES]
 
 
-def _with_new_key(keys: Mapping[str, bytes]) -> KeyRing:
+def key_of(blob: Buffer) -> str:
+    """The id of the key that a sealed blob, or its beginning of `KEY_PREFIX_BYTES`, names."""
+    return bytes(blob[len(_VERSION) : _HEADER_BYTES]).hex()
+
+
+def _with_new_key(keys: Mapping[str, bytes], created: Mapping[str, datetime]) -> KeyRing:
     key = secrets.token_bytes(KEY_BYTES)
     active = _key_id(key)
-    return KeyRing({**keys, active: key}, active)
+    return KeyRing({**keys, active: key}, active, {**created, active: datetime.now(UTC)})
 
 
 def _name(aad: bytes) -> str:
     return f"The stored {aad.decode('utf-8', 'replace')}"
 
 
+@contextmanager
+def _changing(path: Path) -> Iterator[Path]:
+    """The file behind the name, which nobody else changes meanwhile: of two rotations at once none loses its key.
+
+    Raises:
+        Unavailable: its folder cannot be opened.
+    """
+    file = path.resolve()
+    try:
+        folder = os.open(file.parent, os.O_RDONLY)
+    except OSError as error:
+        raise Unavailable(f"The folder of the key file {path} cannot be opened: {error.strerror}.") from error
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield file
+    finally:
+        os.close(folder)
+
+
 def _write_beside(path: Path, data: bytes, *, replace: bool) -> None:
-    """Write beside, fsync, then rename over the old file or link without ever overwriting one."""
+    """Write beside, fsync, then rename over the old file or link without ever overwriting one.
+
+    A file that is replaced keeps its owner, or the service could not read what root has changed.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
         beside = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as file:
+                if replace and os.geteuid() == 0:
+                    owner = path.stat()
+                    os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())

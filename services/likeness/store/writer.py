@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -84,6 +84,7 @@ class AuditJob:
 
 
 Job = WriteJob | AuditJob
+Result = TypeVar("Result")
 
 
 class _Signal(enum.Enum):
@@ -162,6 +163,32 @@ class Writer:
         """Stop calling the listener."""
         with self._between_commits:
             self._listeners.remove(listener)
+
+    def between_commits(self, work: Callable[[sa.Connection], Result]) -> Result:
+        """Do something to what is stored, in a transaction of its own, that adds to neither chain.
+
+        Its old bytes leave the write-ahead log soon after, as those of expunged references do.
+
+        Raises:
+            Unavailable: the store is closed, or the disk is full.
+        """
+        with self._between_commits:
+            # Asked here: who waited may find that the writer has ended meanwhile.
+            if self._closed:
+                raise Unavailable("The store is closed; nothing was written.", reason="STORE_CLOSED")
+            try:
+                with guarded(), self._connected().begin():
+                    result = work(self._connection)
+                    erasing, self._erase_at = (
+                        self._erase_at,
+                        self._erase_at or time.monotonic() + ERASE_SECONDS,
+                    )
+            except BaseException:
+                self._recover()
+                raise
+        if erasing is None:
+            self._queue.put(_Signal.ERASE)
+        return result
 
     def close(self) -> None:
         """Do what is queued, then end."""

@@ -1,11 +1,14 @@
 """The key ring and what is sealed under it."""
 
+import json
 import stat
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from likeness.domain.errors import Conflict, Corrupt, LikenessError, Precondition, WrongKey
+from likeness.domain.errors import Conflict, Corrupt, LikenessError, NotFound, Precondition, WrongKey
 from likeness.store.vault import KeyRing, KeyUse
 
 AAD = b"template.body of reference-1"
@@ -121,3 +124,50 @@ def test_a_row_seal_belongs_to_its_data_and_its_use(ring: KeyRing) -> None:
     assert not sealer.matches(b"rov", seal)
     assert not sealer.matches(b"row", seal[:-1])
     assert not ring.sealer(KeyUse.LOG).matches(b"row", seal)
+
+
+def test_a_ring_knows_when_its_keys_were_made_and_one_of_an_older_release_does_not(path: Path) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=1)  # the file holds whole seconds
+    first = KeyRing.create(path).active
+    content = json.loads(path.read_text())
+    del content["created"]
+    path.write_text(json.dumps(content))
+    second = KeyRing.rotate(path).active
+    created = KeyRing.load(path).created
+    assert first not in created
+    assert before <= created[second] <= datetime.now(UTC)
+
+
+def test_a_key_that_is_removed_is_in_the_file_no_more(path: Path, ring: KeyRing) -> None:
+    secret = json.loads(path.read_text())["keys"][ring.active]
+    KeyRing.rotate(path)
+    left = KeyRing.remove(path, ring.active)
+    assert KeyRing.load(path).ids == left.ids == {left.active}
+    assert secret not in path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_current_key_and_an_unknown_one_are_not_removed(path: Path, ring: KeyRing) -> None:
+    before = path.read_bytes()
+    with pytest.raises(Conflict, match="rotate"):
+        KeyRing.remove(path, ring.active)
+    with pytest.raises(NotFound, match="no key 0000"):
+        KeyRing.remove(path, "0" * 16)
+    assert path.read_bytes() == before
+
+
+def test_of_rotations_at_once_none_loses_its_key(path: Path, ring: KeyRing) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        made = {done.active for done in pool.map(lambda _: KeyRing.rotate(path), range(8))}
+    assert KeyRing.load(path).ids == made | {ring.active}
+
+
+def test_the_file_behind_a_link_is_rotated_and_the_link_stays(
+    path: Path, ring: KeyRing, tmp_path: Path
+) -> None:
+    link = tmp_path / "link.json"
+    link.symlink_to(path)
+    rotated = KeyRing.rotate(link)
+    assert link.is_symlink()
+    assert KeyRing.load(path).active == rotated.active
