@@ -23,7 +23,7 @@ UsageError: Any = typer.BadParameter.__mro__[1]
 NOT_RUN = {
     "make": "installs and runs for minutes; CI runs them, and the targets are checked",
     "pip": "fetches packages; what is named is checked against the project",
-    "python": "needs data or minutes; the program and its options are checked, and tests/k8s runs the python -c",
+    "python": "needs data or minutes; the program and its options are checked",
     "podman": "needs a container engine",
     "docker": "needs a container engine",
     "kubectl": "needs a cluster; the likeness command inside is checked",
@@ -31,6 +31,8 @@ NOT_RUN = {
     "likeness serve": "does not end; every end-to-end test runs it",
     "likeness demo": "takes a minute; tests/e2e/test_faces.py runs it",
     "likeness calibrate": "needs photographs of many people; tests/unit/cli/test_calibrate.py runs it",
+    "likeness keys reseal": "needs the home without a server; tests/unit/cli/test_keys.py runs it",
+    "likeness keys remove": "needs a key that seals nothing more; tests/unit/cli/test_keys.py runs it",
     "likeness models add": "needs a model; tests/unit/cli/test_model_add.py runs it",
     "likeness models fetch": "needs a model with an address; tests/unit/inference/test_catalogue.py runs it",
 }

@@ -6,33 +6,46 @@ import os
 import re
 import shlex
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
+import pytest
 import yaml
+from typer.testing import CliRunner
 
+from likeness.cli.main import app
 from likeness.store.vault import KeyRing
 from tests.k8s.manifests import K8S, kustomize
 
 README = (K8S / "README.md").read_text(encoding="utf-8")
 
 
-def python_commands() -> list[str]:
-    """The programs of every `python -c`."""
-    return [shlex.split(line)[2] for line in re.findall(r"^\s*(python -c .+)$", README, re.MULTILINE)]
+def keys_commands() -> list[list[str]]:
+    """The words of every `likeness keys` that is typed on the trusted machine, without `likeness`."""
+    return [shlex.split(line)[1:] for line in re.findall(r"^\s*(likeness keys .+)$", README, re.MULTILINE)]
 
 
-def test_the_commands_make_a_key_ring_and_rotate_it(tmp_path: Path) -> None:
+def test_the_commands_make_a_key_ring_rotate_it_and_remove_the_old_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LIKENESS_HOME", str(tmp_path / "home"))
     file = tmp_path / "keyring.json"
-    make, rotate = python_commands()
-    subprocess.run([sys.executable, "-c", make], cwd=tmp_path, check=True)
+
+    def run(words: list[str]) -> None:
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == 0, result.output
+
+    create, rotate, remove = keys_commands()
+    run(create)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     before = KeyRing.load(file)
-    subprocess.run([sys.executable, "-c", rotate], cwd=tmp_path, check=True)
+    run(rotate)
     after = KeyRing.load(file)
     assert before.ids < after.ids
     assert after.active not in before.ids
+    run([word.replace("OLD_KEY", before.active) for word in remove] + ["--yes"])
+    assert KeyRing.load(file).ids == {after.active}
+    assert "python -c" not in README
 
 
 def test_the_overlay_to_start_from_renders(tmp_path: Path) -> None:

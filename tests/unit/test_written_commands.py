@@ -53,7 +53,7 @@ def test_a_target_of_make_is_there(command: Written) -> None:
         assert re.search(rf"^{name} \?=", makefile, re.MULTILINE)
 
 
-@pytest.mark.parametrize("command", [c for c in of("python") if c.words[1] != "-c"], ids=str)
+@pytest.mark.parametrize("command", of("python"), ids=str)
 def test_a_program_is_there_with_its_options(command: Written) -> None:
     path = ROOT / command.words[1]
     source = path.read_text(encoding="utf-8")

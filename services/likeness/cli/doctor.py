@@ -17,6 +17,7 @@ from likeness.cli import health
 from likeness.cli.doctor_home import history, privacy, reserve
 from likeness.cli.failures import Exit
 from likeness.cli.health import Result, State, green, guarded, red, yellow
+from likeness.cli.key_states import KeyState, has_store, key_states
 from likeness.cli.local_store import read_only, seals
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output
@@ -32,7 +33,6 @@ from likeness.rpc.modalities import face_calibration, fingerprint_calibration, o
 from likeness.rpc.settings import Settings, split_address
 from likeness.store.lock import holder
 from likeness.store.opening import DATABASE, LOCK, check_not_emptied
-from likeness.store.vault import KeyRing
 from likeness.store.verify import verify_store
 
 HEALTH_TIMEOUT = 10.0
@@ -121,16 +121,27 @@ def _key_ring(settings: Settings) -> Result:
     begun = (settings.home / DATABASE).exists()
     if not path.exists() and not begun:
         return green("key ring", f"{path} will be made, for its owner only, with the first start")
-    ring = KeyRing.load(path)
+    keys = key_states(settings)
     if not begun and settings.key_ring is None:
         return yellow(
             "key ring",
             f"{path} is there and no database: right before the first start only",
             "if there was data, restore the database from a backup before anything is started",
         )
-    return green(
-        "key ring", f"{path}: {plural(len(ring.ids), 'key')}, readable by its owner only; keep a backup"
-    )
+    found = f"{path}: {plural(sum(key.state is not KeyState.REMOVED for key in keys), 'key')}"
+    for key in keys:
+        if key.state is KeyState.IN_USE:
+            return yellow(
+                "key ring",
+                f"{found}; the old key {key.key_id} is still in use",
+                "let the server seal its data under the current key (reseal_old_keys, after a restart), or stop it "
+                "and run: likeness keys reseal",
+            )
+        if key.state is KeyState.IDLE:
+            found += f", of which {key.key_id} seals nothing more (likeness keys remove {key.key_id})"
+        if key.state is KeyState.UNUSED and has_store(settings):
+            found += f"; the current one, {key.key_id}, is used with the next start of the server"
+    return green("key ring", f"{found}; readable by its owner only; keep a backup")
 
 
 def _store(settings: Settings, *, full: bool) -> Result:

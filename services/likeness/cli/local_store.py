@@ -12,6 +12,7 @@ from likeness.rpc.compose import key_file
 from likeness.rpc.settings import Settings
 from likeness.store.database import reader_engine, reading
 from likeness.store.opening import DATABASE
+from likeness.store.retired import adopt_retired
 from likeness.store.sealing import Seals
 from likeness.store.vault import KeyRing
 
@@ -38,9 +39,13 @@ def read_only(settings: Settings) -> Iterator[sa.Connection]:
 
 
 def seals(settings: Settings) -> Seals:
-    """What opens the store's sealed rows.
+    """What opens the store's sealed rows, those of retired keys too.
 
     Raises:
-        WrongKey, Precondition, Corrupt: see `KeyRing.load`.
+        WrongKey, Precondition, Corrupt: see `KeyRing.load` and `adopt_retired`.
     """
-    return Seals(KeyRing.load(key_file(settings)))
+    opened = Seals(KeyRing.load(key_file(settings)))
+    if (settings.home / DATABASE).exists():
+        with read_only(settings) as connection:
+            adopt_retired(connection, opened)
+    return opened

@@ -16,8 +16,9 @@ import json
 import math
 import os
 import struct
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -120,14 +121,18 @@ def write(
     table = [[key, array.dtype.str, list(array.shape)] for key, array in ordered.items()]
     header = json.dumps({"about": about, "arrays": table}).encode()
     frames = 1 + sum(math.ceil(array.nbytes / FRAME_BYTES) for array in ordered.values())
-    unsigned = Manifest(name, position, frames, 0, "")
+    return _write(path, Manifest(name, position, frames, 0, ""), _plaintexts(header, ordered), seal)
+
+
+def _write(path: Path, unsigned: Manifest, plaintexts: Iterable[bytes | memoryview], seal: Seal) -> Manifest:
+    """Write a magic number and a frame for each plaintext; returns the manifest with length and digest."""
     try:
         with path.open("xb") as file:
             path.chmod(0o600)
             digest = hashlib.sha256()
             size = 0
             pieces = [_MAGIC]
-            for number, plaintext in enumerate(_plaintexts(header, ordered)):
+            for number, plaintext in enumerate(plaintexts):
                 sealed = seal.seal(plaintext, aad=unsigned.aad(number))
                 pieces += [_LENGTH.pack(len(sealed)), sealed]
                 for piece in pieces:
@@ -139,7 +144,43 @@ def write(
     except OSError as error:
         path.unlink(missing_ok=True)
         raise _not_written(path, error) from error
-    return Manifest(name, position, frames, size, digest.hexdigest())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return replace(unsigned, length=size, sha256=digest.hexdigest())
+
+
+def reseal(
+    path: Path, manifest: Manifest, beside: Path, seal: Seal, stop: Callable[[], bool] = lambda: False
+) -> Manifest:
+    """Write what a container holds to `beside`, which must not exist, sealed as `seal` seals now.
+
+    Raises:
+        Unavailable: `stop`, which is asked before each frame, said so; nothing is left beside.
+        Corrupt: it is missing, or not what its manifest vouches for; nothing is left beside.
+        WrongKey: from the seal.
+        Exhausted, Unavailable: as `write`.
+    """
+    with _checked(path, manifest) as file:
+        frames = _until(stop, _frames(file, manifest, seal))
+        return _write(beside, replace(manifest, length=0, sha256=""), frames, seal)
+
+
+def _until(stop: Callable[[], bool], frames: Iterable[bytes]) -> Iterator[bytes]:
+    for frame in frames:
+        if stop():
+            raise Unavailable("The service is being stopped; the snapshot stays as it was.")
+        yield frame
+
+
+def first_sealed(path: Path, size: int) -> bytes:
+    """The first bytes of a container's first frame, as it is sealed; fewer or none where there is no whole one."""
+    try:
+        with path.open("rb") as file:
+            file.seek(len(_MAGIC) + _LENGTH.size)
+            return file.read(size)
+    except OSError:
+        return b""
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
@@ -187,6 +228,13 @@ def read(
         Corrupt: the file is missing, its length or digest differ, or a frame is not what its place calls for.
         WrongKey: from the seal.
     """
+    with _checked(path, manifest) as file:
+        return _unseal(file, manifest, seal)
+
+
+@contextmanager
+def _checked(path: Path, manifest: Manifest) -> Iterator[IO[bytes]]:
+    """The open container, its length and digest those of the manifest."""
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size != manifest.length:
@@ -194,7 +242,7 @@ def read(
             if hashlib.file_digest(file, "sha256").hexdigest() != manifest.sha256:
                 raise ValueError("its digest differs from its manifest's")
             file.seek(0)
-            return _unseal(file, manifest, seal)
+            yield file
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Corrupt(f"The snapshot {path.name} cannot be used ({error}); {_REMEDY}.") from error
 

@@ -6,7 +6,10 @@ index is folded from the whole log.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,6 +76,10 @@ class Snapshots:
             Exhausted: the disk is full; older snapshots are untouched.
             Unavailable: the folder cannot be written, or what is no longer needed cannot be removed.
         """
+        with self._alone():
+            return self._save(snapshot)
+
+    def _save(self, snapshot: Snapshot) -> Path:
         about = {"index": snapshot.index.about}
         arrays = {
             **{f"index/{key}": array for key, array in snapshot.index.arrays.items()},
@@ -85,12 +92,57 @@ class Snapshots:
         manifest = container.write(
             beside, snapshot.index.generation.name, snapshot.position, about, arrays, self._seal
         )
-        stem = f"{snapshot.position:020d}-{manifest.sha256[:16]}"
+        path = self._publish(beside, manifest)
+        self._prune()
+        return path
+
+    def _publish(self, beside: Path, manifest: Manifest) -> Path:
+        stem = f"{manifest.position:020d}-{manifest.sha256[:16]}"
         container.publish(beside, self._folder / f"{stem}.snapshot")
         path = self._folder / f"{stem}.json"
         container.write_manifest(path, manifest)
-        self._prune()
         return path
+
+    def sealed_heads(self, size: int) -> dict[Path, bytes]:
+        """The first bytes of each snapshot as it is sealed, by its manifest's path."""
+        return {
+            path: container.first_sealed(path.with_suffix(".snapshot"), size) for path in self._manifests()
+        }
+
+    def reseal(self, path: Path, stop: Callable[[], bool] = lambda: False) -> None:
+        """Seal the snapshot with this manifest as the seal does now, and remove what it was.
+
+        A snapshot that is damaged is removed: it is a cache of the log.
+
+        Raises:
+            WrongKey: it was sealed under a key that is not in the key ring.
+            Exhausted, Unavailable: as `save`, or `stop` said so; the snapshot stays as it was.
+        """
+        with self._alone():
+            if not path.exists():  # pruned meanwhile
+                return
+            beside = path.with_suffix(".new")
+            beside.unlink(missing_ok=True)
+            try:
+                manifest = Manifest.read(path)
+                sealed = path.with_suffix(".snapshot")
+                self._publish(beside, container.reseal(sealed, manifest, beside, self._seal, stop))
+            except WrongKey:
+                raise
+            except Corrupt:
+                pass
+            path.unlink()
+            path.with_suffix(".snapshot").unlink(missing_ok=True)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nobody else writes snapshots into the folder meanwhile, in this process or in another."""
+        descriptor = os.open(self._folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def newest(self) -> Loaded:
         """The newest snapshot that is whole.

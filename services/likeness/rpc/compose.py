@@ -11,6 +11,7 @@ from likeness.domain.audit import AuditMark
 from likeness.engine.engine import Engine
 from likeness.engine.gauges import Gauges
 from likeness.engine.opening import Running, open_engine
+from likeness.engine.resealing import Resealing
 from likeness.engine.store_upkeep import StoreUpkeep
 from likeness.inference.memory import memory_limit
 from likeness.rpc.modalities import assist, load
@@ -28,13 +29,14 @@ _logger = logging.getLogger(__name__)
 
 
 class Composed:
-    """Everything that is served, and how it is closed: first what assists, then the engines, then the store."""
+    """Everything that is served, and how it is closed: first what helps, then the engines, then the store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._gauges = Gauges(store)
         self._gauges.start()
         self._upkeep = StoreUpkeep(store)
+        self._resealing: Resealing | None = None
         self._running: dict[str, Running] = {}
         self._assistants: list[Assistant[Any, Any]] = []
 
@@ -55,7 +57,7 @@ class Composed:
         self._running[name] = open_engine(
             modality,
             self._store,
-            settings.home / SNAPSHOTS / name,
+            snapshots_folder(settings) / name,
             snapshot_seconds=settings.snapshot_interval,
             keep_sources=settings.keep_sources,
         )
@@ -64,8 +66,15 @@ class Composed:
             self._assistants.append(assistant)
             assistant.start()
 
+    def reseal(self, settings: Settings) -> None:
+        """Begin to seal under the current key what older keys sealed."""
+        self._resealing = Resealing(self._store, snapshots_folder(settings))
+        self._resealing.start()
+
     def close(self) -> None:
         """Leave snapshots behind and close the store."""
+        if self._resealing is not None:
+            self._resealing.close()
         for assistant in self._assistants:
             assistant.close()
         self._gauges.close()
@@ -101,6 +110,8 @@ def compose(settings: Settings) -> Composed:
         composed.start()
         for name in settings.served:
             composed.open(name, settings)
+        if settings.reseal_old_keys:
+            composed.reseal(settings)
     except BaseException:
         composed.close()
         raise
@@ -115,3 +126,8 @@ def expected_head(settings: Settings) -> AuditMark | None:
 def key_file(settings: Settings) -> Path:
     """Where the key ring is."""
     return settings.key_ring or settings.home / "keys.json"
+
+
+def snapshots_folder(settings: Settings) -> Path:
+    """Where the snapshots of every index are, in a folder for each modality."""
+    return settings.home / SNAPSHOTS

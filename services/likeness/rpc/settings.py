@@ -124,6 +124,11 @@ class Settings(BaseModel):
         description="Bytes of disk held for the day on which it is full: searches go on record and references are "
         "expunged in them, and nothing is enrolled until there is space again; 0 holds none.",
     )
+    reseal_old_keys: bool = Field(
+        default=True,
+        description="After a rotation of keys, seal under the new key what older ones sealed: in the background, "
+        "with at most a fifth of the time of one thread, going on after a restart.",
+    )
     modalities: Annotated[str, AfterValidator(_modalities)] = Field(
         default=",".join(MODALITIES),
         description="What is served, separated by commas; each takes memory for its models and its index.",

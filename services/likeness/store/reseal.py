@@ -144,6 +144,11 @@ def _sealed(connection: sa.Connection, row: sa.Row[Any]) -> Sealed:
     return Sealed(key, found)
 
 
+def count_rows(connection: sa.Connection) -> int:
+    """How many references there are to look at, the expunged ones too."""
+    return int(connection.execute(sa.select(sa.func.count()).select_from(reference)).scalar_one())
+
+
 def looked_at(reading: Callable[[], AbstractContextManager[sa.Connection]]) -> Iterator[list[Sealed]]:
     """Every reference, `LOOK_ROWS` at a time, no transaction open in between."""
     after = 0

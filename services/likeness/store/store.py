@@ -35,7 +35,7 @@ from likeness.store.log import read_log
 from likeness.store.opening import Opened, open_files
 from likeness.store.prepare import prepare
 from likeness.store.reads import ListFilter, Page
-from likeness.store.reseal import ResealReport, reseal
+from likeness.store.reseal import ResealReport, count_rows, reseal
 from likeness.store.vault import KeyUse, Vault
 from likeness.store.verify import VerifyReport, verify_store
 from likeness.store.writer import GROUP_WRITES, AuditJob, Listener, Observer, Outcome, WriteJob, Writer
@@ -294,6 +294,11 @@ class Store:
         """The other keys that something is still sealed with."""
         with self._reading() as connection:
             return keys_on_record(connection) - {self.active_key}
+
+    def count_rows(self) -> int:
+        """How many references `reseal` looks at, the expunged ones too."""
+        with self._reading() as connection:
+            return count_rows(connection)
 
     def reseal(
         self,

@@ -388,7 +388,7 @@ def _write_beside(path: Path, data: bytes, *, replace: bool) -> None:
     A file that is replaced keeps its owner, or the service could not read what root has changed.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
         beside = Path(name)
         try:

@@ -1,0 +1,308 @@
+"""`likeness keys`: the key ring that everything stored is sealed with."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from likeness.cli.failures import Commands, Exit, Stopped
+from likeness.cli.key_states import Key, KeyState, has_store, key_states
+from likeness.cli.local_store import read_only
+from likeness.cli.options import AsJson
+from likeness.cli.output import Output, heartbeat, note, progress, warn
+from likeness.cli.settings_options import PANEL, ConfigFile, Home, Set, settings_from
+from likeness.cli.tables import plain_table
+from likeness.cli.words import plural
+from likeness.domain.errors import Conflict, Precondition
+from likeness.engine.resealing import reseal_snapshots
+from likeness.rpc.compose import key_file, snapshots_folder
+from likeness.rpc.settings import Settings
+from likeness.store.lock import holder
+from likeness.store.opening import LOCK
+from likeness.store.reseal import count_rows
+from likeness.store.store import Store
+from likeness.store.vault import KeyRing, KeyUse
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    help="The key ring: make it, rotate it, bring old data under the current key. No command shows a key.",
+)
+
+KeyRingFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--key-ring",
+        help="The key ring file. Default: the one of the settings, in the home folder unless set.",
+        rich_help_panel=PANEL,
+        show_default=False,
+    ),
+]
+
+
+@app.command(
+    epilog="Example: `likeness keys create --key-ring new-ring.json`; a server makes its own with the first start, "
+    "so this is for one that is handed its ring, as in Kubernetes. Keep a copy apart from the data."
+)
+def create(
+    *,
+    key_ring: KeyRingFile = None,
+    config: ConfigFile = None,
+    home: Home = None,
+    single: Set = None,
+    as_json: AsJson = None,
+) -> None:
+    """Make a key ring with one key, for its owner only. A file that exists is never overwritten."""
+    settings = settings_from(config, home, single, key_ring=key_ring)
+    path = key_file(settings)
+    if key_ring is None and has_store(settings) and not path.exists():
+        raise Conflict(
+            f"The store in {settings.home} was written with another key ring, and {path} is missing: restore it "
+            "from its backup. To make a ring for another store, name it with --key-ring."
+        )
+    ring = KeyRing.create(path)
+    document = {"key_ring": str(path), "key_id": ring.active}
+    shown = f"{path} made, with key {ring.active}; keep a copy apart from the data, which is lost without it"
+    Output(as_json).answer(document, shown)
+
+
+@app.command(
+    "list",
+    epilog="Example: `likeness keys list`; reads every reference's seals, beside a server too. Log and audit are "
+    "never sealed anew: what reads the entries of an old key's time is kept in the store.",
+)
+def list_keys(
+    *,
+    key_ring: KeyRingFile = None,
+    config: ConfigFile = None,
+    home: Home = None,
+    single: Set = None,
+    as_json: AsJson = None,
+) -> None:
+    """Show the keys by their ids: which is current, and what each still seals."""
+    settings = settings_from(config, home, single, key_ring=key_ring)
+    keys = _counted(settings)
+    output = Output(as_json)
+    if output.as_json:
+        for key in keys:
+            output.answer(_document(key), "")
+    else:
+        output.answer({}, _table(keys))
+    _advise(keys)
+
+
+@app.command(
+    epilog="Example: `likeness keys rotate --key-ring new-ring.json`; a running server uses the new key after its "
+    "next start, and then seals old data under it (setting reseal_old_keys)."
+)
+def rotate(
+    *,
+    key_ring: KeyRingFile = None,
+    config: ConfigFile = None,
+    home: Home = None,
+    single: Set = None,
+    as_json: AsJson = None,
+) -> None:
+    """Add a new key and make it the current one; the old ones stay, for what they sealed."""
+    settings = settings_from(config, home, single, key_ring=key_ring)
+    path = key_file(settings)
+    ring = KeyRing.rotate(path)
+    document = {"key_ring": str(path), "key_id": ring.active, "keys": len(ring.ids)}
+    Output(as_json).answer(document, f"{path}: the current key is now {ring.active}")
+    note("renew the copy of the ring that you keep apart before a server starts with it")
+    owner = None if key_ring is not None else holder(settings.home / LOCK)
+    if owner is not None:
+        note(f"process {owner} goes on with the ring that it has read; restart it to use the new key")
+
+
+@app.command(
+    epilog="Example: `likeness keys reseal`; needs the home for itself. A running server does the same in the "
+    "background, unless reseal_old_keys is false: then stop it first."
+)
+def reseal(
+    *,
+    key_ring: KeyRingFile = None,
+    config: ConfigFile = None,
+    home: Home = None,
+    single: Set = None,
+    as_json: AsJson = None,
+) -> None:
+    """Seal under the current key what older keys sealed. Stop it at any time and run it again to go on.
+
+    Log and audit stay as they are, entry by entry; no position changes.
+    """
+    settings = settings_from(config, home, single, key_ring=key_ring)
+    if not has_store(settings):
+        raise Precondition(
+            f"There is no store at {settings.home}; name its folder with --home or LIKENESS_HOME."
+        )
+    with _opened(settings) as store:
+        try:
+            with progress("sealing", store.count_rows()) as step:
+                report = store.reseal(step=lambda count: _steps(step, count))
+            with heartbeat("sealing the snapshots of the index"):
+                snapshots = reseal_snapshots(snapshots_folder(settings), store.vault(KeyUse.SNAPSHOTS))
+        except KeyboardInterrupt:
+            note("interrupted; nothing is lost: run the same command again to go on")
+            raise typer.Exit(Exit.INTERRUPTED) from None
+    document = {
+        "key_id": store.active_key,
+        "references": report.references,
+        "snapshots": snapshots,
+        "problems": report.problems,
+    }
+    done = f"{plural(report.references, 'reference')} and {plural(snapshots, 'snapshot')}"
+    Output(as_json).answer(document, f"{done} sealed under the current key")
+    if report.problems:
+        for problem in report.problems:
+            warn(problem)
+        raise Stopped(
+            "What is damaged was left as it is, under its old key; see likeness doctor --full.", Exit.PARTLY
+        )
+    _advise(key_states(settings))
+
+
+@app.command(
+    epilog="Example: `likeness keys remove 0123456789abcdef --yes`; for a ring whose store is on another machine, "
+    "give its file with --key-ring, and --unchecked once `likeness keys list` there says that it may go."
+)
+def remove(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `keys list` shows it.")],
+    *,
+    unchecked: Annotated[
+        bool,
+        typer.Option(
+            "--unchecked", help="Do not look at a store: it is elsewhere, and you have looked there."
+        ),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    key_ring: KeyRingFile = None,
+    config: ConfigFile = None,
+    home: Home = None,
+    single: Set = None,
+    as_json: AsJson = None,
+) -> None:
+    """Take an old key out of the ring; refused while the store has anything sealed with it.
+
+    Backups made before the old key's data was sealed anew need it for as long as they are kept: keep a copy of the
+    ring with them, as it is now.
+    """
+    settings = settings_from(config, home, single, key_ring=key_ring)
+    path = key_file(settings)
+    ring = KeyRing.load(path)
+    if key_id in ring.ids - {ring.active}:  # or it is refused below
+        if not unchecked:
+            _check_idle(settings, key_id)
+        if not yes:
+            _confirm(key_id)
+    ring = KeyRing.remove(path, key_id)
+    document = {"key_ring": str(path), "removed": key_id, "keys": len(ring.ids)}
+    Output(as_json).answer(
+        document, f"{path}: key {key_id} is removed; older copies of the ring still hold it"
+    )
+
+
+def _check_idle(settings: Settings, key_id: str) -> None:
+    if not has_store(settings):
+        raise Precondition(
+            f"There is no store at {settings.home}, so that what key {key_id} seals cannot be seen; name "
+            "its folder with --home, or give --unchecked if it is on another machine and `likeness keys list` there "
+            "says that the key seals nothing more."
+        )
+    (key,) = (key for key in _counted(settings) if key.key_id == key_id)
+    if key.state is KeyState.IN_USE:
+        raise Conflict(
+            f"Key {key_id} is still in use, for {_sealed(key)}. A server that has started with the current key "
+            "seals that anew (reseal_old_keys); or stop it and run `likeness keys reseal`."
+        )
+
+
+def _confirm(key_id: str) -> None:
+    if not sys.stdin.isatty():
+        raise Stopped("Nobody is there to confirm; give --yes to remove a key without asking.", Exit.USAGE)
+    note("backups from before its data was sealed anew need this key: keep a copy of the ring with them")
+    typer.confirm(f"Remove key {key_id}?", abort=True, err=True)
+
+
+def _opened(settings: Settings) -> Store:
+    """The store, for this process alone.
+
+    Raises:
+        Precondition: a server holds it; says that it does the same.
+    """
+    try:
+        with heartbeat("checking the store"):
+            return Store.open(settings.home, key_file=key_file(settings))
+    except Precondition as error:
+        if error.reason != "STORE_IN_USE":
+            raise
+        raise Precondition(
+            f"Process {holder(settings.home / LOCK) or 'unknown'} holds {settings.home}. A server seals old data "
+            "under the current key by itself (setting reseal_old_keys, on unless set): restart it after a "
+            "rotation, and see `likeness keys list` for how far it is. Or stop it and run this again.",
+            reason=error.reason,
+        ) from error
+
+
+def _steps(step: Callable[[str], None], count: int) -> None:
+    for _ in range(count):
+        step("")
+
+
+def _counted(settings: Settings) -> list[Key]:
+    """The keys with what each seals, with progress: a large store takes a while."""
+    if not has_store(settings):
+        return key_states(settings)
+    with read_only(settings) as connection:
+        total = count_rows(connection)
+    with progress("looking at seals", total) as step:
+        return key_states(settings, count=True, step=lambda count: _steps(step, count))
+
+
+def _advise(keys: list[Key]) -> None:
+    """What to do next, for the person."""
+    for key in keys:
+        if key.state is KeyState.UNUSED:
+            note(f"key {key.key_id} is used with the next start of the server")
+        if key.state is KeyState.IN_USE:
+            note(f"key {key.key_id} is needed: a server seals what it sealed anew, or `likeness keys reseal`")
+        if key.state is KeyState.IDLE:
+            note(
+                f"key {key.key_id} seals nothing more; `likeness keys remove {key.key_id}` takes it out of the "
+                "ring. Backups from before need it: keep a copy of the ring with them"
+            )
+
+
+def _document(key: Key) -> dict[str, object]:
+    return {
+        "key_id": key.key_id,
+        "state": key.state.name.lower(),
+        "current": key.state in {KeyState.CURRENT, KeyState.UNUSED},
+        "created": key.created.isoformat() if key.created else "",
+        "references": key.load.references,
+        "bytes": key.load.bytes,
+        "snapshots": key.snapshots,
+        "removable": key.state is KeyState.IDLE,
+    }
+
+
+def _sealed(key: Key) -> str:
+    return (
+        f"{plural(key.load.references, 'reference')} ({plural(key.load.bytes, 'byte')}) and "
+        f"{plural(key.snapshots, 'snapshot')}"
+    )
+
+
+def _table(keys: list[Key]) -> Table:
+    numbers = ("References", "Bytes", "Snapshots")
+    table = plain_table("Key", "State", "Created", *numbers, whole=("Key",), right=numbers)
+    for key in keys:
+        created = f"{key.created:%Y-%m-%d %H:%M} UTC" if key.created else "unknown"
+        counts = (key.load.references, key.load.bytes, key.snapshots)
+        table.add_row(key.key_id, key.state.value, created, *(f"{count:,}" for count in counts))
+    return table
