@@ -210,9 +210,9 @@ def remove(
 def _check_idle(settings: Settings, key_id: str) -> None:
     if not has_store(settings):
         raise Precondition(
-            f"There is no store at {settings.home}, so that what key {key_id} seals cannot be seen; name "
-            "its folder with --home, or give --unchecked if it is on another machine and `likeness keys list` there "
-            "says that the key seals nothing more."
+            f"There is no store at {settings.home} to see what key {key_id} seals; name its folder "
+            "with --home, or give --unchecked if it is on another machine and `likeness keys list` there says that "
+            "the key seals nothing more."
         )
     (key,) = (key for key in _counted(settings) if key.key_id == key_id)
     if key.state is KeyState.IN_USE:

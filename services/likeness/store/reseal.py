@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -122,7 +123,7 @@ def look(connection: sa.Connection, after: int) -> list[Sealed]:
         connection.exec_driver_sql("ROLLBACK")
 
 
-def _sealed(connection: sa.Connection, row: sa.Row[Any]) -> Sealed:
+def _sealed(connection: sa.Connection, row: Sequence[Any]) -> Sealed:
     key, seal, quality, reason, *heads, source_bytes = row
     found: dict[str, int] = {}
 
@@ -207,7 +208,7 @@ def reseal(
         for batch in _batches(old):
             began = time.monotonic()
             keys = [sealed.key for sealed in batch]
-            done, problems = transaction(lambda connection, keys=keys: reseal_rows(connection, seals, keys))
+            done, problems = transaction(partial(reseal_rows, seals=seals, keys=keys))
             report.references += done
             report.problems += problems[: MAX_PROBLEMS - len(report.problems)]
             step(len(batch))
@@ -217,7 +218,7 @@ def reseal(
             return report
     report.finished = True
     if not report.problems:
-        report.retired = transaction(lambda connection: _retire(connection, seals))
+        report.retired = transaction(partial(_retire, seals=seals))
     return report
 
 

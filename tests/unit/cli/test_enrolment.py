@@ -207,8 +207,8 @@ def test_a_run_of_an_older_release_is_resumed_and_nothing_is_enrolled_twice(
 ) -> None:
     server = Server()
     enrolled_before(folder, journal, server, recorded=2)
-    for options in ({}, {}, {"again": True}):
-        done = run(folder, journal, server, holds=server.holds, **options)
+    for again in (False, False, True):
+        done = run(folder, journal, server, holds=server.holds, again=again)
         assert done.counts == {Fate.KNOWN: 3, Fate.REJECTED: 1}
         assert len(server.seen) == 3
     assert server.sent[:2] == ["1.jpg", "x.jpg"]

@@ -67,7 +67,10 @@ def test_it_stops_with_the_server_and_the_next_one_goes_on(
     monkeypatch.setattr(resealing, "REST", 1e9)
     first = Resealing(store, snapshots_folder(settings))
     first.start()
-    loads = lambda: reseal.key_loads(store._reading)  # noqa: E731
+
+    def loads() -> dict[str, reseal.KeyLoad]:
+        return reseal.key_loads(store._reading)
+
     eventually(lambda: store.active_key in loads())
     first.close()
     assert loads()[store.active_key].references == 1
