@@ -34,7 +34,7 @@ from rich.text import Text
 from likeness.domain.text import json_line, printable, printable_lines
 
 PLAIN_EVERY = 500
-"""Items between two lines of progress where standard error is not a terminal."""
+"""Items between two lines of progress where standard error is not a terminal; fewer where they take long."""
 
 QUIET_SECONDS = 10.0
 """Seconds without a line after which a long step says that it is still under way."""
@@ -141,7 +141,7 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def progress(title: str, total: int | None) -> Iterator[Callable[[str], None]]:
-    """Show progress on standard error: a bar with rate and time left, or now and then a line.
+    """Show progress on standard error: a bar with rate and time left, or a line now and then.
 
     Yields:
         A function to call after each item, with a short word on the state (or an empty text).
@@ -189,7 +189,7 @@ def _plain(title: str, total: int | None) -> Callable[[str], None]:
     def step(state: str) -> None:
         nonlocal done
         done += 1
-        if done % PLAIN_EVERY == 0 or done == total:
+        if done % PLAIN_EVERY == 0 or done == total or time.monotonic() - _last_note >= QUIET_SECONDS:
             note(f"{title}: {done:,}{of}" + (f", {state}" if state else ""))
 
     return step

@@ -291,6 +291,8 @@ def _retire(connection: sa.Connection, seals: Seals) -> frozenset[str]:
     """Record that the other keys seal no reference any more; returns those that had been in use."""
     ring: KeyRing = seals.ring
     old = keys_on_record(connection) - {ring.active}
+    if not old:
+        return old
     for key_id in old | retired_ids(connection):
         record_retired(connection, ring, key_id)
         forget_key(connection, key_id)

@@ -377,6 +377,9 @@ def _changing(path: Path) -> Iterator[Path]:
         raise Unavailable(f"The folder of the key file {path} cannot be opened: {error.strerror}.") from error
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
+        for left in file.parent.iterdir():
+            if left.name.startswith(f".{file.name}."):  # by a change that was killed: it holds keys
+                left.unlink(missing_ok=True)
         yield file
     finally:
         os.close(folder)

@@ -1,6 +1,7 @@
 """The key ring and what is sealed under it."""
 
 import json
+import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -171,3 +172,17 @@ def test_the_file_behind_a_link_is_rotated_and_the_link_stays(
     rotated = KeyRing.rotate(link)
     assert link.is_symlink()
     assert KeyRing.load(path).active == rotated.active
+
+
+def test_what_a_killed_change_left_beside_is_removed_by_the_next(path: Path, ring: KeyRing) -> None:
+    (path.parent / f".{path.name}.0a1b2c3d").write_bytes(ring.to_json())
+    KeyRing.rotate(path)
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_what_root_rotates_stays_its_owners(path: Path, ring: KeyRing) -> None:
+    os.chown(path, 10001, 10002)
+    KeyRing.rotate(path)
+    assert (path.stat().st_uid, path.stat().st_gid) == (10001, 10002)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
