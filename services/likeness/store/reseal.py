@@ -183,6 +183,7 @@ def reseal(
     transaction: Transaction,
     seals: Seals,
     *,
+    rows: int | None = None,
     rest: float = 0.0,
     stop: threading.Event | None = None,
     step: Callable[[int], None] = lambda _: None,
@@ -193,6 +194,7 @@ def reseal(
         reading: gives a connection that only reads.
         transaction: runs a function in a transaction that writes.
         seals: of the store.
+        rows: at most so many references in one transaction; None means `BATCH_ROWS`.
         rest: for every second of work, seconds in which nothing is done, so that others have the disk.
         stop: set by another thread to end the run early.
         step: called with the number of references just dealt with, those that needed nothing too.
@@ -205,7 +207,7 @@ def reseal(
     for some in looked_at(reading):
         old = [sealed for sealed in some if sealed.bytes_by_key.keys() - {active}]
         step(len(some) - len(old))
-        for batch in _batches(old):
+        for batch in _batches(old, rows or BATCH_ROWS):
             began = time.monotonic()
             keys = [sealed.key for sealed in batch]
             done, problems = transaction(partial(reseal_rows, seals=seals, keys=keys))
@@ -222,12 +224,12 @@ def reseal(
     return report
 
 
-def _batches(sealed: Iterable[Sealed]) -> Iterator[list[Sealed]]:
+def _batches(sealed: Iterable[Sealed], rows: int) -> Iterator[list[Sealed]]:
     batch: list[Sealed] = []
     size = 0
     for one in sealed:
         own = sum(one.bytes_by_key.values())
-        if batch and (len(batch) >= BATCH_ROWS or size + own > BATCH_BYTES):
+        if batch and (len(batch) >= rows or size + own > BATCH_BYTES):
             yield batch
             batch, size = [], 0
         batch.append(one)

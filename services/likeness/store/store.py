@@ -303,14 +303,14 @@ class Store:
     def reseal(
         self,
         *,
+        rows: int | None = None,
         rest: float = 0.0,
         stop: threading.Event | None = None,
         step: Callable[[int], None] = lambda _: None,
     ) -> ResealReport:
         """Seal under the active key what older keys sealed; see `likeness.store.reseal`. Others go on meanwhile."""
-        return reseal(
-            self._reading, self._writer.between_commits, self._seals, rest=rest, stop=stop, step=step
-        )
+        transaction = self._writer.between_commits
+        return reseal(self._reading, transaction, self._seals, rows=rows, rest=rest, stop=stop, step=step)
 
     def verify(self, *, full: bool = False) -> VerifyReport:
         """Check what is stored: quickly as at open, or every link, row and blob. Reports; changes nothing."""

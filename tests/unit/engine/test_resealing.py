@@ -63,7 +63,7 @@ def test_a_server_brings_everything_under_the_current_key(settings: Settings, st
 def test_it_stops_with_the_server_and_the_next_one_goes_on(
     settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reseal, "BATCH_ROWS", 1)
+    monkeypatch.setattr(resealing, "ROWS", 1)
     monkeypatch.setattr(resealing, "REST", 1e9)
     first = Resealing(store, snapshots_folder(settings))
     first.start()
