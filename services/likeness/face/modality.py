@@ -24,6 +24,7 @@ from likeness.face.quality import assess
 from likeness.face.selection import Indexed, choose, without_bystanders
 from likeness.face.turning import Sight, look
 from likeness.imaging.decode import Limits, Picture, decode, opened
+from likeness.index.cosines import cosines
 from likeness.inference.assistant import Assistant
 from likeness.inference.batcher import Batcher, BatchReport
 from likeness.inference.catalogue import Catalogue
@@ -284,12 +285,12 @@ class FaceModality:
         clutter: Clutter | None = None,
         exact: bool = False,
     ) -> list[Score]:
-        """The cosine of the embeddings, -1..1; always exact."""
+        """The cosine of the embeddings, -1..1; always exact, and the same whatever else is compared with it."""
         del clutter, exact
         if not candidates:
             return []
-        cosines = np.concatenate([c.vectors for c in candidates]) @ probe.vectors[0]
-        return [Score(value, {"cosine": value}) for value in cosines.tolist()]
+        found = cosines(np.concatenate([c.vectors for c in candidates]), probe.vectors[:1])[:, 0]
+        return [Score(value, {"cosine": value}) for value in found.tolist()]
 
     def companion(self) -> Companion | None:
         """See `Modality.companion`: the embeddings suffice."""
@@ -308,7 +309,7 @@ class FaceModality:
 
     def _explained(self, sides: list[Side]) -> Explanation:
         one, other = self._batcher.run([side.chip for side in sides])
-        score = float(one @ other)
+        score = float(cosines(one[None], other[None])[0, 0])
         captions = [f"Score {score:.3f} (cosine)", f"Model {self.model}"]
         if self.calibration is not None:
             rate = self.calibration.rate(score)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from likeness.index import cosines as exact
 from likeness.object import parameters as p
 from likeness.object import views
 from likeness.object.background import Background, background
@@ -35,18 +36,21 @@ def cosines(
     """The cosines of a probe float32 [v, d] with candidates float32 [r, d] each: plain, and above their levels.
 
     Both float32 [m], of the two squares that are most alike after normalisation. Of a candidate the squares of a
-    reference count, so that it makes no difference whether it was read as one. Each candidate is multiplied by
-    itself: the last bit of a product of matrices depends on how many rows go together.
+    reference count, so that it makes no difference whether it was read as one.
     """
-    ours = levels(probe, ground)[None]
-    small = np.arange(len(probe)) >= views.COARSE
-    best = np.empty((2, len(candidates)), np.float32)
-    for n, one in enumerate(candidates):
-        rows = np.ascontiguousarray(one[: views.REFERENCE])
-        part = np.arange(len(rows)) > 0
-        plain = rows @ probe.T
-        above = plain - ours - _levels(rows, part, ground)[:, None]
-        above[np.ix_(part, small)] = -np.inf
-        at = above.argmax()
-        best[:, n] = plain.flat[at], above.flat[at]
+    held = [one[: views.REFERENCE] for one in candidates]
+    if not held:
+        return np.zeros(0, np.float32), np.zeros(0, np.float32)
+    rows = np.concatenate(held)
+    parts = np.concatenate([np.arange(len(one)) > 0 for one in held])
+    plain = exact.cosines(rows, probe)
+    above = plain - levels(probe, ground)[None] - _levels(rows, parts, ground)[:, None]
+    above[np.ix_(parts, np.arange(len(probe)) >= views.COARSE)] = -np.inf
+    best = np.empty((2, len(held)), np.float32)
+    start = 0
+    for n, one in enumerate(held):
+        of_one = slice(start, start + len(one))
+        at = above[of_one].argmax()
+        best[:, n] = plain[of_one].flat[at], above[of_one].flat[at]
+        start += len(one)
     return best[0], best[1]

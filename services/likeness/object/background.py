@@ -7,7 +7,7 @@ normalisation of the Image Similarity Challenge 2021; Papakipos et al., PMLR 176
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.domain.errors import Corrupt
+from likeness.index import cosines as exact
 from likeness.inference.arrays import read_arrays
 from likeness.inference.catalogue import shipped_manifests
 from likeness.object import parameters as p
@@ -23,18 +24,28 @@ FILE = "object-background.npz"
 
 Floats = NDArray[np.float32]
 
+_AT_ONCE = 128  # vectors, which bounds the memory that a comparison with many references takes
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Background:
     """`vectors` float32 [n, d], embeddings of unrelated photographs."""
 
     vectors: Floats
+    _whole: NDArray[np.float64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_whole", exact.whole(self.vectors))
 
     def nearness(self, vectors: Floats) -> Floats:
         """The mean cosine of each vector float32 [m, d] with its nearest of the background, float32 [m]."""
-        cosines = vectors @ self.vectors.T
-        count = min(p.BACKGROUND_NEAREST, cosines.shape[1])
-        return np.asarray(np.partition(cosines, -count, axis=1)[:, -count:].mean(1), np.float32)
+        count = min(p.BACKGROUND_NEAREST, len(self.vectors))
+        found = np.empty(len(vectors), np.float32)
+        for start in range(0, len(vectors), _AT_ONCE):
+            rows = slice(start, start + _AT_ONCE)
+            cosines = exact.products(exact.whole(vectors[rows]), self._whole)
+            found[rows] = np.partition(cosines, -count, axis=1)[:, -count:].mean(1)
+        return found
 
     @classmethod
     def load(cls, path: Path) -> Background:

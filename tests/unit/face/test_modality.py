@@ -12,7 +12,7 @@ import pytest
 from likeness.domain.calibration import Calibration
 from likeness.domain.errors import InvalidInput
 from likeness.domain.modality import Presented
-from likeness.domain.samples import Mode, Pick, Sample, Selection
+from likeness.domain.samples import Mode, Pick, Sample, Selection, Template
 from likeness.face.detect import find_faces
 from likeness.face.modality import FaceModality
 from likeness.face.parameters import MAX_BATCH
@@ -93,6 +93,20 @@ def test_mates_score_above_strangers(modality: FaceModality) -> None:
     scores = np.array([[s.value for s in modality.compare(one, kept)] for one in kept])
     same = np.kron(np.eye(len(people)), np.ones((2, 2))).astype(bool) & ~np.eye(len(kept), dtype=bool)
     assert np.median(scores[same]) > np.quantile(scores[~same & ~np.eye(len(kept), dtype=bool)], 0.99)
+
+
+@pytest.mark.models
+def test_a_pair_has_one_score_whatever_is_compared_with_it(modality: FaceModality) -> None:
+    """To the last bit: alone as 1:1, among a shortlist, in a batch of an exhaustive search."""
+    vectors = np.random.default_rng(7).normal(size=(1001, 128)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    probe, *others = [Template(modality.space.space_id, modality.model, v[None]) for v in vectors]
+    alone = [modality.compare(probe, [other])[0] for other in others]
+    for size in (1000, 64, 7):
+        batches = [others[start : start + size] for start in range(0, len(others), size)]
+        assert [score for batch in batches for score in modality.compare(probe, batch)] == alone
+    assert modality.compare(probe, others[::-1])[::-1] == alone
+    assert [modality.compare(other, [probe])[0] for other in others] == alone
 
 
 @pytest.mark.shared
