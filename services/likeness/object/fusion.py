@@ -61,7 +61,7 @@ class Measures:
     @property
     def beyond_chance(self) -> float:
         """Cells that inliers cover beyond those that chance explains; less where what they surround differs."""
-        differs = (self.contradicted - p.CONTRADICTED_FROM) / (p.CONTRADICTED_ALL - p.CONTRADICTED_FROM)
+        differs = (self.contradicted - p.DOUBTED_FROM) / (p.CONTRADICTED_ALL - p.DOUBTED_FROM)
         return max(self.spread - p.CHANCE_SPREAD, 0.0) * min(max(1.0 - differs, 0.0), 1.0)
 
     def parts(self) -> dict[str, float]:
@@ -118,12 +118,13 @@ class Fusion:
 
     def likelihood(self, score: float, parts: Mapping[str, float]) -> Likelihood:
         """The band of a score; nothing is more than similar without geometric evidence beyond chance, or where all
-        that agrees is what frames two different things."""
+        that agrees is what frames two different things, and nothing strong where that is in doubt."""
         if parts["spread"] <= p.CHANCE_SPREAD or parts["contradicted"] >= p.CONTRADICTED_FROM:
             return Likelihood.SIMILAR
         if score < self.probable_from:
             return Likelihood.SIMILAR
-        return Likelihood.STRONG if score >= self.strong_from else Likelihood.PROBABLE
+        sure = score >= self.strong_from and parts["contradicted"] < p.DOUBTED_FROM
+        return Likelihood.STRONG if sure else Likelihood.PROBABLE
 
     @classmethod
     def load(cls, path: Path) -> Fusion:

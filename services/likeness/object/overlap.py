@@ -1,13 +1,15 @@
 """Whether two photographs agree wherever both show something, or only at what frames two different things.
 
 Two pages of one shop, two forms, two stills of one camera share header, lines and print, and the transform between
-them is exact; what they frame differs. So each place that both photographs cover is asked: as many details agree
-here as the rest of what agrees makes likely, or next to none? Blur, compression and noise thin out what agrees
-everywhere; another thing in the same frame empties one part of it.
+them is exact; what they frame differs. Blur, compression and noise thin out what agrees everywhere, and text or a
+sticker covers a part in which some still agrees, or a small one; another thing in the same frame empties one
+rectangle of all agreement. Where two photographs do not lie edge on edge there is no such rectangle to be expected,
+and each place that the inliers surround is asked by itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,10 +17,14 @@ from numpy.typing import NDArray
 
 from likeness.object import parameters as p
 from likeness.object.local import Details
+from likeness.object.rectangles import emptied
 from likeness.object.verify import Verification, hull, within_hull
 
 Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+
+_AT_ONCE = 96  # points whose neighbourhoods are looked at together
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -34,7 +40,7 @@ class _Side:
 
 
 def contradicted(probe: Details, candidate: Details, found: Verification) -> float:
-    """The share of the area with details, of what both should show, where next to nothing agrees: 0..1.
+    """The share of what both should show where next to nothing agrees: 0..1.
 
     Both should show all that the two have in common where the transform lays one photograph edge on edge onto the
     other, as copies and frames do; else what the inliers surround, and there with less that may differ.
@@ -48,51 +54,46 @@ def contradicted(probe: Details, candidate: Details, found: Verification) -> flo
     units = [max(details.width, details.height) / p.LONGEST_SIDE for details in (probe, candidate)]
     scale = max(1.0, _enlarged(transform) * units[0] / units[1])
     at = [(forth[ours] / units[1]).astype(np.float32), (candidate.xy[theirs] / units[1]).astype(np.float32)]
-    agrees = [np.isin(ours, found.pairs[:, 0]), np.isin(theirs, found.pairs[:, 1])]
-    q, c = np.nonzero(_squared(*at) < (p.SAME_PLACE * scale) ** 2)
+    agrees = [_among(ours, found.pairs[:, 0], probe), _among(theirs, found.pairs[:, 1], candidate)]
+    c, q = _pairs(at[1], at[0], p.SAME_PLACE * scale)
     same = _alike(probe, candidate, found.pairs, ours[q], theirs[c])
     agrees[0][q[same]], agrees[1][c[same]] = True, True
     one, other = (_Side(*side) for side in zip(at, agrees, strict=True))
-    if whole is None:
-        outline = hull(candidate.xy[found.pairs[:, 1]])
-        surrounded = within_hull(outline, candidate.xy[theirs])
-        return min(1.0, p.SURROUNDED * _share(other, one, scale, surrounded, bare=False))
-    strongest = np.arange(len(ours)) < p.MAX_DETAILS
-    return max(
-        _share(other, one, scale, np.ones(len(theirs), np.bool_), bare=True),
-        _share(one, other, scale, strongest, bare=True),
-    )
+    if whole is not None:
+        strongest = (one.at[: p.MAX_DETAILS], one.agrees[: p.MAX_DETAILS])
+        size = (candidate.width / units[1], candidate.height / units[1])
+        return emptied((strongest, (other.at, other.agrees)), size)
+    outline = hull(candidate.xy[found.pairs[:, 1]])
+    surrounded = within_hull(outline, candidate.xy[theirs])
+    return min(1.0, p.SURROUNDED * _share(other, one, scale, surrounded))
 
 
-def _share(side: _Side, other: _Side, scale: float, counted: Flags, *, bare: bool) -> float:
-    """The share of the area around the counted details of a side where next to nothing agrees.
-
-    `bare`: where the other side has no details counts too, if the two agree clearly elsewhere: a copy would not
-    have lost them there alone.
-    """
+def _share(side: _Side, other: _Side, scale: float, counted: Flags) -> float:
+    """The share of the area around the counted details of a side where next to nothing agrees."""
     if not counted.any():
         return 0.0
-    own, apart = _squared(side.at[counted], side.at), _squared(side.at[counted], other.at)
-    reach = (p.PLACE * scale) ** 2
-    held, agreeing = (own < reach).sum(1), (own[:, side.agrees] < reach).sum(1)
-    there, answered = (apart < reach).sum(1), (apart[:, other.agrees] < reach).sum(1)
+    held, agreeing, there, answered, close = _around(side.at[counted], side, other, scale)
     known = (held >= p.FEW_IN_PLACE) & (there >= p.FEW_IN_PLACE)
     if not known.any():
         return 0.0
-    empty = known & _too_few(agreeing, held, known) & _too_few(answered, there, known)
-    if bare and np.quantile(agreeing[known] / held[known], 0.75) >= p.CLEAR:
-        empty |= (there < p.FEW_IN_PLACE) & (held >= p.FEW_IN_PLACE) & _too_few(agreeing, held, known)
+    empty = known & _too_few(agreeing, held, _usual(agreeing[known], held[known]))
+    empty &= _too_few(answered, there, _usual(answered[known], there[known]))
     # A detail among many stands for little area.
-    area = 1.0 / (own < (p.PLACE_DETAIL * scale) ** 2).sum(1)
+    area = 1.0 / close
     return float((area * empty).sum() / area.sum())
 
 
-def _too_few(agreeing: NDArray[np.int64], held: NDArray[np.int64], known: Flags) -> Flags:
-    """Of which places next to nothing agrees of what is to be expected where the same is shown: bool [n].
+def _usual(agreeing: Ints, held: Ints) -> float:
+    """The share of the details that agree where two photographs show the same: the better quarter of places."""
+    shares = np.sort(agreeing / held)
+    place = 0.75 * (len(shares) - 1)
+    low, high = shares[int(place)], shares[int(np.ceil(place))]
+    return float(low + (high - low) * (place - int(place)))
 
-    The better quarter of the known places says what that is.
-    """
-    expected = held * np.quantile(agreeing[known] / held[known], 0.75)
+
+def _too_few(agreeing: Ints, held: Ints, usual: float) -> Flags:
+    """In which places next to nothing agrees of what is to be expected where the same is shown: bool [n]."""
+    expected = held * usual
     return np.asarray(
         (expected >= p.EXPECTED_IN_PLACE) & (agreeing <= p.NEXT_TO_NOTHING * expected), np.bool_
     )
@@ -107,9 +108,17 @@ def _alike(
     octave = np.median(candidate.octave[pairs[:, 1]] - probe.octave[pairs[:, 0]])
     off = np.mod(candidate.turn[c] - probe.turn[q] - turn + 180.0, 360.0) - 180.0
     sized = np.abs(candidate.octave[c] - probe.octave[q] - octave) < p.AGREEING_OCTAVE
-    apart = candidate.codes[c].astype(np.float32) - probe.codes[q].astype(np.float32)
-    near = np.einsum("ij,ij->i", apart, apart) < p.SAME_CODE**2
-    return np.asarray((np.abs(off) < p.AGREEING_TURN) & sized & near, np.bool_)
+    likely = (np.abs(off) < p.AGREEING_TURN) & sized
+    apart = candidate.codes[c[likely]].astype(np.float32) - probe.codes[q[likely]].astype(np.float32)
+    likely[likely] = np.einsum("ij,ij->i", apart, apart) < p.SAME_CODE**2
+    return np.asarray(likely, np.bool_)
+
+
+def _among(places: NDArray[np.int64], chosen: NDArray[np.int64], details: Details) -> Flags:
+    """Which of the places, int64 [n], of details are among the chosen, int64 [m]: bool [n]."""
+    flags = np.zeros(len(details), np.bool_)
+    flags[chosen] = True
+    return flags[places]
 
 
 def _enlarged(transform: NDArray[np.float64]) -> float:
@@ -137,6 +146,47 @@ def _inside(xy: NDArray[np.float64], details: Details) -> Flags:
     return np.asarray(((xy >= 0) & (xy <= (details.width, details.height))).all(1), np.bool_)
 
 
-def _squared(a: Floats, b: Floats) -> Floats:
-    """Squared distances of points float32 [n, 2] and [m, 2]: float32 [n, m]."""
-    return np.asarray(np.subtract.outer(a[:, 0], b[:, 0]) ** 2 + np.subtract.outer(a[:, 1], b[:, 1]) ** 2)
+def _around(at: Floats, side: _Side, other: _Side, scale: float) -> Ints:
+    """Around points float32 [n, 2]: the details of a side, those that agree, the same of the other, those close.
+
+    int64 [5, n]; only the side's own may be close.
+    """
+    own, apart = len(side.at), len(other.at)
+    kinds = np.zeros((own + apart, 4), np.float32)
+    kinds[:own, 0], kinds[:own, 1] = 1.0, side.agrees
+    kinds[own:, 2], kinds[own:, 3] = 1.0, other.agrees
+    found = np.zeros((len(at), 5), np.float32)
+    reach, close = p.PLACE * scale, p.PLACE_DETAIL * scale
+    for here, there, squared in _neighbourhoods(at, np.concatenate([side.at, other.at]), reach):
+        found[here, :4] = (squared < reach**2).astype(np.float32) @ kinds[there]
+        found[here, 4] = (squared < close**2).astype(np.float32) @ kinds[there, 0]
+    return found.T.astype(np.int64)
+
+
+def _pairs(a: Floats, b: Floats, reach: float) -> tuple[Ints, Ints]:
+    """The places of points float32 [n, 2] and [m, 2] that are nearer to each other: int64 [k] each."""
+    first, second = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for here, there, apart in _neighbourhoods(a, b, reach):
+        rows, columns = np.divmod(np.flatnonzero(apart < reach**2), max(1, len(there)))
+        first.append(here[rows])
+        second.append(there[columns])
+    return np.concatenate(first), np.concatenate(second)
+
+
+def _neighbourhoods(a: Floats, b: Floats, reach: float) -> Iterator[tuple[Ints, Ints, Floats]]:
+    """Places of points float32 [n, 2], those of [m, 2] that may be within reach of them, their squared distances.
+
+    int64 [i], int64 [j] and float32 [i, j], from left to right: few at a time, since most are out of reach, and to
+    take a large array from the system costs more than to fill it.
+    """
+    first, second = a[:, 0].argsort(), b[:, 0].argsort()
+    (ax, ay), (bx, by) = np.ascontiguousarray(a[first].T), np.ascontiguousarray(b[second].T)
+    for start in range(0, len(a), _AT_ONCE):
+        x, y = ax[start : start + _AT_ONCE], ay[start : start + _AT_ONCE]
+        # A little more than reach, so that rounding leaves none out.
+        left, right = np.searchsorted(bx, (x[0] - 1.001 * reach, x[-1] + 1.001 * reach))
+        across = np.subtract.outer(x, bx[left:right])
+        down = np.subtract.outer(y, by[left:right])
+        np.square(across, out=across)
+        across += np.square(down, out=down)
+        yield first[start : start + _AT_ONCE], second[left:right], across

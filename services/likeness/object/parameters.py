@@ -78,25 +78,29 @@ LARGEST_SHEAR = 6.0
 SAME_PLACE, SAME_CODE = 6.0, 90.0
 """Pixels at `LONGEST_SIDE`, and units of codes, within which a detail has its counterpart once the transform is
 known. Of details at random 1 in 80 pairs has codes so near; of inliers 99 in 100."""
+CELLS = 12
+"""Rows and columns of cells whose rectangles are asked whether the photographs agree there, if they lie edge on
+edge. Of 24 mates with text, banner and a picture over them 2 look like a frame, with 16 or 20 cells 3 to 6."""
+FEW_IN_RECTANGLE, EXPECTED_IN_RECTANGLE = 0.06, 8.0
+"""Share, of the details that would agree in a rectangle if as many did as elsewhere, up to which it is empty; and
+how many must be expected, so that a blurred photograph with few details is not judged by them."""
 PLACE, PLACE_DETAIL = 40.0, 22.0
 """Pixels at `LONGEST_SIDE` around a detail that are asked whether the photographs agree there, and for which it
 stands. 32 judges by too few details: more of what a blurred mate shows counts against it."""
 FEW_IN_PLACE, EXPECTED_IN_PLACE, NEXT_TO_NOTHING = 3, 2.0, 0.15
 """Details of either photograph under which a place says nothing; how many must be expected to agree; and of those
 the share up to which it is contradicted. From 3 expected ones on, frames with small print are missed."""
-CLEAR = 0.7
-"""Share of the details that agree where two photographs show the same from which a place without details on one
-side alone is no accident."""
 EDGE_ON_EDGE = 0.8
 """Share of the inliers that lie within `REPROJECTION` of where they are if two photographs lie edge on edge."""
-SURROUNDED = 1.4
+SURROUNDED = 1.6
 """Times by which the share counts of what the inliers surround: no caption and seldom a sticker is among it. Of
 mates attacked in one way the share reaches 0.1, of other things before one background 0.15 to 0.5."""
-CONTRADICTED_FROM, CONTRADICTED_ALL = 0.22, 0.30
-"""Share of what both should show that is contradicted from which two photographs share no more than a frame, and
-from which what agrees counts for nothing. Other things in one frame have 0.3 to 0.6, seldom less; of mates attacked
-in one way 99 in 100 have less than 0.14, but with text, banner and sticker over them 0.12 at the median and 0.24 at
-most."""
+DOUBTED_FROM, CONTRADICTED_FROM, CONTRADICTED_ALL = 0.18, 0.25, 0.30
+"""Share of what both should show that is contradicted: from the first on nothing is called strong and what agrees
+counts for less, from the second on two photographs share no more than a frame, from the third on what agrees counts
+for nothing. Other things in one frame have 0.4 to 0.9; where a picture takes a fifth of a page of print, 0.2 to
+0.4. Of mates attacked in one way 99 in 100 have less than 0.2, but with text, banner and sticker over them one of
+eight has more than 0.25."""
 
 VOTE_NEIGHBOURS = 16
 """Nearest stored details asked for each detail of a probe."""

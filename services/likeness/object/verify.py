@@ -199,7 +199,7 @@ def inside(outline: Floats, xy: Floats) -> int:
 def within_hull(outline: Floats, xy: Floats) -> NDArray[np.bool_]:
     """Which points float32 [n, 2] lie in or on a convex outline float32 [h, 2]: bool [n]."""
     edge = np.roll(outline, -1, axis=0) - outline
-    from_corner = xy[None] - outline[:, None]
-    side = edge[:, None, 0] * from_corner[..., 1] - edge[:, None, 1] * from_corner[..., 0]
+    (x, y), (corner_x, corner_y) = np.ascontiguousarray(xy.T), outline.T
+    side = edge[:, :1] * (y - corner_y[:, None]) - edge[:, 1:] * (x - corner_x[:, None])
     slack = 1e-3 * max(1.0, float(np.abs(side).max(initial=0.0)))
     return np.asarray((side >= -slack).all(0) | (side <= slack).all(0), np.bool_)

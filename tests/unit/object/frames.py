@@ -118,6 +118,100 @@ def logos(thing: Pixels) -> Pixels:
     return image
 
 
+def chat(thing: Pixels) -> Pixels:
+    image = np.full((1100, 620, 3), (229, 221, 213), np.uint8)
+    image[:90] = (7, 94, 84)
+    write(image, "< Seller 2  online", (20, 58), 1.0, WHITE)
+    cv2.rectangle(image, (20, 110), (420, 200), WHITE, -1)
+    write(image, "Is this still for sale?", (34, 164), 0.8)
+    cv2.rectangle(image, (100, 220), (600, 700), (220, 248, 198), -1)
+    into(image, thing, (110, 230), (480, 400))
+    write(image, "18:22", (440, 680), 0.7)
+    rows = ("Yes, 200 EUR", "Can you send it today", "Only cash, meet at station", "ok see you at 8")
+    for n, row in enumerate(rows):
+        left = 20 + 60 * (n % 2)
+        cv2.rectangle(image, (left, 725 + 80 * n), (left + 500, 790 + 80 * n), WHITE, -1)
+        write(image, row, (left + 14, 768 + 80 * n), 0.85)
+    return image
+
+
+def player(thing: Pixels) -> Pixels:
+    image = np.full((720, 1100, 3), 15, np.uint8)
+    into(image, thing, (0, 60), (1100, 560))
+    write(image, "Video - Camera 4 North Gate - 2024-05-02", (20, 40), 0.9, WHITE)
+    cv2.line(image, (20, 645), (1080, 645), (120, 120, 120), 4)
+    cv2.circle(image, (400, 645), 10, RED, -1)
+    write(image, "> || [] 01:42 / 05:10    speed 1.0x   HD  CC", (20, 695), 0.9, WHITE)
+    return image
+
+
+def printed(thing: Pixels) -> Pixels:
+    """A page full of print around a picture that takes a fifth of it."""
+    image = np.full((1200, 850, 3), 252, np.uint8)
+    random = np.random.default_rng(4)
+    words = (
+        "the",
+        "court",
+        "found",
+        "that",
+        "item",
+        "seized",
+        "was",
+        "property",
+        "of",
+        "owner",
+        "as",
+        "exhibit",
+    )
+    for n in (*range(8), *range(20, 34)):
+        write(image, " ".join(random.choice(words, 8)), (40, 50 + 33 * n), 0.62)
+    into(image, thing, (150, 310), (550, 360))
+    return image
+
+
+def catalogue(thing: Pixels) -> Pixels:
+    image = np.full((700, 1000, 3), 245, np.uint8)
+    into(image, thing, (30, 110), (420, 420))
+    write(image, "LOT 214   AUCTION HOUSE VIENNA", (30, 70), 1.2)
+    rows = (
+        "Estimate 300 - 500 EUR",
+        "Origin: private collection",
+        "Condition report on request",
+        "Provenance: by descent",
+        "Dimensions 24 x 18 cm",
+        "Signed lower right",
+        "Sale 12 November, room 2",
+    )
+    for n, row in enumerate(rows):
+        write(image, row, (480, 150 + 58 * n), 0.85)
+    return image
+
+
+def watermarked(thing: Pixels) -> Pixels:
+    image = np.zeros((600, 800, 3), np.uint8)
+    into(image, thing, (0, 0), (800, 600))
+    veil = image.copy()
+    for n in range(6):
+        write(veil, "STOCKPHOTO * 48812 *", (-60 + 50 * (n % 2), 70 + 100 * n), 1.6, WHITE)
+    return np.asarray(cv2.addWeighted(veil, 0.5, image, 0.5, 0), np.uint8)
+
+
+def measured(thing: Pixels) -> Pixels:
+    """Rulers along two sides and an exhibit's label."""
+    image = np.full((700, 900, 3), (190, 190, 185), np.uint8)
+    into(image, thing, (150, 60), (600, 500))
+    for n in range(0, 900, 10):
+        cv2.line(image, (n, 600), (n, 660 if n % 50 == 0 else 630), INK, 2)
+    for n in range(18):
+        write(image, str(n), (50 * n + 4, 690), 0.6)
+    for n in range(0, 600, 10):
+        cv2.line(image, (60, n), (120 if n % 50 == 0 else 90, n), INK, 2)
+    cv2.rectangle(image, (770, 60), (890, 300), (255, 230, 80), -1)
+    for n, row in enumerate(("EXHIBIT", "UNIT 7", "No 12", "LAB A")):
+        write(image, row, (775, 110 + 50 * n), 0.75)
+    return image
+
+
 FRAMES: Mapping[str, Frame] = {
     "sales page": page,
     "window of an editor": desktop,
@@ -126,4 +220,10 @@ FRAMES: Mapping[str, Frame] = {
     "evidence bag": bag,
     "overlay of a camera": camera,
     "logos all over": logos,
+    "chat": chat,
+    "video player": player,
+    "page of print": printed,
+    "catalogue": catalogue,
+    "watermark": watermarked,
+    "rulers and label": measured,
 }

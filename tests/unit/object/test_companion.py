@@ -19,7 +19,7 @@ from likeness.object.fusion import Likelihood
 from likeness.object.modality import ObjectModality
 from likeness.store.store import Store
 from tests.support import ALICE, Bench, VectorModality
-from tests.unit.object import things
+from tests.unit.object import frames, things
 from tests.unit.object.things import Pixels, encoded, template
 
 
@@ -149,6 +149,26 @@ def test_every_profile_gives_the_same_pair_the_same_score(
         held = shelf.gallery.memory.templates(list(whole))
         again = modality.compare(copied, list(held.values()), clutter=clutter)
         assert dict(zip(held, again, strict=True)) == whole
+
+
+@pytest.mark.parametrize("kind", ["form", "chat"])
+def test_what_shares_a_frame_scores_the_same_in_every_profile(shelf: Shelf, kind: str) -> None:
+    """Few share the frame, so that it is hardly clutter: 1:1 gives the same but for what is, and nothing strong."""
+    frame = frames.FRAMES[kind]
+    held = shelf.put(frame(things.thing(1)), "in the frame")
+    for n in range(2, 12):
+        shelf.put(things.thing(n), str(n))
+    for thing, likelihoods in (
+        (things.thing(50), [Likelihood.SIMILAR] * 3),
+        (things.thing(1), [Likelihood.STRONG, Likelihood.STRONG, Likelihood.PROBABLE]),
+    ):
+        image = frame(thing)
+        found = [scores(shelf, image, frozenset(), k=20, exhaustive=e)[held] for e in (False, True)]
+        alone = shelf.engine.compare(ALICE, Sample(encoded(image), "probe"), held).score
+        assert [score.likelihood for score in (*found, alone)] == likelihoods
+        assert found[0] == found[1]
+        assert 0 <= alone.value - found[0].value < 0.05
+        assert alone.parts["contradicted"] == found[0].parts["contradicted"]
 
 
 @pytest.mark.parametrize("exhaustive", [False, True])

@@ -112,6 +112,29 @@ def test_copies_stay_found(modality: ObjectModality, attack: object) -> None:
         assert score.likelihood != Likelihood.SIMILAR
 
 
+def overlaid(image: Pixels) -> Pixels:
+    """A banner that is half transparent, two lines of text, and another picture over a corner."""
+    out = image.copy()
+    height, width = out.shape[:2]
+    band = out[height // 2 : height // 2 + height // 6].astype(np.float32)
+    out[height // 2 : height // 2 + height // 6] = 0.4 * band + 0.6 * np.array((200, 40, 90))
+    frames.write(out, "SPECIAL", (width // 3, height // 5), width / 250, (255, 255, 0))
+    frames.write(out, "OFFER", (width // 9, height * 9 // 10), width / 250, (0, 255, 0))
+    side = min(height, width) * 3 // 10
+    out[:side, :side] = cv2.resize(things.thing(91), (side, side), interpolation=cv2.INTER_AREA)
+    return out
+
+
+def test_copies_with_much_over_them_stay_found(modality: ObjectModality) -> None:
+    """All that is drawn over them differs, and no rectangle of any size is without agreement."""
+    for image in (blobs(6), blobs(7), things.thing(6, 480, 360), things.thing(8, 480, 360)):
+        probe = template(modality, overlaid(image), Mode.PROBE)
+        held = template(modality, image, Mode.ENROL)
+        score = modality.compare(probe, [held], clutter=clutter_of(probe, 1))[0]
+        assert score.parts["contradicted"] < p.CONTRADICTED_FROM
+        assert score.likelihood != Likelihood.SIMILAR
+
+
 @pytest.mark.shared
 def test_the_screenshots_that_failed_are_similar_only(modality: ObjectModality) -> None:
     paths = [CASES / f"f14_screenshot_{n}.jpg" for n in (1, 2)]
