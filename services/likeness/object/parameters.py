@@ -81,9 +81,9 @@ known. Of details at random 1 in 80 pairs has codes so near; of inliers 99 in 10
 CELLS = 12
 """Rows and columns of cells whose rectangles are asked whether the photographs agree there, if they lie edge on
 edge. Of 24 mates with text, banner and a picture over them 2 look like a frame, with 16 or 20 cells 3 to 6."""
-FEW_IN_RECTANGLE, EXPECTED_IN_RECTANGLE = 0.06, 8.0
+FEW_IN_RECTANGLE, EXPECTED_IN_RECTANGLE = 0.06, 16.0
 """Share, of the details that would agree in a rectangle if as many did as elsewhere, up to which it is empty; and
-how many must be expected, so that a blurred photograph with few details is not judged by them."""
+how many must be expected: with 8, what few details agree through a moire leave such rectangles by chance."""
 PLACE, PLACE_DETAIL = 40.0, 22.0
 """Pixels at `LONGEST_SIDE` around a detail that are asked whether the photographs agree there, and for which it
 stands. 32 judges by too few details: more of what a blurred mate shows counts against it."""

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from likeness.domain.errors import Corrupt
+from likeness.object import parameters as p
 from likeness.object.background import Background, background
 from likeness.object.fusion import FEATURES, Fusion, Likelihood, Measures, features, fusion
 
@@ -52,6 +53,20 @@ def test_bands() -> None:
     bands = [made.likelihood(score, parts) for score in (0.99, 1.0, 2.0)]
     assert bands == [Likelihood.SIMILAR, Likelihood.PROBABLE, Likelihood.STRONG]
     assert made.likelihood(99.0, STRANGER.parts()) == Likelihood.SIMILAR
+
+
+def test_the_more_is_contradicted_the_less_is_claimed() -> None:
+    steps = (0.0, p.DOUBTED_FROM, p.CONTRADICTED_FROM, p.CONTRADICTED_ALL, 0.9)
+    parts = [replace(MATE, contradicted=step) for step in steps]
+    assert [fusion().likelihood(99.0, one.parts()) for one in parts] == [
+        Likelihood.STRONG,
+        Likelihood.PROBABLE,
+        *[Likelihood.SIMILAR] * 3,
+    ]
+    scores = [fusion().score(one) for one in parts]
+    assert scores[0] == scores[1] > scores[2] > scores[3] == scores[4]
+    embedded = Measures(MATE.cosine, MATE.normalised_cosine)
+    assert scores[4] == pytest.approx(fusion().score(embedded))
 
 
 def test_a_written_fusion_is_read_back(tmp_path: Path) -> None:
