@@ -11,6 +11,8 @@ VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 """Wire types; groups (3 and 4) are refused, since nothing that is read here has any."""
 
 _MAX_VARINT_BYTES = 10
+_MAX_KEY = (1 << 32) - 1
+"""Numbers have 29 bits. Some parsers drop what is above, and take field 13 + 2**29 for field 13."""
 _WIDTH = {FIXED64: 8, FIXED32: 4}
 
 
@@ -23,6 +25,8 @@ def fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
     at = 0
     while at < len(message):
         key, at = _varint(message, at)
+        if key > _MAX_KEY:
+            raise ValueError(f"a field has the number {key >> 3}, which is too large")
         number, kind = key >> 3, key & 7
         if kind == VARINT:
             value, at = _varint(message, at)

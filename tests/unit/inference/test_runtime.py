@@ -138,6 +138,16 @@ def test_a_graph_that_takes_weights_from_other_files_is_refused(
     assert caught.value.reason == "MODEL_WITH_EXTERNAL_DATA"
 
 
+def test_a_field_number_that_a_parser_cuts_short_hides_no_external_data(tmp_path: Path) -> None:
+    """Numbers have 29 bits, and the parser of onnxruntime drops what is above."""
+    hidden = b"\xf0\x80\x80\x80\x10\x01"  # data_location = EXTERNAL, with the number 14 + 2**29
+    graph = b"\x2a" + bytes((len(hidden),)) + hidden
+    path = tmp_path / "g.onnx"
+    path.write_bytes(b"\x3a" + bytes((len(graph),)) + graph)
+    with pytest.raises(Precondition, match="not an ONNX file"):
+        OnnxModel(path, sha256=file_sha256(path))
+
+
 @pytest.mark.parametrize("data", [b"\x0f", b"\x3a\xff\xff\xff\x0f", b"\xff" * 11, b"<html>"])
 def test_what_is_no_onnx_file_is_said_to_be_none(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "g.onnx"
