@@ -14,8 +14,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from likeness.client import Enrolment, InvalidArgument, Outcome, ResourceExhausted
 from likeness.client.errors import from_rpc
+from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 from tests.contract.conftest import Served
+from tests.contract.http2 import Deaf
 from tests.contract.test_limits import log
 from tests.waiting import PATIENCE, eventually
 
@@ -102,6 +104,22 @@ def test_a_stream_that_falls_silent_gives_its_place_back(prepare: Callable[..., 
     for outcome in served.client(retries=0).face.enroll_many(one_and_silence()):
         assert outcome.enrolled is not None
     assert [other.enrolled is not None for other in others] == [True]
+
+
+def test_whoever_reads_no_answers_shuts_nobody_out(
+    prepare: Callable[..., Served], log: Callable[[], list[dict[str, object]]]
+) -> None:
+    served = prepare(workers=2, queue=0, max_streams=1, message_seconds=3.0, stream_idle=3.0).start()
+    client = served.client(retries=0)
+    caller = common.CallerContext(entity="NCB-AA", purpose=common.PURPOSE_WANTED_PERSON)
+    search = matching.SearchRequest(caller=caller, probe=common.Sample(data=b"1,0,0"))
+    with Deaf(served.address, PATIENCE) as peer:
+        peer.call(SERVICE + "EnrollMany", matching.EnrollManyRequest().SerializeToString())
+        for _ in range(2):
+            peer.call(SERVICE + "SearchWithProgress", search.SerializeToString())
+        eventually(lambda: [line.get("reason") for line in log()].count("ANSWER_NOT_READ") == 3)
+        client.face.analyze(b"1,0,0")
+        assert [o.enrolled is not None for o in client.face.enroll_many([Enrolment(b"0,1,0")])] == [True]
 
 
 def test_what_is_no_message_is_an_invalid_argument_and_no_fault_in_the_log(

@@ -18,6 +18,7 @@ import pytest
 from likeness.client import LikenessClient
 from likeness.v1 import face_pb2_grpc
 from likeness.v1 import matching_pb2 as matching
+from tests.contract.http2 import GOAWAY, PING, PREFACE, SETTINGS, frame
 from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
@@ -116,20 +117,12 @@ def test_a_taken_port_ends_the_start_with_the_remedy(launch: Launch) -> None:
     assert "set address to another one" in errors
 
 
-SETTINGS, PING, GOAWAY = 4, 6, 7
-
-
-def frame(kind: int, body: bytes) -> bytes:
-    """An HTTP/2 frame of stream 0, RFC 9113, section 4.1."""
-    return len(body).to_bytes(3, "big") + bytes([kind, 0]) + bytes(4) + body
-
-
 def test_what_a_peer_says_as_it_leaves_forges_no_line_of_the_log(launch: Launch) -> None:
     process = launch()
     host, _, port = address_of(process).rpartition(":")
     forged = b'\n{"level": "INFO", "event": "forged"}\n'
     with socket.create_connection((host, int(port)), timeout=PATIENCE) as peer:
-        peer.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, b""))
+        peer.sendall(PREFACE + frame(SETTINGS, b""))
         peer.sendall(frame(GOAWAY, bytes(4) + (2).to_bytes(4, "big") + forged))
         peer.sendall(frame(PING, b"12345678"))
         seen = b""

@@ -11,7 +11,7 @@ import logging
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, aclosing, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,6 +24,7 @@ from likeness.domain.errors import DeadlineExceeded, InvalidInput
 from likeness.domain.references import Caller
 from likeness.rpc import errors
 from likeness.rpc.arrival import Arrivals, readable
+from likeness.rpc.departure import AnswerNotRead, write_all
 from likeness.rpc.gate import Gate
 from likeness.rpc.identity import Peer
 from likeness.rpc.messages import reader
@@ -76,11 +77,12 @@ tenth of the time that is left, if that is less."""
 
 @dataclass(frozen=True, slots=True)
 class ArrivalLimits:
-    """`calls` whose first message is waited for at once, `message_seconds` for it; `metadata_bytes` of a request
-    besides its samples."""
+    """`calls` whose first message is waited for at once, `message_seconds` for it, and for an answer to be read;
+    `stream_seconds` for that of a stream of requests; `metadata_bytes` of a request besides its samples."""
 
     calls: int
     message_seconds: float
+    stream_seconds: float
     metadata_bytes: int
 
 
@@ -108,6 +110,8 @@ async def observed(call: Call) -> AsyncIterator[None]:
         said = errors.told(error)
         code, reason = said.code.name, said.reason
         metrics.rpc_errors(call.service, call.method, code, reason).inc()
+        if isinstance(error, AnswerNotRead):
+            raise asyncio.CancelledError from None  # behind an answer that is not read gRPC sends no status
         await errors.abort(call.context, said)
     finally:
         seconds = time.monotonic() - started
@@ -240,30 +244,23 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
         return unary
 
     def _answers(self, service: str, method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
-        async def answers(
-            requests: AsyncIterator[Any], context: grpc.aio.ServicerContext[Any, Any]
-        ) -> AsyncIterator[Any]:
+        async def answers(requests: AsyncIterator[Any], context: grpc.aio.ServicerContext[Any, Any]) -> None:
             call = Call(service, method, context, unbounded=True)
             async with self._begun(call):
                 call.request = await self._arrived(requests, call, stream=False)
                 with self._entered(call):
-                    async with aclosing(inner(call.request, context)) as stream:
-                        async for answer in stream:
-                            yield answer
+                    await write_all(inner(call.request, context), context, self._limits.message_seconds)
 
         return answers
 
     def _stream(self, service: str, method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
-        async def stream(
-            requests: AsyncIterator[Any], context: grpc.aio.ServicerContext[Any, Any]
-        ) -> AsyncIterator[Any]:
+        async def stream(requests: AsyncIterator[Any], context: grpc.aio.ServicerContext[Any, Any]) -> None:
             call = Call(service, method, context)
             async with self._begun(call):
                 first = await self._arrived(requests, call, stream=True)
                 with self._entered(call):
-                    async with aclosing(inner(_items(first, requests), context)) as answers:
-                        async for answer in answers:
-                            yield answer
+                    answers = inner(_items(first, requests), context)
+                    await write_all(answers, context, self._limits.stream_seconds)
 
         return stream
 

@@ -130,7 +130,12 @@ class Server:
     def _build(self) -> grpc.aio.Server:
         settings = self._settings
         deadline = timed(settings.default_deadline, settings.max_deadline)
-        arrival = ArrivalLimits(settings.max_arriving, settings.message_seconds, settings.max_metadata_bytes)
+        arrival = ArrivalLimits(
+            calls=settings.max_arriving,
+            message_seconds=settings.message_seconds,
+            stream_seconds=settings.stream_idle,
+            metadata_bytes=settings.max_metadata_bytes,
+        )
         server = grpc.aio.server(
             interceptors=[Interceptor(self._gate, (gated(self._gate), deadline, identified), arrival)],
             options=(

@@ -182,7 +182,8 @@ class Settings(BaseModel):
         default=120.0,
         gt=0,
         le=86400,
-        description="Seconds that an enrolment stream may send nothing while nothing of it is worked on.",
+        description="Seconds that an enrolment stream may send nothing while nothing of it is worked on, and "
+        "within which its client must have read an outcome.",
     )
     max_message_bytes: int = Field(
         default=68 * _MIB,
@@ -207,7 +208,8 @@ class Settings(BaseModel):
         default=20.0,
         gt=0,
         le=3600,
-        description="Seconds within which the request of a call must have arrived.",
+        description="Seconds within which the request of a call must have arrived, and its client have read an "
+        "answer of a search with progress.",
     )
     max_connection_calls: int = Field(
         default=64, ge=1, le=65536, description="Calls at once over one connection; further ones wait there."
