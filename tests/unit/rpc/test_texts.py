@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
 
 from likeness.domain.errors import InvalidInput
 from likeness.rpc.convert.texts import check_printable, texts, with_printable_texts
@@ -70,6 +71,19 @@ def test_no_text_of_a_request_may_hold_a_control_character(
     assert refused.value.field == ".".join(field.name for field in path)
     assert f"U+{ord(character):04X} at position 3" in refused.value.message
     assert character not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        common.SearchOptions(galleries=["a"] * 5000 + ["\x1b[2J"]),
+        common.ReferenceMetadata(attributes={str(n): "\x1b[2J" if n == 4999 else "" for n in range(5000)}),
+        common.CallerContext(operator="a" * 9000 + "\x1b[2J"),
+    ],
+)
+def test_a_control_character_hides_behind_no_number_of_others(message: Message) -> None:
+    with pytest.raises(InvalidInput):
+        check_printable(message)
 
 
 def test_a_key_of_the_attributes_is_a_text_too() -> None:

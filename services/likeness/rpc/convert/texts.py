@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import lru_cache
-from itertools import islice
 from typing import Any, TypeVar
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -14,11 +13,10 @@ from likeness.domain.errors import InvalidInput
 from likeness.domain.text import named, printable, unprintable_at
 
 MAX_ENTRIES = 4096
-"""Entries of one field that are looked at; no field may have as many, and what counts them refuses the rest."""
-MAX_CHARACTERS = 8192
-"""Characters of one text that are looked at; no text may be as long."""
+"""Entries that one field may have, repeated ones included; what the entries are for sets a lower limit."""
 
 _Message = TypeVar("_Message", bound=Message)
+_Entries = TypeVar("_Entries", bound=Collection[Any])
 
 
 def check_printable(message: Message, prefix: str = "") -> None:
@@ -29,10 +27,10 @@ def check_printable(message: Message, prefix: str = "") -> None:
         prefix: what leads to the part, for example `sample.`.
 
     Raises:
-        InvalidInput: names the field, the character and its position.
+        InvalidInput: names the field, the character and its position; or a field has too many entries.
     """
     for field, text in texts(message, prefix):
-        at = unprintable_at(text[:MAX_CHARACTERS])
+        at = unprintable_at(text)
         if at is not None:
             character = named(text[at])
             raise InvalidInput(
@@ -43,13 +41,17 @@ def check_printable(message: Message, prefix: str = "") -> None:
 
 
 def texts(message: Message, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Every text of a message with its field, such as `metadata.notices[2]`; of maps the keys and the values."""
+    """Every text of a message with its field, such as `metadata.notices[2]`; of maps the keys and the values.
+
+    Raises:
+        InvalidInput: a field has more than `MAX_ENTRIES`.
+    """
     for field in _fields_with_text(message.DESCRIPTOR):
         path, value = prefix + field.name, getattr(message, field.name)
         if _is_map(field):
             yield from _texts_of_map(value, path)
         elif field.is_repeated:
-            for number, entry in enumerate(islice(value, MAX_ENTRIES)):
+            for number, entry in enumerate(_counted(value, path)):
                 yield from _texts_of(field, entry, f"{path}[{number}]")
         elif field.message_type is None or message.HasField(field.name):
             yield from _texts_of(field, value, path)
@@ -72,10 +74,20 @@ def _texts_of(field: FieldDescriptor, value: Any, path: str) -> Iterator[tuple[s
 
 def _texts_of_map(entries: Any, path: str) -> Iterator[tuple[str, str]]:
     """Of a map from texts to texts or numbers; the protocol has none to messages."""
-    for key in islice(entries, MAX_ENTRIES):
+    for key in _counted(entries, path):
         yield f"{path}[key]", key
         if isinstance(entries[key], str):
             yield f"{path}['{printable(key[:80])}']", entries[key]
+
+
+def _counted(entries: _Entries, path: str) -> _Entries:
+    if len(entries) > MAX_ENTRIES:
+        raise InvalidInput(
+            f"{path} has {len(entries)} entries, repeated ones counted; the limit is {MAX_ENTRIES}.",
+            field=path.partition("[")[0],
+            metadata={"limit": str(MAX_ENTRIES)},
+        )
+    return entries
 
 
 def _replace(message: Message, change: Callable[[str], str]) -> None:
