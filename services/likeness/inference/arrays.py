@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.domain.errors import Corrupt, LikenessError
+from likeness.domain.errors import Corrupt
 from likeness.inference import sums
 
 MAX_UNPACKED_BYTES = 256 << 20
@@ -42,16 +41,6 @@ def read_arrays(path: Path, names: Sequence[str], what: str) -> dict[str, NDArra
             raise ValueError(f"{strange[0]} is no array")
     except Corrupt:
         raise
-    except (
-        LikenessError,
-        OSError,
-        KeyError,
-        ValueError,
-        EOFError,
-        MemoryError,
-        NotImplementedError,  # a compression that the archive claims and zipfile does not know
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except Exception as error:  # whatever zipfile, its decompressors and numpy raise for damaged bytes
         raise Corrupt(f"{path} is not {what} ({error}); restore the file.") from error
     return found
