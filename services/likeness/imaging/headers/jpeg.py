@@ -161,5 +161,5 @@ def _without_end(walk: _Walk, data: bytes, start: int) -> Header:
     """The header of a file that ends in the scan whose segment begins at `start`."""
     if walk.size is None or any(walk.missing.values()):
         raise truncated(_LABEL, "within the picture, before its end-of-image marker")
-    join(walk.spans, start, len(data) - (data[-1] == 0xFF))
+    join(walk.spans, start, len(data.rstrip(b"\xff")))
     return walk.header(unfinished=True)
