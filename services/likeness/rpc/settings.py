@@ -14,10 +14,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+)
 
 from likeness.domain.audit import AuditMark
 from likeness.domain.errors import InvalidInput
+from likeness.domain.text import named, unprintable_at
 
 PREFIX = "LIKENESS_"
 FILE_NAME = "likeness.toml"
@@ -261,6 +270,17 @@ class Settings(BaseModel):
     )
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @field_validator("*")
+    @classmethod
+    def _printable(cls, value: Any) -> Any:
+        """Paths too: SQLite takes no name that is not UTF-8, and every one is printed and logged."""
+        at = unprintable_at(str(value)) if isinstance(value, str | Path) else None
+        if at is not None:
+            raise ValueError(
+                f"it holds {named(str(value)[at])} at position {at + 1}; give plain text in UTF-8"
+            )
+        return value
 
     @property
     def served(self) -> tuple[str, ...]:

@@ -73,6 +73,8 @@ def test_an_unknown_key_is_refused_with_the_nearest_known(
         ("LIKENESS_ADDRESS", "localhost:70000"),
         ("LIKENESS_LOG_LEVEL", "LOUD"),
         ("LIKENESS_DEFAULT_DEADLINE", "0"),
+        ("LIKENESS_HOME", "/srv/h\udcff"),
+        ("LIKENESS_KEY_RING", "/srv/\x1b[2J.json"),
     ],
 )
 def test_a_value_out_of_its_range_names_the_setting_and_its_origin(name: str, value: str) -> None:
