@@ -38,6 +38,8 @@ def collected() -> Iterator[None]:
     sys.stderr.flush()
     ours = os.dup(_STDERR)
     reading, writing = os.pipe()
+    # A library may write while it holds the interpreter's lock, which the reader needs: better to lose its words.
+    os.set_blocking(writing, False)
     python, was_on = sys.stderr, faulthandler.is_enabled()
     os.dup2(writing, _STDERR)
     os.close(writing)

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import Any
 
+from tests.waiting import PATIENCE
+
 PROGRAM = """
 import os, sys
 from likeness.telemetry import logs, strays
@@ -45,6 +47,16 @@ def test_what_libraries_write_is_counted_and_what_python_writes_goes_on() -> Non
 def test_at_debug_it_is_quoted() -> None:
     quoted = [line["line"] for line in parsed(run("DEBUG")) if line["event"] == "a library wrote"]
     assert quoted == ['{"level": "INFO", "event": "forged"}', "\ufffd a line"]
+
+
+def test_who_writes_much_under_the_lock_of_the_interpreter_does_not_wait_for_ever() -> None:
+    program = PROGRAM.replace(
+        "    print(", "    import ctypes; ctypes.PyDLL(None).write(2, bytes(1 << 20), 1 << 20)\n    print("
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "INFO"], capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
+    assert "from Python" in done.stderr
 
 
 def test_where_python_was_when_the_process_crashed_is_still_written() -> None:
