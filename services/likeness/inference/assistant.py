@@ -58,6 +58,15 @@ class Undone:
     begun: bool = False
 
 
+def _standard_error() -> IO[str] | None:
+    """Where Python writes, which need not be what the descriptor of standard error is; None if that is no file."""
+    try:
+        sys.stderr.fileno()
+    except (AttributeError, OSError, ValueError):
+        return None
+    return sys.stderr
+
+
 @dataclass(frozen=True, slots=True)
 class _Asked(Generic[R]):
     """A task that it has: since when, and where its answer goes."""
@@ -80,6 +89,7 @@ class _Life(Generic[T, R]):
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=_standard_error(),
             # Ctrl-C at a terminal goes to the whole group; what this process still works on must not end by it.
             process_group=0 if os.name == "posix" else None,
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ from likeness.inference.catalogue import Catalogue, shipped_manifests
 from likeness.inference.manifest import Manifest
 from likeness.inference.threads import plan_threads
 from likeness.rpc.settings import Settings
-from likeness.telemetry import logs, metrics
+from likeness.telemetry import logs, metrics, strays
 
 if TYPE_CHECKING:
     from likeness.face.modality import FaceModality, Task
@@ -94,8 +95,13 @@ def assist(modality: Modality, settings: Settings) -> Assistant[Task, Extraction
     return modality.assistant
 
 
+_for_life = ExitStack()
+"""What lasts until a process of the assistant ends."""
+
+
 def _face_extractor(settings: Settings) -> tuple[str, Callable[[Task], Extraction]]:
-    """What the assistant runs, in its own process."""
+    """What the assistant runs, in its own process, to its end."""
+    _for_life.enter_context(strays.collected())
     logs.configure(settings.log_level)
     modality = face_modality(settings, calibrated=False)
     modality.warm()

@@ -17,7 +17,7 @@ from likeness.domain.errors import Unavailable
 from likeness.inference import assistant as module
 from likeness.inference.assistant import ROOM, Assistant
 from tests.unit.inference.assisted import IDENTITY, broken, make, work
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 Shared = Assistant[str, tuple[int, str]]
 HERE = os.getpid()
@@ -173,6 +173,32 @@ def test_one_that_cannot_start_is_told_and_everything_goes_on_here(
         assert assistant.do("one", work) == (HERE, "one")
     assistant.close()
     assert "no models" in capfd.readouterr().err
+
+
+def test_what_it_logs_is_not_taken_for_what_libraries_write() -> None:
+    script = (
+        "import logging, threading\n"
+        "from likeness.inference.assistant import Assistant\n"
+        "from likeness.telemetry import strays\n"
+        "from tests.unit.inference.assisted import broken\n"
+        "ended = threading.Event()\n"
+        "logging.getLogger('likeness.inference.assistant').addFilter(lambda record: ended.set() or True)\n"
+        "with strays.collected():\n"
+        "    assistant = Assistant(broken, identity='tests', name='tests')\n"
+        "    assistant.start()\n"
+        f"    assert ended.wait({PATIENCE})\n"
+        "    assistant.close()\n"
+    )
+    found = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=2 * PATIENCE,
+        env=found,
+    )
+    assert "no models" in done.stderr
 
 
 def test_signals_that_ask_to_stop_do_not_end_it(assistant: Shared) -> None:
