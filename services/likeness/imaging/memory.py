@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,10 +58,19 @@ class Share:
         weakref.finalize(owner, self.shrink, 0).atexit = False
 
 
+@dataclass(eq=False, slots=True)
+class _Ticket:
+    """A place in the queue for memory: bytes wanted, and bytes that went to whoever came later."""
+
+    size: int
+    overtaken: int = 0
+
+
 class Memory:
     """A budget of bytes. Thread-safe.
 
-    Who asks waits behind whoever asked before, so neither a large picture nor a small one is passed over for ever.
+    Who asks waits behind whoever asked before, but what fits may overtake, until others got as many bytes as the
+    one that waits wants. So small pictures do not stand behind a few huge ones, and none is passed over for ever.
     The second picture of a pair is let in once nobody else holds anything, even if both exceed the budget.
 
     Args:
@@ -70,7 +80,7 @@ class Memory:
     def __init__(self, size: int = parameters.BYTES_DECODING) -> None:
         self.size = size
         self._free = size
-        self._queue: deque[object] = deque()
+        self._queue: deque[_Ticket] = deque()
         self._changed = threading.Condition()
         self._pairs = threading.Lock()
         self._pair: _Pair | None = None
@@ -93,15 +103,17 @@ class Memory:
             TooBusy: nothing became free for `parameters.LONGEST_WAIT`.
         """
         wait = _Wait(f"{name} waited for memory to be decoded", deadline or current())
-        ticket, pair = object(), self._pair
+        ticket, pair = _Ticket(size), self._pair
         if pair is not None and pair.thread != threading.get_ident():
             pair = None
         with self._changed:
             # Who has a picture already goes first: those who wait may be waiting for it.
             (self._queue.appendleft if pair and pair.held else self._queue.append)(ticket)
             try:
-                while self._queue[0] is not ticket or not self._fits(size, pair):
+                while not (self._fits(size, pair) and self._may_overtake(ticket)):
                     self._changed.wait(wait.step())
+                for one in self._ahead_of(ticket):
+                    one.overtaken += size
                 self._free -= size
                 if pair is not None:
                     pair.held += size
@@ -129,6 +141,12 @@ class Memory:
 
     def _fits(self, size: int, pair: _Pair | None) -> bool:
         return size <= self._free or (pair is not None and self.used == pair.held)
+
+    def _may_overtake(self, ticket: _Ticket) -> bool:
+        return all(one.overtaken + ticket.size <= one.size for one in self._ahead_of(ticket))
+
+    def _ahead_of(self, ticket: _Ticket) -> Iterator[_Ticket]:
+        return takewhile(lambda one: one is not ticket, self._queue)
 
     def _give_back(self, size: int, pair: _Pair | None) -> None:
         with self._changed:

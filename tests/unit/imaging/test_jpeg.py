@@ -63,7 +63,9 @@ def test_a_missing_end_is_accepted_where_the_picture_is_whole_and_only_there(
     whole = pixels(data)
     assert np.array_equal(pixels(data[:-2]), whole)
     assert np.array_equal(pixels(data[:-1]), whole)
-    assert np.array_equal(pixels(data[:-2] + b"\xff" * 9), whole)  # fill bytes, of which there may be any number
+    assert np.array_equal(
+        pixels(data[:-2] + b"\xff" * 9), whole
+    )  # fill bytes, of which there may be any number
     for cut in range(len(data) - 400, len(data) - 2):
         try:
             found = pixels(data[:cut])
