@@ -28,7 +28,7 @@ raise SystemExit(3)
 
 @pytest.fixture
 def install(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("install", ROOT / "scripts" / "install.py")
+    spec = importlib.util.spec_from_file_location("install", ROOT / "services" / "install.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -74,7 +74,7 @@ def test_the_weight_packages_that_are_named_are_those_of_the_project() -> None:
 
 
 def test_nobody_is_sent_to_the_package_index_for_another_project_of_this_name() -> None:
-    for folder in ("services", "models", "k8s", "benchmarks", "scripts"):
+    for folder in ("services", "models", "k8s", "benchmarks"):
         for path in (ROOT / folder).rglob("*"):
             if path.suffix in {".py", ".md", ".toml", ".yaml"}:
                 text = path.read_text(encoding="utf-8")
