@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ import grpc
 import pytest
 
 from likeness.client import LikenessClient
+from likeness.rpc.server import is_no_departure
 from likeness.v1 import face_pb2_grpc
 from likeness.v1 import matching_pb2 as matching
 from tests.contract.http2 import GOAWAY, PING, PREFACE, SETTINGS, frame
@@ -137,3 +139,15 @@ def test_what_a_peer_says_as_it_leaves_forges_no_line_of_the_log(launch: Launch)
         "draining",
         "stopped",
     }
+
+
+@pytest.mark.parametrize(
+    ("message", "is_written"),
+    [
+        ("ExecuteBatchError raised in core by servicer method [/likeness.v1.FaceService/Search]", False),
+        ("Unexpected [LookupError] raised by servicer method [/likeness.v1.FaceService/Search]", True),
+    ],
+)
+def test_a_client_that_left_is_no_error_of_the_log(message: str, is_written: bool) -> None:
+    record = logging.makeLogRecord({"name": "grpc._cython.cygrpc", "msg": message, "levelno": logging.ERROR})
+    assert is_no_departure(record) is is_written

@@ -79,6 +79,8 @@ _STATUS = health_pb2.HealthCheckResponse
 
 _logger = logging.getLogger(__name__)
 
+_GRPC_LOGGER = "grpc._cython.cygrpc"
+
 
 class Composition(Protocol):
     """What the server serves: an engine for each modality, warmed, and what must be closed after them."""
@@ -239,12 +241,19 @@ def serve(settings: Settings, compose: Compose, *, announce: Callable[[str], Non
     """
     with strays.collected():
         logs.configure(settings.log_level)
+        logging.getLogger(_GRPC_LOGGER).addFilter(is_no_departure)
         page = _metrics_page(settings)
         try:
             asyncio.run(_serve(settings, compose, announce))
         finally:
             if page is not None:
                 page.close()
+
+
+def is_no_departure(record: logging.LogRecord) -> bool:
+    """Whether a line of gRPC's is about more than a client that left while its answer was being sent: the line of
+    the call has that as CANCELLED, and gRPC's has a stack at ERROR."""
+    return not record.getMessage().startswith("ExecuteBatchError raised in core")
 
 
 def _metrics_page(settings: Settings) -> MetricsPage | None:
