@@ -31,6 +31,7 @@ from likeness.inference.catalogue import Catalogue
 from likeness.rpc.compose import key_file
 from likeness.rpc.modalities import face_calibration, fingerprint_calibration, object_calibration
 from likeness.rpc.settings import Settings, split_address
+from likeness.store.inspection import check_keys
 from likeness.store.lock import holder
 from likeness.store.opening import DATABASE, LOCK, check_not_emptied
 from likeness.store.verify import verify_store
@@ -88,6 +89,7 @@ def examine(
     yield guarded("privacy", lambda: privacy(settings))
     yield reserve(settings)
     yield guarded("server", lambda: _server(settings))
+    yield metrics_page(settings)
     yield health.processors(settings)
 
 
@@ -148,8 +150,10 @@ def _store(settings: Settings, *, full: bool) -> Result:
     check_not_emptied(settings.home)
     if not (settings.home / DATABASE).exists():
         return green("store", f"none yet in {settings.home}; it will be made with the first start")
+    opened = seals(settings)
     with read_only(settings) as connection:
-        report = verify_store(connection, seals(settings), full=full)
+        check_keys(connection, opened)  # a ring of another store refuses every piece: no fault of the data
+        report = verify_store(connection, opened, full=full)
     if not report.ok:
         more = f" (and {len(report.problems) - 1} more)" if len(report.problems) > 1 else ""
         return red("store", report.problems[0] + more, "stop the server and restore the store from a backup")
@@ -211,13 +215,32 @@ def _no_server(listens_on: str, address: str, error: grpc.RpcError) -> Result:
     )
 
 
+def metrics_page(settings: Settings) -> Result:
+    """A server can listen where its metrics are to be read, or does."""
+    name, address = "metrics page", settings.metrics_address
+    if not address:
+        return green(name, "turned off")
+    if holder(settings.home / LOCK) is not None:
+        return green(name, f"http://{address}/metrics, as the settings say")
+    if health.port_free(address):
+        return green(name, f"the port of {address} is free")
+    return red(
+        name,
+        f"something else holds the port of {address}: a server of {settings.home} does not start",
+        f"find it with: ss -ltnp 'sport = :{split_address(address)[1]}'; or set metrics_address to another one",
+    )
+
+
 def _shown(results: list[Result]) -> RenderableType:
     table = plain_table("", "", "")
     table.show_header = False
+    shown: dict[str, str] = {}
     for result in results:
-        table.add_row(Text(result.state.value, style=_STYLE[result.state]), result.name, result.found)
+        first = shown.setdefault(result.found, result.name)
+        found = result.found if first == result.name else f"as for {first}"
+        table.add_row(Text(result.state.value, style=_STYLE[result.state]), result.name, found)
         if result.fix:
             table.add_row("", "", Text(f"fix: {result.fix}", style="cyan"))
-    bad = sum(r.state is State.RED for r in results)
+    bad = len({r.found for r in results if r.state is State.RED})
     summary = f"{plural(bad, 'thing')} must be mended" if bad else "nothing must be mended"
     return Group(table, Text(summary, style="bold red" if bad else "bold green"))

@@ -175,11 +175,11 @@ def port_free(address: str) -> bool:
 
 
 def guarded(name: str, check: Callable[[], Result]) -> Result:
-    """Run a check; what it refuses with becomes a red line."""
+    """Run a check; what it refuses with becomes a red line, which names the remedy itself."""
     try:
         return check()
     except LikenessError as error:
-        return red(name, error.message, "see what was found")
+        return red(name, error.message, "")
     except OSError as error:
         return red(name, str(error), "check the path and its permissions")
 

@@ -18,6 +18,7 @@ from likeness.rpc.compose import key_file
 from likeness.rpc.settings import load
 from likeness.store.opening import DATABASE, SNAPSHOTS, WITNESS
 from likeness.store.store import Store
+from likeness.store.vault import KeyRing
 from tests.support import Bench, VectorModality
 from tests.unit.store.making import act
 
@@ -88,6 +89,31 @@ def test_a_lost_key_ring_is_red(home: Path) -> None:
     make_store(home).unlink()
     _, checks = examined()
     assert checks["key ring"]["state"] == checks["store"]["state"] == "red"
+
+
+def test_one_cause_is_counted_once_and_carries_its_own_remedy(home: Path) -> None:
+    make_store(home).unlink()
+    KeyRing.create(key_file(load(environment={}, overrides={"home": home})))
+    _, checks = examined()
+    found = {checks[name]["found"] for name in ("key ring", "store")}
+    assert len(found) == 1, "another store's ring is no damage of the data"
+    assert "put back the key file" in found.pop()
+    assert checks["store"]["fix"] == ""
+    shown = CliRunner().invoke(app, ["doctor", "--table"], env={"COLUMNS": "140"}).stdout
+    assert "as for key ring" in shown
+    assert "see what was found" not in shown
+
+
+def test_a_metrics_port_held_by_something_else_is_red(home: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        _, checks = examined("--set", f"metrics_address={address}")
+    assert checks["metrics page"]["state"] == "red"
+    assert address in checks["metrics page"]["found"]
+    _, checks = examined("--set", "metrics_address=")
+    assert checks["metrics page"]["state"] == "green"
 
 
 def test_a_damaged_store_is_red(home: Path) -> None:
