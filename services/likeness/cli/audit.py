@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from likeness.cli.failures import Commands, Exit
+from likeness.cli.failures import Commands, Exit, Stopped
 from likeness.cli.local_store import read_only, seals
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output
@@ -43,7 +43,7 @@ def verify(
         str,
         typer.Option(
             metavar="POSITION:DIGEST",
-            help="Also check that this entry, noted earlier, still stands in the chain.",
+            help="Also check that this entry, noted earlier, is still in the chain.",
             show_default=False,
         ),
     ] = "",
@@ -54,12 +54,13 @@ def verify(
 ) -> None:
     """Check that no entry was changed or taken out, from the first to the last; needs no key."""
     settings = settings_from(config, home, single)
+    noted = _noted(expect)
     with read_only(settings) as connection:
         last = AUDIT.head(connection).position
         report = verify_links(connection, 1, last)
         problems = list(report.problems)
-        if expect:
-            problems += _missing(connection, expect)
+        if noted is not None:
+            problems += _missing(connection, noted)
     document = {
         "entries": last,
         "verified_to": report.last,
@@ -71,12 +72,22 @@ def verify(
         raise typer.Exit(Exit.DAMAGED)
 
 
-def _missing(connection: sa.Connection, expect: str) -> list[str]:
+def _noted(expect: str) -> AuditMark | None:
+    """The entry that was noted earlier.
+
+    Raises:
+        Stopped: it is not written as one, which says nothing about the chain.
+    """
+    try:
+        return AuditMark.parse(expect) if expect else None
+    except ValueError as error:
+        raise Stopped(f"--expect: {error}.", Exit.USAGE) from None
+
+
+def _missing(connection: sa.Connection, noted: AuditMark) -> list[str]:
     """What is wrong with an entry that was noted earlier."""
     try:
-        check_expected(connection, AuditMark.parse(expect))
-    except ValueError as error:
-        return [f"{error}; an entry of that name does not stand in this chain."]
+        check_expected(connection, noted)
     except Corrupt as error:
         return [error.message]
     return []
@@ -96,11 +107,7 @@ def show(
     single: Set = None,
     as_json: AsJson = None,
 ) -> None:
-    """Show entries of the audit chain, decrypted with the key ring, their links checked.
-
-    Raises:
-        NotFound: the chain has no entry of that position yet.
-    """
+    """Show entries of the audit chain, decrypted with the key ring, their links checked."""
     settings = settings_from(config, home, single)
     opened = seals(settings)
     output = Output(as_json)
@@ -177,7 +184,10 @@ def _entry(record: AuditRecord) -> Table:
     why = printable(" / ".join(t for t in (entry.caller.purpose.value, entry.caller.case_reference) if t))
     table = plain_table("", "")
     table.show_header = False
-    heading = f"{record.at:%Y-%m-%d %H:%M:%S} UTC  {entry.rpc}  {entry.outcome}"
+    what = "" if entry.rpc == "Search" else entry.modality  # a search names it with its probe
+    heading = "  ".join(
+        part for part in (f"{record.at:%Y-%m-%d %H:%M:%S} UTC", entry.rpc, what, entry.outcome) if part
+    )
     table.add_row(f"{record.position}", heading, style="bold")
     table.add_row("", f"{who}, for {why}")
     for line in _asked(entry):

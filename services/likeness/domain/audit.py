@@ -36,7 +36,7 @@ class AuditMark:
         match = _MARK.fullmatch(text.strip())
         if match is None:
             raise ValueError(
-                f"'{text}' is no entry of an audit chain; write POSITION:DIGEST, as `likeness audit verify` "
+                f"'{text}' is not an entry of an audit chain; write POSITION:DIGEST, as `likeness audit verify` "
                 "prints it"
             )
         return cls(int(match[1]), bytes.fromhex(match[2]))

@@ -150,7 +150,7 @@ def check_expected(connection: sa.Connection, expected: AuditMark) -> None:
         return
     found = "ends before it" if expected.position > end else "has another entry in its place"
     raise Corrupt(
-        f"Audit entry {expected} does not stand in this chain, which has {end} entries and {found}: the database "
+        f"Audit entry {expected} is not in this chain, which has {end} entries and {found}: the database "
         "is an older copy, or was changed. Restore the newest backup; if this is it, restored on purpose, note "
         "the end of its chain, which `likeness audit verify` prints, and give that as expected_audit_head.",
         reason="AUDIT_HEAD_MISSING",
