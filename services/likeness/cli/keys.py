@@ -86,6 +86,7 @@ def list_keys(
 ) -> None:
     """Show the keys by their ids: which is current, and what each still seals."""
     settings = settings_from(config, home, single, key_ring=key_ring)
+    _check_begun(settings)
     keys = _counted(settings)
     output = Output(as_json)
     if output.as_json:
@@ -110,7 +111,7 @@ def rotate(
 ) -> None:
     """Add a new key and make it the current one; the old ones stay, for what they sealed."""
     settings = settings_from(config, home, single, key_ring=key_ring)
-    path = key_file(settings)
+    path = _check_begun(settings)
     ring = KeyRing.rotate(path)
     document = {"key_ring": str(path), "key_id": ring.active, "keys": len(ring.ids)}
     Output(as_json).answer(document, f"{path}: the current key is now {ring.active}")
@@ -193,7 +194,7 @@ def remove(
     ring with them, as it is now.
     """
     settings = settings_from(config, home, single, key_ring=key_ring)
-    path = key_file(settings)
+    path = _check_begun(settings)
     ring = KeyRing.load(path)
     if key_id in ring.ids - {ring.active}:  # or it is refused below
         if not unchecked:
@@ -205,6 +206,21 @@ def remove(
     Output(as_json).answer(
         document, f"{path}: key {key_id} is removed; older copies of the ring still hold it"
     )
+
+
+def _check_begun(settings: Settings) -> Path:
+    """The ring's file, which may be missing where there is a store: then it was lost.
+
+    Raises:
+        Precondition: there is neither ring nor store, so nothing was lost.
+    """
+    path = key_file(settings)
+    if not path.exists() and not has_store(settings):
+        raise Precondition(
+            f"There is no key ring {path}, and no store in {settings.home}. Check the paths; where nothing has "
+            "begun yet, the first start of the server makes both, or `likeness keys create` the ring."
+        )
+    return path
 
 
 def _check_idle(settings: Settings, key_id: str) -> None:

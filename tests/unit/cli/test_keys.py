@@ -95,6 +95,15 @@ def test_no_new_ring_is_made_for_a_store_whose_ring_is_missing(home: Path, old: 
     assert not ring_file(home).exists()
 
 
+@pytest.mark.parametrize("words", [["list"], ["rotate"], ["remove", "0123456789abcdef"]])
+def test_nothing_was_lost_where_nothing_has_begun(home: Path, words: list[str]) -> None:
+    result = CliRunner().invoke(app, ["keys", *words])
+    assert result.exit_code == Exit.REFUSED
+    assert "likeness keys create" in result.stderr
+    assert "backup" not in result.stderr
+    assert not home.exists()
+
+
 def test_the_list_says_what_each_key_seals_and_shows_no_key(home: Path, old: str) -> None:
     secrets = json.loads(ring_file(home).read_text())["keys"].values()
     new = KeyRing.load(ring_file(home)).active
