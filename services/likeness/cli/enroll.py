@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -158,9 +159,15 @@ def enroll(
         again,
         retry_rejected,
     )
-    done = run(said, files.find(paths, asking.words), plan)
+    passed: Counter[str] = Counter()
+    found = files.find(paths, asking.words, passed)
+    if passed:
+        note(files.passed_over(passed))
+    done = run(said, found, plan)
     Output(as_json).answer(_document(done, plan), _table(done.enrolment))
     if done.interrupted:
+        if done.rejects is not None:
+            note(f"rejected files so far: {done.rejects}")
         note("interrupted; run the same command again to go on")
         raise typer.Exit(Exit.INTERRUPTED)
     rejected = done.enrolment.counts[Fate.REJECTED]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from likeness.cli.modality import WORDS, ModalityName, Words
+from likeness.cli.words import plural
 from likeness.domain.errors import InvalidInput
 from likeness.domain.text import printable
 
@@ -17,6 +19,9 @@ MAX_FILE_BYTES = 64 << 20
 
 MAX_NAME = 200
 """Characters of a file's name that are sent, its end; the service takes 256."""
+
+_ENDINGS = 5
+"""Endings that are named of files that were passed over, the most frequent ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +32,15 @@ class Found:
     name: str
 
 
-def find(paths: Sequence[Path], words: Words = WORDS[ModalityName.FACE]) -> list[Found]:
+def find(
+    paths: Sequence[Path], words: Words = WORDS[ModalityName.FACE], passed: Counter[str] | None = None
+) -> list[Found]:
     """The files given, and those in and below the folders given that have one of the endings, in a stable order.
 
     A file that is named itself is taken whatever its ending.
 
-    Hidden files and folders and links to folders are passed over; a file that is reached twice comes once.
+    Hidden files and folders and links to folders are passed over; a file that is reached twice comes once. Files
+    with other endings are counted by these in `passed`.
 
     Raises:
         InvalidInput: a path does not exist, or there is no file of that kind at all.
@@ -40,7 +48,7 @@ def find(paths: Sequence[Path], words: Words = WORDS[ModalityName.FACE]) -> list
     found: dict[Path, Found] = {}
     for given in paths:
         if given.is_dir():
-            for file in _below(given, words.endings):
+            for file in _below(given, words.endings, Counter() if passed is None else passed):
                 found.setdefault(file.resolve(), Found(file, file.relative_to(given).as_posix()))
         elif given.exists():
             found.setdefault(given.resolve(), Found(given, given.name))
@@ -54,12 +62,30 @@ def find(paths: Sequence[Path], words: Words = WORDS[ModalityName.FACE]) -> list
     return list(found.values())
 
 
-def _below(folder: Path, endings: frozenset[str]) -> Iterator[Path]:
+def passed_over(passed: Counter[str]) -> str:
+    """What was left out of folders, for a person: a photograph of another kind must not be missed in silence."""
+    total = passed.total()
+    most = ", ".join(
+        f"{count:,} {printable(ending) or 'without one'}" for ending, count in passed.most_common(_ENDINGS)
+    )
+    more = ", ..." if len(passed) > _ENDINGS else ""
+    return (
+        f"{plural(total, 'file')} with {'another ending' if total == 1 else 'other endings'} passed over ({most}"
+        f"{more}); a file that is named itself is sent whatever its ending"
+    )
+
+
+def _below(folder: Path, endings: frozenset[str], passed: Counter[str]) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in endings:
+            ending = Path(name).suffix.lower()
+            if name.startswith("."):
+                continue
+            if ending in endings:
                 yield Path(parent, name)
+            else:
+                passed[ending] += 1
 
 
 def read(path: Path) -> bytes:

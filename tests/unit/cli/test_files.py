@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,16 @@ def test_a_folder_gives_its_pictures_in_a_stable_order(folder: Path) -> None:
 
 def test_a_file_that_is_named_is_taken_whatever_its_ending(folder: Path) -> None:
     assert [f.name for f in files.find([folder / "notes.txt"])] == ["notes.txt"]
+
+
+def test_what_is_passed_over_is_counted_by_its_ending(folder: Path) -> None:
+    for name in ("IMG_1.HEIC", "a/IMG_2.heic", "plain", "odd.a\nb"):
+        touch(folder / name)
+    passed: Counter[str] = Counter()
+    assert len(files.find([folder], passed=passed)) == 4
+    assert passed == {".heic": 2, ".txt": 1, "": 1, ".a\nb": 1}
+    assert "5 files with other endings passed over (2 .heic, " in files.passed_over(passed)
+    assert "1 .a\\nb" in files.passed_over(passed)
 
 
 def test_a_file_reached_twice_comes_once(folder: Path) -> None:
