@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 from rich.console import Group, RenderableType
@@ -21,7 +22,7 @@ from likeness.cli.which import selection
 from likeness.cli.words import rate_words
 from likeness.client import reference, sample
 from likeness.domain.errors import InvalidInput
-from likeness.domain.text import printable, unprintable_at
+from likeness.domain.text import printable
 from likeness.rpc.convert.texts import with_printable_texts
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
@@ -70,8 +71,12 @@ def _side(given: Path, chosen: common.Selection | None) -> matching.Comparand:
     """A file if there is one of that name, else the id of a reference."""
     if given.exists():
         return matching.Comparand(sample=sample(files.read(given), name=sent_name(given), selection=chosen))
-    if unprintable_at(str(given)) is not None:
-        raise InvalidInput(f"There is no file {given}, and no reference can have such an id; check the name.")
+    try:
+        UUID(str(given))
+    except ValueError:
+        raise InvalidInput(
+            f"There is no file {given}, and it is not the id of a reference either; check the path."
+        ) from None
     return reference(str(given))
 
 

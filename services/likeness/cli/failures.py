@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import inspect
 from enum import IntEnum
 from typing import Any
 
@@ -65,6 +66,14 @@ class Commands(TyperGroup):
 
     What is not expected (a bug) keeps its traceback.
     """
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command, its help in paragraphs that are wrapped to the terminal and not as the source is."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None and command.help:
+            paragraphs = inspect.cleandoc(command.help).split("\n\n")
+            command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+        return command
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""

@@ -24,6 +24,12 @@ from likeness.v1 import common_pb2 as common
 Ids = Annotated[list[str], typer.Argument(help="Ids of references.", show_default=False)]
 
 
+_NONE = (
+    "no reference that this entity may know of: none enrolled, or none with the gallery, owner, category, status "
+    "and modality asked for"
+)
+
+
 @asks()
 def get(ids: Ids, *, as_json: AsJson = None, asking: Asking) -> None:
     """Show references with all that their owner says of them."""
@@ -62,6 +68,8 @@ def list_references(
             return
         shown = list(wanted)
         output.answer({}, _table([with_printable_texts(found) for found in shown]))
+        if not shown:
+            note(_NONE)
         if limit and len(shown) == limit and next(every, None) is not None:
             note(f"the first {limit:,}; there are more, see --limit")
 

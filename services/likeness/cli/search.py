@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -45,8 +46,8 @@ _NOTHING_SEARCHED = (
 
 
 _UNKNOWN_GALLERIES = (
-    "there is nothing that this entity may know of in: {}. Check how the name is spelt; `likeness list` shows the "
-    "galleries of every reference."
+    "no reference that this entity may know of is in gallery {}. Check how the name is spelt; `likeness list` "
+    "shows the galleries of every reference."
 )
 
 
@@ -107,7 +108,8 @@ def search(
     min_log_position: Annotated[
         int,
         typer.Option(
-            help="Answer from a state at least this fresh, as told by an enrolment.", rich_help_panel=ANSWER
+            help="Answer from a state at least this fresh; an enrolment names its own.",
+            rich_help_panel=ANSWER,
         ),
     ] = 0,
     sheet_file: Annotated[
@@ -142,7 +144,7 @@ def search(
         owners=owner or [],
         categories=[c.value for c in category or []],
         k=k,
-        max_fmr=max_fmr or 0.0,
+        max_fmr=_limit(max_fmr),
         exhaustive=exhaustive,
         min_log_position=min_log_position,
     )
@@ -150,8 +152,12 @@ def search(
     began = datetime.now(UTC)
     output = Output(as_json)
     answered = []
+    passed: Counter[str] = Counter()
+    found = files.find(paths, asking.words, passed)
+    if passed:
+        note(files.passed_over(passed))
     with connect(asking) as client:
-        for answer in each(client, files.find(paths, asking.words), chosen, options, asking):
+        for answer in each(client, found, chosen, options, asking):
             show(output, answer, asking.words)
             answered.append(answer)
     if not output.as_json and any(a.response is not None for a in answered):
@@ -159,7 +165,7 @@ def search(
     headers = [a.response.header for a in answered if a.response is not None]
     unknown = sorted({name for header in headers for name in header.unknown_galleries})
     if unknown:
-        warn(_UNKNOWN_GALLERIES.format(", ".join(unknown)))
+        warn(_UNKNOWN_GALLERIES.format(" or ".join(unknown)))
     elif any(not header.searched for header in headers):
         warn(_NOTHING_SEARCHED)
     if sheet_file is not None:
@@ -167,6 +173,19 @@ def search(
         draw_sheet(answered, sheet_file, known, asking, options, began)
     if any(a.response is None for a in answered):
         raise typer.Exit(Exit.PARTLY)
+
+
+def _limit(max_fmr: float | None) -> float:
+    """The limit on the wire, where 0 stands for none.
+
+    Raises:
+        InvalidInput: it was given as 0, as if nothing false were let through, which would lift it.
+    """
+    if max_fmr == 0:
+        raise InvalidInput(
+            "--max-fmr is 0, and no calibration shows a false match rate of 0; give one above 0, or leave it out."
+        )
+    return max_fmr or 0.0
 
 
 def each(

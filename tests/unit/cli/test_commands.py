@@ -8,11 +8,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
 
 from likeness.cli.failures import Exit
+from likeness.cli.main import app
 from likeness.domain.samples import Sample
 from likeness.imaging.decode import decode
 from tests.unit.cli.conftest import Cli
+
+
+def commands(group: Any, *words: str) -> list[str]:
+    """Every command by its words, those of groups too."""
+    if not hasattr(group, "commands"):
+        return [" ".join(words)]
+    return [name for word, sub in group.commands.items() for name in commands(sub, *words, word)]
 
 
 @pytest.fixture
@@ -179,6 +189,48 @@ def test_references_are_listed_changed_and_expunged(cli: Cli, folder: Path, enro
     assert lines(cli("get", bob).stdout)[0]["status"] == "expunged"
     gone = lines(cli("search", folder / "bob" / "1.jpg", "-g", enrolled).stdout)[0]
     assert all(c["reference"]["subject_id"] == "ada" for c in gone["answers"][0]["candidates"])
+
+
+def test_a_list_of_nothing_says_so(cli: Cli, enrolled: str) -> None:
+    result = cli("list", "-g", "misspelt", "--table")
+    assert result.exit_code == 0
+    assert "no reference that this entity may know of" in result.stderr
+
+
+def test_a_limit_of_zero_does_not_lift_the_limit(cli: Cli, folder: Path) -> None:
+    result = cli("search", folder / "ada/1.jpg", "--max-fmr=0")
+    assert result.exit_code == Exit.USAGE
+    assert "--max-fmr is 0" in result.stderr
+
+
+def test_a_mistyped_file_is_no_reference(cli: Cli, folder: Path) -> None:
+    result = cli("compare", folder / "ada/1.jgp", folder / "ada/2.jpg")
+    assert result.exit_code == Exit.USAGE
+    assert "There is no file" in result.stderr
+    assert "ada/1.jgp" in result.stderr
+
+
+def test_an_empty_file_is_named(cli: Cli, folder: Path) -> None:
+    (folder / "empty.jpg").touch()
+    result = cli("search", folder / "empty.jpg")
+    assert "empty.jpg is empty" in result.stderr
+
+
+def test_files_that_are_passed_over_are_reported(cli: Cli, folder: Path, enrolled: str) -> None:
+    (folder / "phone.heic").touch()
+    for words in (["search", folder], ["enroll", folder]):
+        assert "1 file with another ending passed over (1 .heic)" in cli(*words).stderr
+
+
+@pytest.mark.parametrize("command", commands(get_command(app)))
+def test_help_is_for_people(command: str) -> None:
+    shown = (
+        CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "500", "TERM": "dumb"}).stdout
+    )
+    assert "Raises:" not in shown
+    before_options = shown.partition("╭")[0]
+    for line in before_options.splitlines():
+        assert line.strip() == "" or line.rstrip().endswith((".", "]", "}", ")")), line
 
 
 def test_a_list_says_when_there_is_more(cli: Cli, enrolled: str) -> None:

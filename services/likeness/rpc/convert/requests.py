@@ -15,6 +15,7 @@ from likeness.domain.changes import RequestKey
 from likeness.domain.errors import InvalidInput
 from likeness.domain.references import Caller, Facets, Purpose, Reference, Restrictions, Status
 from likeness.domain.samples import Box, Pick, Sample, Selection
+from likeness.domain.text import printable
 from likeness.engine.engine import DEFAULT_PAGE, ListQuery
 from likeness.rpc.convert.enums import CATEGORIES, PROFILES, PURPOSES, STATUSES, member
 from likeness.rpc.convert.texts import check_printable
@@ -82,15 +83,16 @@ def sample(message: common.Sample, field: str, *, max_bytes: int, fallback: str 
     """
     size = len(message.data)
     name = message.name or fallback or field
+    shown = printable(name[:MAX_SAMPLE_NAME])
     if size == 0:
         raise InvalidInput(
-            f"{field}.data is empty; send the bytes of the file.",
+            f"{shown} is empty ({field}.data has no bytes); send the bytes of the file.",
             field=f"{field}.data",
             reason="EMPTY_SAMPLE",
         )
     if size > max_bytes:
         raise InvalidInput(
-            f"{name[:MAX_SAMPLE_NAME]} has {size} bytes; the limit is {max_bytes}. Send a smaller file.",
+            f"{shown} has {size} bytes; the limit is {max_bytes}. Send a smaller file.",
             field=f"{field}.data",
             reason="SAMPLE_TOO_LARGE",
             metadata={"limit_bytes": str(max_bytes)},
