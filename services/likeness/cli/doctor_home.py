@@ -11,7 +11,7 @@ from likeness.index.snapshot import furthest
 from likeness.rpc.compose import expected_head, key_file
 from likeness.rpc.settings import Settings
 from likeness.store.chain import LOG
-from likeness.store.inspection import check_expected, check_heads
+from likeness.store.inspection import check_expected, check_heads, check_keys
 from likeness.store.modes import exposed
 from likeness.store.opening import DATABASE, SNAPSHOTS, WITNESS, check_not_emptied
 from likeness.store.reserve import RESERVE, ROOM, Reserve
@@ -31,8 +31,10 @@ def history(settings: Settings) -> Result:
     # First what follows the database, then the database: beside a server that writes it may only be ahead.
     folders = sorted((settings.home / SNAPSHOTS).glob("*/"))
     snapshots = {folder.name: furthest(folder) for folder in folders}
+    opened = seals(settings)
     with read_only(settings) as connection:
-        check_heads(connection, Witness(settings.home / WITNESS, seals(settings).witness), expected)
+        check_keys(connection, opened)  # a ring of another store says nothing about the history
+        check_heads(connection, Witness(settings.home / WITNESS, opened.witness), expected)
         if expected is not None:
             check_expected(connection, expected)
         end = LOG.head(connection).position

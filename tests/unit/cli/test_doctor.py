@@ -95,7 +95,7 @@ def test_one_cause_is_counted_once_and_carries_its_own_remedy(home: Path) -> Non
     make_store(home).unlink()
     KeyRing.create(key_file(load(environment={}, overrides={"home": home})))
     _, checks = examined()
-    found = {checks[name]["found"] for name in ("key ring", "store")}
+    found = {checks[name]["found"] for name in ("key ring", "store", "history")}
     assert len(found) == 1, "another store's ring is no damage of the data"
     assert "put back the key file" in found.pop()
     assert checks["store"]["fix"] == ""
