@@ -174,9 +174,19 @@ def enroll(
     if rejected:
         warn(
             f"{plural(rejected, 'file was', 'files were')} rejected; {done.rejects} says why. "
-            "Mend them and run again, or see --which and --override."
+            + what_next(rejected, done.enrolment.passing)
         )
         raise typer.Exit(Exit.PARTLY)
+
+
+def what_next(rejected: int, passing: Counter[str]) -> str:
+    """What to do about rejected files: mend them, or wait for the service. `passing` as of `BulkEnrolment`."""
+    if not passing:
+        return "Mend them and run again, or see --which and --override."
+    waiting = passing.total()
+    whose = "them" if waiting == rejected else f"{waiting:,} of them"
+    later = f"The service was not able to take {whose} ({', '.join(sorted(passing))}): run the same command again later."
+    return later if waiting == rejected else f"{later} Mend the others, or see --which and --override."
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,8 @@ class BulkEnrolment:
     ) -> None:
         self.counts: Counter[Fate] = Counter()
         self.rejects: list[Reject] = []
+        self.passing: Counter[str] = Counter()
+        """Of the rejects, those for the state of the service, by reason: the next run sends these files again."""
         self.log_position = 0
         """The highest position acknowledged; a search with it as min_log_position sees everything."""
         self._said = said
@@ -107,7 +109,9 @@ class BulkEnrolment:
                 self._conflicting.append(tag.file)
                 return
             reason, message = outcome.rejected.reason, outcome.rejected.message
-            if not _is_of_the_service(outcome.rejected):  # else the next run sends the file again
+            if _is_of_the_service(outcome.rejected):
+                self.passing[reason or outcome.rejected.metadata.get("code", "unknown")] += 1
+            else:
                 self._journal.append(Entry(tag.key, tag.sha256, path, reason=reason, message=message))
             self._reject(Reject(str(tag.file.path), reason, message, tag.sha256))
         elif outcome.enrolled is not None:

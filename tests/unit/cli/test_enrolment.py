@@ -11,6 +11,7 @@ import pytest
 
 from likeness.cli import rejects
 from likeness.cli.caller import Asking
+from likeness.cli.enroll import what_next
 from likeness.cli.enrolment import BulkEnrolment, Fate
 from likeness.cli.files import find
 from likeness.cli.journal import Entry, Journal
@@ -133,7 +134,14 @@ def test_what_the_state_of_the_service_refused_is_sent_again_by_the_next_run(
         for item in enrolment.pending(find([folder])):
             enrolment.settle(Outcome(item, rejected=full))
     assert enrolment.counts == {Fate.REJECTED: 4}
+    assert enrolment.passing == {reason: 4}
+    assert f"not able to take them ({reason}): run the same" in what_next(4, enrolment.passing)
+    assert "not able to take 4 of them" in what_next(5, enrolment.passing)
     assert run(folder, journal, Server()).counts == {Fate.ENROLLED: 3, Fate.REJECTED: 1}
+
+
+def test_what_the_files_hold_is_for_their_owner_to_mend(folder: Path, journal: Path) -> None:
+    assert "Mend them" in what_next(1, run(folder, journal, Server()).passing)
 
 
 def test_rejected_files_are_sent_again_only_when_asked(folder: Path, journal: Path) -> None:
