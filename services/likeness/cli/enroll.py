@@ -185,7 +185,8 @@ def what_next(rejected: int, passing: Counter[str]) -> str:
         return "Mend them and run again, or see --which and --override."
     waiting = passing.total()
     whose = "them" if waiting == rejected else f"{waiting:,} of them"
-    later = f"The service was not able to take {whose} ({', '.join(sorted(passing))}): run the same command again later."
+    why = ", ".join(sorted(passing))
+    later = f"The service was not able to take {whose} ({why}): run the same command again later."
     return later if waiting == rejected else f"{later} Mend the others, or see --which and --override."
 
 

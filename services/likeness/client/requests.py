@@ -116,20 +116,23 @@ def metadata(
 
     Raises:
         ValueError: a name is not in the protocol, or a time has no time zone.
+        TypeError: one text stands where several belong.
     """
     return common.ReferenceMetadata(
         subject_id=utf8(subject_id),
         owner=owner,
-        galleries=galleries,
+        galleries=_several("galleries", galleries),
         category=category_number(category),
         status=status_number(status),
-        notices=notices,
+        notices=_several("notices", notices),
         owner_reference=utf8(owner_reference),
         attributes=attributes or {},
         restrictions=common.Restrictions(
-            denied_entities=denied_entities,
-            permitted_entities=permitted_entities,
-            permitted_purposes=[purpose_number(name) for name in permitted_purposes],
+            denied_entities=_several("denied_entities", denied_entities),
+            permitted_entities=_several("permitted_entities", permitted_entities),
+            permitted_purposes=[
+                purpose_number(name) for name in _several("permitted_purposes", permitted_purposes)
+            ],
         ),
         review_time=_timestamp(review_time),
         expire_time=_timestamp(expire_time),
@@ -200,10 +203,10 @@ class Requests:
         """List the first page."""
         return matching.ListRequest(
             caller=self.caller,
-            galleries=galleries,
-            owners=owners,
-            categories=[category_number(name) for name in categories],
-            statuses=[status_number(name) for name in statuses],
+            galleries=_several("galleries", galleries),
+            owners=_several("owners", owners),
+            categories=[category_number(name) for name in _several("categories", categories)],
+            statuses=[status_number(name) for name in _several("statuses", statuses)],
             page_size=page_size,
         )
 
@@ -248,9 +251,9 @@ class Requests:
     ) -> matching.SearchRequest:
         """Search with one probe."""
         options = common.SearchOptions(
-            galleries=galleries,
-            owners=owners,
-            categories=[category_number(name) for name in categories],
+            galleries=_several("galleries", galleries),
+            owners=_several("owners", owners),
+            categories=[category_number(name) for name in _several("categories", categories)],
             k=k,
             max_fmr=max_fmr,
             profile=common.PROFILE_EXHAUSTIVE if exhaustive else common.PROFILE_INTERACTIVE,
@@ -268,6 +271,17 @@ class Requests:
     def analyze(self, data: SampleLike) -> matching.AnalyzeRequest:
         """Detect and measure quality."""
         return matching.AnalyzeRequest(caller=self.caller, sample=sample(data))
+
+
+def _several(name: str, texts: Iterable[str]) -> Iterable[str]:
+    """The texts; a single one would be taken apart, so that each of its letters were a gallery or an entity.
+
+    Raises:
+        TypeError: it is a single text.
+    """
+    if isinstance(texts, str):
+        raise TypeError(f"{name} is the text '{texts}'; give a list: [{texts!r}]")
+    return texts
 
 
 def _side(side: Side) -> matching.Comparand:

@@ -37,6 +37,24 @@ def test_enumerations_are_given_by_name_in_any_case() -> None:
         LikenessClient("127.0.0.1:1", entity="NCB-AA", purpose="curiosity")
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["galleries", "notices", "denied_entities", "permitted_entities", "permitted_purposes"],
+)
+def test_one_text_is_not_taken_for_its_letters(name: str) -> None:
+    with pytest.raises(TypeError, match=rf"{name} is the text 'missing_person'; give a list"):
+        metadata(**{name: "missing_person"})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["galleries", "owners", "categories"])
+def test_a_filter_is_a_list(name: str) -> None:
+    for request in (REQUESTS.list, lambda **words: REQUESTS.search(b"photograph", **words)):
+        with pytest.raises(TypeError, match=f"{name} is the text"):
+            request(**{name: "wanted"})
+    with pytest.raises(TypeError, match="statuses is the text"):
+        REQUESTS.list(statuses="active")
+
+
 def test_a_time_needs_its_zone() -> None:
     moment = datetime(2030, 1, 1, tzinfo=UTC)
     assert metadata(expire_time=moment).expire_time.ToDatetime(tzinfo=UTC) == moment
