@@ -20,7 +20,7 @@ from likeness.cli.tables import plain_table
 from likeness.cli.words import plural
 from likeness.domain.errors import Conflict, Precondition
 from likeness.engine.resealing import reseal_snapshots
-from likeness.rpc.compose import key_file, snapshots_folder
+from likeness.rpc.compose import expected_head, key_file, snapshots_folder
 from likeness.rpc.settings import Settings
 from likeness.store.lock import holder
 from likeness.store.opening import LOCK
@@ -253,7 +253,12 @@ def _opened(settings: Settings) -> Store:
     """
     try:
         with heartbeat("checking the store"):
-            return Store.open(settings.home, key_file=key_file(settings))
+            return Store.open(
+                settings.home,
+                key_file=key_file(settings),
+                expected=expected_head(settings),
+                reserve_bytes=settings.audit_reserve_bytes,  # or it would be given up until the next start
+            )
     except Precondition as error:
         if error.reason != "STORE_IN_USE":
             raise

@@ -19,6 +19,7 @@ from likeness.cli.failures import Exit
 from likeness.cli.main import app
 from likeness.engine.gallery import Gallery
 from likeness.index.snapshot import Snapshots
+from likeness.store.reserve import RESERVE
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing, KeyUse
 from tests.support import VectorModality
@@ -137,6 +138,18 @@ def test_old_data_is_sealed_under_the_current_key_and_the_old_one_goes(home: Pat
         assert np.array_equal(loaded.snapshot.columns.cells, np.empty_like(loaded.snapshot.columns.cells))
     shown = CliRunner().invoke(app, ["audit", "show", "--json"])
     assert json.loads(shown.stdout)["case_reference"] == "case-1"
+
+
+def test_the_reserve_is_still_held_and_an_older_copy_refused(
+    home: Path, old: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIKENESS_AUDIT_RESERVE_BYTES", str(1 << 20))
+    assert keys("reseal").exit_code == 0
+    assert (home / RESERVE).stat().st_size == 1 << 20
+    monkeypatch.setenv("LIKENESS_EXPECTED_AUDIT_HEAD", f"99:{'ab' * 32}")
+    result = keys("reseal")
+    assert result.exit_code == Exit.DAMAGED
+    assert "99:abab" in result.stderr
 
 
 def test_it_may_be_run_again(home: Path, old: str) -> None:
