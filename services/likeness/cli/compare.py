@@ -54,17 +54,18 @@ def compare(
     one, other = _side(probe, chosen), _side(candidate, chosen)
     with connect(asking) as client:
         response = client.of(asking.modality).compare(one, other, explain=explain is not None)
-    if explain is not None:
-        beside = explain.with_name(explain.name + ".part")
-        beside.write_bytes(response.explanation)
-        beside.replace(explain)
-        note(f"explanation: {explain}")
     Output(as_json).answer(
         _document(str(probe), str(candidate), response),
         _shown(
             printable(str(probe)), printable(str(candidate)), with_printable_texts(response), asking.words
         ),
     )
+    if explain is not None:  # after the answer, which is on record and must not be lost for want of a folder
+        explain.parent.mkdir(parents=True, exist_ok=True)
+        beside = explain.with_name(explain.name + ".part")
+        beside.write_bytes(response.explanation)
+        beside.replace(explain)
+        note(f"explanation: {explain}")
 
 
 def _side(given: Path, chosen: common.Selection | None) -> matching.Comparand:

@@ -139,6 +139,11 @@ def category(value: common.Category.ValueType) -> str:
     return common.Category.Name(value).removeprefix("CATEGORY_").lower()
 
 
+def category_words(value: common.Category.ValueType) -> str:
+    """A category for one cell of a table, its words apart, so that a narrow column breaks between them."""
+    return category(value).replace("_", " ")
+
+
 def status(value: common.Status.ValueType) -> str:
     """The protocol's status in the product's own word."""
     return common.Status.Name(value).removeprefix("STATUS_").lower()

@@ -14,8 +14,8 @@ from likeness.cli.caller import Asking, asks
 from likeness.cli.connection import connect, explained
 from likeness.cli.failures import Exit, Stopped
 from likeness.cli.options import AsJson, InGalleries, OfCategories, OfOwners, OfStatuses
-from likeness.cli.output import Output, fail, note, warn
-from likeness.cli.tables import plain_table
+from likeness.cli.output import Output, fail, note, output_width, warn
+from likeness.cli.tables import ROOMY, plain_table
 from likeness.cli.words import label_of, plural
 from likeness.domain.references import Category, Status
 from likeness.rpc.convert.texts import with_printable_texts
@@ -174,16 +174,21 @@ def _confirm(count: int) -> None:
 
 
 def _table(found: list[common.Reference]) -> Table:
-    table = plain_table(
-        "Reference", "Owner's label", "Category", "Galleries", "Status", "Quality",
-        whole=("Reference",), right=("Quality",),
-    )  # fmt: skip
+    roomy = output_width() >= ROOMY
+    who = ("Reference", "Owner's label", "Category", "Galleries") if roomy else ("Reference",)
+    table = plain_table(*who, "Status", "Quality", whole=("Reference", "Status"), right=("Quality",))
     for reference in found:
         said = reference.metadata
+        known = (label_of(said), documents.category_words(said.category), ", ".join(said.galleries))
         table.add_row(
-            reference.reference_id, label_of(said), documents.category(said.category),
-            ", ".join(said.galleries), documents.status(said.status), f"{reference.quality.unified:.0f}",
-        )  # fmt: skip
+            *(
+                (reference.reference_id, *known)
+                if roomy
+                else ("\n".join((", ".join(filter(None, known)), reference.reference_id)),)
+            ),
+            documents.status(said.status),
+            f"{reference.quality.unified:.0f}",
+        )
     return table
 
 

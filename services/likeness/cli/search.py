@@ -23,7 +23,7 @@ from likeness.cli.modality import Words
 from likeness.cli.options import FILTERS, AsJson, InGalleries, OfCategories, OfOwners
 from likeness.cli.output import Output, fail, meter, note, output_width, warn
 from likeness.cli.search_sheet import heading, save_pages
-from likeness.cli.tables import plain_table
+from likeness.cli.tables import ROOMY, plain_table
 from likeness.cli.which import selection
 from likeness.cli.words import LEAD, expected_of, label_of, plural, rate_short
 from likeness.client import CallFailed, LikenessClient, SearchOptions, sample
@@ -34,10 +34,6 @@ from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 
 ANSWER = "Answer"
-
-ROOMY = 110
-"""Columns of a terminal from which a candidate fits on one line, its identifier whole."""
-
 
 _NOTHING_SEARCHED = (
     "no reference took part: there is none in the galleries and of the owners and categories asked for that this "
@@ -275,7 +271,7 @@ def _candidates(answer: matching.ProbeAnswer, header: common.AnswerHeader) -> Re
     )  # fmt: skip
     for candidate in answer.candidates:
         said, fmr = candidate.reference.metadata, candidate.score.fmr
-        known = (candidate.reference.reference_id, label_of(said), documents.category(said.category))
+        known = (candidate.reference.reference_id, label_of(said), documents.category_words(said.category))
         table.add_row(
             str(candidate.rank),
             *(known if len(who) > 1 else (f"{known[1]}, {known[2]}\n{known[0]}".removeprefix(", "),)),

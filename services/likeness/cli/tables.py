@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from rich.table import Table
 
+ROOMY = 110
+"""Columns of a terminal from which a reference fits on one line, its identifier whole."""
+
 
 def plain_table(*heads: str, whole: tuple[str, ...] = (), right: tuple[str, ...] = ()) -> Table:
     """A table without lines.

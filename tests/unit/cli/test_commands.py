@@ -169,6 +169,34 @@ def test_a_comparison_says_how_often_strangers_score_as_high(cli: Cli, folder: P
     assert "%" not in shown.replace("95% bounds", "")
 
 
+def test_a_picture_that_cannot_be_written_costs_no_answer(cli: Cli, folder: Path, enrolled: str) -> None:
+    (folder / "file").touch()
+    result = cli(
+        "compare", folder / "ada/1.jpg", folder / "ada/2.jpg", "--explain", folder / "file" / "pair.png"
+    )
+    assert result.exit_code == Exit.USAGE
+    assert json.loads(result.stdout)["header"]["audit_position"] > 0
+    made = cli(
+        "compare", folder / "ada/1.jpg", folder / "ada/2.jpg", "--explain", folder / "new" / "pair.png"
+    )
+    assert made.exit_code == 0
+    assert (folder / "new" / "pair.png").exists()
+
+
+@pytest.mark.parametrize("width", ["80", "110"])
+def test_a_table_breaks_no_word(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch, width: str) -> None:
+    into = ("-g", f"width-{width}", "--category", "unidentified_remains")
+    assert cli("enroll", folder / "ada/1.jpg", *into).exit_code == 0
+    monkeypatch.setenv("COLUMNS", width)
+    listed = cli("list", *into, "--table").stdout
+    found = cli("search", folder / "ada/1.jpg", *into, "--table").stdout
+    for shown in (listed, found):
+        assert "unidentified" in shown
+        assert "remains" in shown
+    identifiers = [json.loads(line)["reference_id"] for line in cli("list", *into).stdout.splitlines()]
+    assert all(identifier in listed for identifier in identifiers)
+
+
 def test_references_are_listed_changed_and_expunged(cli: Cli, folder: Path, enrolled: str) -> None:
     listed = lines(cli("list", "-g", enrolled).stdout)
     assert sorted(r["subject_id"] for r in listed) == ["ada", "ada", "bob"]
