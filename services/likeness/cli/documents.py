@@ -67,6 +67,7 @@ def candidate(message: common.Candidate, calibrated: bool) -> Document:
         "score": score(message.score, calibrated),
         "expected_false": message.expected_false,
         "further_references": list(message.further_reference_ids),
+        "abridged": message.abridged,
     }
 
 

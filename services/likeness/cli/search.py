@@ -35,6 +35,8 @@ from likeness.v1 import matching_pb2 as matching
 
 ANSWER = "Answer"
 
+_ABRIDGED = "left out, see likeness get"
+
 _NOTHING_SEARCHED = (
     "no reference took part: there is none in the galleries and of the owners and categories asked for that this "
     "entity may search for this purpose; `likeness list` shows those there are."
@@ -271,10 +273,16 @@ def _candidates(answer: matching.ProbeAnswer, header: common.AnswerHeader) -> Re
     )  # fmt: skip
     for candidate in answer.candidates:
         said, fmr = candidate.reference.metadata, candidate.score.fmr
-        known = (candidate.reference.reference_id, label_of(said), documents.category_words(said.category))
+        # Where an answer would have been too long the rest was left out, and was not empty.
+        named = (
+            (_ABRIDGED, "")
+            if candidate.abridged
+            else (label_of(said), documents.category_words(said.category))
+        )
+        known = (candidate.reference.reference_id, *named)
         table.add_row(
             str(candidate.rank),
-            *(known if len(who) > 1 else (f"{known[1]}, {known[2]}\n{known[0]}".removeprefix(", "),)),
+            *(known if len(who) > 1 else ("\n".join((", ".join(filter(None, named)), known[0])),)),
             f"{candidate.score.value:.3f} {candidate.score.likelihood}".rstrip(),
             rate_short(fmr.value, fmr.measurable, bool(header.calibration)),
             expected_of(candidate, header),

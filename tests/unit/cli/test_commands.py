@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from likeness.cli import documents
 from likeness.cli.failures import Exit
 from likeness.cli.main import app
+from likeness.cli.modality import WORDS, ModalityName
+from likeness.cli.search import tables
 from likeness.domain.samples import Sample
 from likeness.imaging.decode import decode
+from likeness.v1 import common_pb2 as common
+from likeness.v1 import matching_pb2 as matching
 from tests.unit.cli.conftest import Cli
 
 
@@ -195,6 +202,19 @@ def test_a_table_breaks_no_word(cli: Cli, folder: Path, monkeypatch: pytest.Monk
         assert "remains" in shown
     identifiers = [json.loads(line)["reference_id"] for line in cli("list", *into).stdout.splitlines()]
     assert all(identifier in listed for identifier in identifiers)
+
+
+@pytest.mark.parametrize("width", ["80", "160"])
+def test_what_an_answer_left_out_is_not_shown_as_empty(monkeypatch: pytest.MonkeyPatch, width: str) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    long = common.Candidate(rank=2, abridged=True, reference=common.Reference(reference_id="r-2"))
+    answer = matching.SearchResponse(answers=[matching.ProbeAnswer(candidates=[long])])
+    assert documents.candidate(long, calibrated=True)["abridged"] is True
+    console = Console(width=int(width), record=True, file=StringIO())
+    console.print(tables("probe.jpg", answer, WORDS[ModalityName.FACE]))
+    shown = console.export_text()
+    assert "left out, see likeness get" in shown
+    assert "unspecified" not in shown
 
 
 def test_references_are_listed_changed_and_expunged(cli: Cli, folder: Path, enrolled: str) -> None:
