@@ -108,8 +108,8 @@ LIMITS: Mapping[str, Limit] = {
     # Alignment turns a head upright; detectors lose it beyond 45 degrees anyhow.
     "HeadPoseRoll": Limit("send the picture upright", warn=30.0, upper=True),
     # Log-odds that the landmarks fit an upright face. Of 2,905 upright press photographs one has less than the
-    # rejecting limit (four less than -2.5) and some twenty are under 0; of 1,200 turned ones, most of which have been
-    # turned back before they are judged by this, four were enrolled and did not match themselves.
+    # rejecting limit (four less than -2.5) and some twenty are under 0; of 1,200 turned ones, most of which have
+    # been turned back before they are judged by this, four were enrolled and did not match themselves.
     "Uprightness": Limit(
         "turn the photograph so that the face is upright and send it again", warn=0.0, reject=-4.0
     ),
