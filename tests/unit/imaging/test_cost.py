@@ -132,7 +132,11 @@ print(status("VmHWM") - before)
 
 
 def test_eight_at_once_stay_within_the_budget(tmp_path: Path) -> None:
-    """16-bit PNG with alpha is the dearest kind: a small file, sixteen bytes a pixel."""
+    """16-bit PNG with alpha is the dearest kind: a small file, sixteen bytes a pixel.
+
+    Two fit at a time. The allocator of each thread keeps some of what was freed, so half as much again may be held;
+    without the budget it is three times as much.
+    """
     path = tmp_path / "wide.png"
     path.write_bytes(cv2.imencode(".png", scene(4).astype(np.uint16) * 257)[1].tobytes())
     one = cost.of(inspect(path.read_bytes()), path.stat().st_size)
@@ -140,4 +144,4 @@ def test_eight_at_once_stay_within_the_budget(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", EIGHT, str(path), str(budget)], capture_output=True, text=True, check=True
     )
-    assert int(done.stdout) < budget + SLACK
+    assert int(done.stdout) < 3 * budget // 2 < 4 * one
