@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from likeness.engine.ticker import Ticker
 from likeness.store.opening import DATABASE, SNAPSHOTS
 from likeness.store.reserve import RESERVE
 from likeness.store.store import Store
@@ -36,8 +36,7 @@ class Gauges:
 
     def __init__(self, store: Store) -> None:
         self._reports: list[Callable[[], None]] = [lambda: report_store(store)]
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="gauges", daemon=True)
+        self._ticker = Ticker(self._set, TICK_SECONDS, "gauges")
 
     def add(self, report: Callable[[], None]) -> None:
         """Call this too from now on; it must be quick."""
@@ -46,17 +45,11 @@ class Gauges:
     def start(self) -> None:
         """Set every gauge once, and begin."""
         self._set()
-        self._thread.start()
+        self._ticker.start()
 
     def close(self) -> None:
         """Stop. A second call does nothing."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(TICK_SECONDS):
-            self._set()
+        self._ticker.close()
 
     def _set(self) -> None:
         for report in tuple(self._reports):

@@ -6,10 +6,10 @@ Its audit head goes into the log, and its reserve is held again once there is sp
 from __future__ import annotations
 
 import logging
-import threading
 import time
 
 from likeness.domain.audit import AuditMark
+from likeness.engine.ticker import Ticker
 from likeness.store.store import Store
 from likeness.telemetry import logs
 
@@ -30,27 +30,23 @@ class StoreUpkeep:
         self._store = store
         self._logged = -1
         self._logged_at = 0.0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="upkeep-store", daemon=True)
+        self._ticker = Ticker(self._guarded_tick, TICK_SECONDS, "upkeep-store")
 
     def start(self) -> None:
         """Begin, with a line of the audit head."""
         self.log_head()
-        self._thread.start()
+        self._ticker.start()
 
     def close(self) -> None:
         """Stop, with a last line of the audit head where it has changed."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._ticker.close()
         self.log_head()
 
-    def _run(self) -> None:
-        while not self._stop.wait(TICK_SECONDS):
-            try:
-                self.tick()
-            except Exception as error:  # as the upkeep of a gallery, it must outlive a full disk
-                logs.event(log, logging.ERROR, "upkeep failed", error=error, task="store")
+    def _guarded_tick(self) -> None:
+        try:
+            self.tick()
+        except Exception as error:  # as the upkeep of a gallery, it must outlive a full disk
+            logs.event(log, logging.ERROR, "upkeep failed", error=error, task="store")
 
     def tick(self) -> None:
         """Do what is due."""

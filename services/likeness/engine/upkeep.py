@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 
 from likeness.domain.errors import Corrupt, LikenessError
 from likeness.domain.references import Status
 from likeness.engine.gallery import ANOTHER_LOG, Gallery
+from likeness.engine.ticker import Ticker
 from likeness.index.recall import measure_recall
 from likeness.index.snapshot import Snapshots
 from likeness.store.store import Store
@@ -105,8 +105,7 @@ class Upkeep:
         self._saved_at = time.monotonic()
         self._saved_position = saved_position
         self._recall_at = 0.0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"upkeep-{gallery.modality}", daemon=True)
+        self._ticker = Ticker(self._tick, TICK_SECONDS, f"upkeep-{gallery.modality}")
 
     def start(self) -> None:
         """Begin."""
@@ -115,22 +114,19 @@ class Upkeep:
             metrics.snapshot_interval(self._gallery.modality).set(self._snapshot_seconds)
         if self._saved_position:
             metrics.snapshot_time(self._gallery.modality).set(time.time())
-        self._thread.start()
+        self._ticker.start()
 
     def close(self) -> None:
         """Stop, and leave a snapshot behind so that the next start is quick."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._ticker.close()
         if not self._store.is_full:
             self._guarded("snapshot", self.snapshot)
 
-    def _run(self) -> None:
-        while not self._stop.wait(TICK_SECONDS):
-            self._guarded("catching up", self._gallery.catch_up)
-            self._guarded("build", self._build_if_due)
-            self._guarded("snapshot", self._snapshot_if_due)
-            self._guarded("recall", self._recall_if_due)
+    def _tick(self) -> None:
+        self._guarded("catching up", self._gallery.catch_up)
+        self._guarded("build", self._build_if_due)
+        self._guarded("snapshot", self._snapshot_if_due)
+        self._guarded("recall", self._recall_if_due)
 
     @staticmethod
     def _guarded(what: str, work: Callable[[], None]) -> None:
