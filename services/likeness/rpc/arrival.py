@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from likeness.domain.errors import DeadlineExceeded, TooBusy
+from likeness.domain.errors import DeadlineExceeded, InvalidInput, TooBusy
 from likeness.rpc.gate import RETRY_AFTER
 from likeness.rpc.messages import Unreadable
 
@@ -40,6 +40,17 @@ class Arrivals:
         """
         async with self._awaited(peer):
             return readable(await anext(aiter(requests), None))
+
+    async def only(self, requests: AsyncIterator[Any], peer: str) -> Any:
+        """The message of a call that has one; see `first`.
+
+        Raises:
+            InvalidInput: the call ended without it.
+        """
+        message = await self.first(requests, peer)
+        if message is None:
+            raise InvalidInput("The call ended without a request; send one.", reason="NO_REQUEST")
+        return message
 
     @asynccontextmanager
     async def _awaited(self, peer: str) -> AsyncIterator[None]:

@@ -20,7 +20,7 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
-from likeness.domain.errors import DeadlineExceeded, InvalidInput
+from likeness.domain.errors import DeadlineExceeded
 from likeness.domain.references import Caller
 from likeness.rpc import errors
 from likeness.rpc.arrival import Arrivals, readable
@@ -273,10 +273,8 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
             InvalidInput: there is none, or it cannot be read.
         """
         self._gate.check(stream=stream)
-        first = await self._arrivals.first(requests, call.context.peer())
-        if first is None and not stream:
-            raise InvalidInput("The call ended without a request; send one.", reason="NO_REQUEST")
-        return first
+        awaited = self._arrivals.first if stream else self._arrivals.only
+        return await awaited(requests, call.context.peer())
 
     @asynccontextmanager
     async def _begun(self, call: Call) -> AsyncIterator[None]:

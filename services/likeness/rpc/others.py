@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 
-from likeness.domain.errors import InvalidInput, LikenessError, TooBusy
+from likeness.domain.errors import LikenessError, TooBusy
 from likeness.rpc import errors
 from likeness.rpc.arrival import Arrivals
 from likeness.rpc.gate import RETRY_AFTER
@@ -79,12 +79,9 @@ class Others:
 
     async def _first(self, requests: AsyncIterator[Any], context: _Context) -> Any:
         try:
-            first = await self._arrivals.first(requests, context.peer())
-            if first is None:
-                raise InvalidInput("The call ended without a request; send one.", reason="NO_REQUEST")
+            return await self._arrivals.only(requests, context.peer())
         except LikenessError as error:
             await errors.abort(context, errors.told(error))
-        return first
 
     async def _written(self, answer: Callable[[], Any], context: _Context) -> None:
         """Let a handler write its answers, or write those that it yields, within the number of streams."""
