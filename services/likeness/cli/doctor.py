@@ -17,8 +17,8 @@ from likeness.cli import health
 from likeness.cli.doctor_home import history, privacy, reserve
 from likeness.cli.failures import Exit
 from likeness.cli.health import Result, State, green, guarded, red, yellow
-from likeness.cli.key_states import KeyState, has_store, key_states
-from likeness.cli.local_store import read_only, seals
+from likeness.cli.key_states import KeyState, key_states
+from likeness.cli.local_store import has_store, read_only, seals
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output
 from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
@@ -33,7 +33,7 @@ from likeness.rpc.modalities import face_calibration, fingerprint_calibration, o
 from likeness.rpc.settings import Settings, split_address
 from likeness.store.inspection import check_keys
 from likeness.store.lock import holder
-from likeness.store.opening import DATABASE, LOCK, check_not_emptied
+from likeness.store.opening import LOCK, check_not_emptied
 from likeness.store.verify import verify_store
 
 HEALTH_TIMEOUT = 10.0
@@ -120,7 +120,7 @@ def _calibration(modality: str, find: Callable[[], Calibration | None]) -> Resul
 
 def _key_ring(settings: Settings) -> Result:
     path = key_file(settings)
-    begun = (settings.home / DATABASE).exists()
+    begun = has_store(settings)
     if not path.exists() and not begun:
         return green("key ring", f"{path} will be made, for its owner only, with the first start")
     keys = key_states(settings)
@@ -141,14 +141,14 @@ def _key_ring(settings: Settings) -> Result:
             )
         if key.state is KeyState.IDLE:
             found += f", of which {key.key_id} seals nothing more (likeness keys remove {key.key_id})"
-        if key.state is KeyState.UNUSED and has_store(settings):
+        if key.state is KeyState.UNUSED and begun:
             found += f"; the current one, {key.key_id}, is used with the next start of the server"
     return green("key ring", f"{found}; readable by its owner only; keep a backup")
 
 
 def _store(settings: Settings, *, full: bool) -> Result:
     check_not_emptied(settings.home)
-    if not (settings.home / DATABASE).exists():
+    if not has_store(settings):
         return green("store", f"none yet in {settings.home}; it will be made with the first start")
     opened = seals(settings)
     with read_only(settings) as connection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from likeness.cli.health import Result, green, red, yellow
-from likeness.cli.local_store import read_only, seals
+from likeness.cli.local_store import has_store, read_only, seals
 from likeness.domain.errors import Corrupt
 from likeness.index.snapshot import furthest
 from likeness.rpc.compose import expected_head, key_file
@@ -13,7 +13,7 @@ from likeness.rpc.settings import Settings
 from likeness.store.chain import LOG
 from likeness.store.inspection import check_expected, check_heads, check_keys
 from likeness.store.modes import exposed
-from likeness.store.opening import DATABASE, SNAPSHOTS, WITNESS, check_not_emptied
+from likeness.store.opening import SNAPSHOTS, WITNESS, check_not_emptied
 from likeness.store.reserve import RESERVE, ROOM, Reserve
 from likeness.store.witness import Witness
 
@@ -25,7 +25,7 @@ def history(settings: Settings) -> Result:
         LikenessError: they do not.
     """
     check_not_emptied(settings.home)
-    if not (settings.home / DATABASE).exists():
+    if not has_store(settings):
         return green("history", "none yet")
     expected = expected_head(settings)
     # First what follows the database, then the database: beside a server that writes it may only be ahead.
@@ -70,7 +70,7 @@ def reserve(settings: Settings) -> Result:
         return yellow(
             "reserve", "none is held: a full disk stops searches and Expunge", "set audit_reserve_bytes"
         )
-    if not (settings.home / DATABASE).exists():
+    if not has_store(settings):
         return green("reserve", f"{held} will be held with the first start")
     if Reserve(settings.home / RESERVE, size).is_spent:
         return red(

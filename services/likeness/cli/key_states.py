@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from likeness.cli.local_store import read_only
+from likeness.cli.local_store import has_store, read_only
 from likeness.engine.resealing import snapshot_keys
 from likeness.rpc.compose import key_file, snapshots_folder
 from likeness.rpc.settings import Settings
 from likeness.store.inspection import check_keys, keys_on_record
-from likeness.store.opening import DATABASE
 from likeness.store.reseal import KeyLoad, key_loads
 from likeness.store.retired import retired_ids
 from likeness.store.sealing import Seals
@@ -41,11 +40,6 @@ class Key:
     created: datetime | None = None
     load: KeyLoad = field(default_factory=KeyLoad)
     snapshots: int = 0
-
-
-def has_store(settings: Settings) -> bool:
-    """Whether the home holds a store."""
-    return (settings.home / DATABASE).exists()
 
 
 def key_states(

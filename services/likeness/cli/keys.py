@@ -11,8 +11,8 @@ import typer
 from rich.table import Table
 
 from likeness.cli.failures import Commands, Exit, Stopped
-from likeness.cli.key_states import Key, KeyState, has_store, key_states
-from likeness.cli.local_store import read_only
+from likeness.cli.key_states import Key, KeyState, key_states
+from likeness.cli.local_store import has_store, read_only
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, heartbeat, note, progress, warn
 from likeness.cli.settings_options import PANEL, ConfigFile, Home, Set, settings_from

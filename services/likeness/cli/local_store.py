@@ -17,6 +17,11 @@ from likeness.store.sealing import Seals
 from likeness.store.vault import KeyRing
 
 
+def has_store(settings: Settings) -> bool:
+    """Whether the home holds a store."""
+    return (settings.home / DATABASE).exists()
+
+
 @contextmanager
 def read_only(settings: Settings) -> Iterator[sa.Connection]:
     """One consistent view of the database, whether or not a server has it open.
@@ -25,12 +30,12 @@ def read_only(settings: Settings) -> Iterator[sa.Connection]:
         Precondition: there is no database.
         Corrupt: it is damaged.
     """
-    path = settings.home / DATABASE
-    if not path.exists():
+    if not has_store(settings):
         raise Precondition(
-            f"There is no store at {path.parent}; name its folder with --home or LIKENESS_HOME, or start a server."
+            f"There is no store at {settings.home}; name its folder with --home or LIKENESS_HOME, or start a "
+            "server."
         )
-    engine = reader_engine(path)
+    engine = reader_engine(settings.home / DATABASE)
     try:
         with reading(engine) as connection:
             yield connection
@@ -45,7 +50,7 @@ def seals(settings: Settings) -> Seals:
         WrongKey, Precondition, Corrupt: see `KeyRing.load` and `adopt_retired`.
     """
     opened = Seals(KeyRing.load(key_file(settings)))
-    if (settings.home / DATABASE).exists():
+    if has_store(settings):
         with read_only(settings) as connection:
             adopt_retired(connection, opened)
     return opened
