@@ -22,13 +22,13 @@ from rich.progress import track
 
 from _table import Row, finish, parser
 from face_accuracy import read_people
+from likeness.app.registry import face_modality
+from likeness.app.settings import load
 from likeness.domain.calibration import Calibration
 from likeness.domain.samples import Extraction, Finding, Mode, Pick, Sample, Selection, Severity
 from likeness.face.modality import FaceModality
 from likeness.imaging.decode import decode
 from likeness.imaging.opencv import cv2
-from likeness.rpc.modalities import face_modality
-from likeness.rpc.settings import load
 
 TURNS = (0, 90, 180, 270)
 FMR = 1e-4

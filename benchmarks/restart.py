@@ -21,14 +21,14 @@ from rich.progress import track
 
 from _service import running_service
 from _table import Row, finish, parser
+from likeness.app.composition import key_file
+from likeness.app.registry import face_modality
+from likeness.app.settings import load
 from likeness.domain.changes import Enrol, RequestKey, Write
 from likeness.domain.errors import LikenessError
 from likeness.domain.ids import new_id
 from likeness.domain.references import Facets, Reference
 from likeness.domain.samples import Template
-from likeness.rpc.compose import key_file
-from likeness.rpc.modalities import face_modality
-from likeness.rpc.settings import load
 from likeness.store.store import Store
 
 BATCH = 4000

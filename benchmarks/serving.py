@@ -29,13 +29,13 @@ from rich.progress import track
 
 from _service import running_service
 from _table import Row, finish, parser
+from likeness.app.registry import face_modality
+from likeness.app.settings import load
 from likeness.client import LikenessClient, metadata, sample
 from likeness.domain.samples import Mode, Pick, Sample, Selection, Severity
 from likeness.face.modality import FaceModality
 from likeness.imaging.decode import decode
 from likeness.inference.threads import plan_threads
-from likeness.rpc.modalities import face_modality
-from likeness.rpc.settings import load
 from likeness.v1 import common_pb2 as common
 
 SUFFIXES = {".jpg", ".jpeg", ".png"}

@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 
 import pytest
 
+from likeness.app.settings import Settings
 from likeness.client import LikenessClient
 from likeness.domain.samples import Extraction, Mode, Sample
 from likeness.engine.engine import Engine
 from likeness.engine.gallery import Gallery
 from likeness.rpc.server import Server
-from likeness.rpc.settings import Settings
 from likeness.store.store import Store
 from tests.support import VectorModality
 from tests.waiting import PATIENCE

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from likeness.app.settings import Settings
 from likeness.client import (
     AsyncLikenessClient,
     Enrolment,
@@ -18,7 +19,6 @@ from likeness.client import (
     reference,
 )
 from likeness.rpc.server import Server
-from likeness.rpc.settings import Settings
 from tests.contract.conftest import HoldingModality, build
 from tests.waiting import PATIENCE
 

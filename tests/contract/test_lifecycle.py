@@ -12,9 +12,9 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
+from likeness.app.settings import Settings
 from likeness.client import CallFailed, FailedPrecondition, LikenessClient, Unavailable
 from likeness.domain.errors import Precondition, WrongKey
-from likeness.rpc.settings import Settings
 from likeness.telemetry import metrics
 from tests.contract.conftest import Built, HoldingModality, Served, build
 from tests.waiting import PATIENCE, eventually

@@ -29,7 +29,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from likeness.rpc.server import serve
-from likeness.rpc.settings import load
+from likeness.app.settings import load
 from tests.contract.conftest import HoldingModality, build
 
 settings = load(overrides={"home": Path(sys.argv[1]), "address": sys.argv[2], "metrics_address": "127.0.0.1:0"})

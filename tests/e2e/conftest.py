@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from likeness.app.settings import load
 from likeness.cli.demo.stage import Stage, serving
 from likeness.inference.catalogue import Catalogue, FileState
-from likeness.rpc.settings import load
 from tests.pictures import demo_photographs
 from tests.waiting import PATIENCE
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from likeness.app.settings import Settings
 from likeness.engine.engine import Engine
 from likeness.engine.opening import Running, open_engine
 from likeness.rpc.server import serve
-from likeness.rpc.settings import Settings
 from likeness.store.store import Store
 from tests.support import VectorModality
 

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import likeness
-from likeness.rpc.settings import load, split_address
+from likeness.app.settings import load, split_address
 from tests.k8s.containerfile import arguments, stages
 from tests.k8s.manifests import ROOT
 

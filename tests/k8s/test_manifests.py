@@ -8,8 +8,8 @@ import kubernetes_validate.utils as kubernetes
 import pytest
 
 import likeness
+from likeness.app.settings import Settings, load, split_address
 from likeness.rpc.server import LIVE, OVERALL
-from likeness.rpc.settings import Settings, load, split_address
 from tests.k8s.containerfile import stages
 from tests.k8s.manifests import K8S, RENDERED, Object, environment, one, pod, render, service_container
 

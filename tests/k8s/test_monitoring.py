@@ -18,7 +18,7 @@ import promql_parser
 import pytest
 import yaml
 
-from likeness.rpc.settings import OTHER_VARIABLES, Settings
+from likeness.app.settings import OTHER_VARIABLES, Settings
 from likeness.v1 import face_pb2
 from tests.k8s.evaluate import Evaluator, firing
 from tests.k8s.known_metrics import buckets, product_metrics, sample_labels

@@ -15,6 +15,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from likeness.app.registry import load
 from likeness.cli import files
 from likeness.cli.caller import MODALITY
 from likeness.cli.files import Found
@@ -32,7 +33,6 @@ from likeness.domain.samples import Mode, Pick, Sample, Selection, Template
 from likeness.domain.text import printable
 from likeness.engine.calibrate import REPORTED_RATES, Report, measure, save
 from likeness.inference.threads import plan_threads
-from likeness.rpc.modalities import load
 
 MAX_GROUP_ROWS = 1_000_000
 

@@ -13,6 +13,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from likeness.app.composition import key_file
+from likeness.app.registry import face_calibration, fingerprint_calibration, object_calibration
+from likeness.app.settings import Settings, split_address
 from likeness.cli import health
 from likeness.cli.doctor_home import history, privacy, reserve
 from likeness.cli.failures import Exit
@@ -28,9 +31,6 @@ from likeness.domain.calibration import Calibration
 from likeness.domain.errors import LikenessError
 from likeness.domain.rounding import rounded_up
 from likeness.inference.catalogue import Catalogue
-from likeness.rpc.compose import key_file
-from likeness.rpc.modalities import face_calibration, fingerprint_calibration, object_calibration
-from likeness.rpc.settings import Settings, split_address
 from likeness.store.inspection import check_keys
 from likeness.store.lock import holder
 from likeness.store.opening import LOCK, check_not_emptied

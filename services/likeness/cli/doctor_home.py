@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shlex
 
+from likeness.app.composition import expected_head, key_file
+from likeness.app.settings import Settings
 from likeness.cli.health import Result, green, red, yellow
 from likeness.cli.local_store import has_store, read_only, seals
 from likeness.domain.errors import Corrupt
 from likeness.index.snapshot import furthest
-from likeness.rpc.compose import expected_head, key_file
-from likeness.rpc.settings import Settings
 from likeness.store.chain import LOG
 from likeness.store.inspection import check_expected, check_heads, check_keys
 from likeness.store.modes import exposed

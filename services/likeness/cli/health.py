@@ -15,11 +15,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from likeness import DISTRIBUTION
+from likeness.app.settings import Settings, split_address
 from likeness.domain.errors import LikenessError
 from likeness.inference.catalogue import Catalogue, FileState
 from likeness.inference.manifest import Kind
 from likeness.inference.threads import available_cpus, plan_threads
-from likeness.rpc.settings import Settings, split_address
 
 _FORMER_DISTRIBUTION = "likeness"
 OLDEST_PYTHON = (3, 11)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from likeness.app.composition import key_file, snapshots_folder
+from likeness.app.settings import Settings
 from likeness.cli.local_store import has_store, read_only
 from likeness.engine.resealing import snapshot_keys
-from likeness.rpc.compose import key_file, snapshots_folder
-from likeness.rpc.settings import Settings
 from likeness.store.inspection import check_keys, keys_on_record
 from likeness.store.reseal import KeyLoad, key_loads
 from likeness.store.retired import retired_ids

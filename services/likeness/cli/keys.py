@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from likeness.app.composition import expected_head, key_file, snapshots_folder
+from likeness.app.settings import Settings
 from likeness.cli.failures import Commands, Exit, Stopped
 from likeness.cli.key_states import Key, KeyState, key_states
 from likeness.cli.local_store import has_store, read_only
@@ -20,8 +22,6 @@ from likeness.cli.tables import plain_table
 from likeness.cli.words import plural
 from likeness.domain.errors import Conflict, Precondition
 from likeness.engine.resealing import reseal_snapshots
-from likeness.rpc.compose import expected_head, key_file, snapshots_folder
-from likeness.rpc.settings import Settings
 from likeness.store.lock import holder
 from likeness.store.opening import LOCK
 from likeness.store.reseal import count_rows

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
+from likeness.app.composition import key_file
+from likeness.app.settings import Settings
 from likeness.domain.errors import Precondition
-from likeness.rpc.compose import key_file
-from likeness.rpc.settings import Settings
 from likeness.store.database import reader_engine, reading
 from likeness.store.opening import DATABASE
 from likeness.store.retired import adopt_retired

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from likeness.app.composition import compose
 from likeness.cli import output
 from likeness.cli.settings_options import PANEL, ConfigFile, Home, Set, settings_from
 from likeness.inference.process import favour_throughput
-from likeness.rpc.compose import compose
 from likeness.rpc.server import serve as serve_until_stopped
 
 

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from likeness.app.settings import Settings, load
 from likeness.cli.given import check_texts
 from likeness.domain.errors import InvalidInput
-from likeness.rpc.settings import Settings, load
 
 PANEL = "Settings"
 

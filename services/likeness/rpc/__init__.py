@@ -1,4 +1,4 @@
-"""Floor 4: the public door; the only package that speaks gRPC, and the only one with async code."""
+"""Floor 5: the public door; the only package that speaks gRPC, and the only one with async code."""
 
 import os
 

@@ -15,12 +15,12 @@ from google.protobuf.descriptor import FileDescriptor
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from likeness.app.settings import Settings, split_address
 from likeness.domain.errors import Precondition
 from likeness.engine.engine import Engine
 from likeness.rpc.gate import Gate
 from likeness.rpc.handlers import Handlers, Limits
 from likeness.rpc.interceptors import ArrivalLimits, Interceptor, gated, identified, timed
-from likeness.rpc.settings import Settings, split_address
 from likeness.rpc.workers import Workers
 from likeness.telemetry import logs, metrics, strays
 from likeness.telemetry.http import MetricsPage

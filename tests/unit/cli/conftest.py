@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from likeness.app.settings import Settings, load
 from likeness.cli.main import app
 from likeness.engine.engine import Engine
 from likeness.engine.opening import Running, open_engine
 from likeness.rpc.server import Server
-from likeness.rpc.settings import Settings, load
 from likeness.store.store import Store
 from tests.support import VectorModality
 from tests.waiting import PATIENCE

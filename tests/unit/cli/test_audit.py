@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from likeness.app.composition import key_file
+from likeness.app.settings import load
 from likeness.cli.failures import Exit
 from likeness.cli.main import app
 from likeness.domain.audit import AuditCandidate, AuditEntry, JsonValue
 from likeness.domain.references import Caller, Purpose
-from likeness.rpc.compose import key_file
-from likeness.rpc.settings import load
 from likeness.store.opening import DATABASE
 from likeness.store.store import Store
 

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from likeness.app import registry
 from likeness.cli.calibrate import read_groups
 from likeness.cli.failures import Exit
 from likeness.cli.main import app
 from likeness.domain.errors import InvalidInput
 from likeness.engine.calibrate import load
-from likeness.rpc import modalities
 from tests.support import SPACE, VectorModality
 
 
 @pytest.fixture
 def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Sixty people with two samples each, and one file that is no sample."""
-    monkeypatch.setattr(modalities, "LOADERS", {"face": lambda *_, **__: VectorModality(calibrated=False)})
+    monkeypatch.setattr(registry, "LOADERS", {"face": lambda *_, **__: VectorModality(calibrated=False)})
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LIKENESS_HOME", str(tmp_path / "home"))
     rng = np.random.default_rng(5)

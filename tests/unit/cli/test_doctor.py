@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from likeness.app.composition import key_file
+from likeness.app.settings import load
 from likeness.cli.failures import Exit
 from likeness.cli.main import app
 from likeness.engine.opening import open_engine
-from likeness.rpc.compose import key_file
-from likeness.rpc.settings import load
 from likeness.store.opening import DATABASE, SNAPSHOTS, WITNESS
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from likeness.app.settings import load
 from likeness.cli import health, models
 from likeness.cli.health import State
 from likeness.domain.errors import Precondition
-from likeness.rpc.settings import load
 
 ROOT = Path(__file__).parents[3]
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from likeness.app.composition import Composed, snapshots_folder
+from likeness.app.settings import Settings, load
 from likeness.domain.errors import Unavailable
 from likeness.engine import resealing
 from likeness.engine.gallery import Gallery
 from likeness.engine.resealing import Resealing, reseal_snapshots, snapshot_keys
 from likeness.index.snapshot import Snapshots
-from likeness.rpc.compose import Composed, snapshots_folder
-from likeness.rpc.settings import Settings, load
 from likeness.store import reseal
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing, KeyUse

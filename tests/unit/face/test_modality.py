@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from likeness.app.registry import assist, face_modality
+from likeness.app.settings import load
 from likeness.domain.calibration import Calibration
 from likeness.domain.errors import InvalidInput
 from likeness.domain.modality import Presented
@@ -21,8 +23,6 @@ from likeness.imaging.opencv import cv2
 from likeness.inference.catalogue import Catalogue, FileState
 from likeness.inference.threads import ThreadPlan
 from likeness.inference.turns import Turns
-from likeness.rpc.modalities import assist, face_modality
-from likeness.rpc.settings import load
 from tests.pictures import demo_photographs
 from tests.waiting import eventually
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from likeness.app.settings import load
 from likeness.domain.errors import Corrupt
 from likeness.domain.modality import Presented
 from likeness.domain.samples import Box, Finding, Mode, Pick, Sample, Selection, Severity
@@ -22,7 +23,6 @@ from likeness.imaging.decode import decode
 from likeness.imaging.opencv import cv2
 from likeness.inference.catalogue import Catalogue, FileState
 from likeness.inference.threads import ThreadPlan
-from likeness.rpc.settings import load
 from tests.pictures import demo_photographs
 
 DEFAULTS = load(environment={"LIKENESS_HOME": "/nowhere"})

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from likeness.app.settings import Settings, load, split_address
 from likeness.domain.errors import InvalidInput
-from likeness.rpc.settings import Settings, load, split_address
 
 
 def write(folder: Path, text: str) -> Path:

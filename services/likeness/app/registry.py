@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from likeness import __version__
+from likeness.app.settings import Settings
 from likeness.domain.calibration import Calibration
 from likeness.domain.errors import Exhausted
 from likeness.domain.modality import Modality
@@ -28,7 +29,6 @@ from likeness.inference.batcher import BatchReport
 from likeness.inference.catalogue import Catalogue, shipped_manifests
 from likeness.inference.manifest import Manifest
 from likeness.inference.threads import plan_threads
-from likeness.rpc.settings import Settings
 from likeness.telemetry import logs, metrics, strays
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import likeness
+from likeness.app.composition import Composed, compose
+from likeness.app.settings import load
 from likeness.domain.errors import LikenessError
 from likeness.inference.memory import memory_limit
-from likeness.rpc.compose import Composed, compose
-from likeness.rpc.settings import load
 from likeness.store.store import Store
 from likeness.telemetry import metrics
 from likeness.telemetry.build import REVISION_VARIABLE

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from likeness.app.registry import assist, load
+from likeness.app.settings import Settings
 from likeness.domain.audit import AuditMark
 from likeness.engine.engine import Engine
 from likeness.engine.gauges import Gauges
@@ -14,8 +16,6 @@ from likeness.engine.opening import Running, open_engine
 from likeness.engine.resealing import Resealing
 from likeness.engine.store_upkeep import StoreUpkeep
 from likeness.inference.memory import memory_limit
-from likeness.rpc.modalities import assist, load
-from likeness.rpc.settings import Settings
 from likeness.store.modes import exposed
 from likeness.store.opening import SNAPSHOTS
 from likeness.store.store import Store

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from likeness.app.registry import _assistant_bytes, _extract_within, _limits
+from likeness.app.settings import Settings
 from likeness.domain.errors import Exhausted
 from likeness.domain.samples import Extraction, Issue, Mode, Sample
-from likeness.rpc.modalities import _assistant_bytes, _extract_within, _limits
-from likeness.rpc.settings import Settings
 
 
 def settings(**given: Any) -> Settings:
