@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from typing import Any, Self, TypeVar, Unpack
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -26,16 +26,9 @@ from likeness.client.requests import (
 )
 from likeness.client.retry import Attempts
 from likeness.client.stream import WINDOW, Enrolment, Outcome, Pending, ended_early
+from likeness.protocol import SERVICES, AsyncStub, Service
 from likeness.v1 import common_pb2 as common
-from likeness.v1 import face_pb2_grpc, fingerprint_pb2_grpc, object_pb2_grpc
 from likeness.v1 import matching_pb2 as matching
-
-if TYPE_CHECKING:
-    _Stub = (
-        face_pb2_grpc.FaceServiceAsyncStub
-        | fingerprint_pb2_grpc.FingerprintServiceAsyncStub
-        | object_pb2_grpc.ObjectServiceAsyncStub
-    )
 
 _Request = TypeVar("_Request")
 _Answer = TypeVar("_Answer")
@@ -45,6 +38,13 @@ _EOF: object = grpc.aio.EOF  # type: ignore[attr-defined]  # missing from the st
 
 class AsyncLikenessClient:
     """A connection to a service, on behalf of one caller; arguments as for `LikenessClient`."""
+
+    face: AsyncModality
+    """Photographs of faces."""
+    fingerprint: AsyncModality
+    """Finger minutiae records."""
+    object: AsyncModality
+    """Photographs of objects."""
 
     def __init__(
         self,
@@ -57,32 +57,39 @@ class AsyncLikenessClient:
         timeout: float = connection.TIMEOUT,
         retries: int = connection.RETRIES,
         credentials: grpc.ChannelCredentials | None = None,
+        channel: grpc.aio.Channel | None = None,
+        services: tuple[Service, ...] = SERVICES,
     ) -> None:
-        if credentials is None:
-            self._channel = grpc.aio.insecure_channel(address, connection.OPTIONS)
-        else:
-            self._channel = grpc.aio.secure_channel(address, credentials, connection.OPTIONS)
+        self._channel = channel or _channel(address, credentials)
+        self._services = services
         self._caller = connection.caller(entity, purpose, case_reference, operator)
         self._timeout, self._retries = timeout, retries
         self._bind()
 
     def _bind(self) -> None:
-        self.face = self._modality(face_pb2_grpc.FaceServiceStub(self._channel))
-        """Photographs of faces."""
-        self.fingerprint = self._modality(fingerprint_pb2_grpc.FingerprintServiceStub(self._channel))
-        """Finger minutiae records."""
-        self.object = self._modality(object_pb2_grpc.ObjectServiceStub(self._channel))
-        """Photographs of objects."""
+        made = Requests(self._caller)
+        self._modalities = {
+            service.modality: AsyncModality(service.stub(self._channel), made, self._timeout, self._retries)
+            for service in self._services
+        }
+        for name, modality in self._modalities.items():
+            setattr(self, name, modality)
 
-    def _modality(self, stub: _Stub) -> AsyncModality:
-        return AsyncModality(stub, Requests(self._caller), self._timeout, self._retries)
+    def of(self, modality: str) -> AsyncModality:
+        """The methods of the modality of that name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return self._modalities[modality]
 
     def asking(
         self, *, purpose: str | None = None, case_reference: str | None = None, operator: str | None = None
     ) -> AsyncLikenessClient:
         """A client over the same connection for another purpose, case or operator; close only the first."""
         other = object.__new__(type(self))
-        other._channel, other._timeout, other._retries = self._channel, self._timeout, self._retries
+        other._channel, other._services = self._channel, self._services
+        other._timeout, other._retries = self._timeout, self._retries
         other._caller = connection.changed(self._caller, purpose, case_reference, operator)
         other._bind()
         return other
@@ -93,7 +100,7 @@ class AsyncLikenessClient:
         Raises:
             Unavailable: it did not within `timeout` seconds.
         """
-        request = health_pb2.HealthCheckRequest(service=connection.SERVICES[modality])
+        request = health_pb2.HealthCheckRequest(service=connection.health_name(modality, self._services))
         check = health_pb2_grpc.HealthStub(self._channel).Check
         until = time.monotonic() + timeout
         failure = connection.not_ready(timeout)
@@ -119,10 +126,16 @@ class AsyncLikenessClient:
         await self.close()
 
 
+def _channel(address: str, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
+    if credentials is None:
+        return grpc.aio.insecure_channel(address, connection.OPTIONS)
+    return grpc.aio.secure_channel(address, credentials, connection.OPTIONS)
+
+
 class AsyncModality:
     """The methods of one modality, as `Modality` has them."""
 
-    def __init__(self, stub: _Stub, requests: Requests, timeout: float, retries: int) -> None:
+    def __init__(self, stub: AsyncStub, requests: Requests, timeout: float, retries: int) -> None:
         self._stub = stub
         self._requests = requests
         self._timeout = timeout
@@ -183,8 +196,9 @@ class AsyncModality:
     ) -> matching.SearchResponse:
         """The references that resemble the probe, for each presentation in it.
 
-        `progress` is told now and then how many references were compared and how many there are to compare, which
-        is of use for a search of every reference (`exhaustive`); such a search has no time limit but `timeout`.
+        `progress` is called now and then with how many references were compared and how many there are to
+        compare, which is of use for a search of every reference (`exhaustive`); such a search has no time limit
+        but `timeout`.
         """
         request = self._requests.search(probe, **options)
         if progress is None:
@@ -192,7 +206,7 @@ class AsyncModality:
 
         def searched(left: float) -> Awaitable[matching.SearchResponse]:
             limit = None if math.isinf(left) else left
-            return _told(self._stub.SearchWithProgress(request, timeout=limit), progress)
+            return _last(self._stub.SearchWithProgress(request, timeout=limit), progress)
 
         return await self._tried(searched, math.inf if timeout is None else timeout)
 
@@ -236,7 +250,7 @@ class AsyncModality:
         return await self._tried(lambda left: call(request, timeout=left), seconds)
 
     async def _tried(self, attempt: Callable[[float], Awaitable[_Answer]], seconds: float) -> _Answer:
-        """What an attempt gives, which is told how many seconds are left; tried again where that may help."""
+        """What an attempt gives, which is passed the seconds that are left; tried again where that may help."""
         attempts = Attempts(seconds, self._retries)
         while True:
             try:
@@ -254,7 +268,7 @@ async def _iterated(items: Iterable[Enrolment] | AsyncIterable[Enrolment]) -> As
             yield item
 
 
-async def _told(updates: AsyncIterable[matching.SearchUpdate], progress: Progress) -> matching.SearchResponse:
+async def _last(updates: AsyncIterable[matching.SearchUpdate], progress: Progress) -> matching.SearchResponse:
     """The answer at the end of the updates."""
     async for update in updates:
         if update.HasField("answer"):

@@ -7,6 +7,7 @@ from grpc_health.v1 import health_pb2
 
 from likeness.client import requests
 from likeness.client.errors import CallFailed, Unavailable
+from likeness.protocol import Service, by_modality
 from likeness.v1 import common_pb2 as common
 
 MAX_MESSAGE = 68 << 20
@@ -30,13 +31,14 @@ RETRIES = 4
 READY_PAUSE = 0.1
 """Seconds between two looks at the health of a service that is starting."""
 
-SERVICES = {
-    "": "",
-    "face": "likeness.v1.FaceService",
-    "fingerprint": "likeness.v1.FingerprintService",
-    "object": "likeness.v1.ObjectService",
-}
-"""Modality to service, as the health service names it; the empty name stands for all together."""
+
+def health_name(modality: str, services: tuple[Service, ...]) -> str:
+    """How the health service names a modality's service; the empty name stands for all together.
+
+    Raises:
+        KeyError: there is no such modality.
+    """
+    return by_modality(services)[modality].name if modality else ""
 
 
 def caller(entity: str, purpose: str, case_reference: str, operator: str) -> common.CallerContext:

@@ -26,15 +26,9 @@ from likeness.client.requests import (
 )
 from likeness.client.retry import Attempts
 from likeness.client.stream import WINDOW, Enrolment, Outcome, Pending, ended_early
+from likeness.protocol import SERVICES, Service, Stub
 from likeness.v1 import common_pb2 as common
-from likeness.v1 import face_pb2_grpc, fingerprint_pb2_grpc, object_pb2_grpc
 from likeness.v1 import matching_pb2 as matching
-
-_Stub = (
-    face_pb2_grpc.FaceServiceStub
-    | fingerprint_pb2_grpc.FingerprintServiceStub
-    | object_pb2_grpc.ObjectServiceStub
-)
 
 _Request = TypeVar("_Request")
 _Answer = TypeVar("_Answer")
@@ -52,7 +46,17 @@ class LikenessClient:
         timeout: seconds that one request may take with all its retries.
         retries: attempts after the first, where another may help.
         credentials: for a service behind TLS; None connects without encryption.
+        channel: what calls go through in place of a connection to the address, for example a double of
+            `likeness.testing.channel`; the client closes it.
+        services: what the server may offer, by modality.
     """
+
+    face: Modality
+    """Photographs of faces."""
+    fingerprint: Modality
+    """Finger minutiae records."""
+    object: Modality
+    """Photographs of objects."""
 
     def __init__(
         self,
@@ -65,25 +69,23 @@ class LikenessClient:
         timeout: float = connection.TIMEOUT,
         retries: int = connection.RETRIES,
         credentials: grpc.ChannelCredentials | None = None,
+        channel: grpc.Channel | None = None,
+        services: tuple[Service, ...] = SERVICES,
     ) -> None:
-        if credentials is None:
-            self._channel = grpc.insecure_channel(address, connection.OPTIONS)
-        else:
-            self._channel = grpc.secure_channel(address, credentials, connection.OPTIONS)
+        self._channel = channel or _channel(address, credentials)
+        self._services = services
         self._caller = connection.caller(entity, purpose, case_reference, operator)
         self._timeout, self._retries = timeout, retries
         self._bind()
 
     def _bind(self) -> None:
-        self.face = self._modality(face_pb2_grpc.FaceServiceStub(self._channel))
-        """Photographs of faces."""
-        self.fingerprint = self._modality(fingerprint_pb2_grpc.FingerprintServiceStub(self._channel))
-        """Finger minutiae records."""
-        self.object = self._modality(object_pb2_grpc.ObjectServiceStub(self._channel))
-        """Photographs of objects."""
-
-    def _modality(self, stub: _Stub) -> Modality:
-        return Modality(stub, Requests(self._caller), self._timeout, self._retries)
+        made = Requests(self._caller)
+        self._modalities = {
+            service.modality: Modality(service.stub(self._channel), made, self._timeout, self._retries)
+            for service in self._services
+        }
+        for name, modality in self._modalities.items():
+            setattr(self, name, modality)
 
     def of(self, modality: str) -> Modality:
         """The methods of the modality of that name.
@@ -91,14 +93,15 @@ class LikenessClient:
         Raises:
             KeyError: there is none.
         """
-        return {"face": self.face, "fingerprint": self.fingerprint, "object": self.object}[modality]
+        return self._modalities[modality]
 
     def asking(
         self, *, purpose: str | None = None, case_reference: str | None = None, operator: str | None = None
     ) -> LikenessClient:
         """A client over the same connection for another purpose, case or operator; close only the first."""
         other = object.__new__(type(self))
-        other._channel, other._timeout, other._retries = self._channel, self._timeout, self._retries
+        other._channel, other._services = self._channel, self._services
+        other._timeout, other._retries = self._timeout, self._retries
         other._caller = connection.changed(self._caller, purpose, case_reference, operator)
         other._bind()
         return other
@@ -109,7 +112,7 @@ class LikenessClient:
         Raises:
             Unavailable: it did not within `timeout` seconds.
         """
-        request = health_pb2.HealthCheckRequest(service=connection.SERVICES[modality])
+        request = health_pb2.HealthCheckRequest(service=connection.health_name(modality, self._services))
         check = health_pb2_grpc.HealthStub(self._channel).Check
         until = time.monotonic() + timeout
         failure = connection.not_ready(timeout)
@@ -135,10 +138,16 @@ class LikenessClient:
         self.close()
 
 
+def _channel(address: str, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
+    if credentials is None:
+        return grpc.insecure_channel(address, connection.OPTIONS)
+    return grpc.secure_channel(address, credentials, connection.OPTIONS)
+
+
 class Modality:
     """The methods of one modality. Every one raises `CallFailed`, by the class of its status code."""
 
-    def __init__(self, stub: _Stub, requests: Requests, timeout: float, retries: int) -> None:
+    def __init__(self, stub: Stub, requests: Requests, timeout: float, retries: int) -> None:
         self._stub = stub
         self._requests = requests
         self._timeout = timeout
@@ -198,8 +207,9 @@ class Modality:
     ) -> matching.SearchResponse:
         """The references that resemble the probe, for each presentation in it.
 
-        `progress` is told now and then how many references were compared and how many there are to compare, which
-        is of use for a search of every reference (`exhaustive`); such a search has no time limit but `timeout`.
+        `progress` is called now and then with how many references were compared and how many there are to
+        compare, which is of use for a search of every reference (`exhaustive`); such a search has no time limit
+        but `timeout`.
         """
         request = self._requests.search(probe, **options)
         if progress is None:
@@ -207,7 +217,7 @@ class Modality:
 
         def searched(left: float) -> matching.SearchResponse:
             limit = None if math.isinf(left) else left
-            return _told(self._stub.SearchWithProgress(request, timeout=limit), progress)
+            return _last(self._stub.SearchWithProgress(request, timeout=limit), progress)
 
         return self._tried(searched, math.inf if timeout is None else timeout)
 
@@ -251,7 +261,7 @@ class Modality:
         return self._tried(lambda left: call(request, timeout=left), seconds)
 
     def _tried(self, attempt: Callable[[float], _Answer], seconds: float) -> _Answer:
-        """What an attempt gives, which is told how many seconds are left; tried again where that may help."""
+        """What an attempt gives, which is passed the seconds that are left; tried again where that may help."""
         attempts = Attempts(seconds, self._retries)
         while True:
             try:
@@ -260,7 +270,7 @@ class Modality:
                 time.sleep(attempts.pause(from_rpc(error)))
 
 
-def _told(updates: Iterable[matching.SearchUpdate], progress: Progress) -> matching.SearchResponse:
+def _last(updates: Iterable[matching.SearchUpdate], progress: Progress) -> matching.SearchResponse:
     """The answer at the end of the updates."""
     for update in updates:
         if update.HasField("answer"):

@@ -8,54 +8,27 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import grpc
-from google.protobuf.descriptor import FileDescriptor
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from likeness.app.settings import Settings, split_address
 from likeness.domain.errors import Precondition
 from likeness.engine.engine import Engine
+from likeness.protocol import SERVICES, Service
 from likeness.rpc.gate import Gate
 from likeness.rpc.handlers import Handlers, Limits
 from likeness.rpc.interceptors import ArrivalLimits, Interceptor, gated, identified, timed
 from likeness.rpc.workers import Workers
 from likeness.telemetry import logs, metrics, strays
 from likeness.telemetry.http import MetricsPage
-from likeness.v1 import (
-    face_pb2,
-    face_pb2_grpc,
-    fingerprint_pb2,
-    fingerprint_pb2_grpc,
-    object_pb2,
-    object_pb2_grpc,
-)
 
 OVERALL = ""
 """The health name that stands for all services together."""
 LIVE = "live"
 """The health name that is SERVING as long as the process answers at all, also while it starts and drains."""
-
-
-def _name(file: FileDescriptor, service: str) -> str:
-    """The full name of a service; taking it from its file also loads what reflection tells of it."""
-    return str(file.services_by_name[service].full_name)
-
-
-SERVICES: Mapping[str, tuple[str, Callable[[Any, grpc.aio.Server], None]]] = {
-    "face": (_name(face_pb2.DESCRIPTOR, "FaceService"), face_pb2_grpc.add_FaceServiceServicer_to_server),
-    "fingerprint": (
-        _name(fingerprint_pb2.DESCRIPTOR, "FingerprintService"),
-        fingerprint_pb2_grpc.add_FingerprintServiceServicer_to_server,
-    ),
-    "object": (
-        _name(object_pb2.DESCRIPTOR, "ObjectService"),
-        object_pb2_grpc.add_ObjectServiceServicer_to_server,
-    ),
-}
-"""Modality to its service's name and the function that registers a servicer for it."""
 
 # A client may ping every 10 s; we ping a silent one after 2 minutes and drop it 20 s later, so that streams of
 # clients that vanished behind a NAT do not hold their window for ever.
@@ -102,10 +75,14 @@ class Server:
     Args:
         settings: limits and addresses.
         compose: builds and warms the engines; blocks, and runs beside the event loop.
+        services: what is offered; calls of a service whose modality is not composed are refused with the reason.
     """
 
-    def __init__(self, settings: Settings, compose: Compose) -> None:
+    def __init__(
+        self, settings: Settings, compose: Compose, *, services: tuple[Service, ...] = SERVICES
+    ) -> None:
         self._settings = settings
+        self._services = services
         self._compose = compose
         self._composition: Composition | None = None
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # missing from the stubs
@@ -124,7 +101,9 @@ class Server:
             stream_idle=settings.stream_idle,
             item_seconds=settings.default_deadline,
         )
-        self._handlers = {name: Handlers(self._workers, limits, self._gate.draining) for name in SERVICES}
+        self._handlers = {
+            service.modality: Handlers(self._workers, limits, self._gate.draining) for service in services
+        }
         self._server = self._build()
         self.port = 0
         """The port that is listened on, once started."""
@@ -150,10 +129,10 @@ class Server:
                 *_KEEPALIVE,
             ),
         )
-        for name, (_, register) in SERVICES.items():
-            register(self._handlers[name], server)
+        for service in self._services:
+            service.register(self._handlers[service.modality], server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        names = [service for service, _ in SERVICES.values()]
+        names = [service.name for service in self._services]
         reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
         return server
 
@@ -220,20 +199,29 @@ class Server:
             ) from error
 
     async def _report(self, status: health_pb2.HealthCheckResponse.ServingStatus.ValueType) -> None:
-        for modality, (service, _) in SERVICES.items():
-            served = self._composition is not None and modality in self._composition.engines
+        for service in self._services:
+            served = self._composition is not None and service.modality in self._composition.engines
             own = status if served else _STATUS.NOT_SERVING
-            await self._health.set(service, own)
-            if modality in self._settings.served:
-                metrics.serving(service).set(own == _STATUS.SERVING)
+            await self._health.set(service.name, own)
+            if service.modality in self._settings.served:
+                metrics.serving(service.name).set(own == _STATUS.SERVING)
         await self._health.set(OVERALL, status)
 
 
-def serve(settings: Settings, compose: Compose, *, announce: Callable[[str], None] | None = None) -> None:
+def serve(
+    settings: Settings,
+    compose: Compose,
+    *,
+    services: tuple[Service, ...] = SERVICES,
+    announce: Callable[[str], None] | None = None,
+) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends the process at once.
 
     Args:
-        announce: told the address when the service reports SERVING.
+        settings: limits and addresses.
+        compose: builds and warms the engines.
+        services: what is offered.
+        announce: called with the address when the service reports SERVING.
 
     Raises:
         Precondition: an address cannot be listened on.
@@ -244,7 +232,7 @@ def serve(settings: Settings, compose: Compose, *, announce: Callable[[str], Non
         logging.getLogger(_GRPC_LOGGER).addFilter(is_no_departure)
         page = _metrics_page(settings)
         try:
-            asyncio.run(_serve(settings, compose, announce))
+            asyncio.run(_serve(settings, lambda: Server(settings, compose, services=services), announce))
         finally:
             if page is not None:
                 page.close()
@@ -262,9 +250,11 @@ def _metrics_page(settings: Settings) -> MetricsPage | None:
     return MetricsPage(*split_address(settings.metrics_address))
 
 
-async def _serve(settings: Settings, compose: Compose, announce: Callable[[str], None] | None) -> None:
+async def _serve(
+    settings: Settings, make: Callable[[], Server], announce: Callable[[str], None] | None
+) -> None:
     stop = _stop_signal()
-    server = Server(settings, compose)
+    server = make()
     await server.start()
     host, _ = split_address(settings.address)
     address = f"{host}:{server.port}"
