@@ -13,7 +13,7 @@ from likeness.domain.references import Caller
 from likeness.domain.samples import Finding, Mode, Pick, Sample, Selection, Template
 from likeness.engine.answering import ObserveStage, Timings, calibration_id, rate, recorded
 from likeness.engine.audit import audit_compare
-from likeness.engine.enrol import template_of, the_one
+from likeness.engine.finding_rules import single_finding, template_of
 from likeness.engine.gallery import Gallery
 from likeness.engine.policy import Scope
 from likeness.store.store import Store
@@ -92,7 +92,7 @@ class Comparer:
             return self._reference(caller, side, field)
         extraction = self._modality.extract([side], Mode.PROBE)[0]
         timings.add_all(extraction)
-        finding = the_one(extraction, side, f"{field}.sample.data")
+        finding = single_finding(extraction, side, f"{field}.sample.data")
         return _Side(
             template_of(finding, self._modality, side), finding, self._store.probe_digest(side.data), side
         )

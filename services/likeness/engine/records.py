@@ -10,8 +10,8 @@ from likeness.domain.deadline import Deadline
 from likeness.domain.errors import InvalidInput, NotFound, Stale
 from likeness.domain.references import Caller, Reference, Status
 from likeness.engine.audit import audit_write
-from likeness.engine.enrol import MAX_TEXT, check_described
 from likeness.engine.gallery import Gallery
+from likeness.engine.metadata_rules import MAX_TEXT, check_metadata
 from likeness.engine.policy import Scope, as_seen_by, owned_by, require_owner, visible
 from likeness.store.reads import ListFilter, Page, parse_token
 from likeness.store.store import Store, only
@@ -111,7 +111,7 @@ class Records:
             InvalidInput: the metadata breaks a limit.
         """
         owned_by(caller, described.facets)
-        check_described(described)
+        check_metadata(described)
         if expected_position or not keep_status:
             return self._update(caller, key, described, expected_position, keep_status=keep_status)
         for _ in range(UPDATE_ATTEMPTS - 1):

@@ -14,7 +14,7 @@ from likeness.domain.references import Caller
 from likeness.domain.samples import Extraction, Finding, Mode, Sample, Template
 from likeness.engine.answering import ObserveStage, Timings, calibration_id, rate, recorded
 from likeness.engine.audit import audit_search
-from likeness.engine.enrol import rejected
+from likeness.engine.finding_rules import rejected
 from likeness.engine.gallery import Gallery, View
 from likeness.engine.policy import Scope, as_seen_by
 from likeness.store.store import Store

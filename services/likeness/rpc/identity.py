@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from likeness.domain.errors import InvalidInput, Unauthenticated
 from likeness.domain.references import Caller, Purpose
-from likeness.engine.enrol import NAME
+from likeness.engine.metadata_rules import NAME
 from likeness.rpc.convert.enums import PURPOSES, member
 from likeness.rpc.convert.texts import check_printable
 from likeness.v1 import matching_pb2 as matching
