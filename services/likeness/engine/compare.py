@@ -11,11 +11,11 @@ from likeness.domain.errors import NotFound, Precondition
 from likeness.domain.modality import Modality, Presented
 from likeness.domain.references import Caller
 from likeness.domain.samples import Finding, Mode, Pick, Sample, Selection, Template
+from likeness.domain.scope import Scope
 from likeness.engine.answering import ObserveStage, Timings, calibration_id, rate, recorded
 from likeness.engine.audit import audit_compare
 from likeness.engine.finding_rules import single_finding, template_of
 from likeness.engine.gallery import Gallery
-from likeness.engine.policy import Scope
 from likeness.store.store import Store
 
 SAME_PRESENTATION = 0.01

@@ -13,11 +13,11 @@ from likeness.domain.errors import InvalidInput, SampleRejected
 from likeness.domain.modality import Modality
 from likeness.domain.references import Caller, Category, Reference, Status
 from likeness.domain.samples import Extraction, Mode, Sample
+from likeness.domain.scope import Scope
 from likeness.engine.answering import Timings
 from likeness.engine.compare import Comparer
 from likeness.engine.enrol import Enrolled, Enroller
 from likeness.engine.gallery import Gallery
-from likeness.engine.policy import Scope
 from likeness.engine.records import Records
 from likeness.engine.search import Progress, Searcher, untold
 from likeness.store.reads import Page

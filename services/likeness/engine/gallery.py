@@ -18,8 +18,8 @@ from likeness.domain.errors import Corrupt, DeadlineExceeded, Exhausted, Precond
 from likeness.domain.modality import Clutter, Companion, TemplateSpace
 from likeness.domain.references import Facets
 from likeness.domain.samples import Template
+from likeness.domain.scope import Scope, may_know
 from likeness.engine.memory import Memory
-from likeness.engine.policy import Scope, may_know
 from likeness.engine.register import Register
 from likeness.index.columns import ColumnsState
 from likeness.index.snapshot import Snapshot

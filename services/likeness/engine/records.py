@@ -9,10 +9,11 @@ from likeness.domain.changes import Change, Expunge, Receipt, RequestKey, Update
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import InvalidInput, NotFound, Stale
 from likeness.domain.references import Caller, Reference, Status
+from likeness.domain.scope import Scope, visible
 from likeness.engine.audit import audit_write
 from likeness.engine.gallery import Gallery
 from likeness.engine.metadata_rules import MAX_TEXT, check_metadata
-from likeness.engine.policy import Scope, as_seen_by, owned_by, require_owner, visible
+from likeness.engine.policy import as_seen_by, owned_by, require_owner
 from likeness.store.reads import ListFilter, Page, parse_token
 from likeness.store.store import Store, only
 

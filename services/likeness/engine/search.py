@@ -12,11 +12,12 @@ from likeness.domain.errors import InvalidInput, Precondition
 from likeness.domain.modality import Clutter, Modality
 from likeness.domain.references import Caller
 from likeness.domain.samples import Extraction, Finding, Mode, Sample, Template
+from likeness.domain.scope import Scope
 from likeness.engine.answering import ObserveStage, Timings, calibration_id, rate, recorded
 from likeness.engine.audit import audit_search
 from likeness.engine.finding_rules import rejected
 from likeness.engine.gallery import Gallery, View
-from likeness.engine.policy import Scope, as_seen_by
+from likeness.engine.policy import as_seen_by
 from likeness.store.store import Store
 
 MAX_K = 1000

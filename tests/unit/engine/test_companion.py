@@ -14,9 +14,9 @@ from likeness.domain.answers import Score, SearchOptions
 from likeness.domain.errors import Corrupt
 from likeness.domain.modality import Clutter, Companion, Proposal
 from likeness.domain.samples import Mode, Sample, Template
+from likeness.domain.scope import Scope
 from likeness.engine import search as searching
 from likeness.engine.gallery import Gallery
-from likeness.engine.policy import Scope
 from likeness.store.store import Store
 from tests.support import ALICE, BOB, Bench, VectorModality
 

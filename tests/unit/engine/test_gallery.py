@@ -13,10 +13,10 @@ from likeness.domain.errors import Corrupt, DeadlineExceeded, LikenessError
 from likeness.domain.modality import TemplateSpace
 from likeness.domain.references import Facets, Status
 from likeness.domain.samples import Template
+from likeness.domain.scope import Scope
 from likeness.engine import gallery
 from likeness.engine.gallery import Gallery
 from likeness.engine.opening import open_engine, self_test
-from likeness.engine.policy import Scope
 from likeness.engine.register import Register
 from likeness.engine.upkeep import open_gallery
 from likeness.index.scan import Found, Vectors, nothing

@@ -13,8 +13,8 @@ import pytest
 from likeness.domain.answers import Candidate, Score, SearchOptions
 from likeness.domain.references import Facets, Reference
 from likeness.domain.samples import Mode, Sample
+from likeness.domain.scope import Scope
 from likeness.engine import search as searching
-from likeness.engine.policy import Scope
 from likeness.object.fusion import Likelihood
 from likeness.object.modality import ObjectModality
 from likeness.store.store import Store
