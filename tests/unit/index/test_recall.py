@@ -5,7 +5,7 @@ import pytest
 
 from likeness.index import VectorIndex, measure_recall
 from likeness.index.fourbit import FourBit
-from likeness.index.probing import beside
+from likeness.index.recall import near_probes
 from tests.oracle.index.naive import clustered
 
 VECTORS = clustered(6_000, 32, seed=1)
@@ -45,7 +45,7 @@ def test_an_index_that_went_wrong_is_noticed(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_probes_are_as_far_from_their_origin_as_another_sample_would_be() -> None:
     unrelated = clustered(6_000, 128, seed=2)[::8]
-    probes = beside(unrelated)
+    probes = near_probes(unrelated)
     cosines = np.einsum("nd,nd->n", unrelated, probes) / np.linalg.norm(probes, axis=1)
     assert 0.6 < cosines.mean() < 0.8
 
