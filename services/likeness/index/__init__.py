@@ -3,8 +3,7 @@
 from likeness.index.columns import Allows, Columns, ColumnsState
 from likeness.index.container import Seal
 from likeness.index.recall import Recall, measure_recall
-from likeness.index.snapshot import Loaded, Snapshot, Snapshots
-from likeness.index.state import Generation, IndexState
+from likeness.index.snapshot import Generation, IndexState, Loaded, Snapshot, Snapshots
 from likeness.index.vectors import VectorIndex
 
 __all__ = [

@@ -14,7 +14,7 @@ from likeness.index.kinds import FLAT_COMPONENTS, restored, seal
 from likeness.index.rows import Mask, Rows
 from likeness.index.scan import Found, Vectors, merge, nothing
 from likeness.index.segments import Segment, Tail
-from likeness.index.state import Generation, IndexState
+from likeness.index.snapshot import Generation, IndexState
 
 WAITING_SHARE = 0.1
 """Rows in the tail, as a share of those sealed, from which a build is due: the tail is scanned exactly, at 15 to

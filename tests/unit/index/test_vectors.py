@@ -8,7 +8,7 @@ import pytest
 from likeness.domain.errors import Corrupt, InvalidInput
 from likeness.index import kinds
 from likeness.index.segments import Segment
-from likeness.index.state import IndexState
+from likeness.index.snapshot import IndexState
 from likeness.index.vectors import VectorIndex
 from tests.oracle.index.naive import clustered
 
