@@ -13,9 +13,8 @@ from rich.text import Text
 from likeness.cli.failures import Commands, Exit, Stopped
 from likeness.cli.local_store import read_only, seals
 from likeness.cli.options import AsJson
-from likeness.cli.output import Output
+from likeness.cli.output import Output, plain_table
 from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
-from likeness.cli.tables import plain_table
 from likeness.cli.words import plural, rate_short
 from likeness.domain.audit import AuditEntry, AuditMark, JsonValue
 from likeness.domain.errors import Corrupt, NotFound

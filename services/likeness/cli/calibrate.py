@@ -21,9 +21,8 @@ from likeness.cli.caller import MODALITY
 from likeness.cli.files import Found
 from likeness.cli.modality import WORDS, ModalityName
 from likeness.cli.options import AsJson
-from likeness.cli.output import Output, note, progress, warn
+from likeness.cli.output import Output, note, plain_table, progress, warn
 from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
-from likeness.cli.tables import plain_table
 from likeness.cli.words import one_in, plural
 from likeness.domain.calibration import Calibration
 from likeness.domain.errors import InvalidInput, LikenessError

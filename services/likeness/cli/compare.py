@@ -16,8 +16,7 @@ from likeness.cli.connection import connect
 from likeness.cli.files import sent_name
 from likeness.cli.modality import Words
 from likeness.cli.options import AsJson
-from likeness.cli.output import Output, note
-from likeness.cli.tables import plain_table
+from likeness.cli.output import Output, note, plain_table
 from likeness.cli.which import selection
 from likeness.cli.words import rate_words
 from likeness.client import reference, sample

@@ -10,9 +10,8 @@ from rich.table import Table
 from likeness.app.settings import Settings
 from likeness.cli.failures import Commands
 from likeness.cli.options import AsJson
-from likeness.cli.output import Output
+from likeness.cli.output import Output, plain_table
 from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
-from likeness.cli.tables import plain_table
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, help="Show the settings in force.")
 

@@ -23,9 +23,8 @@ from likeness.cli.health import Result, State, green, guarded, red, yellow
 from likeness.cli.key_states import KeyState, key_states
 from likeness.cli.local_store import has_store, read_only, seals
 from likeness.cli.options import AsJson
-from likeness.cli.output import Output
+from likeness.cli.output import Output, plain_table
 from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
-from likeness.cli.tables import plain_table
 from likeness.cli.words import plural
 from likeness.domain.calibration import Calibration
 from likeness.domain.errors import LikenessError

@@ -19,9 +19,8 @@ from likeness.cli.failures import Exit, Stopped
 from likeness.cli.files import Found
 from likeness.cli.journal import Journal, default_path
 from likeness.cli.options import AsJson
-from likeness.cli.output import Output, note, progress, warn
+from likeness.cli.output import Output, note, plain_table, progress, warn
 from likeness.cli.said import Label, Said
-from likeness.cli.tables import plain_table
 from likeness.cli.which import selection
 from likeness.cli.words import plural
 from likeness.client import Modality, NotFound

@@ -16,9 +16,8 @@ from likeness.cli.failures import Commands, Exit, Stopped
 from likeness.cli.key_states import Key, KeyState, key_states
 from likeness.cli.local_store import has_store, read_only
 from likeness.cli.options import AsJson
-from likeness.cli.output import Output, heartbeat, note, progress, warn
+from likeness.cli.output import Output, heartbeat, note, plain_table, progress, warn
 from likeness.cli.settings_options import PANEL, ConfigFile, Home, Set, settings_from
-from likeness.cli.tables import plain_table
 from likeness.cli.words import plural
 from likeness.domain.errors import Conflict, Precondition
 from likeness.engine.resealing import reseal_snapshots

@@ -13,9 +13,8 @@ from rich.text import Text
 from likeness.cli.failures import Commands, Exit
 from likeness.cli.model_add import add
 from likeness.cli.options import AsJson
-from likeness.cli.output import Output, fail, heartbeat, note, warn
+from likeness.cli.output import Output, fail, heartbeat, note, plain_table, warn
 from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
-from likeness.cli.tables import plain_table
 from likeness.inference import selftest
 from likeness.inference.catalogue import Catalogue, FileState
 from likeness.inference.manifest import Manifest

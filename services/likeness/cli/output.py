@@ -29,6 +29,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
 from likeness.domain.text import json_line, printable, printable_lines
@@ -38,6 +39,9 @@ PLAIN_EVERY = 500
 
 QUIET_SECONDS = 10.0
 """Seconds without a line after which a long step says that it is still under way."""
+
+ROOMY = 110
+"""Columns of a terminal from which a reference fits on one line, its identifier whole."""
 
 
 class _Console(Console):
@@ -71,6 +75,22 @@ def tolerate_encodings() -> None:
 def output_width() -> int:
     """Columns that an answer has; 80 where standard output is no terminal and COLUMNS does not say."""
     return _answers.width
+
+
+def plain_table(*heads: str, whole: tuple[str, ...] = (), right: tuple[str, ...] = ()) -> Table:
+    """A table without lines.
+
+    Args:
+        heads: the columns' headings.
+        whole: columns whose cells must not be cut or wrapped, because people copy them.
+        right: columns of numbers.
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for head in heads:
+        table.add_column(
+            head, no_wrap=head in whole, justify="right" if head in right else "left", overflow="fold"
+        )
+    return table
 
 
 class Output:

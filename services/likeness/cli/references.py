@@ -14,8 +14,7 @@ from likeness.cli.caller import Asking, asks
 from likeness.cli.connection import connect, explained
 from likeness.cli.failures import Exit, Stopped
 from likeness.cli.options import AsJson, InGalleries, OfCategories, OfOwners, OfStatuses
-from likeness.cli.output import Output, fail, note, output_width, warn
-from likeness.cli.tables import ROOMY, plain_table
+from likeness.cli.output import ROOMY, Output, fail, note, output_width, plain_table, warn
 from likeness.cli.words import label_of, plural
 from likeness.domain.references import Category, Status
 from likeness.rpc.convert.texts import with_printable_texts

@@ -21,9 +21,8 @@ from likeness.cli.files import Found
 from likeness.cli.journal import default_path
 from likeness.cli.modality import Words
 from likeness.cli.options import FILTERS, AsJson, InGalleries, OfCategories, OfOwners
-from likeness.cli.output import Output, fail, meter, note, output_width, warn
+from likeness.cli.output import ROOMY, Output, fail, meter, note, output_width, plain_table, warn
 from likeness.cli.search_sheet import heading, save_pages
-from likeness.cli.tables import ROOMY, plain_table
 from likeness.cli.which import selection
 from likeness.cli.words import LEAD, expected_of, label_of, plural, rate_short
 from likeness.client import CallFailed, LikenessClient, SearchOptions, sample
