@@ -16,9 +16,12 @@ DATA ?=
 PYTEST_ARGS ?=
 
 # The generator is older than the libraries on purpose: its output runs with every later grpcio and protobuf.
-PROTOS_TOOLS := grpcio-tools==1.76.0 mypy-protobuf==5.1.0 "setuptools<81"
+PROTOS_TOOLS := grpcio-tools==1.76.0 mypy-protobuf==5.1.0 googleapis-common-protos==1.72.0 "setuptools<81"
 PROTOS := $(wildcard protos/likeness/v1/*.proto)
 SERVICES := $(shell grep -l '^service ' $(PROTOS))
+# Where the wheels of googleapis-common-protos have what our protos import of Google's.
+protos_includes = $(shell $(1) -c 'import google.api.http_pb2 as m; print(m.__file__.removesuffix("/google/api/http_pb2.py"))')
+PROTOS_LAID := $(VENV)/protos
 
 # Says what pip does, never silent for long; its whole story is in the log. The first import of everything takes long
 # on a slow disk.
@@ -41,19 +44,21 @@ serve: $(VENV)/.runtime ## Start the server on its embedded default
 	@$(BIN)/likeness models build
 	@$(BIN)/likeness serve
 
-lint: $(VENV)/.dev ## Check style, types, layers and protos
+lint: $(VENV)/.dev $(PROTOS_LAID) ## Check style, types, layers and protos
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@cd protos && $(abspath $(BIN))/buf lint
+	@$(BIN)/buf lint $(PROTOS_LAID)
 
 protos: $(PROTOS_VENV)/.tools ## Generate services/likeness/v1 from protos/ with the pinned generator
 	@cd protos && $(abspath $(PROTOS_VENV))/bin/python -m grpc_tools.protoc -I . \
+	  -I $(call protos_includes,$(abspath $(PROTOS_VENV))/bin/python) \
 	  --plugin=protoc-gen-mypy=$(abspath $(PROTOS_VENV))/bin/protoc-gen-mypy \
 	  --python_out=$(abspath $(PROTOS_OUT)) --mypy_out=quiet:$(abspath $(PROTOS_OUT)) \
 	  $(PROTOS:protos/%=%)
 	@cd protos && $(abspath $(PROTOS_VENV))/bin/python -m grpc_tools.protoc -I . \
+	  -I $(call protos_includes,$(abspath $(PROTOS_VENV))/bin/python) \
 	  --plugin=protoc-gen-mypy_grpc=$(abspath $(PROTOS_VENV))/bin/protoc-gen-mypy_grpc \
 	  --grpc_python_out=$(abspath $(PROTOS_OUT)) --mypy_grpc_out=quiet:$(abspath $(PROTOS_OUT)) \
 	  $(SERVICES:protos/%=%)
@@ -93,6 +98,11 @@ $(VENV)/.bench: pyproject.toml | $(BIN)/python
 	@echo "Installing Likeness and the peers that the benchmarks set beside it into $(VENV) ..."
 	@$(call pip_install,bench$(,)models)
 	@touch $@ $(VENV)/.runtime
+
+# Ours and what they import, in one folder, so that buf needs no registry.
+$(PROTOS_LAID): $(VENV)/.dev protos/buf.yaml
+	@rm -rf $@ && mkdir -p $@
+	@ln -s $(abspath protos/likeness) $(abspath protos/buf.yaml) $(call protos_includes,$(BIN)/python)/google $@
 
 $(PROTOS_VENV)/.tools: Makefile
 	@$(PYTHON) -m venv $(PROTOS_VENV)

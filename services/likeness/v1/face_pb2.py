@@ -25,13 +25,14 @@ _sym_db = _symbol_database.Default()
 from likeness.v1 import matching_pb2 as likeness_dot_v1_dot_matching__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16likeness/v1/face.proto\x12\x0blikeness.v1\x1a\x1alikeness/v1/matching.proto2\xc1\x05\n\x0b\x46\x61\x63\x65Service\x12\x41\n\x06\x45nroll\x12\x1a.likeness.v1.EnrollRequest\x1a\x1b.likeness.v1.EnrollResponse\x12Q\n\nEnrollMany\x12\x1e.likeness.v1.EnrollManyRequest\x1a\x1f.likeness.v1.EnrollManyResponse(\x01\x30\x01\x12\x38\n\x03Get\x12\x17.likeness.v1.GetRequest\x1a\x18.likeness.v1.GetResponse\x12;\n\x04List\x12\x18.likeness.v1.ListRequest\x1a\x19.likeness.v1.ListResponse\x12\x41\n\x06Update\x12\x1a.likeness.v1.UpdateRequest\x1a\x1b.likeness.v1.UpdateResponse\x12\x44\n\x07\x45xpunge\x12\x1b.likeness.v1.ExpungeRequest\x1a\x1c.likeness.v1.ExpungeResponse\x12\x41\n\x06Search\x12\x1a.likeness.v1.SearchRequest\x1a\x1b.likeness.v1.SearchResponse\x12M\n\x12SearchWithProgress\x12\x1a.likeness.v1.SearchRequest\x1a\x19.likeness.v1.SearchUpdate0\x01\x12\x44\n\x07\x43ompare\x12\x1b.likeness.v1.CompareRequest\x1a\x1c.likeness.v1.CompareResponse\x12\x44\n\x07\x41nalyze\x12\x1b.likeness.v1.AnalyzeRequest\x1a\x1c.likeness.v1.AnalyzeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16likeness/v1/face.proto\x12\x0blikeness.v1\x1a\x1alikeness/v1/matching.proto2\xc1\x05\n\x0b\x46\x61\x63\x65Service\x12\x41\n\x06\x45nroll\x12\x1a.likeness.v1.EnrollRequest\x1a\x1b.likeness.v1.EnrollResponse\x12Q\n\nEnrollMany\x12\x1e.likeness.v1.EnrollManyRequest\x1a\x1f.likeness.v1.EnrollManyResponse(\x01\x30\x01\x12\x38\n\x03Get\x12\x17.likeness.v1.GetRequest\x1a\x18.likeness.v1.GetResponse\x12;\n\x04List\x12\x18.likeness.v1.ListRequest\x1a\x19.likeness.v1.ListResponse\x12\x41\n\x06Update\x12\x1a.likeness.v1.UpdateRequest\x1a\x1b.likeness.v1.UpdateResponse\x12\x44\n\x07\x45xpunge\x12\x1b.likeness.v1.ExpungeRequest\x1a\x1c.likeness.v1.ExpungeResponse\x12\x41\n\x06Search\x12\x1a.likeness.v1.SearchRequest\x1a\x1b.likeness.v1.SearchResponse\x12M\n\x12SearchWithProgress\x12\x1a.likeness.v1.SearchRequest\x1a\x19.likeness.v1.SearchUpdate0\x01\x12\x44\n\x07\x43ompare\x12\x1b.likeness.v1.CompareRequest\x1a\x1c.likeness.v1.CompareResponse\x12\x44\n\x07\x41nalyze\x12\x1b.likeness.v1.AnalyzeRequest\x1a\x1c.likeness.v1.AnalyzeResponseBV\n\x0blikeness.v1B\tFaceProtoP\x01Z,likeness.internal/gen/likeness/v1;likenessv1\xaa\x02\x0bLikeness.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'likeness.v1.face_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\013likeness.v1B\tFaceProtoP\001Z,likeness.internal/gen/likeness/v1;likenessv1\252\002\013Likeness.V1'
   _globals['_FACESERVICE']._serialized_start=68
   _globals['_FACESERVICE']._serialized_end=773
 # @@protoc_insertion_point(module_scope)
