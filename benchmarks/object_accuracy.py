@@ -37,9 +37,8 @@ from _object_clutter import as_png, kinds
 from _object_engine import Service, service
 from _object_peers import Vlad, normalised, pdq, phash
 from _table import Row, parser, print_table, write_json
-from likeness.domain.answers import Candidate
+from likeness.domain.answers import Candidate, Likelihood
 from likeness.object.alike import cosines
-from likeness.object.fusion import Likelihood
 
 Floats = NDArray[np.float32]
 
@@ -183,7 +182,7 @@ def _answer(asked: bytes, query: Query, ours: Service, peers: Peers) -> tuple[di
     if template is None:
         raise SystemExit("a probe got no template")
     found = {OURS: _ours(answer.candidates, mate, ours.names), **peers.rank(asked, template.vectors, mate)}
-    return found, answer.candidates[0].score.likelihood if answer.candidates else ""
+    return found, (answer.candidates[0].score.likelihood or "") if answer.candidates else ""
 
 
 def _ours(candidates: Sequence[Candidate], mate: str, names: Mapping[str, str]) -> Ranked:
@@ -293,7 +292,7 @@ def shelves(products: Path, shelf: Path, distractors: Path | None, limit: int | 
         candidates = answer.probes[0].candidates
         names = [ours.names[c.reference.reference_id] for c in candidates]
         ranks.append(names.index(path.parent.name) + 1 if path.parent.name in names else 0)
-        bands.append(candidates[0].score.likelihood if candidates else "")
+        bands.append((candidates[0].score.likelihood or "") if candidates else "")
     placed = np.array(ranks)
     what = "products on shelves"
     note = f"bar 0.75; {len(probes)} photographs, {len(enrolled):,} references"

@@ -118,7 +118,7 @@ def test_samples_and_references_are_compared(client: LikenessClient) -> None:
 def test_analyze_tells_quality_and_stores_nothing(client: LikenessClient) -> None:
     answer = client.face.analyze(b"1,0,0;0,1,0|q=40")
     assert [finding.issues[0].reason for finding in answer.findings] == ["QUALITY_TOO_LOW"] * 2
-    assert answer.findings[0].issues[0].rejects
+    assert answer.findings[0].issues[0].severity == common.SEVERITY_REJECT
     assert (answer.width, answer.height, answer.model) == (100, 100, "vectors@1")
     assert list(client.face.list()) == []
 

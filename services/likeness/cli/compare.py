@@ -98,8 +98,8 @@ def _shown(probe: str, candidate: str, response: matching.CompareResponse, words
     fmr = response.score.fmr
     table = plain_table("", "", whole=("",))
     table.show_header = False
-    likelihood = f"  {response.score.likelihood}" if response.score.likelihood else ""
-    table.add_row("score", f"{response.score.value:.3f}{likelihood}", style="bold")
+    likelihood = documents.likelihood(response.score.likelihood)
+    table.add_row("score", f"{response.score.value:.3f}  {likelihood}".rstrip(), style="bold")
     for part in response.score.parts:
         table.add_row(f"  {part.name}", f"{part.value:.3f}", style="dim")
     table.add_row(probe, _quality(response.HasField("probe"), response.probe, words))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from likeness.cli import words
@@ -16,7 +17,7 @@ def reference(message: common.Reference) -> Document:
     said = message.metadata
     return {
         "reference_id": message.reference_id,
-        "modality": message.modality,
+        "modality": modality(message.modality),
         "owner": said.owner,
         "subject_id": said.subject_id,
         "owner_reference": said.owner_reference,
@@ -48,7 +49,7 @@ def score(message: common.Score, calibrated: bool) -> Document:
     return {
         "value": message.value,
         "parts": {part.name: part.value for part in message.parts},
-        **({"likelihood": message.likelihood} if message.likelihood else {}),
+        **({"likelihood": likelihood(message.likelihood)} if message.likelihood else {}),
         "fmr": {
             "value": fmr.value,
             "lower": fmr.lower,
@@ -96,7 +97,7 @@ def finding(message: common.Finding) -> Document:
         "quality": round(message.quality.unified, 1),
         "components": {c.name: round(c.value, 1) for c in message.quality.components},
         "issues": [
-            {"reason": issue.reason, "message": issue.message, "rejects": issue.rejects}
+            {"reason": issue.reason, "message": issue.message, "severity": severity(issue.severity)}
             for issue in message.issues
         ],
     }
@@ -137,7 +138,7 @@ def search(probe: str, response: matching.SearchResponse) -> Document:
 
 def category(value: common.Category.ValueType) -> str:
     """The protocol's category in the product's own word."""
-    return common.Category.Name(value).removeprefix("CATEGORY_").lower()
+    return _word(common.Category.DESCRIPTOR, value)
 
 
 def category_words(value: common.Category.ValueType) -> str:
@@ -145,14 +146,35 @@ def category_words(value: common.Category.ValueType) -> str:
     return category(value).replace("_", " ")
 
 
+def modality(value: common.Modality.ValueType) -> str:
+    """The protocol's modality in the product's own word; empty for one that it has no name for."""
+    return _word(common.Modality.DESCRIPTOR, value) if value else ""
+
+
+def severity(value: common.Severity.ValueType) -> str:
+    """The protocol's severity in the product's own word."""
+    return _word(common.Severity.DESCRIPTOR, value)
+
+
+def likelihood(value: common.Likelihood.ValueType) -> str:
+    """The protocol's likelihood in words; empty where the modality has none."""
+    return _word(common.Likelihood.DESCRIPTOR, value).replace("_", " ") if value else ""
+
+
 def status(value: common.Status.ValueType) -> str:
     """The protocol's status in the product's own word."""
-    return common.Status.Name(value).removeprefix("STATUS_").lower()
+    return _word(common.Status.DESCRIPTOR, value)
 
 
 def purpose(value: common.Purpose.ValueType) -> str:
     """The protocol's purpose in the product's own word."""
-    return common.Purpose.Name(value).removeprefix("PURPOSE_").lower()
+    return _word(common.Purpose.DESCRIPTOR, value)
+
+
+def _word(enum: EnumDescriptor, value: int) -> str:
+    """The name of a member without that of its enumeration; its number where a newer service has more members."""
+    member = enum.values_by_number.get(value)
+    return str(value) if member is None else member.name.removeprefix(f"{enum.name.upper()}_").lower()
 
 
 def _time(stamp: Timestamp) -> str:

@@ -282,7 +282,7 @@ def _candidates(answer: matching.ProbeAnswer, header: common.AnswerHeader) -> Re
         table.add_row(
             str(candidate.rank),
             *(known if len(who) > 1 else ("\n".join((", ".join(filter(None, named)), known[0])),)),
-            f"{candidate.score.value:.3f} {candidate.score.likelihood}".rstrip(),
+            f"{candidate.score.value:.3f} {documents.likelihood(candidate.score.likelihood)}".rstrip(),
             rate_short(fmr.value, fmr.measurable, bool(header.calibration)),
             expected_of(candidate, header),
         )

@@ -4,22 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from likeness.domain.calibration import Fmr
 from likeness.domain.references import Category, Reference
 from likeness.domain.samples import Finding, Issue
 
 
+class Likelihood(StrEnum):
+    """What a score was measured to mean; the benchmark of object accuracy prints the error rate of each."""
+
+    STRONG = "strong"
+    """The same object: of probes without a mate, at most 1 in 500 has such a candidate."""
+    PROBABLE = "probable"
+    """Probably the same object: of probes without a mate, at most 1 in 100 has such a candidate."""
+    SIMILAR = "similar only"
+    """Looks alike; nothing says that it is the same object."""
+
+
 @dataclass(frozen=True, slots=True)
 class Score:
     """How alike two templates are, on the modality's own scale, with the named parts it was made of.
 
-    `likelihood` is what the score was measured to mean, in words, where the modality has such bands.
+    `likelihood` is what the score was measured to mean; None where the modality has no such bands.
     """
 
     value: float
     parts: Mapping[str, float] = field(default_factory=dict)
-    likelihood: str = ""
+    likelihood: Likelihood | None = None
 
 
 Points = tuple[tuple[float, float], ...]

@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from likeness.domain.answers import Likelihood
 from likeness.domain.errors import Corrupt, NotFound
 from likeness.inference import sums
 from likeness.inference.catalogue import shipped_manifests
@@ -25,17 +25,6 @@ from likeness.object import parameters as p
 FILE = "object-fusion.json"
 
 Floats = NDArray[np.float64]
-
-
-class Likelihood(StrEnum):
-    """What a score was measured to mean; the benchmark of object accuracy prints the error rate of each."""
-
-    STRONG = "strong"
-    """The same object: of probes without a mate, at most 1 in 500 has such a candidate."""
-    PROBABLE = "probable"
-    """Probably the same object: of probes without a mate, at most 1 in 100 has such a candidate."""
-    SIMILAR = "similar only"
-    """Looks alike; nothing says that it is the same object."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.domain.answers import Evidence, Points, Score
+from likeness.domain.answers import Evidence, Likelihood, Points, Score
 from likeness.domain.errors import Corrupt
 from likeness.domain.modality import Clutter
 from likeness.domain.samples import Box, Template
@@ -17,7 +17,7 @@ from likeness.inference.turns import Turns
 from likeness.object import parameters as p
 from likeness.object.alike import cosines
 from likeness.object.beside import beside
-from likeness.object.fusion import Likelihood, Measures, fusion
+from likeness.object.fusion import Measures, fusion
 from likeness.object.local import Details, Pixels, coded, first, mirrored, raw
 from likeness.object.overlap import contradicted
 from likeness.object.verify import Verification, hull, verify
@@ -91,7 +91,7 @@ def compare(
         band = weighing.likelihood(value, parts)
         if band is Likelihood.STRONG and not known:
             band = Likelihood.PROBABLE
-        scores.append(Score(value, parts, str(band)))
+        scores.append(Score(value, parts, band))
     return scores
 
 

@@ -141,6 +141,34 @@ CATEGORY_OTHER: Category.ValueType  # 12
 """Anything else; the owner's attributes say what."""
 Global___Category: _TypeAlias = Category  # noqa: Y015
 
+class _Modality:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ModalityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Modality.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MODALITY_UNSPECIFIED: _Modality.ValueType  # 0
+    """One that this protocol has no name for; the name of the service that answered is all that is known of it."""
+    MODALITY_FACE: _Modality.ValueType  # 1
+    """A photograph of a face."""
+    MODALITY_FINGERPRINT: _Modality.ValueType  # 2
+    """A finger minutiae record."""
+    MODALITY_OBJECT: _Modality.ValueType  # 3
+    """A photograph of an object."""
+
+class Modality(_Modality, metaclass=_ModalityEnumTypeWrapper):
+    """What kind of sample a reference is of, and so which service it belongs to."""
+
+MODALITY_UNSPECIFIED: Modality.ValueType  # 0
+"""One that this protocol has no name for; the name of the service that answered is all that is known of it."""
+MODALITY_FACE: Modality.ValueType  # 1
+"""A photograph of a face."""
+MODALITY_FINGERPRINT: Modality.ValueType  # 2
+"""A finger minutiae record."""
+MODALITY_OBJECT: Modality.ValueType  # 3
+"""A photograph of an object."""
+Global___Modality: _TypeAlias = Modality  # noqa: Y015
+
 class _Status:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -168,6 +196,58 @@ STATUS_SUSPENDED: Status.ValueType  # 2
 STATUS_EXPUNGED: Status.ValueType  # 3
 """Erased; a tombstone remains."""
 Global___Status: _TypeAlias = Status  # noqa: Y015
+
+class _Severity:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SeverityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Severity.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SEVERITY_UNSPECIFIED: _Severity.ValueType  # 0
+    """Never sent."""
+    SEVERITY_REJECT: _Severity.ValueType  # 1
+    """It stops an enrolment that has no quality override."""
+    SEVERITY_WARN: _Severity.ValueType  # 2
+    """It advises; the sample is used all the same."""
+
+class Severity(_Severity, metaclass=_SeverityEnumTypeWrapper):
+    """What an issue does."""
+
+SEVERITY_UNSPECIFIED: Severity.ValueType  # 0
+"""Never sent."""
+SEVERITY_REJECT: Severity.ValueType  # 1
+"""It stops an enrolment that has no quality override."""
+SEVERITY_WARN: Severity.ValueType  # 2
+"""It advises; the sample is used all the same."""
+Global___Severity: _TypeAlias = Severity  # noqa: Y015
+
+class _Likelihood:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LikelihoodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Likelihood.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LIKELIHOOD_UNSPECIFIED: _Likelihood.ValueType  # 0
+    """The modality has no such bands: faces and fingerprints."""
+    LIKELIHOOD_STRONG: _Likelihood.ValueType  # 1
+    """The same object: of probes without a mate, at most 1 in 500 has such a candidate."""
+    LIKELIHOOD_PROBABLE: _Likelihood.ValueType  # 2
+    """Probably the same object: of probes without a mate, at most 1 in 100 has such a candidate."""
+    LIKELIHOOD_SIMILAR_ONLY: _Likelihood.ValueType  # 3
+    """Looks alike; nothing shows that it is the same object."""
+
+class Likelihood(_Likelihood, metaclass=_LikelihoodEnumTypeWrapper):
+    """What the score of two objects was measured to mean."""
+
+LIKELIHOOD_UNSPECIFIED: Likelihood.ValueType  # 0
+"""The modality has no such bands: faces and fingerprints."""
+LIKELIHOOD_STRONG: Likelihood.ValueType  # 1
+"""The same object: of probes without a mate, at most 1 in 500 has such a candidate."""
+LIKELIHOOD_PROBABLE: Likelihood.ValueType  # 2
+"""Probably the same object: of probes without a mate, at most 1 in 100 has such a candidate."""
+LIKELIHOOD_SIMILAR_ONLY: Likelihood.ValueType  # 3
+"""Looks alike; nothing shows that it is the same object."""
+Global___Likelihood: _TypeAlias = Likelihood  # noqa: Y015
 
 class _Profile:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -381,8 +461,8 @@ class Reference(_message.Message):
     LOG_POSITION_FIELD_NUMBER: _builtins.int
     reference_id: _builtins.str
     """Its identifier, made by the service; sorts by time."""
-    modality: _builtins.str
-    """face, fingerprint or object."""
+    modality: Global___Modality.ValueType
+    """What kind of sample it is of."""
     quality_override: _builtins.str
     """Why a sample under the quality limits was enrolled all the same; empty if it was within them."""
     template_space: _builtins.str
@@ -411,7 +491,7 @@ class Reference(_message.Message):
         self,
         *,
         reference_id: _builtins.str = ...,
-        modality: _builtins.str = ...,
+        modality: Global___Modality.ValueType = ...,
         metadata: Global___ReferenceMetadata | None = ...,
         quality: Global___Quality | None = ...,
         quality_override: _builtins.str = ...,
@@ -635,23 +715,23 @@ class Issue(_message.Message):
 
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
-    REJECTS_FIELD_NUMBER: _builtins.int
+    SEVERITY_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """A constant, for example NO_FACE or INTER_EYE_DISTANCE_TOO_SMALL."""
     message: _builtins.str
     """What was measured, the limit, and the remedy."""
-    rejects: _builtins.bool
-    """Whether it stops a strict enrolment (true) or only tells (false)."""
+    severity: Global___Severity.ValueType
+    """Whether it stops an enrolment."""
     def __init__(
         self,
         *,
         reason: _builtins.str = ...,
         message: _builtins.str = ...,
-        rejects: _builtins.bool = ...,
+        severity: Global___Severity.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "reason", b"reason", "rejects", b"rejects"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "reason", b"reason", "severity", b"severity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -839,8 +919,8 @@ class Score(_message.Message):
     LIKELIHOOD_FIELD_NUMBER: _builtins.int
     value: _builtins.float
     """The comparison score on the modality's own scale."""
-    likelihood: _builtins.str
-    """Objects: what the score was measured to mean, "strong", "probable" or "similar only". Empty elsewhere."""
+    likelihood: Global___Likelihood.ValueType
+    """Objects: what the score was measured to mean."""
     @_builtins.property
     def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScorePart]:
         """The parts that it was made of."""
@@ -855,7 +935,7 @@ class Score(_message.Message):
         value: _builtins.float = ...,
         parts: _abc.Iterable[Global___ScorePart] | None = ...,
         fmr: Global___FalseMatchRate | None = ...,
-        likelihood: _builtins.str = ...,
+        likelihood: Global___Likelihood.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["fmr", b"fmr"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

@@ -10,12 +10,11 @@ from typing import cast
 import numpy as np
 import pytest
 
-from likeness.domain.answers import Candidate, Score, SearchOptions
+from likeness.domain.answers import Candidate, Likelihood, Score, SearchOptions
 from likeness.domain.references import Facets, Reference
 from likeness.domain.samples import Mode, Sample
 from likeness.domain.scope import Scope
 from likeness.engine import search as searching
-from likeness.object.fusion import Likelihood
 from likeness.object.modality import ObjectModality
 from likeness.store.store import Store
 from tests.support import ALICE, Bench, VectorModality

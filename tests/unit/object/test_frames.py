@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
+from likeness.domain.answers import Likelihood
 from likeness.domain.modality import Clutter
 from likeness.domain.samples import Mode
 from likeness.object import parameters as p
-from likeness.object.fusion import Likelihood
 from likeness.object.matcher import Prepared
 from likeness.object.modality import ObjectModality
 from tests.unit.object import frames, things

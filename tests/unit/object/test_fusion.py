@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from likeness.domain.answers import Likelihood
 from likeness.domain.errors import Corrupt
 from likeness.object import parameters as p
 from likeness.object.background import Background, background
-from likeness.object.fusion import FEATURES, Fusion, Likelihood, Measures, features, fusion
+from likeness.object.fusion import FEATURES, Fusion, Measures, features, fusion
 
 MATE = Measures(0.8, 0.4, 110, 56, 0.2, 0.7, 0.5, 0)
 LIKELY = Measures(0.6, 0.4, 40, 30, 0.5, 0.5, 0.6, 0)

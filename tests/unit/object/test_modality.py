@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from likeness.domain.answers import Likelihood
 from likeness.domain.calibration import Calibration
 from likeness.domain.errors import InvalidInput
 from likeness.domain.modality import Clutter, Presented
@@ -16,7 +17,6 @@ from likeness.inference.pictures import PictureEmbedder
 from likeness.inference.turns import Turns
 from likeness.object import parameters as p
 from likeness.object import views
-from likeness.object.fusion import Likelihood
 from likeness.object.matcher import Prepared
 from likeness.object.modality import MODEL, ObjectModality
 from tests.unit.object import things

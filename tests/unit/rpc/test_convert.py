@@ -12,7 +12,16 @@ import numpy as np
 import pytest
 from google.protobuf.descriptor import EnumDescriptor
 
-from likeness.domain.answers import Candidate, Comparison, Header, ProbeAnswer, Score, SearchAnswer
+from likeness.cli import documents
+from likeness.domain.answers import (
+    Candidate,
+    Comparison,
+    Header,
+    Likelihood,
+    ProbeAnswer,
+    Score,
+    SearchAnswer,
+)
 from likeness.domain.calibration import Fmr
 from likeness.domain.errors import Exhausted, InvalidInput
 from likeness.domain.references import Caller, Category, Facets, Purpose, Reference, Restrictions, Status
@@ -27,6 +36,7 @@ from likeness.domain.samples import (
     Template,
 )
 from likeness.engine.engine import Page
+from likeness.protocol import SERVICES
 from likeness.rpc.convert import answers, enums, requests
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
@@ -399,7 +409,8 @@ def test_an_answer_tells_how_it_came_to_be_and_never_a_vector() -> None:
         ("audit", 1),
     ]
     (answer,) = told.answers
-    assert [issue.rejects for issue in answer.finding.issues] == [True, False]
+    severities = [issue.severity for issue in answer.finding.issues]
+    assert severities == [common.SEVERITY_REJECT, common.SEVERITY_WARN]
     assert [(p.x, p.y) for p in answer.finding.landmarks] == [(1, 2), (3, 4)]
     best = answer.candidates[0]
     assert (best.rank, best.expected_false) == (1, 0.042)
@@ -424,3 +435,21 @@ def test_a_comparison_of_references_has_no_findings_and_an_unmeasurable_rate_say
 def test_a_finding_without_an_image_has_no_box() -> None:
     probe = SearchAnswer(HEADER, (ProbeAnswer(finding(box=None)),))
     assert not answers.found(probe, LIMIT).answers[0].finding.HasField("box")
+
+
+def test_every_word_of_the_domain_has_its_number_in_the_protocol_and_the_other_way_round() -> None:
+    def numbers(enum: EnumDescriptor) -> set[int]:
+        return {value.number for value in enum.values if value.number}
+
+    assert {enums.severity_value(s) for s in Severity} == numbers(common.Severity.DESCRIPTOR)
+    assert {enums.likelihood_value(band) for band in Likelihood} == numbers(common.Likelihood.DESCRIPTOR)
+    assert {enums.modality_value(service.modality) for service in SERVICES} == numbers(
+        common.Modality.DESCRIPTOR
+    )
+    assert enums.likelihood_value(None) == common.LIKELIHOOD_UNSPECIFIED
+    assert enums.modality_value("gait") == common.MODALITY_UNSPECIFIED
+
+
+@pytest.mark.parametrize("band", Likelihood)
+def test_a_likelihood_is_read_by_a_person_as_the_engine_writes_it(band: Likelihood) -> None:
+    assert documents.likelihood(enums.likelihood_value(band)) == band

@@ -11,9 +11,16 @@ from likeness.domain.calibration import Fmr
 from likeness.domain.changes import Receipt
 from likeness.domain.errors import Exhausted
 from likeness.domain.references import Reference
-from likeness.domain.samples import Extraction, Finding, Issue, Quality, Severity
+from likeness.domain.samples import Extraction, Finding, Issue, Quality
 from likeness.engine.engine import Enrolled, Page
-from likeness.rpc.convert.enums import category_value, purpose_value, status_value
+from likeness.rpc.convert.enums import (
+    category_value,
+    likelihood_value,
+    modality_value,
+    purpose_value,
+    severity_value,
+    status_value,
+)
 from likeness.rpc.convert.kept import Kept
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
@@ -138,7 +145,7 @@ def reference(value: Reference) -> common.Reference:
     """One reference as its owner, or another caller who may see it, reads it."""
     return common.Reference(
         reference_id=value.reference_id,
-        modality=value.modality,
+        modality=modality_value(value.modality),
         metadata=_metadata(value),
         quality=_quality(value.quality),
         quality_override=value.quality_override,
@@ -215,7 +222,7 @@ def _fill_score(score: common.Score, value: Score, fmr: Fmr) -> None:
         score.parts.add(name=name, value=part)
     rate = score.fmr
     rate.value, rate.lower, rate.upper, rate.measurable = fmr.value, fmr.lower, fmr.upper, fmr.measurable
-    score.likelihood = value.likelihood
+    score.likelihood = likelihood_value(value.likelihood)
 
 
 def _evidence(value: Evidence | None) -> common.Evidence | None:
@@ -262,7 +269,7 @@ def _quality(value: Quality) -> common.Quality:
 
 
 def _issue(value: Issue) -> common.Issue:
-    return common.Issue(reason=value.reason, message=value.message, rejects=value.severity is Severity.REJECT)
+    return common.Issue(reason=value.reason, message=value.message, severity=severity_value(value.severity))
 
 
 def _timestamp(moment: datetime | None) -> timestamp_pb2.Timestamp | None:

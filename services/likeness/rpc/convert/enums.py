@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
+from likeness.domain.answers import Likelihood
 from likeness.domain.errors import InvalidInput
 from likeness.domain.references import Category, Purpose, Status
+from likeness.domain.samples import Severity
 from likeness.v1 import common_pb2 as common
 
 _Member = TypeVar("_Member")
@@ -52,3 +54,21 @@ def category_value(category: Category) -> common.Category.ValueType:
 def status_value(status: Status) -> common.Status.ValueType:
     """The protocol's number."""
     return common.Status.Value(f"STATUS_{status.name}")
+
+
+def modality_value(name: str) -> common.Modality.ValueType:
+    """The protocol's number; unspecified for a modality that the protocol has no name for."""
+    known = common.Modality.DESCRIPTOR.values_by_name.get(f"MODALITY_{name.upper()}")
+    return common.MODALITY_UNSPECIFIED if known is None else common.Modality.Value(known.name)
+
+
+def severity_value(severity: Severity) -> common.Severity.ValueType:
+    """The protocol's number."""
+    return common.Severity.Value(f"SEVERITY_{severity.name}")
+
+
+def likelihood_value(likelihood: Likelihood | None) -> common.Likelihood.ValueType:
+    """The protocol's number; unspecified for a modality without bands."""
+    if likelihood is None:
+        return common.LIKELIHOOD_UNSPECIFIED
+    return common.Likelihood.Value("LIKELIHOOD_" + likelihood.value.upper().replace(" ", "_"))
