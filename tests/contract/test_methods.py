@@ -26,7 +26,8 @@ from likeness.domain.changes import Enrol, RequestKey, Write
 from likeness.domain.ids import new_id
 from likeness.domain.references import Facets, Reference
 from likeness.domain.samples import Mode, Sample
-from likeness.store.store import Store, only
+from likeness.domain.storage import only
+from likeness.store.store import Store
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 from tests.contract.conftest import HoldingModality, Served, build

@@ -25,7 +25,7 @@ from likeness.store.lock import holder
 from likeness.store.opening import LOCK
 from likeness.store.reseal import count_rows
 from likeness.store.store import Store
-from likeness.store.vault import KeyRing, KeyUse
+from likeness.store.vault import KeyRing
 
 app = typer.Typer(
     cls=Commands,
@@ -146,7 +146,7 @@ def reseal(
             with progress("sealing", store.count_rows()) as step:
                 report = store.reseal(step=lambda count: _steps(step, count))
             with heartbeat("sealing the snapshots of the index"):
-                snapshots = reseal_snapshots(snapshots_folder(settings), store.vault(KeyUse.SNAPSHOTS))
+                snapshots = reseal_snapshots(snapshots_folder(settings), store.snapshot_seal())
         except KeyboardInterrupt:
             note("interrupted; nothing is lost: run the same command again to go on")
             raise typer.Exit(Exit.INTERRUPTED) from None

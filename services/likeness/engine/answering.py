@@ -11,7 +11,7 @@ from likeness.domain.answers import Header
 from likeness.domain.calibration import Calibration, Fmr
 from likeness.domain.modality import Modality
 from likeness.domain.samples import Extraction
-from likeness.store.audit import AuditReceipt
+from likeness.domain.storage import AuditReceipt
 
 UNCALIBRATED = Fmr(1.0, 0.0, 1.0, measurable=False)
 

@@ -12,11 +12,11 @@ from likeness.domain.modality import Modality, Presented
 from likeness.domain.references import Caller
 from likeness.domain.samples import Finding, Mode, Pick, Sample, Selection, Template
 from likeness.domain.scope import Scope
+from likeness.domain.storage import Storage
 from likeness.engine.answering import ObserveStage, Timings, calibration_id, rate, recorded
 from likeness.engine.audit import audit_compare
 from likeness.engine.finding_rules import single_finding, template_of
 from likeness.engine.gallery import Gallery
-from likeness.store.store import Store
 
 SAME_PRESENTATION = 0.01
 """How much less than against itself a template made anew of the same presentation may score."""
@@ -38,7 +38,9 @@ class _Side:
 class Comparer:
     """Compares 1:1 within one modality."""
 
-    def __init__(self, modality: Modality, store: Store, gallery: Gallery, *, observe: ObserveStage) -> None:
+    def __init__(
+        self, modality: Modality, store: Storage, gallery: Gallery, *, observe: ObserveStage
+    ) -> None:
         self._modality = modality
         self._store = store
         self._gallery = gallery

@@ -14,14 +14,13 @@ from likeness.domain.modality import Modality
 from likeness.domain.references import Caller, Category, Reference, Status
 from likeness.domain.samples import Extraction, Mode, Sample
 from likeness.domain.scope import Scope
+from likeness.domain.storage import Page, Storage
 from likeness.engine.answering import Timings
 from likeness.engine.compare import Comparer
 from likeness.engine.enrol import Enrolled, Enroller
 from likeness.engine.gallery import Gallery
 from likeness.engine.records import Records
 from likeness.engine.search import Progress, Searcher, untold
-from likeness.store.reads import Page
-from likeness.store.store import Store
 from likeness.telemetry import metrics
 
 __all__ = ["Engine", "Enrolled", "ListQuery", "Page"]
@@ -55,7 +54,7 @@ class Engine:
     """
 
     def __init__(
-        self, modality: Modality, store: Store, gallery: Gallery, *, keep_sources: bool = False
+        self, modality: Modality, store: Storage, gallery: Gallery, *, keep_sources: bool = False
     ) -> None:
         self.modality = modality
         self.gallery = gallery

@@ -10,11 +10,11 @@ from likeness.domain.ids import new_id
 from likeness.domain.modality import Modality
 from likeness.domain.references import Caller, Reference
 from likeness.domain.samples import Finding, Mode, Sample
+from likeness.domain.storage import Storage, only
 from likeness.engine.audit import audit_write
 from likeness.engine.finding_rules import check_quality, single_finding, template_of
 from likeness.engine.metadata_rules import check_metadata
 from likeness.engine.policy import owned_by
-from likeness.store.store import Store, only
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Enrolled:
 class Enroller:
     """Enrols references of one modality."""
 
-    def __init__(self, modality: Modality, store: Store, *, keep_sources: bool) -> None:
+    def __init__(self, modality: Modality, store: Storage, *, keep_sources: bool) -> None:
         self._modality = modality
         self._store = store
         self._keep_sources = keep_sources

@@ -19,12 +19,12 @@ from likeness.domain.modality import Clutter, Companion, TemplateSpace
 from likeness.domain.references import Facets
 from likeness.domain.samples import Template
 from likeness.domain.scope import Scope, may_know
+from likeness.domain.storage import Storage
 from likeness.engine.memory import Memory
 from likeness.engine.register import Register
 from likeness.index.columns import ColumnsState
 from likeness.index.snapshot import Snapshot
 from likeness.index.vectors import VectorIndex
-from likeness.store.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class Gallery:
         self,
         modality: str,
         space: TemplateSpace,
-        store: Store,
+        store: Storage,
         *,
         companion: Callable[[], Companion | None] = lambda: None,
         levels: Callable[[Template], NDArray[np.float32] | None] = lambda _: None,
@@ -140,7 +140,7 @@ class Gallery:
 
     def start(self) -> None:
         """Follow the log from now on, and catch up with what is already there."""
-        self._store.subscribe(self.apply)
+        self._store.follow(self.apply)
         self.catch_up()
 
     def catch_up(self) -> None:

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from likeness.domain.references import Reference
 from likeness.domain.samples import Template
-from likeness.store.store import Store
+from likeness.domain.storage import Storage
 
 CAPACITY = 8192
 """Entries of each kind."""
@@ -68,7 +68,7 @@ class _Kept(Generic[T]):
 class Memory:
     """Reads through to the store. Thread-safe."""
 
-    def __init__(self, store: Store, *, capacity: int = CAPACITY, budget: int = BUDGET) -> None:
+    def __init__(self, store: Storage, *, capacity: int = CAPACITY, budget: int = BUDGET) -> None:
         self._store = store
         self._lock = threading.Lock()
         self._references: _Kept[Reference] = _Kept(capacity)
@@ -77,11 +77,11 @@ class Memory:
         self._known_since = 0
 
     def references(self, ids: Iterable[str]) -> dict[str, Reference]:
-        """As `Store.get_many`."""
+        """As `Storage.get_many`."""
         return self._through(self._references, ids, self._store.get_many)
 
     def templates(self, ids: Iterable[str]) -> dict[str, Template]:
-        """As `Store.templates`, in the order asked for."""
+        """As `Storage.templates`, in the order asked for."""
         return self._through(self._templates, ids, self._store.templates)
 
     def forget(self, reference_id: str, position: int) -> None:

@@ -7,13 +7,12 @@ from pathlib import Path
 
 from likeness.domain.errors import Corrupt
 from likeness.domain.modality import Modality
+from likeness.domain.storage import Storage
 from likeness.engine.answering import calibration_id
 from likeness.engine.engine import Engine
 from likeness.engine.gallery import Gallery
 from likeness.engine.upkeep import Upkeep, open_gallery
 from likeness.index.snapshot import Snapshots
-from likeness.store.store import Store
-from likeness.store.vault import KeyUse
 from likeness.telemetry import metrics
 
 SELF_TEST_TOLERANCE = 0.01
@@ -34,7 +33,7 @@ class Running:
 
 def open_engine(
     modality: Modality,
-    store: Store,
+    store: Storage,
     snapshot_folder: Path | None,
     *,
     snapshot_seconds: float = 300.0,
@@ -58,7 +57,7 @@ def open_engine(
     )
     snapshots = None
     if snapshot_folder is not None:
-        snapshots = Snapshots(snapshot_folder, store.vault(KeyUse.SNAPSHOTS))
+        snapshots = Snapshots(snapshot_folder, store.snapshot_seal())
     saved = open_gallery(gallery, snapshots, store)
     self_test(gallery)
     metrics.model(

@@ -10,12 +10,11 @@ from likeness.domain.deadline import Deadline
 from likeness.domain.errors import InvalidInput, NotFound, Stale
 from likeness.domain.references import Caller, Reference, Status
 from likeness.domain.scope import Scope, visible
+from likeness.domain.storage import ListFilter, Page, Storage, only, parse_token
 from likeness.engine.audit import audit_write
 from likeness.engine.gallery import Gallery
 from likeness.engine.metadata_rules import MAX_TEXT, check_metadata
 from likeness.engine.policy import as_seen_by, owned_by, require_owner
-from likeness.store.reads import ListFilter, Page, parse_token
-from likeness.store.store import Store, only
 
 UPDATE_ATTEMPTS = 8
 """Times that an update which keeps the status is tried when the reference changes between reading and writing."""
@@ -24,7 +23,7 @@ UPDATE_ATTEMPTS = 8
 class Records:
     """The references of one modality, as their owners and other callers may see them."""
 
-    def __init__(self, modality: str, store: Store, gallery: Gallery) -> None:
+    def __init__(self, modality: str, store: Storage, gallery: Gallery) -> None:
         self._modality = modality
         self._store = store
         self._gallery = gallery

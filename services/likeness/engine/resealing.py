@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from likeness.domain.errors import LikenessError, WrongKey
+from likeness.domain.storage import Housekeeping, SnapshotSeal
 from likeness.index.snapshot import Snapshots
-from likeness.store.store import Store
-from likeness.store.vault import KEY_PREFIX_BYTES, KeyUse, Vault, key_of
 from likeness.telemetry import logs
 
 log = logging.getLogger(__name__)
@@ -27,12 +26,12 @@ RETRY_SECONDS = 60.0
 """After a failure that may pass, such as a full disk."""
 
 
-def snapshot_keys(folder: Path, vault: Vault) -> Counter[str]:
+def snapshot_keys(folder: Path, seal: SnapshotSeal) -> Counter[str]:
     """How many snapshots below a folder each key seals, by its id."""
-    return Counter(key_of(head) for _, _, head in _sealed_snapshots(folder, vault))
+    return Counter(seal.key_of(head) for _, _, head in _sealed_snapshots(folder, seal))
 
 
-def reseal_snapshots(folder: Path, vault: Vault, stop: threading.Event | None = None) -> int:
+def reseal_snapshots(folder: Path, seal: SnapshotSeal, stop: threading.Event | None = None) -> int:
     """Seal the snapshots of every index below a folder under the current key; returns how many were not.
 
     One that a key sealed which is not in the ring is passed over: nobody can use it, and the log has all of it.
@@ -41,8 +40,8 @@ def reseal_snapshots(folder: Path, vault: Vault, stop: threading.Event | None = 
         Exhausted, Unavailable: the disk is full or cannot be written, or `stop` was set.
     """
     done = 0
-    for snapshots, path, head in _sealed_snapshots(folder, vault):
-        if not vault.is_current(head):
+    for snapshots, path, head in _sealed_snapshots(folder, seal):
+        if not seal.is_current(head):
             try:
                 snapshots.reseal(path, lambda: stop is not None and stop.is_set())
             except WrongKey as error:
@@ -52,14 +51,14 @@ def reseal_snapshots(folder: Path, vault: Vault, stop: threading.Event | None = 
     return done
 
 
-def _sealed_snapshots(folder: Path, vault: Vault) -> Iterator[tuple[Snapshots, Path, bytes]]:
+def _sealed_snapshots(folder: Path, seal: SnapshotSeal) -> Iterator[tuple[Snapshots, Path, bytes]]:
     """Every snapshot that names a key: whose it is, its manifest, and how it begins."""
     for below in sorted(folder.iterdir()) if folder.is_dir() else ():
         if not below.is_dir():
             continue
-        snapshots = Snapshots(below, vault)
-        for path, head in snapshots.sealed_heads(KEY_PREFIX_BYTES).items():
-            if len(head) == KEY_PREFIX_BYTES:
+        snapshots = Snapshots(below, seal)
+        for path, head in snapshots.sealed_heads(seal.prefix_bytes).items():
+            if len(head) == seal.prefix_bytes:
                 yield snapshots, path, head
 
 
@@ -71,7 +70,7 @@ class Resealing:
         snapshots: the folder that holds the folders of snapshots.
     """
 
-    def __init__(self, store: Store, snapshots: Path) -> None:
+    def __init__(self, store: Housekeeping, snapshots: Path) -> None:
         self._store = store
         self._snapshots = snapshots
         self._stop = threading.Event()
@@ -100,7 +99,7 @@ class Resealing:
                 return
 
     def _reseal(self) -> None:
-        snapshots = reseal_snapshots(self._snapshots, self._store.vault(KeyUse.SNAPSHOTS), self._stop)
+        snapshots = reseal_snapshots(self._snapshots, self._store.snapshot_seal(), self._stop)
         if snapshots:
             logs.event(log, logging.INFO, "snapshots sealed under the current key", items=snapshots)
         if not self._store.old_keys():

@@ -13,12 +13,12 @@ from likeness.domain.modality import Clutter, Modality
 from likeness.domain.references import Caller
 from likeness.domain.samples import Extraction, Finding, Mode, Sample, Template
 from likeness.domain.scope import Scope
+from likeness.domain.storage import Storage
 from likeness.engine.answering import ObserveStage, Timings, calibration_id, rate, recorded
 from likeness.engine.audit import audit_search
 from likeness.engine.finding_rules import rejected
 from likeness.engine.gallery import Gallery, View
 from likeness.engine.policy import as_seen_by
-from likeness.store.store import Store
 
 MAX_K = 1000
 """Candidates per presentation; a person cannot weigh more, and a list is not a copy of the database."""
@@ -37,7 +37,9 @@ def untold(compared: int, total: int) -> None:
 class Searcher:
     """Searches the gallery of one modality."""
 
-    def __init__(self, modality: Modality, gallery: Gallery, store: Store, *, observe: ObserveStage) -> None:
+    def __init__(
+        self, modality: Modality, gallery: Gallery, store: Storage, *, observe: ObserveStage
+    ) -> None:
         self._modality = modality
         self._gallery = gallery
         self._store = store

@@ -9,8 +9,8 @@ import logging
 import time
 
 from likeness.domain.audit import AuditMark
+from likeness.domain.storage import Storage
 from likeness.engine.ticker import Ticker
-from likeness.store.store import Store
 from likeness.telemetry import logs
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ left the machine cannot be noticed; a line costs 200 bytes."""
 class StoreUpkeep:
     """A thread that looks after an open store until it is closed; the store is closed after it, by its owner."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Storage) -> None:
         self._store = store
         self._logged = -1
         self._logged_at = 0.0

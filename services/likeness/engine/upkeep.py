@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from likeness.domain.errors import Corrupt, LikenessError
 from likeness.domain.references import Status
+from likeness.domain.storage import Storage
 from likeness.engine.gallery import ANOTHER_LOG, Gallery
 from likeness.engine.ticker import Ticker
 from likeness.index.recall import measure_recall
 from likeness.index.snapshot import Snapshots
-from likeness.store.store import Store
 from likeness.telemetry import logs, metrics
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ SNAPSHOT_CHANGES = 10_000
 """Changes since the last snapshot that make the next one due before its time: their replay takes seconds."""
 
 
-def open_gallery(gallery: Gallery, snapshots: Snapshots | None, store: Store) -> int:
+def open_gallery(gallery: Gallery, snapshots: Snapshots | None, store: Storage) -> int:
     """Bring a gallery up: newest whole snapshot, tail of the log, and a check that the counts agree.
 
     Returns the log position of the snapshot that was used; 0 for none.
@@ -57,7 +57,7 @@ def open_gallery(gallery: Gallery, snapshots: Snapshots | None, store: Store) ->
     return 0
 
 
-def held(store: Store, modality: str) -> int:
+def held(store: Storage, modality: str) -> int:
     """References of a modality that are not expunged."""
     return store.count(modality, Status.ACTIVE) + store.count(modality, Status.SUSPENDED)
 
@@ -92,7 +92,7 @@ class Upkeep:
     def __init__(
         self,
         gallery: Gallery,
-        store: Store,
+        store: Storage,
         snapshots: Snapshots | None,
         *,
         saved_position: int,

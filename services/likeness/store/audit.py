@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from likeness.domain.audit import AuditCandidate, AuditEntry
 from likeness.domain.errors import Corrupt, InvalidInput
 from likeness.domain.references import Caller, Purpose
+from likeness.domain.storage import AuditReceipt
 from likeness.store.canonical import canonical_json, from_micros, to_micros
 from likeness.store.chain import AUDIT, Head
 from likeness.store.database import text_of
@@ -28,14 +29,6 @@ from likeness.store.sealing import GENESIS, Seals, audit_digest
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """Of one entry as JSON: some tens of thousands of candidates."""
-
-
-@dataclass(frozen=True, slots=True)
-class AuditReceipt:
-    """Where an entry stands in the chain; `digest` is 32 bytes."""
-
-    position: int
-    digest: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,9 @@ from numpy.typing import NDArray
 
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import InvalidInput, NotFound
-from likeness.domain.references import Category, Facets, Reference, Status
+from likeness.domain.references import Facets, Reference, Status
 from likeness.domain.samples import Quality, Template
+from likeness.domain.storage import ListFilter, Page, parse_token
 from likeness.store.codec import Subject, decode_facets, decode_quality, decode_subject, reference_from
 from likeness.store.database import ID_CHUNK
 from likeness.store.rows import Row, check_body, checked, chunks, load_rows
@@ -23,41 +23,7 @@ from likeness.store.sealing import Seals, place
 MAX_PAGE = 1000
 """References on one page of a List."""
 
-_LIVE = frozenset({Status.ACTIVE, Status.SUSPENDED})
 _NOTHING: Subject = {"subject_id": "", "owner_reference": "", "notices": (), "attributes": {}}
-
-
-@dataclass(frozen=True, slots=True)
-class ListFilter:
-    """Which references a List shows; an empty set means any. Expunged ones only where asked for."""
-
-    modality: str = ""
-    owners: frozenset[str] = frozenset()
-    galleries: frozenset[str] = frozenset()
-    categories: frozenset[Category] = frozenset()
-    statuses: frozenset[Status] = _LIVE
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """References in the order of their enrolment; `next_token` is empty on the last page."""
-
-    references: tuple[Reference, ...]
-    next_token: str = ""
-
-    def first(self, count: int) -> Page:
-        """The page that ends after the first `count` of these references, at least one."""
-        if count >= len(self.references):
-            return self
-        return Page(self.references[:count], _token_after(self.references[count - 1]))
-
-    def merged(self, other: Page, limit: int) -> Page:
-        """The page of both lists together, each the first `limit` of its own; what stands in both is shown once."""
-        both = {r.enrolled_position: r for r in (*self.references, *other.references)}
-        ordered = tuple(both[position] for position in sorted(both))
-        shown = ordered[:limit]
-        more = len(ordered) > limit or self.next_token or other.next_token
-        return Page(shown, _token_after(shown[-1]) if more and shown else "")
 
 
 def _joined(satellite: sa.Table) -> sa.Select[Any]:
@@ -182,7 +148,7 @@ def read_page(
 def _page(rows: Sequence[tuple[Row, bytes | None]], limit: int, seals: Seals) -> Page:
     """The first `limit` of the rows; there is a next page where there are more."""
     references = tuple(_assemble(row, body, seals) for row, body in rows[:limit])
-    return Page(references, _token_after(references[-1]) if len(rows) > limit else "")
+    return Page.of(references, more=len(rows) > limit)
 
 
 def _check_limit(limit: int) -> None:
@@ -243,25 +209,6 @@ def _unindexed(column: sa.Column[str]) -> sa.ColumnElement[str]:
 
 
 _MEMBER = sa.select(membership.c.key).where(membership.c.key == reference.c.key).correlate(reference)
-
-
-def _token_after(last: Reference) -> str:
-    return str(last.enrolled_position)
-
-
-def parse_token(token: str) -> int:
-    """The log position after which the page of a token begins; 0 for the first page.
-
-    Raises:
-        InvalidInput: it is not a token that a List returned.
-    """
-    if not token:
-        return 0
-    if not token.isascii() or not token.isdigit() or len(token) > 18:
-        raise InvalidInput(
-            "The page token is not one that List returned; begin again without one.", field="page_token"
-        )
-    return int(token)
 
 
 def _read(

@@ -11,13 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
 from likeness.domain.errors import Corrupt, WrongKey
+from likeness.domain.storage import ResealReport
 from likeness.store.database import driver_of
 from likeness.store.inspection import forget_key, keys_on_record, record_schema
 from likeness.store.retired import record_retired, retired_ids
@@ -54,19 +55,6 @@ class KeyLoad:
 
     references: int = 0
     bytes: int = 0
-
-
-@dataclass(slots=True)
-class ResealReport:
-    """What a run did: references sealed anew, why others could not be, and whether it came to the end.
-
-    `retired` are the keys that it found to seal nothing more.
-    """
-
-    references: int = 0
-    problems: list[str] = field(default_factory=list)
-    finished: bool = False
-    retired: frozenset[str] = frozenset()
 
 
 def _key_prefix(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

@@ -14,14 +14,14 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from likeness.domain.audit import AuditEntry, AuditMark
-from likeness.domain.changes import LogEntry, Receipt, Write
+from likeness.domain.changes import LogEntry, Write
 from likeness.domain.deadline import Deadline
-from likeness.domain.errors import LikenessError, Unavailable
+from likeness.domain.errors import Unavailable
 from likeness.domain.references import Facets, Reference, Status
 from likeness.domain.samples import Template
+from likeness.domain.storage import AuditReceipt, Listener, ListFilter, Outcome, Page, ResealReport, Space
 from likeness.store import reads
 from likeness.store.audit import (
-    AuditReceipt,
     AuditRecord,
     AuditReport,
     encode_entry,
@@ -34,11 +34,11 @@ from likeness.store.inspection import keys_on_record
 from likeness.store.log import read_log
 from likeness.store.opening import Opened, open_files
 from likeness.store.prepare import prepare
-from likeness.store.reads import ListFilter, Page
-from likeness.store.reseal import ResealReport, count_rows, reseal
+from likeness.store.reseal import count_rows, reseal
+from likeness.store.sizes import disk_space, file_sizes
 from likeness.store.vault import KeyUse, Vault
 from likeness.store.verify import VerifyReport, verify_store
-from likeness.store.writer import GROUP_WRITES, AuditJob, Listener, Observer, Outcome, WriteJob, Writer
+from likeness.store.writer import GROUP_WRITES, AuditJob, Observer, WriteJob, Writer
 
 TAIL_CHUNK = 10_000
 """Log entries read in one transaction of `tail`."""
@@ -109,9 +109,25 @@ class Store:
         """Hold the reserve again if there is room for it, so that enrolment goes on; whether it is held now."""
         return self._opened.reserve.hold()
 
-    def vault(self, use: KeyUse) -> Vault:
-        """Encryption under this store's key ring, for what is kept beside it (`KeyUse.SNAPSHOTS`)."""
-        return self._opened.ring.vault(use)
+    def sizes(self) -> dict[str, int]:
+        """Bytes of the files in the data directory by kind; every kind is there.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        return file_sizes(self.data_dir)
+
+    def space(self) -> Space:
+        """The space of the file system that the data directory is on.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        return disk_space(self.data_dir)
+
+    def snapshot_seal(self) -> Vault:
+        """Encryption, under this store's key ring, of the snapshots of indices."""
+        return self._opened.ring.vault(KeyUse.SNAPSHOTS)
 
     def write(self, writes: Sequence[Write]) -> list[Outcome]:
         """Do the writes in order; returns, once they are durable, a receipt or the refusal for each.
@@ -125,17 +141,17 @@ class Store:
             outcomes += job.future.result()
         return outcomes
 
-    def subscribe(self, listener: Listener) -> int:
-        """Hear of every later commit, in order, in the thread that commits, before its callers are answered.
+    def follow(self, listener: Listener) -> int:
+        """Call the listener with every later commit, in order, before its callers are answered.
 
-        Returns the log position after which the listener hears everything. A listener must be quick and must
-        not write to the store.
+        It is called in the thread that commits, so it must be quick and must not write to the store. Returns the
+        log position after which it is called with everything.
         """
-        return self._writer.subscribe(listener)
+        return self._writer.follow(listener)
 
-    def unsubscribe(self, listener: Listener) -> None:
-        """Hear no more."""
-        self._writer.unsubscribe(listener)
+    def unfollow(self, listener: Listener) -> None:
+        """Call the listener no more."""
+        self._writer.unfollow(listener)
 
     def observe_commits(self, observer: Observer) -> None:
         """Report every later commit's size and duration; the observer must be quick and must not raise."""
@@ -316,15 +332,3 @@ class Store:
         """Check what is stored: quickly as at open, or every link, row and blob. Reports; changes nothing."""
         with self._reading() as connection:
             return verify_store(connection, self._seals, full=full)
-
-
-def only(outcomes: Sequence[Outcome]) -> Receipt:
-    """The receipt of a single write.
-
-    Raises:
-        LikenessError: the write was refused.
-    """
-    (outcome,) = outcomes
-    if isinstance(outcome, LikenessError):
-        raise outcome
-    return outcome

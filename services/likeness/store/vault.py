@@ -290,6 +290,12 @@ class Vault:
         except InvalidTag as error:
             raise Corrupt(f"{_name(aad)} does not match its seal; restore it from a backup.") from error
 
+    prefix_bytes = KEY_PREFIX_BYTES
+
+    def key_of(self, blob: Buffer) -> str:
+        """The id of the key that a sealed blob, or its beginning of `prefix_bytes`, names."""
+        return key_of(blob)
+
     def is_current(self, blob: Buffer) -> bool:
         """Whether a sealed blob, or its beginning, is sealed under the active key."""
         return bytes(blob[:_HEADER_BYTES]) == self._header

@@ -24,7 +24,8 @@ import sqlalchemy as sa
 
 from likeness.domain.changes import LogEntry, Receipt
 from likeness.domain.errors import LikenessError, Unavailable
-from likeness.store.audit import AuditPlan, AuditReceipt, encode_entry
+from likeness.domain.storage import AuditReceipt, Listener, Outcome
+from likeness.store.audit import AuditPlan, encode_entry
 from likeness.store.chain import AUDIT, LOG
 from likeness.store.database import BUSY_MILLISECONDS, NoSpace, driver_of, guarded
 from likeness.store.plan import Plan
@@ -34,9 +35,6 @@ from likeness.store.sealing import Seals
 from likeness.store.witness import Heads, Witness
 
 logger = logging.getLogger(__name__)
-
-Outcome = Receipt | LikenessError
-Listener = Callable[[Sequence[LogEntry]], None]
 
 Observer = Callable[[str, int, float], None]
 """Told of every commit: the chain (log or audit), the entries added to it, and the seconds it took."""
@@ -153,13 +151,13 @@ class Writer:
                 reason="WRITE_QUEUE_FULL",
             ) from error
 
-    def subscribe(self, listener: Listener) -> int:
+    def follow(self, listener: Listener) -> int:
         """Call the listener with every later commit; returns the log position that it begins after."""
         with self._between_commits:
             self._listeners.append(listener)
             return self.heads.log.position
 
-    def unsubscribe(self, listener: Listener) -> None:
+    def unfollow(self, listener: Listener) -> None:
         """Stop calling the listener."""
         with self._between_commits:
             self._listeners.remove(listener)

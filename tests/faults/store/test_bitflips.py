@@ -16,7 +16,7 @@ from likeness.domain.audit import AuditEntry
 from likeness.domain.changes import LogEntry, Write
 from likeness.domain.errors import LikenessError
 from likeness.domain.references import Category, Status
-from likeness.store.reads import ListFilter
+from likeness.domain.storage import ListFilter
 from likeness.store.store import Store
 from tests.unit.store.making import act, enrol, expunge, open_store, update
 

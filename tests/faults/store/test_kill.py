@@ -13,7 +13,8 @@ from pathlib import Path
 
 from likeness.domain.changes import Receipt
 from likeness.domain.references import Status
-from likeness.store.store import Store, only
+from likeness.domain.storage import only
+from likeness.store.store import Store
 from tests.faults.store.worker import write_for
 from tests.unit.store.making import open_store, template, template_bytes
 

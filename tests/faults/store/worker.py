@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from likeness.domain.changes import Enrol, Write
-from likeness.store.store import Store, only
+from likeness.domain.storage import only
+from likeness.store.store import Store
 from tests.unit.store.making import act, enrol, expunge, open_store, update
 
 THREADS = 3

@@ -21,7 +21,7 @@ from likeness.engine.gallery import Gallery
 from likeness.index.snapshot import Snapshots
 from likeness.store.reserve import RESERVE
 from likeness.store.store import Store
-from likeness.store.vault import KeyRing, KeyUse
+from likeness.store.vault import KeyRing
 from tests.support import VectorModality
 from tests.unit.store.making import act, enrol, expunge
 from tests.waiting import PATIENCE
@@ -72,7 +72,7 @@ def snapshot(home: Path, store: Store) -> None:
     """A snapshot of an empty index, as the service leaves one behind."""
     modality = VectorModality()
     gallery = Gallery(modality.name, modality.space, store)
-    Snapshots(home / "snapshots" / "face", store.vault(KeyUse.SNAPSHOTS)).save(gallery.capture())
+    Snapshots(home / "snapshots" / "face", store.snapshot_seal()).save(gallery.capture())
 
 
 def test_a_ring_is_made_for_its_owner_alone_and_never_overwritten(home: Path, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_old_data_is_sealed_under_the_current_key_and_the_old_one_goes(home: Pat
     with opened(home) as store:
         assert store.verify(full=True).problems == ()
         assert store.source("r0") == b"source"
-        loaded = Snapshots(home / "snapshots" / "face", store.vault(KeyUse.SNAPSHOTS)).newest()
+        loaded = Snapshots(home / "snapshots" / "face", store.snapshot_seal()).newest()
         assert loaded.snapshot is not None
         assert np.array_equal(loaded.snapshot.columns.cells, np.empty_like(loaded.snapshot.columns.cells))
     shown = CliRunner().invoke(app, ["audit", "show", "--json"])

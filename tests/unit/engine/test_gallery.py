@@ -24,7 +24,6 @@ from likeness.index.snapshot import Snapshots, furthest
 from likeness.index.vectors import VectorIndex
 from likeness.rpc.workers import CallDeadline
 from likeness.store.store import Store
-from likeness.store.vault import KeyUse
 from tests.support import ALICE, DIMENSION, SPACE, Bench, VectorModality
 from tests.waiting import PATIENCE
 
@@ -134,7 +133,7 @@ def test_a_snapshot_ahead_of_the_log_is_refused_whatever_its_space(tmp_path: Pat
         for dimension in (DIMENSION, DIMENSION + 1):
             gallery = Gallery("face", TemplateSpace(f"{SPACE}-{dimension}", dimension), store)
             with pytest.raises(Corrupt, match="remove the folder snapshots") as refusal:
-                open_gallery(gallery, Snapshots(folder, store.vault(KeyUse.SNAPSHOTS)), store)
+                open_gallery(gallery, Snapshots(folder, store.snapshot_seal()), store)
             assert refusal.value.reason == "SNAPSHOT_OF_ANOTHER_LOG"
     assert furthest(folder) == 5
     assert furthest(tmp_path / "none") == 0

@@ -11,7 +11,7 @@ import pytest
 from likeness.domain.audit import AuditEntry
 from likeness.domain.references import Caller, Purpose
 from likeness.engine import gauges, upkeep
-from likeness.engine.gauges import Gauges, report_store, store_bytes
+from likeness.engine.gauges import Gauges, report_store
 from likeness.engine.opening import open_engine
 from likeness.store.reserve import RESERVE
 from likeness.store.store import Store
@@ -49,7 +49,7 @@ def test_files_are_counted_by_kind_and_foreign_folders_are_not(bench: Bench, sto
     (home / ".cache").mkdir()
     (home / ".cache" / "kernel.nbi").write_bytes(bytes(10_000_000))
     (home / RESERVE).write_bytes(bytes(700))
-    sizes = store_bytes(home)
+    sizes = store.sizes()
     assert set(sizes) == {"database", "wal", "snapshots", "reserve", "other"}
     assert sizes["reserve"] == 700
     assert sizes["database"] == (home / "likeness.db").stat().st_size > 0
@@ -61,7 +61,7 @@ def test_files_are_counted_by_kind_and_foreign_folders_are_not(bench: Bench, sto
 
 
 def test_a_home_without_snapshots_has_none(store: Store) -> None:
-    assert store_bytes(store.data_dir)["snapshots"] == 0
+    assert store.sizes()["snapshots"] == 0
 
 
 def test_a_gauge_that_fails_does_not_stop_the_others(

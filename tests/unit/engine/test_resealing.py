@@ -12,6 +12,7 @@ import pytest
 from likeness.app.composition import Composed, snapshots_folder
 from likeness.app.settings import Settings, load
 from likeness.domain.errors import Unavailable
+from likeness.domain.storage import ResealReport
 from likeness.engine import resealing
 from likeness.engine.gallery import Gallery
 from likeness.engine.resealing import Resealing, reseal_snapshots, snapshot_keys
@@ -39,14 +40,14 @@ def store(settings: Settings) -> Iterator[Store]:
         gallery = Gallery(modality.name, modality.space, store)
         for name in ("face", "object"):
             folder = snapshots_folder(settings) / name
-            Snapshots(folder, store.vault(KeyUse.SNAPSHOTS)).save(gallery.capture())
+            Snapshots(folder, store.snapshot_seal()).save(gallery.capture())
     KeyRing.rotate(ring)
     with Store.open(settings.home, key_file=ring) as store:
         yield store
 
 
 def keys_of_snapshots(settings: Settings, store: Store) -> set[str]:
-    return set(snapshot_keys(snapshots_folder(settings), store.vault(KeyUse.SNAPSHOTS)))
+    return set(snapshot_keys(snapshots_folder(settings), store.snapshot_seal()))
 
 
 def test_a_server_brings_everything_under_the_current_key(settings: Settings, store: Store) -> None:
@@ -88,7 +89,7 @@ def test_a_failure_that_may_pass_is_tried_again(
     monkeypatch.setattr(resealing, "RETRY_SECONDS", 0.01)
     whole, failures = Store.reseal, iter((Unavailable("The disk is full."), None))
 
-    def failing(self: Store, **options: object) -> reseal.ResealReport:
+    def failing(self: Store, **options: object) -> ResealReport:
         if (error := next(failures, None)) is not None:
             raise error
         return whole(self, **options)  # type: ignore[arg-type]
@@ -105,7 +106,7 @@ def test_a_failure_that_may_pass_is_tried_again(
 def test_a_snapshot_is_the_same_under_the_current_key_and_stands_alone(
     settings: Settings, store: Store
 ) -> None:
-    vault = store.vault(KeyUse.SNAPSHOTS)
+    vault = store.snapshot_seal()
     snapshots = Snapshots(snapshots_folder(settings) / "face", vault)
     before = snapshots.newest().snapshot
     assert reseal_snapshots(snapshots_folder(settings), vault) == 2
@@ -136,7 +137,7 @@ def test_a_damaged_snapshot_is_removed_and_one_of_an_unknown_key_left(
 def test_what_is_stopped_midway_leaves_the_snapshot_as_it_was(settings: Settings, store: Store) -> None:
     folder = snapshots_folder(settings) / "face"
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    snapshots = Snapshots(folder, store.vault(KeyUse.SNAPSHOTS))
+    snapshots = Snapshots(folder, store.snapshot_seal())
     (manifest,) = folder.glob("*.json")
     with pytest.raises(Unavailable, match="being stopped"):
         snapshots.reseal(manifest, lambda: True)

@@ -11,8 +11,9 @@ import pytest
 
 from likeness.domain.changes import ChangeKind, LogEntry
 from likeness.domain.errors import Corrupt
+from likeness.domain.storage import only
 from likeness.store.audit import encode_entry
-from likeness.store.store import Store, only
+from likeness.store.store import Store
 from likeness.store.writer import AuditJob
 from tests.unit.store.making import (
     act,
@@ -75,14 +76,14 @@ def test_the_tail_is_cut_by_position_limit_and_modality(
 def test_a_listener_hears_templates_in_order_before_callers_are_answered(store: Store) -> None:
     heard: list[LogEntry] = []
     store.write([enrol(0)])
-    assert store.subscribe(heard.extend) == 1
+    assert store.follow(heard.extend) == 1
     write = enrol(1, reference_id="a")
     receipt = only(store.write([write]))
     assert [e.position for e in heard] == [receipt.position]
     assert template_bytes(heard[0].template) == template_bytes(template(1))
     store.write([expunge("a")])
     assert [(e.kind, e.at) for e in heard][1:] == [(ChangeKind.EXPUNGE, store.get("a").updated_at)]
-    store.unsubscribe(heard.extend)
+    store.unfollow(heard.extend)
     store.write([enrol(2)])
     assert len(heard) == 2
 
@@ -95,8 +96,8 @@ def test_a_listener_that_fails_does_not_stop_the_writer(
     def fail(entries: Sequence[LogEntry]) -> None:
         raise RuntimeError("index trouble")
 
-    store.subscribe(fail)
-    store.subscribe(heard.extend)
+    store.follow(fail)
+    store.follow(heard.extend)
     assert only(store.write([enrol(1)])).position == 1
     assert len(heard) == 1
     assert "index trouble" in caplog.text
@@ -111,7 +112,7 @@ def held(settled: Store) -> Iterator[tuple[threading.Event, threading.Event]]:
         entered.set()
         go_on.wait(PATIENCE)
 
-    settled.subscribe(hold)
+    settled.follow(hold)
     yield entered, go_on
     go_on.set()
 
@@ -144,7 +145,7 @@ def test_what_waits_during_a_commit_shares_the_next_one(
 
 def test_a_lone_caller_commits_in_its_own_thread(settled: Store) -> None:
     heard: list[threading.Thread] = []
-    settled.subscribe(lambda entries: heard.append(threading.current_thread()))
+    settled.follow(lambda entries: heard.append(threading.current_thread()))
     settled.write([enrol(0)])
     assert heard == [threading.current_thread()]
 
@@ -180,7 +181,7 @@ def test_closing_waits_for_a_commit_in_a_callers_thread(
 
 def test_many_threads_leave_no_gap_and_lose_nothing(store: Store) -> None:
     heard: list[int] = []
-    store.subscribe(lambda entries: heard.extend(e.position for e in entries))
+    store.follow(lambda entries: heard.extend(e.position for e in entries))
     got: list[int] = []
 
     def work(number: int) -> None:

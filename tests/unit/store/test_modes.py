@@ -9,7 +9,6 @@ import pytest
 
 from likeness.index.snapshot import Snapshots
 from likeness.store.modes import exposed
-from likeness.store.vault import KeyUse
 from tests.unit.store.making import act, open_store
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="there are no POSIX modes")
@@ -22,7 +21,7 @@ def folder(tmp_path: Path) -> Path:
     try:
         with open_store(tmp_path) as store:
             store.audit(act(1))
-            Snapshots(tmp_path / "data" / "snapshots" / "face", store.vault(KeyUse.SNAPSHOTS))
+            Snapshots(tmp_path / "data" / "snapshots" / "face", store.snapshot_seal())
             assert (tmp_path / "data" / "likeness.db-wal").exists()
             assert exposed(tmp_path / "data", tmp_path / "key.json") == []
     finally:

@@ -16,11 +16,12 @@ from alembic.script import ScriptDirectory
 
 from likeness.domain.audit import AuditMark
 from likeness.domain.errors import Corrupt, LikenessError, Precondition, Unavailable, WrongKey
+from likeness.domain.storage import only
 from likeness.store.database import writer_engine
 from likeness.store.migrate import MIGRATIONS, upgrade
 from likeness.store.schema import REVISIONS, metadata
-from likeness.store.store import Store, only
-from likeness.store.vault import KeyRing, KeyUse
+from likeness.store.store import Store
+from likeness.store.vault import KeyRing
 from tests.unit.store.making import act, enrol, open_store, tampering
 
 
@@ -104,9 +105,9 @@ def test_an_old_key_that_is_missing_is_noticed_at_open(closed: Path) -> None:
 
 def test_snapshots_are_sealed_under_the_same_ring(closed: Path) -> None:
     with open_store(closed) as store:
-        blob = store.vault(KeyUse.SNAPSHOTS).seal(b"index", aad=b"snapshot 1")
+        blob = store.snapshot_seal().seal(b"index", aad=b"snapshot 1")
     with open_store(closed) as store:
-        assert store.vault(KeyUse.SNAPSHOTS).unseal(blob, aad=b"snapshot 1") == b"index"
+        assert store.snapshot_seal().unseal(blob, aad=b"snapshot 1") == b"index"
 
 
 def put_index_out_of_step(database: Connection) -> None:

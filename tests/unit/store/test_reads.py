@@ -9,7 +9,8 @@ import pytest
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import Corrupt, DeadlineExceeded, InvalidInput
 from likeness.domain.references import Category, Status
-from likeness.store.reads import MAX_PAGE, ListFilter, parse_token
+from likeness.domain.storage import ListFilter, parse_token
+from likeness.store.reads import MAX_PAGE
 from likeness.store.store import Store
 from tests.unit.store.making import enrol, expunge, open_store, tampering, update
 

@@ -14,12 +14,13 @@ import pytest
 import sqlalchemy as sa
 
 from likeness.domain.errors import LikenessError, NotFound, Unavailable, WrongKey
+from likeness.domain.storage import ResealReport, only
 from likeness.store import reseal as resealing
 from likeness.store.opening import DATABASE
-from likeness.store.reseal import KeyLoad, ResealReport, key_loads
+from likeness.store.reseal import KeyLoad, key_loads
 from likeness.store.sealing import place
-from likeness.store.store import Store, only
-from likeness.store.vault import KeyRing, KeyUse
+from likeness.store.store import Store
+from likeness.store.vault import KeyRing
 from tests.unit.store.making import (
     act,
     enrol,
@@ -261,7 +262,7 @@ def test_an_old_copy_of_the_database_does_not_open_with_what_is_left_of_a_key(ro
         store.reseal()
     without_old_keys(rotated)
     with open_store(rotated) as store, pytest.raises(WrongKey):
-        store.vault(KeyUse.TEMPLATES).unseal(body, aad=place("template", "r3"))
+        store._seals.templates.unseal(body, aad=place("template", "r3"))
 
 
 def test_the_closing_of_the_store_ends_it(rotated: Path, monkeypatch: pytest.MonkeyPatch) -> None:

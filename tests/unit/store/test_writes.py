@@ -16,9 +16,10 @@ from likeness.domain.errors import Conflict, InvalidInput, LikenessError, NotFou
 from likeness.domain.ids import new_id
 from likeness.domain.references import Facets, Purpose, Reference, Restrictions, Status
 from likeness.domain.samples import Quality, Template
+from likeness.domain.storage import only
 from likeness.store import writer
 from likeness.store.database import driver_of
-from likeness.store.store import Store, only
+from likeness.store.store import Store
 from tests.unit.store.making import (
     act,
     enrol,
