@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Column, Index, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text
 
 REVISIONS = ("0001",)
 """The alembic revisions that this release can bring to the last of them, which it reads and writes."""
@@ -39,11 +39,15 @@ class Blob(sa.LargeBinary):
         return None
 
 
+Number = BigInteger().with_variant(Integer(), "sqlite")
+"""A log position or a time in microseconds, of 64 bits. SQLite's INTEGER has them, and by that name alone does a
+primary key become the number of its row."""
+
 log = Table(
     "log",
     metadata,
-    Column("position", Integer, primary_key=True, autoincrement=False),
-    Column("at", Integer, nullable=False),  # microseconds since 1970-01-01 UTC
+    Column("position", Number, primary_key=True, autoincrement=False),
+    Column("at", Number, nullable=False),  # microseconds since 1970-01-01 UTC
     Column("kind", Text, nullable=False),
     Column("modality", Text, nullable=False),
     Column("reference_id", Text, nullable=False),
@@ -58,17 +62,17 @@ log = Table(
 reference = Table(
     "reference",
     metadata,
-    Column("key", Integer, primary_key=True, autoincrement=False),  # log position of the enrolment
+    Column("key", Number, primary_key=True, autoincrement=False),  # log position of the enrolment
     Column("reference_id", Text, nullable=False),
     Column("modality", Text, nullable=False),
     Column("owner", Text, nullable=False),
     Column("category", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("facets", Text, nullable=False),  # canonical JSON, the whole of them
-    Column("review_at", Integer),
-    Column("created_at", Integer, nullable=False),
-    Column("updated_at", Integer, nullable=False),
-    Column("position", Integer, nullable=False),  # log position of the last change
+    Column("review_at", Number),
+    Column("created_at", Number, nullable=False),
+    Column("updated_at", Number, nullable=False),
+    Column("position", Number, nullable=False),  # log position of the last change
     Column("template_space", Text, nullable=False),
     Column("model", Text, nullable=False),
     Column("quality", Blob),  # sealed; NULL once expunged
@@ -87,7 +91,7 @@ membership = Table(
     "membership",
     metadata,
     Column("gallery", Text, primary_key=True),
-    Column("key", Integer, primary_key=True, autoincrement=False),
+    Column("key", Number, primary_key=True, autoincrement=False),
     Index("membership_by_key", "key", "gallery"),
     sqlite_with_rowid=False,
 )
@@ -97,7 +101,7 @@ def _satellite(name: str) -> Table:
     return Table(
         name,
         metadata,
-        Column("key", Integer, primary_key=True, autoincrement=False),
+        Column("key", Number, primary_key=True, autoincrement=False),
         Column("body", Blob, nullable=False),  # sealed
     )
 
@@ -109,8 +113,8 @@ source = _satellite("source")
 audit = Table(
     "audit",
     metadata,
-    Column("position", Integer, primary_key=True, autoincrement=False),
-    Column("at", Integer, nullable=False),  # microseconds since 1970-01-01 UTC
+    Column("position", Number, primary_key=True, autoincrement=False),
+    Column("at", Number, nullable=False),  # microseconds since 1970-01-01 UTC
     Column("body", Blob, nullable=False),  # sealed canonical JSON
     Column("digest", Blob, nullable=False),  # SHA-256 over the previous digest and the columns above
 )

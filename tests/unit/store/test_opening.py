@@ -8,18 +8,10 @@ from pathlib import Path
 from sqlite3 import Connection
 
 import pytest
-import sqlalchemy as sa
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from likeness.domain.audit import AuditMark
 from likeness.domain.errors import Corrupt, LikenessError, Precondition, Unavailable, WrongKey
 from likeness.domain.storage import only
-from likeness.store.database import writer_engine
-from likeness.store.migrate import MIGRATIONS, upgrade
-from likeness.store.schema import REVISIONS, metadata
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing
 from tests.unit.store.making import act, enrol, open_store, tampering
@@ -316,24 +308,6 @@ def test_a_data_directory_that_cannot_be_made_is_a_clear_refusal(tmp_path: Path)
     (tmp_path / "data").write_text("a file")
     with pytest.raises(LikenessError, match="cannot be made"):
         open_store(tmp_path)
-
-
-def test_the_migrations_make_what_the_tables_say(tmp_path: Path) -> None:
-    engine = writer_engine(tmp_path / "new.db")
-    with engine.begin() as connection:
-        upgrade(connection)
-        context = MigrationContext.configure(connection)
-        tables = sa.inspect(connection).get_table_names()
-        assert compare_metadata(context, metadata) == []
-    engine.dispose()
-    assert set(tables) == {*metadata.tables, "alembic_version"}
-
-
-def test_the_last_migration_is_the_revision_of_this_release() -> None:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    scripts = ScriptDirectory.from_config(config)
-    assert tuple(s.revision for s in scripts.walk_revisions())[::-1] == REVISIONS
 
 
 def test_verify_counts_what_it_checked(closed: Path) -> None:

@@ -6,13 +6,15 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+_NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
     """Make the tables of an empty store."""
     op.create_table(
         "log",
-        sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
-        sa.Column("at", sa.Integer, nullable=False),
+        sa.Column("position", _NUMBER, primary_key=True, autoincrement=False),
+        sa.Column("at", _NUMBER, nullable=False),
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("modality", sa.Text, nullable=False),
         sa.Column("reference_id", sa.Text, nullable=False),
@@ -25,17 +27,17 @@ def upgrade() -> None:
     op.create_index("log_by_request", "log", ["entity", "request_id"], unique=True)
     op.create_table(
         "reference",
-        sa.Column("key", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("key", _NUMBER, primary_key=True, autoincrement=False),
         sa.Column("reference_id", sa.Text, nullable=False),
         sa.Column("modality", sa.Text, nullable=False),
         sa.Column("owner", sa.Text, nullable=False),
         sa.Column("category", sa.Text, nullable=False),
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("facets", sa.Text, nullable=False),
-        sa.Column("review_at", sa.Integer),
-        sa.Column("created_at", sa.Integer, nullable=False),
-        sa.Column("updated_at", sa.Integer, nullable=False),
-        sa.Column("position", sa.Integer, nullable=False),
+        sa.Column("review_at", _NUMBER),
+        sa.Column("created_at", _NUMBER, nullable=False),
+        sa.Column("updated_at", _NUMBER, nullable=False),
+        sa.Column("position", _NUMBER, nullable=False),
         sa.Column("template_space", sa.Text, nullable=False),
         sa.Column("model", sa.Text, nullable=False),
         sa.Column("quality", sa.LargeBinary),
@@ -52,20 +54,20 @@ def upgrade() -> None:
     op.create_table(
         "membership",
         sa.Column("gallery", sa.Text, primary_key=True),
-        sa.Column("key", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("key", _NUMBER, primary_key=True, autoincrement=False),
         sqlite_with_rowid=False,
     )
     op.create_index("membership_by_key", "membership", ["key", "gallery"])
     for satellite in ("template", "subject", "source"):
         op.create_table(
             satellite,
-            sa.Column("key", sa.Integer, primary_key=True, autoincrement=False),
+            sa.Column("key", _NUMBER, primary_key=True, autoincrement=False),
             sa.Column("body", sa.LargeBinary, nullable=False),
         )
     op.create_table(
         "audit",
-        sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
-        sa.Column("at", sa.Integer, nullable=False),
+        sa.Column("position", _NUMBER, primary_key=True, autoincrement=False),
+        sa.Column("at", _NUMBER, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
         sa.Column("digest", sa.LargeBinary, nullable=False),
     )
