@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from likeness.domain.audit import AuditEntry
+from likeness.domain.errors import Corrupt
 from likeness.domain.references import Facets, Reference
 from likeness.domain.samples import Template
 
@@ -100,3 +101,16 @@ class LogEntry:
     at: datetime
     facets: Facets | None
     template: Template | None = None
+
+
+def unknown_kind(position: int, kind: str) -> Corrupt:
+    """The error for a log entry of a kind that this release does not know.
+
+    Nothing may pass over such an entry: what it did to its reference would be missing in every answer.
+    """
+    return Corrupt(
+        f"A newer release wrote this log: entry {position} is of kind {kind!r}, which this release does not know. "
+        "Run the release that wrote it, or a newer one.",
+        reason="LOG_TOO_NEW",
+        metadata={"position": str(position)},
+    )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.domain.changes import ChangeKind, LogEntry
+from likeness.domain.changes import ChangeKind, LogEntry, unknown_kind
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import Corrupt, DeadlineExceeded, Exhausted, Precondition
 from likeness.domain.modality import Clutter, Companion, TemplateSpace
@@ -163,26 +163,43 @@ class Gallery:
 
     def _fold(self, entries: Sequence[LogEntry]) -> None:
         for entry in entries:
-            if entry.modality == self.modality:
-                self._fold_one(entry)
+            self._fold_one(entry)
             self._position = entry.position
         with self._moved:
             self._moved.notify_all()
 
     def _fold_one(self, entry: LogEntry) -> None:
-        if entry.kind is ChangeKind.ENROL:
-            self._enrol(entry)
-            return
+        match entry.kind:
+            case ChangeKind.ENROL | ChangeKind.UPDATE | ChangeKind.EXPUNGE if entry.modality != self.modality:
+                pass
+            case ChangeKind.ENROL:
+                self._enrol(entry)
+            case ChangeKind.UPDATE:
+                self._update(entry)
+            case ChangeKind.EXPUNGE:
+                self._expunge(entry)
+            case _:
+                raise unknown_kind(entry.position, entry.kind)
+
+    def _update(self, entry: LogEntry) -> None:
+        if entry.facets is None:
+            raise Corrupt(
+                f"Log entry {entry.position} updates a reference and has no facets; restore a backup."
+            )
         self.memory.forget(entry.reference_id, entry.position)
-        register = self.register if entry.reference_id in self.register else self._elsewhere
-        if entry.kind is ChangeKind.EXPUNGE or entry.facets is None:
-            rows = register.remove(entry.reference_id)
-            if register is self.register:
-                self.index.remove(rows)
-                if self._companion is not None and len(rows):
-                    self._companion.remove(rows[0])
-        else:
-            register.update(entry.reference_id, entry.facets)
+        self._register_of(entry).update(entry.reference_id, entry.facets)
+
+    def _expunge(self, entry: LogEntry) -> None:
+        self.memory.forget(entry.reference_id, entry.position)
+        register = self._register_of(entry)
+        rows = register.remove(entry.reference_id)
+        if register is self.register:
+            self.index.remove(rows)
+            if self._companion is not None and len(rows):
+                self._companion.remove(rows[0])
+
+    def _register_of(self, entry: LogEntry) -> Register:
+        return self.register if entry.reference_id in self.register else self._elsewhere
 
     def _enrol(self, entry: LogEntry) -> None:
         if entry.template is None or entry.facets is None:

@@ -16,6 +16,7 @@ from likeness.domain.changes import (
     Receipt,
     RequestKey,
     Update,
+    unknown_kind,
 )
 from likeness.domain.errors import Conflict, Corrupt
 from likeness.domain.references import Status
@@ -48,7 +49,8 @@ def read_log(
     """The entries of one modality, or of all, in (after, until], with templates not expunged since.
 
     Raises:
-        Corrupt: an entry is missing or damaged, or a template is.
+        Corrupt: an entry is missing or damaged, or a template is, or a newer release wrote an entry, of whatever
+            modality.
     """
     previous = LOG.digest_at(connection, after)
     entries: list[LogEntry] = []
@@ -59,11 +61,11 @@ def read_log(
         if columns[0] != position:
             raise LOG.gap(position)
         seals.check_chain(previous, columns)
-        previous = columns[-1]
+        previous, kind = columns[-1], _kind(columns[0], columns[2])
         if modality is not None and columns[3] != modality:
             continue
-        entries.append(_entry(columns, body, seals))
-        if body is None and columns[2] == ChangeKind.ENROL:
+        entries.append(_entry(columns, kind, body, seals))
+        if body is None and kind is ChangeKind.ENROL:
             without.append(columns[4])
     if position != until:
         raise LOG.gap(position + 1)
@@ -75,7 +77,7 @@ def verify_chain(connection: sa.Connection, seals: Seals, after: int, until: int
     """Check the links of the entries in (after, until], their templates left alone.
 
     Raises:
-        Corrupt: an entry is missing or damaged.
+        Corrupt: an entry is missing or damaged, or a newer release wrote it.
     """
     previous, position = LOG.digest_at(connection, after), after
     for row in connection.execute(_LINKS, {"after": after, "until": until}):
@@ -83,6 +85,7 @@ def verify_chain(connection: sa.Connection, seals: Seals, after: int, until: int
         if row.position != position:
             raise LOG.gap(position)
         seals.check_chain(previous, row)
+        _kind(position, row.kind)
         previous = row.digest
     if position != until:
         raise LOG.gap(position + 1)
@@ -131,14 +134,22 @@ def request_id_reused(key: RequestKey) -> Conflict:
     )
 
 
-def _entry(columns: Sequence[Any], body: bytes | None, seals: Seals) -> LogEntry:
-    position, at, kind, modality, reference_id, facets, *_ = columns
+def _kind(position: int, name: str) -> ChangeKind:
+    """The kind of an entry whose link was checked, so that it is what a release wrote."""
+    try:
+        return ChangeKind(name)
+    except ValueError:
+        raise unknown_kind(position, name) from None
+
+
+def _entry(columns: Sequence[Any], kind: ChangeKind, body: bytes | None, seals: Seals) -> LogEntry:
+    position, at, _, modality, reference_id, facets, *_ = columns
     found = None
     if body is not None:
         found = Template.from_bytes(seals.templates.unseal(body, aad=place("template", reference_id)))
     return LogEntry(
         position=position,
-        kind=ChangeKind(kind),
+        kind=kind,
         modality=modality,
         reference_id=reference_id,
         at=from_micros(at),

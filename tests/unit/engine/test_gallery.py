@@ -3,11 +3,13 @@ from __future__ import annotations
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from likeness.domain.changes import LogEntry
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import Corrupt, DeadlineExceeded, LikenessError
 from likeness.domain.modality import TemplateSpace
@@ -137,6 +139,18 @@ def test_a_snapshot_ahead_of_the_log_is_refused_whatever_its_space(tmp_path: Pat
             assert refusal.value.reason == "SNAPSHOT_OF_ANOTHER_LOG"
     assert furthest(folder) == 5
     assert furthest(tmp_path / "none") == 0
+
+
+@pytest.mark.parametrize("modality", ["face", "object"])
+def test_an_entry_of_a_kind_that_is_not_known_stops_the_fold(bench: Bench, modality: str) -> None:
+    kept = bench.enrol("1,0").reference.reference_id
+    held, position = ids(bench.gallery), bench.gallery.position
+    entry = LogEntry(position + 1, "rename", modality, kept, datetime.now(UTC), None)  # type: ignore[arg-type]
+    for _ in range(2):
+        with pytest.raises(Corrupt, match="A newer release wrote this log"):
+            bench.gallery.apply([entry])
+    assert (ids(bench.gallery), bench.gallery.position) == (held, position)
+    assert bench.search("1,0") == [kept]
 
 
 def test_suspended_references_count_as_held_and_are_not_searched(bench: Bench) -> None:

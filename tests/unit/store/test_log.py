@@ -13,6 +13,7 @@ from likeness.domain.changes import ChangeKind, LogEntry
 from likeness.domain.errors import Corrupt
 from likeness.domain.storage import only
 from likeness.store.audit import encode_entry
+from likeness.store.log import read_log
 from likeness.store.store import Store
 from likeness.store.writer import AuditJob
 from tests.unit.store.making import (
@@ -58,6 +59,26 @@ def test_the_tail_has_every_entry_and_the_templates_that_still_exist(store: Stor
     assert entries[0].facets == store.get("a").facets
     assert entries[4].facets is None
     assert [e.modality for e in entries] == ["face", "object", "face", "face", "face", "face"]
+
+
+def test_an_entry_of_a_newer_release_stops_whoever_reads_the_log(tmp_path: Path) -> None:
+    with open_store(tmp_path) as store:
+        fill(store)
+        seals = store._seals
+        with tampering(tmp_path) as database:
+            (previous,) = database.execute("SELECT digest FROM log WHERE position = 6").fetchone()
+            row = (7, 0, "rename", "object", "b", None, "FR", "request-7", bytes(32))
+            values = (*row, seals.chain(previous, row))
+            database.execute("INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+        assert summary(store.tail(0)) == WHOLE
+        with store._reading() as connection:
+            assert summary(read_log(connection, seals, 0, 6, None)) == WHOLE
+            for modality in (None, "object", "face"):  # what it means for a modality only its writer knows
+                with pytest.raises(Corrupt, match="A newer release wrote this log: entry 7") as refusal:
+                    read_log(connection, seals, 0, 7, modality)
+                assert refusal.value.reason == "LOG_TOO_NEW"
+    with pytest.raises(Corrupt, match="Run the release that wrote it"):
+        open_store(tmp_path)
 
 
 def test_the_tail_is_cut_by_position_limit_and_modality(
