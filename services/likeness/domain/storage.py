@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.domain.audit import AuditEntry
-from likeness.domain.changes import LogEntry, Receipt, Write
+from likeness.domain.changes import ChangeKind, LogEntry, Receipt, RequestKey, Write
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import InvalidInput, LikenessError
 from likeness.domain.references import Category, Facets, Reference, Status
@@ -208,6 +208,17 @@ class Ledger(Protocol):
 
     def write(self, writes: Sequence[Write]) -> Sequence[Outcome]:
         """Do the writes in order; returns, once they are durable, a receipt or the refusal for each."""
+
+    def receipt(self, key: RequestKey, kind: ChangeKind, of: str) -> Receipt | None:
+        """What an earlier request with this key was given; None where there was none.
+
+        So that a replay is recognised before its sample is looked at. `kind` and `of` are what the caller is about
+        to do: an enrolment of a modality, or a change of a reference id.
+
+        Raises:
+            Conflict: the request id was used for something else.
+            Corrupt: the entry of that request is damaged.
+        """
 
     def audit(self, entry: AuditEntry) -> AuditReceipt:
         """Put an act on record; returns once it is durable.

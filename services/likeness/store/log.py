@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
@@ -28,6 +28,9 @@ from likeness.store.rows import load_rows
 from likeness.store.schema import log, template
 from likeness.store.sealing import Seals, place
 
+BY_REQUEST = sa.select(log.c.position).where(
+    log.c.entity == sa.bindparam("entity"), log.c.request_id == sa.bindparam("request_id")
+)
 _ENTRY = sa.select(log).where(log.c.position == sa.bindparam("position"))
 _LINKS = (
     sa.select(log)
@@ -41,6 +44,22 @@ _RANGE = (
     .order_by(log.c.position)
 )
 """Only an enrolment's position is ever a template's key."""
+
+
+class Entry(Protocol):
+    """What of a log entry says what was done: its row, or what was made of it."""
+
+    @property
+    def kind(self) -> str:
+        """The name of a `ChangeKind`."""
+
+    @property
+    def modality(self) -> str:
+        """Of the reference."""
+
+    @property
+    def reference_id(self) -> str:
+        """The reference."""
 
 
 def read_log(
@@ -91,22 +110,40 @@ def verify_chain(connection: sa.Connection, seals: Seals, after: int, until: int
         raise LOG.gap(position + 1)
 
 
-def repeats(change: Change, kind: str, modality: str, reference_id: str) -> bool:
-    """Whether a log entry of this kind, modality and reference is what the change would make.
+def kind_and_object(change: Change) -> tuple[ChangeKind, str]:
+    """What a change would do, and to what: an enrolment to a modality, the others to a reference."""
+    match change:
+        case Enrol():
+            return ChangeKind.ENROL, change.reference.modality
+        case Update():
+            return ChangeKind.UPDATE, change.reference.reference_id
+        case Expunge():
+            return ChangeKind.EXPUNGE, change.reference_id
+
+
+def repeats(kind: ChangeKind, of: str, entry: Entry) -> bool:
+    """Whether a log entry is what a change of this kind and object would make.
 
     A request id that was used for one thing never acknowledges another, whatever the digest of its content covers.
     """
-    match change:
-        case Enrol():
-            return kind == ChangeKind.ENROL and modality == change.reference.modality
-        case Update():
-            return kind == ChangeKind.UPDATE and reference_id == change.reference.reference_id
-        case Expunge():
-            return kind == ChangeKind.EXPUNGE and reference_id == change.reference_id
+    return kind == entry.kind and of == (entry.modality if kind is ChangeKind.ENROL else entry.reference_id)
+
+
+def find_receipt(
+    connection: sa.Connection, seals: Seals, key: RequestKey, kind: ChangeKind, of: str
+) -> Receipt | None:
+    """What was answered to the request with this key; None where there was none.
+
+    Raises:
+        Conflict, Corrupt: as `receipt_at`.
+    """
+    asked = {"entity": key.entity, "request_id": key.request_id}
+    position = connection.execute(BY_REQUEST, asked).scalar()
+    return None if position is None else receipt_at(connection, seals, position, key, kind, of)
 
 
 def receipt_at(
-    connection: sa.Connection, seals: Seals, position: int, key: RequestKey, change: Change
+    connection: sa.Connection, seals: Seals, position: int, key: RequestKey, kind: ChangeKind, of: str
 ) -> Receipt:
     """What was answered to the request that made an entry, from the entry itself, its link checked.
 
@@ -120,7 +157,7 @@ def receipt_at(
     seals.check_chain(LOG.digest_at(connection, position - 1), row)
     if (row.entity, row.request_id) != (key.entity, key.request_id):
         raise Corrupt(f"Log entry {position} is not that of its request; restore the database from a backup.")
-    if row.request_digest != key.digest or not repeats(change, row.kind, row.modality, row.reference_id):
+    if row.request_digest != key.digest or not repeats(kind, of, row):
         raise request_id_reused(key)
     return Receipt(row.reference_id, position, from_micros(row.at), replayed=True)
 

@@ -20,7 +20,7 @@ from likeness.store.canonical import to_micros
 from likeness.store.chain import Head
 from likeness.store.codec import decode_facets, encode_facets, facet_columns
 from likeness.store.database import driver_of, text_of
-from likeness.store.log import receipt_at, repeats, request_id_reused
+from likeness.store.log import BY_REQUEST, kind_and_object, receipt_at, repeats, request_id_reused
 from likeness.store.prepare import Prepared
 from likeness.store.rows import Row, checked, fetch_rows
 from likeness.store.schema import log, membership, reference, source, subject, template
@@ -29,11 +29,7 @@ from likeness.store.sealing import Seals
 SATELLITES = {"template": template, "subject": subject, "source": source}
 
 _IS_HELD = text_of(sa.select(reference.c.key).where(reference.c.reference_id == sa.bindparam("identity")))
-_BY_REQUEST = text_of(
-    sa.select(log.c.position).where(
-        log.c.entity == sa.bindparam("entity"), log.c.request_id == sa.bindparam("request_id")
-    )
-)
+_BY_REQUEST = text_of(BY_REQUEST)
 _INSERT = {
     table: text_of(table.insert()) for table in (log, reference, membership, template, subject, source)
 }
@@ -111,9 +107,9 @@ class Plan:
             position = self._stored_requests.get((key.entity, key.request_id))
             if position is None:
                 return None
-            return receipt_at(self._connection, self._seals, position, key, write.change)
+            return receipt_at(self._connection, self._seals, position, key, *kind_and_object(write.change))
         digest, entry = known
-        if digest != key.digest or not repeats(write.change, entry.kind, entry.modality, entry.reference_id):
+        if digest != key.digest or not repeats(*kind_and_object(write.change), entry):
             raise request_id_reused(key)
         return Receipt(entry.reference_id, entry.position, entry.at, replayed=True)
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from likeness.domain.audit import AuditEntry, AuditMark
-from likeness.domain.changes import LogEntry, Write
+from likeness.domain.changes import ChangeKind, LogEntry, Receipt, RequestKey, Write
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import Unavailable
 from likeness.domain.references import Facets, Reference, Status
@@ -31,7 +31,7 @@ from likeness.store.audit import (
 from likeness.store.chain import Head
 from likeness.store.database import reader_engine, reading
 from likeness.store.inspection import keys_on_record
-from likeness.store.log import read_log
+from likeness.store.log import find_receipt, read_log
 from likeness.store.opening import Opened, open_files
 from likeness.store.prepare import prepare
 from likeness.store.reseal import count_rows, reseal
@@ -140,6 +140,18 @@ class Store:
             self._writer.submit(job)
             outcomes += job.future.result()
         return outcomes
+
+    def receipt(self, key: RequestKey, kind: ChangeKind, of: str) -> Receipt | None:
+        """What an earlier request with this key was given; None where there was none.
+
+        `kind` and `of` are what the caller is about to do: an enrolment of a modality, or a change of a reference.
+
+        Raises:
+            Conflict: the request id was used for something else.
+            Corrupt: the entry of that request is damaged.
+        """
+        with self._reading() as connection:
+            return find_receipt(connection, self._seals, key, kind, of)
 
     def follow(self, listener: Listener) -> int:
         """Call the listener with every later commit, in order, before its callers are answered.

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy.engine.default import DefaultDialect
 
-from likeness.domain.changes import Change, Enrol, Expunge, Receipt, RequestKey, Update, Write
+from likeness.domain.changes import Change, ChangeKind, Enrol, Expunge, Receipt, RequestKey, Update, Write
 from likeness.domain.errors import Conflict, InvalidInput, LikenessError, NotFound, Stale, Unavailable
 from likeness.domain.ids import new_id
 from likeness.domain.references import Facets, Purpose, Reference, Restrictions, Status
@@ -144,6 +144,23 @@ def test_a_repeated_request_gets_the_first_receipt(tmp_path: Path) -> None:
     with open_store(tmp_path) as store:
         assert only(store.write([write])) == replace(first, replayed=True)
         assert store.head() == 2
+
+
+def test_the_receipt_of_a_request_is_found_before_its_sample_is_looked_at(store: Store) -> None:
+    write = enrol(1, request_id="request-1")
+    assert store.receipt(write.key, ChangeKind.ENROL, "face") is None
+    first = only(store.write([write]))
+    found = store.receipt(write.key, ChangeKind.ENROL, "face")
+    assert found == only(store.write([write])) == replace(first, replayed=True)
+    assert store.receipt(replace(write.key, entity="DE"), ChangeKind.ENROL, "face") is None
+    for key, kind, of in (
+        (replace(write.key, digest=bytes(32)), ChangeKind.ENROL, "face"),
+        (write.key, ChangeKind.ENROL, "object"),
+        (write.key, ChangeKind.UPDATE, first.reference_id),
+    ):
+        with pytest.raises(Conflict) as refusal:
+            store.receipt(key, kind, of)
+        assert refusal.value.reason == "REQUEST_ID_REUSED"
 
 
 def test_a_request_repeated_inside_one_batch_is_done_once(store: Store) -> None:
