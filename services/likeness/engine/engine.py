@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from likeness.domain.answers import Comparison, SearchAnswer, SearchOptions
 from likeness.domain.changes import Receipt, RequestKey
-from likeness.domain.deadline import Deadline
+from likeness.domain.deadline import NO_DEADLINE, Deadline
 from likeness.domain.errors import InvalidInput, SampleRejected
 from likeness.domain.modality import Modality
 from likeness.domain.references import Caller, Category, Reference, Status
@@ -24,8 +24,6 @@ from likeness.engine.search import Progress, Searcher, untold
 from likeness.telemetry import metrics
 
 __all__ = ["Engine", "Enrolled", "ListQuery", "Page"]
-
-NO_DEADLINE = Deadline()
 
 DEFAULT_PAGE = 100
 MAX_PAGE = 1000

@@ -22,10 +22,6 @@ RETRY_AFTER = 1.0
 """Seconds after which a picture that found no memory may be sent again."""
 
 
-_LOOK = 0.25
-"""Seconds between looks whether the caller is still there."""
-
-
 @dataclass(eq=False, slots=True)
 class _Pair:
     """Two pictures held at once: by which thread, and their bytes."""
@@ -177,4 +173,4 @@ class _Wait:
                 f"For {parameters.LONGEST_WAIT:g} s {self._doing}; send it again a little later.",
                 retry_after=RETRY_AFTER,
             )
-        return min(left, self._deadline.remaining, _LOOK)
+        return min(left, self._deadline.patience)

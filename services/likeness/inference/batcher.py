@@ -13,16 +13,18 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
-from likeness.domain.deadline import Deadline
+from likeness.domain.deadline import NO_DEADLINE, Deadline
 from likeness.domain.errors import DeadlineExceeded, Exhausted, LikenessError, Unavailable
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-_NO_LIMIT = threading.TIMEOUT_MAX
+Turn = Callable[[Deadline], AbstractContextManager[None]]
+"""Waits for a turn at computing, or raises DeadlineExceeded; the turn is held for the block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,12 @@ class _Group(Generic[T, R]):
         return self.missing == 0 or self.error is not None
 
 
+_Item = tuple[_Group[T, R], int]
+"""An item that waits: the call it belongs to, and its place there."""
+
+_Batch = list[_Item[T, R]]
+
+
 class Batcher(Generic[T, R]):
     """Runs `work` on items from any number of threads.
 
@@ -68,6 +76,7 @@ class Batcher(Generic[T, R]):
         slots: batches worked on at once.
         max_batch: most items in one batch.
         max_queue: most items that may wait.
+        turn: held while `work` runs. What expires while a batch waits for its turn is not run.
         observe: told of every batch after it ran; must not raise.
         name: what the queue is for, in errors.
     """
@@ -79,6 +88,7 @@ class Batcher(Generic[T, R]):
         slots: int,
         max_batch: int,
         max_queue: int,
+        turn: Turn = lambda _: nullcontext(),
         observe: Callable[[BatchReport], None] | None = None,
         name: str = "work",
     ) -> None:
@@ -87,12 +97,13 @@ class Batcher(Generic[T, R]):
         self._work = work
         self._max_batch = max_batch
         self._max_queue = max_queue
+        self._turn = turn
         self._observe = observe
         self._name = name
         self._slots = slots
         self._free = slots
         self._closed = False
-        self._queue: deque[tuple[_Group[T, R], int]] = deque()
+        self._queue: deque[_Item[T, R]] = deque()
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
 
@@ -101,13 +112,14 @@ class Batcher(Generic[T, R]):
         """Items that wait now."""
         return len(self._queue)
 
-    def run(self, items: Sequence[T], deadline: Deadline = Deadline()) -> list[R]:  # noqa: B008  immutable
+    def run(self, items: Sequence[T], deadline: Deadline = NO_DEADLINE) -> list[R]:
         """Has the items worked on, perhaps together with those of other callers, and returns their results.
 
         Raises:
             Exhausted: too many items wait already.
             Unavailable: the batcher is closed.
-            DeadlineExceeded: the deadline passed first; items not yet begun are dropped without being run.
+            DeadlineExceeded: the deadline passed, or the caller went away, first; items not yet begun are dropped
+                without being run.
             Exception: whatever `work` raised on one of these items.
         """
         if not items:
@@ -117,10 +129,12 @@ class Batcher(Generic[T, R]):
             self._admit(group)
             try:
                 while not group.done:
-                    if group.leads and deadline.remaining > 0:
-                        self._lead(group)
-                    elif group.leads or not group.condition.wait(min(deadline.remaining, _NO_LIMIT)):
+                    if deadline.remaining <= 0:
                         self._expire(group)
+                    elif group.leads:
+                        self._lead(group)
+                    else:
+                        group.condition.wait(deadline.patience)
             finally:
                 if not group.done:  # the thread was interrupted
                     group.error = Unavailable(f"The {self._name} was interrupted")
@@ -131,12 +145,12 @@ class Batcher(Generic[T, R]):
             raise group.error
         return cast("list[R]", group.results)
 
-    def close(self, deadline: Deadline = Deadline()) -> bool:  # noqa: B008  immutable
+    def close(self, deadline: Deadline = NO_DEADLINE) -> bool:
         """Refuses new work and waits for the rest; True if everything was finished by the deadline."""
         with self._lock:
             self._closed = True
             return self._idle.wait_for(
-                lambda: not self._queue and self._free == self._slots, min(deadline.remaining, _NO_LIMIT)
+                lambda: not self._queue and self._free == self._slots, deadline.patience
             )
 
     # Everything below holds the lock, except where it says that it lets go.
@@ -164,38 +178,58 @@ class Batcher(Generic[T, R]):
                 group.leads = False
                 self._pass_on()
             return
-        outcomes: list[R | _Failure] = []
-        begun = ended = time.monotonic()
-        self._lock.release()
-        try:
-            outcomes = self._attempt([owner.items[index] for owner, index in batch])
-            ended = time.monotonic()
-        finally:
-            self._lock.acquire()
-            self._deliver(batch, outcomes)
-        if self._observe is not None:
-            waited = max(0.0, begun - batch[0][0].since)
-            report = BatchReport(len(batch), len(self._queue), waited, ended - begun)
+        report = self._work_on(batch, group.deadline)
+        if report is not None and self._observe is not None:
             self._lock.release()
             try:
                 self._observe(report)
             finally:
                 self._lock.acquire()
 
-    def _take(self) -> list[tuple[_Group[T, R], int]]:
-        batch: list[tuple[_Group[T, R], int]] = []
+    def _work_on(self, batch: _Batch[T, R], deadline: Deadline) -> BatchReport | None:
+        """Works on a batch once it has its turn, or puts it back if the deadline of its leader passes before."""
+        outcomes: list[R | _Failure] = []
+        begun = ended = time.monotonic()
+        self._lock.release()
+        try:
+            with self._turn(deadline):
+                with self._lock:
+                    batch = self._wanted(batch)
+                begun = time.monotonic()
+                outcomes = self._attempt([owner.items[index] for owner, index in batch])
+                ended = time.monotonic()
+        except DeadlineExceeded:
+            with self._lock:
+                self._queue.extendleft(reversed(batch))
+                batch = []
+        finally:
+            self._lock.acquire()
+            self._deliver(batch, outcomes)
+        if not batch:
+            return None
+        return BatchReport(len(batch), len(self._queue), max(0.0, begun - batch[0][0].since), ended - begun)
+
+    def _take(self) -> _Batch[T, R]:
+        """The next batch of the queue."""
+        batch: _Batch[T, R] = []
         while self._queue and len(batch) < self._max_batch:
-            group, index = self._queue.popleft()
-            if group.error is not None:
-                continue
-            if group.deadline.remaining <= 0:
-                self._expire(group)
-                continue
-            batch.append((group, index))
+            batch += self._wanted([self._queue.popleft()])
         return batch
+
+    def _wanted(self, batch: _Batch[T, R]) -> _Batch[T, R]:
+        """The items that somebody still waits for."""
+        wanted: _Batch[T, R] = []
+        for group, index in batch:
+            if group.error is None and group.deadline.remaining <= 0:
+                self._expire(group)
+            if group.error is None:
+                wanted.append((group, index))
+        return wanted
 
     def _attempt(self, items: list[T]) -> list[R | _Failure]:
         """Runs without the lock. One outcome per item."""
+        if not items:
+            return []
         try:
             results = list(self._work(items))
             if len(results) != len(items):
@@ -206,7 +240,7 @@ class Batcher(Generic[T, R]):
             return [outcome for item in items for outcome in self._attempt([item])]
         return list(results)
 
-    def _deliver(self, batch: list[tuple[_Group[T, R], int]], outcomes: list[R | _Failure]) -> None:
+    def _deliver(self, batch: _Batch[T, R], outcomes: list[R | _Failure]) -> None:
         if not outcomes:  # the working thread was interrupted; nobody may wait for ever
             failure = _Failure(Unavailable(f"The {self._name} was interrupted; send the request again"))
             outcomes = [failure] * len(batch)
@@ -220,10 +254,12 @@ class Batcher(Generic[T, R]):
                 group.condition.notify()
 
     def _expire(self, group: _Group[T, R]) -> None:
-        if not group.done:
-            group.error = DeadlineExceeded(
-                f"The deadline passed while waiting for {self._name}; allow more time or send less work"
-            )
+        if group.done:
+            return
+        try:
+            group.deadline.check(f"waiting for {self._name}")
+        except DeadlineExceeded as error:
+            group.error = error
             group.condition.notify()
 
     def _withdraw(self, group: _Group[T, R]) -> None:

@@ -10,8 +10,10 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
+
+from likeness.domain.deadline import Deadline, current
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -20,6 +22,8 @@ R = TypeVar("R")
 SURPLUS = 1
 """Turns beyond one for each core. Who holds a turn waits a tenth of the time, mostly for the interpreter's lock;
 one turn more fills that, and a second one gains nothing further."""
+
+_WAITED = "waiting for a turn to compute"
 
 
 class Turns:
@@ -34,18 +38,36 @@ class Turns:
         self._helpers = ThreadPoolExecutor(max(1, count - 1), thread_name_prefix="likeness-helper")
 
     @contextmanager
-    def one(self) -> Iterator[None]:
-        """Wait for a turn and hold it for the length of the block."""
+    def one(self, deadline: Deadline | None = None) -> Iterator[None]:
+        """Wait for a turn and hold it for the length of the block.
+
+        Args:
+            deadline: of the work; None means that of the call under way in this thread.
+
+        Raises:
+            DeadlineExceeded: the deadline passed, or the caller went away, before the turn came; the block is not
+                entered.
+        """
+        deadline = deadline or current()
         if not self._take():
-            self._count(1)
-            try:
-                self._free.get()
-            finally:
-                self._count(-1)
+            self._wait(deadline)
         try:
+            deadline.check(_WAITED)
             yield
         finally:
             self._give_back(1)
+
+    def _wait(self, deadline: Deadline) -> None:
+        """Wait for a turn and take it."""
+        self._count(1)
+        try:
+            while True:
+                deadline.check(_WAITED)
+                with suppress(queue.Empty):
+                    self._free.get(timeout=deadline.patience)
+                    return
+        finally:
+            self._count(-1)
 
     @property
     def waiting(self) -> int:

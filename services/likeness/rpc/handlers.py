@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import grpc
 
-from likeness.domain.deadline import Deadline
+from likeness.domain.deadline import CallDeadline, Deadline
 from likeness.domain.errors import InvalidInput, Precondition, SampleRejected
 from likeness.domain.references import Caller
 from likeness.domain.samples import Issue
@@ -30,7 +30,7 @@ from likeness.rpc.identity import Peer, Request
 from likeness.rpc.interceptors import current
 from likeness.rpc.latest import Latest
 from likeness.rpc.notes import noted
-from likeness.rpc.workers import CallDeadline, Workers
+from likeness.rpc.workers import Workers
 from likeness.telemetry import metrics
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching

@@ -20,6 +20,7 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
+from likeness.domain.deadline import CallDeadline
 from likeness.domain.errors import DeadlineExceeded
 from likeness.domain.references import Caller
 from likeness.rpc import errors
@@ -30,7 +31,6 @@ from likeness.rpc.identity import Peer
 from likeness.rpc.messages import reader
 from likeness.rpc.notes import asked
 from likeness.rpc.others import Others
-from likeness.rpc.workers import CallDeadline
 from likeness.telemetry import logs, metrics
 
 PACKAGE = "likeness."

@@ -1,45 +1,20 @@
-"""Where blocking work runs: a bounded pool of threads, and deadlines that also end when the caller goes away."""
+"""Where blocking work runs: a bounded pool of threads."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
 import math
-import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from likeness.domain.deadline import Deadline, hold
+from likeness.domain.deadline import CallDeadline, Deadline, hold
 from likeness.domain.errors import DeadlineExceeded
 from likeness.telemetry import metrics
 
 _Answer = TypeVar("_Answer")
-
-
-@dataclass(frozen=True, slots=True)
-class CallDeadline(Deadline):
-    """A deadline that is also over once `abandoned` is set, so that work for nobody stops at its next check."""
-
-    abandoned: threading.Event = field(default_factory=threading.Event, compare=False)
-
-    @property
-    def remaining(self) -> float:
-        """Seconds left, at least 0."""
-        return 0.0 if self.abandoned.is_set() else max(0.0, self.at - time.monotonic())
-
-    def check(self, doing: str) -> None:
-        """Raise DeadlineExceeded, naming what was being done, if time is up or nobody waits any more."""
-        if self.abandoned.is_set():
-            raise DeadlineExceeded(f"The caller went away while {doing}.", reason="CALLER_GONE")
-        Deadline.check(self, doing)
-
-    def within(self, seconds: float) -> CallDeadline:
-        """The same, and at most that many seconds from now."""
-        return CallDeadline(min(self.at, time.monotonic() + seconds), self.abandoned)
 
 
 class Workers:

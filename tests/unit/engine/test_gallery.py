@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from likeness.domain.changes import LogEntry
-from likeness.domain.deadline import Deadline
+from likeness.domain.deadline import CallDeadline, Deadline
 from likeness.domain.errors import Corrupt, DeadlineExceeded, LikenessError
 from likeness.domain.modality import TemplateSpace
 from likeness.domain.references import Facets, Status
@@ -24,7 +24,6 @@ from likeness.engine.upkeep import open_gallery
 from likeness.index.scan import Found, Vectors, nothing
 from likeness.index.snapshot import Snapshots, furthest
 from likeness.index.vectors import VectorIndex
-from likeness.rpc.workers import CallDeadline
 from likeness.store.store import Store
 from tests.support import ALICE, DIMENSION, SPACE, Bench, VectorModality
 from tests.waiting import PATIENCE

@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from likeness.domain.deadline import Deadline
+from likeness.domain.deadline import CallDeadline, Deadline
 from likeness.domain.errors import DeadlineExceeded, Exhausted, LikenessError, Unavailable
 from likeness.inference.batcher import Batcher, BatchReport
+from likeness.inference.turns import SURPLUS, Turns
 from tests.waiting import PATIENCE, eventually
 
 
@@ -242,3 +244,51 @@ def test_a_worker_drops_what_has_expired_in_the_queue() -> None:
         with pytest.raises(DeadlineExceeded):
             late.result(PATIENCE)
     assert gate.batches == [["first"], ["fine"]]
+
+
+def test_a_caller_that_goes_away_is_dropped_without_being_run() -> None:
+    gate, gone = _Gate(), CallDeadline()
+    batcher = Batcher(gate, slots=1, max_batch=8, max_queue=8)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(batcher.run, ["first"])
+        assert gate.entered.wait(PATIENCE)
+        left = pool.submit(batcher.run, ["left"], gone)
+        _queued(batcher, 1)
+        gone.abandoned.set()
+        with pytest.raises(DeadlineExceeded, match="caller went away"):
+            left.result(PATIENCE)
+        gate.open.set()
+        assert first.result(PATIENCE) == ["first"]
+    assert gate.batches == [["first"]]
+
+
+def test_what_expires_while_its_batch_waits_for_a_turn_is_not_run() -> None:
+    turns, gone, too = Turns(1), CallDeadline(), CallDeadline()
+    batches: list[list[str]] = []
+
+    def work(items: list[str]) -> list[str]:
+        batches.append(items)
+        return items
+
+    batcher = Batcher(work, slots=1, max_batch=8, max_queue=8, turn=turns.one)
+    with ThreadPoolExecutor(4) as pool:
+        with ExitStack() as held:
+            for _ in range(1 + SURPLUS):
+                held.enter_context(turns.one())
+            leader = pool.submit(batcher.run, ["leader"], gone)
+            eventually(lambda: turns.waiting == 1)
+            follower, second, other = (
+                pool.submit(batcher.run, [name], deadline)
+                for name, deadline in (("next", Deadline()), ("second", too), ("other", Deadline()))
+            )
+            _queued(batcher, 3)
+            gone.abandoned.set()  # its batch goes to who waits, and so does the slot
+            with pytest.raises(DeadlineExceeded, match="caller went away"):
+                leader.result(PATIENCE)
+            eventually(lambda: turns.waiting == 1 and batcher.depth == 0)
+            too.abandoned.set()  # when the turn comes, it is no longer in the batch
+            with pytest.raises(DeadlineExceeded):
+                second.result(PATIENCE)
+        assert (follower.result(PATIENCE), other.result(PATIENCE)) == (["next"], ["other"])
+    assert sorted(item for batch in batches for item in batch) == ["next", "other"]
+    assert batcher.run(["after"]) == ["after"]

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from contextvars import copy_context
 
 import pytest
 
+from likeness.domain.deadline import CallDeadline, Deadline, hold
+from likeness.domain.errors import DeadlineExceeded
 from likeness.inference.turns import SURPLUS, Turns
 from tests.waiting import PATIENCE, eventually
 
@@ -89,3 +94,40 @@ def test_a_failure_in_any_part_is_raised() -> None:
     for bad in (0, 1):
         with pytest.raises(ZeroDivisionError):
             Turns(2).map(lambda part: 1 // part, [1 - bad, bad])
+
+
+@contextmanager
+def all_held(turns: Turns, cores: int) -> Iterator[None]:
+    with ExitStack() as held:
+        for _ in range(cores + SURPLUS):
+            held.enter_context(turns.one())
+        yield
+
+
+def test_who_waits_gives_up_when_time_is_up_or_the_caller_goes_away() -> None:
+    turns, gone = Turns(1), CallDeadline()
+    entered: list[str] = []
+
+    def work(deadline: Deadline | None) -> None:
+        with turns.one(deadline):
+            entered.append("worked for nobody")
+
+    with ThreadPoolExecutor(3) as pool:
+        with all_held(turns, 1):
+            of_the_call = pool.submit(copy_context().run, hold, lambda _: work(None), gone)
+            waiting = pool.submit(work, gone)
+            late = pool.submit(work, Deadline.after(0.01))
+            with pytest.raises(DeadlineExceeded, match="waiting for a turn"):
+                late.result(PATIENCE)
+            eventually(lambda: turns.waiting == 2)
+            gone.abandoned.set()
+            for one in (waiting, of_the_call):
+                with pytest.raises(DeadlineExceeded) as caught:
+                    one.result(PATIENCE)
+                assert caught.value.reason == "CALLER_GONE"
+            assert turns.waiting == 0
+        for over in (gone, Deadline(0.0)):
+            with pytest.raises(DeadlineExceeded):
+                work(over)  # turns are free now
+    with all_held(turns, 1):
+        assert entered == []  # and every turn was given back

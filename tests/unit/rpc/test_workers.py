@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from likeness.domain.deadline import CallDeadline
 from likeness.domain.errors import DeadlineExceeded
-from likeness.rpc.workers import CallDeadline, Workers
+from likeness.rpc.workers import Workers
 from tests.waiting import PATIENCE
 
 STARTED_SECONDS = 2.0
