@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from likeness.domain.answers import Explanation, Score, SearchOptions
 from likeness.domain.calibration import Calibration
 from likeness.domain.changes import RequestKey
+from likeness.domain.deadline import NO_DEADLINE, Deadline
 from likeness.domain.modality import Clutter, Companion, Presented, TemplateSpace
 from likeness.domain.references import Caller, Facets, Purpose, Reference
 from likeness.domain.samples import (
@@ -82,7 +83,9 @@ class VectorModality:
     def warm(self) -> None:
         """Nothing to warm."""
 
-    def extract(self, samples: Sequence[Sample], mode: Mode) -> list[Extraction]:
+    def extract(
+        self, samples: Sequence[Sample], mode: Mode, deadline: Deadline = NO_DEADLINE
+    ) -> list[Extraction]:
         return [self._extract(sample, mode) for sample in samples]
 
     def _extract(self, sample: Sample, mode: Mode) -> Extraction:

@@ -13,6 +13,7 @@ import pytest
 
 from likeness.app.settings import Settings
 from likeness.client import LikenessClient
+from likeness.domain.deadline import NO_DEADLINE, Deadline
 from likeness.domain.samples import Extraction, Mode, Sample
 from likeness.engine.engine import Engine
 from likeness.engine.gallery import Gallery
@@ -33,13 +34,15 @@ class HoldingModality(VectorModality):
         self.go_on = threading.Event()
         self.broken = False
 
-    def extract(self, samples: Sequence[Sample], mode: Mode) -> list[Extraction]:
+    def extract(
+        self, samples: Sequence[Sample], mode: Mode, deadline: Deadline = NO_DEADLINE
+    ) -> list[Extraction]:
         if self.broken:
             raise RuntimeError("the disk of Jane Roe is on fire")
         if any(b"hold" in sample.data for sample in samples):
             self.inside.release()
             assert self.go_on.wait(PATIENCE)
-        return super().extract(samples, mode)
+        return super().extract(samples, mode, deadline)
 
     def wait_until_inside(self, count: int = 1) -> None:
         for _ in range(count):

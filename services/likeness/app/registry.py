@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from likeness import __version__
 from likeness.app.settings import Settings
 from likeness.domain.calibration import Calibration
+from likeness.domain.deadline import Deadline
 from likeness.domain.errors import Exhausted
 from likeness.domain.modality import Modality
 from likeness.domain.samples import Extraction
@@ -99,7 +100,7 @@ _for_life = ExitStack()
 """What lasts until a process of the assistant ends."""
 
 
-def _face_extractor(settings: Settings) -> tuple[str, Callable[[Task], Extraction]]:
+def _face_extractor(settings: Settings) -> tuple[str, Callable[[Task, Deadline], Extraction]]:
     """What the assistant runs, in its own process, to its end."""
     _for_life.enter_context(strays.collected())
     logs.configure(settings.log_level)
@@ -108,13 +109,13 @@ def _face_extractor(settings: Settings) -> tuple[str, Callable[[Task], Extractio
     return _face_models(settings), partial(_extract_within, modality)
 
 
-def _extract_within(modality: FaceModality, task: Task) -> Extraction:
+def _extract_within(modality: FaceModality, task: Task, deadline: Deadline) -> Extraction:
     """Extract one sample in the assistant's part of the memory.
 
     Raises:
         Exhausted: it needs more, which the other process may have.
     """
-    found = modality.extract_one(task)
+    found = modality.extract_one(task, deadline)
     if found.rejection is not None and found.rejection.reason == Reason.IMAGE_TOO_LARGE:
         raise Exhausted(found.rejection.message, reason=found.rejection.reason)
     return found

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from likeness.domain.answers import Explanation, Score
 from likeness.domain.calibration import Calibration
+from likeness.domain.deadline import NO_DEADLINE, Deadline
 from likeness.domain.samples import Extraction, Mode, Sample, Template
 
 
@@ -106,8 +107,14 @@ class Modality(Protocol):
     def calibration(self) -> Calibration | None:
         """The measured table from score to false match rate, or None where none was measured."""
 
-    def extract(self, samples: Sequence[Sample], mode: Mode) -> list[Extraction]:
-        """One extraction per sample, in order; a bad sample is rejected with its reason, never raised."""
+    def extract(
+        self, samples: Sequence[Sample], mode: Mode, deadline: Deadline = NO_DEADLINE
+    ) -> list[Extraction]:
+        """One extraction per sample, in order; a bad sample is rejected with its reason, never raised.
+
+        Raises:
+            DeadlineExceeded: the deadline passed, or the caller went away; nothing further is computed.
+        """
 
     def shortlist(self, k: int) -> int:
         """How many references the exact comparison needs from the index to find the best `k`."""

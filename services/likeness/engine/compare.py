@@ -69,7 +69,7 @@ class Comparer:
         with timings.stage("compare"):
             score = self._modality.compare(one.template, [other.template])[0]
         fmr = rate(self._modality.calibration, score.value)
-        explanation = self._explain(one, other) if explain else None
+        explanation = self._explain(one, other, deadline) if explain else None
         deadline.check("the comparison was being recorded")
         header = Header(
             log_position=self._store.head(),
@@ -92,7 +92,7 @@ class Comparer:
         deadline.check(f"the {field} waited to be compared")
         if isinstance(side, str):
             return self._reference(caller, side, field)
-        extraction = self._modality.extract([side], Mode.PROBE)[0]
+        extraction = self._modality.extract([side], Mode.PROBE, deadline)[0]
         timings.add_all(extraction)
         finding = single_finding(extraction, side, f"{field}.sample.data")
         return _Side(
@@ -119,15 +119,15 @@ class Comparer:
             return None
         return memory.templates([reference_id]).get(reference_id)
 
-    def _explain(self, one: _Side, other: _Side) -> Explanation:
-        return self._modality.explain(self._presented(one), self._presented(other))
+    def _explain(self, one: _Side, other: _Side, deadline: Deadline) -> Explanation:
+        return self._modality.explain(self._presented(one, deadline), self._presented(other, deadline))
 
-    def _presented(self, side: _Side) -> Presented:
-        sample = None if self._modality.explains_templates else self._pictured(side)
+    def _presented(self, side: _Side, deadline: Deadline) -> Presented:
+        sample = None if self._modality.explains_templates else self._pictured(side, deadline)
         name = side.audit_name if side.sample is None else side.sample.name
         return Presented(side.template, name, sample)
 
-    def _pictured(self, side: _Side) -> Sample:
+    def _pictured(self, side: _Side, deadline: Deadline) -> Sample:
         """The sample of a side; of a reference, its source with the presentation selected that was enrolled.
 
         Raises:
@@ -144,7 +144,7 @@ class Comparer:
                 reason="SOURCE_NOT_KEPT",
             )
         sample = Sample(source, name=side.audit_name)
-        findings = self._modality.extract([sample], Mode.PROBE)[0].findings
+        findings = self._modality.extract([sample], Mode.PROBE, deadline)[0].findings
         known = [(f.index, f.template) for f in findings if f.template is not None]
         usable = [(index, template) for index, template in known if template.space == side.template.space]
         scores = self._modality.compare(side.template, [template for _, template in usable])

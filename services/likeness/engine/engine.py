@@ -160,6 +160,6 @@ class Engine:
         """Detect and measure quality; nothing is searched or stored."""
         del caller  # identified by the interceptor; any caller may analyse its own sample
         deadline.check(f"{sample.name} waited to be analysed")
-        extraction = self.modality.extract([sample], Mode.ANALYSE)[0]
+        extraction = self.modality.extract([sample], Mode.ANALYSE, deadline)[0]
         Timings(self._observe).add_all(extraction)
         return extraction

@@ -53,7 +53,7 @@ class Enroller:
         owned_by(caller, described.facets)
         check_metadata(described)
         deadline.check(f"{sample.name} waited to be enrolled")
-        extraction = self._modality.extract([sample], Mode.ENROL)[0]
+        extraction = self._modality.extract([sample], Mode.ENROL, deadline)[0]
         finding = single_finding(extraction, sample, "sample.data")
         check_quality(finding, override, "sample.data")
         deadline.check(f"{sample.name} was being enrolled")

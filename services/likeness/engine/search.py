@@ -116,7 +116,7 @@ class Searcher:
 
     def _extract(self, sample: Sample, deadline: Deadline, timings: Timings) -> Extraction:
         deadline.check(f"{sample.name} waited to be searched")
-        extraction = self._modality.extract([sample], Mode.PROBE)[0]
+        extraction = self._modality.extract([sample], Mode.PROBE, deadline)[0]
         timings.add_all(extraction)
         if extraction.rejection is not None:
             raise rejected(extraction.rejection, "probe.data")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from likeness.domain.answers import Explanation, Score
 from likeness.domain.calibration import Calibration
+from likeness.domain.deadline import NO_DEADLINE, Deadline
 from likeness.domain.errors import InvalidInput, LikenessError, SampleRejected
 from likeness.domain.modality import Clutter, Companion, Presented, TemplateSpace
 from likeness.domain.samples import Extraction, Finding, Issue, Mode, Pick, Sample, Selection, Template
@@ -23,7 +24,7 @@ from likeness.face.judge import issues, limits_of, several
 from likeness.face.quality import assess
 from likeness.face.selection import Indexed, choose, without_bystanders
 from likeness.face.turning import Sight, look
-from likeness.imaging.decode import Limits, Picture, decode, opened
+from likeness.imaging.decode import Limits, Picture, opened
 from likeness.index.cosines import cosines
 from likeness.inference.assistant import Assistant
 from likeness.inference.batcher import Batcher, BatchReport
@@ -104,6 +105,7 @@ class FaceModality:
             slots=workers,
             max_batch=parameters.MAX_BATCH,
             max_queue=parameters.MAX_QUEUE,
+            turn=turns.one,
             observe=observe,
             name="the face embedder",
         )
@@ -138,34 +140,38 @@ class FaceModality:
             observe=observe,
         )
 
-    def extract(self, samples: Sequence[Sample], mode: Mode) -> list[Extraction]:
+    def extract(
+        self, samples: Sequence[Sample], mode: Mode, deadline: Deadline = NO_DEADLINE
+    ) -> list[Extraction]:
         """See `Modality.extract`. Indices of findings count the faces from the largest down.
 
         Raises:
             Unavailable: the assistant ended while it worked on the sample.
-            DeadlineExceeded, TooBusy: no memory became free to decode in.
+            DeadlineExceeded: see `Modality.extract`.
+            TooBusy: no memory became free to decode in.
         """
         alone = len(samples) == 1 and len(samples[0].data) <= parameters.ASSISTED_BYTES
         if alone and self.assistant is not None:
-            return [self.assistant.do((samples[0], mode), self.extract_one)]
-        return self._extract(samples, mode)
+            return [self.assistant.do((samples[0], mode), self.extract_one, deadline)]
+        return self._extract(samples, mode, deadline)
 
-    def extract_one(self, task: Task) -> Extraction:
+    def extract_one(self, task: Task, deadline: Deadline = NO_DEADLINE) -> Extraction:
         """Extract one sample in this process."""
         sample, mode = task
-        return self._extract([sample], mode)[0]
+        return self._extract([sample], mode, deadline)[0]
 
-    def _extract(self, samples: Sequence[Sample], mode: Mode) -> list[Extraction]:
+    def _extract(self, samples: Sequence[Sample], mode: Mode, deadline: Deadline) -> list[Extraction]:
         seen = []
         for sample in samples:
-            with opened(sample, self._limits) as photograph, self._turns.one():
-                one = self._see(photograph, sample, mode)
+            with opened(sample, self._limits, deadline=deadline) as photograph, self._turns.one(deadline):
+                one = self._see(photograph, sample, mode, deadline)
                 if len(samples) == 1 and mode is not Mode.ANALYSE and self._may_go_on(one):
+                    deadline.check(f"{sample.name} waited to be embedded")
                     return self._finish([one], self._embed)
                 seen.append(one)
         if mode is Mode.ANALYSE:
             return [one.extraction for one in seen]
-        return self._finish(seen, self._batcher.run)
+        return self._finish(seen, lambda chips: self._batcher.run(chips, deadline))
 
     def _may_go_on(self, seen: _Seen) -> bool:
         """Whether to embed in the turn that was taken to see: nobody waits for it, and to give it up and queue for
@@ -183,8 +189,8 @@ class FaceModality:
         return [self._complete(one, vectors, each) for one in seen]
 
     def _embed_batch(self, chips: list[Pixels]) -> list[Floats]:
-        with self._turns.one():
-            return list(self.embedder.embed(np.stack(chips)))
+        """In the batcher's turn."""
+        return list(self.embedder.embed(np.stack(chips)))
 
     def _embed(self, chips: list[Pixels]) -> list[Floats]:
         """In a turn that is held already."""
@@ -194,7 +200,7 @@ class FaceModality:
             self._observe(BatchReport(len(chips), self._batcher.depth, 0.0, time.monotonic() - began))
         return vectors
 
-    def _see(self, photograph: Picture, sample: Sample, mode: Mode) -> _Seen:
+    def _see(self, photograph: Picture, sample: Sample, mode: Mode, deadline: Deadline) -> _Seen:
         """Decode, detect, choose, measure and align."""
         begun = time.perf_counter()
         try:
@@ -202,6 +208,7 @@ class FaceModality:
         except SampleRejected as error:
             return _Seen(Extraction(rejection=Issue(error.reason, error.message)), [])
         decoded = time.perf_counter()
+        deadline.check(f"{sample.name} was decoded")
         sight = look(self.detector, image)
         chosen = self._choose(sight.as_sent, sample, mode, (image.shape[1], image.shape[0]))
         findings = self._findings(chosen, sight, sample, mode) if not isinstance(chosen, Issue) else ()
@@ -323,7 +330,11 @@ class FaceModality:
             raise InvalidInput(f"A picture of {presented.name} needs its photograph; send it, or do not ask.")
         if sample.selection.pick is Pick.ONLY:
             sample = replace(sample, selection=Selection(Pick.MOST_PROMINENT))
-        image = decode(sample, self._limits)
+        with opened(sample, self._limits, working=0) as photograph, self._turns.one():
+            return self._side_of(photograph.pixels(), sample)
+
+    def _side_of(self, image: Pixels, sample: Sample) -> Side:
+        """In a turn that is held."""
         sight = look(self.detector, image)
         chosen = self._choose(sight.as_sent, sample, Mode.PROBE, (image.shape[1], image.shape[0]))
         if isinstance(chosen, Issue):

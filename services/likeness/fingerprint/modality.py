@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from likeness.domain.answers import Explanation, Score
 from likeness.domain.calibration import Calibration
+from likeness.domain.deadline import NO_DEADLINE, Deadline
 from likeness.domain.errors import InvalidInput, LikenessError, SampleRejected
 from likeness.domain.modality import Clutter, Companion, Presented, TemplateSpace
 from likeness.domain.samples import Extraction, Finding, Issue, Mode, Pick, Sample, Severity, Template
@@ -88,18 +89,30 @@ class FingerprintModality:
         embedder = SetEmbedder.shipped(MODEL, threads=threads.intra_op)
         return cls(Shortlister(embedder), Matcher(), calibration=calibration, turns=Turns(threads.workers))
 
-    def extract(self, samples: Sequence[Sample], mode: Mode) -> list[Extraction]:
+    def extract(
+        self, samples: Sequence[Sample], mode: Mode, deadline: Deadline = NO_DEADLINE
+    ) -> list[Extraction]:
         """See `Modality.extract`. A record is one finding, of index 0, whatever number of fingers it holds."""
-        seen = [_see(sample, mode) for sample in samples]
+        found: list[Extraction] = []
+        for start in range(0, len(samples), p.RECORDS_PER_TURN):
+            with self._turns.one(deadline):
+                found += self._extract(samples[start : start + p.RECORDS_PER_TURN], mode, deadline)
+        return found
+
+    def _extract(self, samples: Sequence[Sample], mode: Mode, deadline: Deadline) -> list[Extraction]:
+        """In a turn that is held."""
+        seen = []
+        for sample in samples:
+            deadline.check(f"{sample.name} waited to be read")
+            seen.append(_see(sample, mode))
         if mode is Mode.ANALYSE:
             return [one.extraction for one in seen]
         views = [view for one in seen for view in one.views]
         started = time.perf_counter()
-        with self._turns.one():
-            vectors = self._shortlister.embed([view.minutiae for view in views])
-            fingers = [
-                Finger(position_of(view.position), prepare(view.minutiae), view.possible) for view in views
-            ]
+        vectors = self._shortlister.embed([view.minutiae for view in views])
+        fingers = [
+            Finger(position_of(view.position), prepare(view.minutiae), view.possible) for view in views
+        ]
         each = (time.perf_counter() - started) / max(len(views), 1)
         made, at = [], 0
         for one in seen:
@@ -139,6 +152,13 @@ class FingerprintModality:
     ) -> list[Score]:
         """Log-odds that two records show the same fingers, summed over the fingers that both may hold."""
         del clutter
+        with self._turns.one():
+            return self._compare(probe, candidates, exact=exact)
+
+    def _compare(
+        self, probe: Template, candidates: Sequence[Template], *, exact: bool = False
+    ) -> list[Score]:
+        """In a turn that is held."""
         held = [self._fingers(one) for one in candidates]
         return compare(self._matcher, self._fingers(probe), held, exact=exact)
 
@@ -160,13 +180,18 @@ class FingerprintModality:
         Raises:
             InvalidInput: the two hold no finger in common, so that there is nothing to show.
         """
+        with self._turns.one():
+            return self._explained(probe, candidate)
+
+    def _explained(self, probe: Presented, candidate: Presented) -> Explanation:
+        """In a turn that is held."""
         pair = best_pair(self._matcher, self._fingers(probe.template), self._fingers(candidate.template))
         if pair is None:
             raise InvalidInput(
                 f"{probe.name} and {candidate.name} hold no finger in common, so there is nothing to show.",
                 reason="NO_FINGER_IN_COMMON",
             )
-        score = self.compare(probe.template, [candidate.template])[0]
+        score = self._compare(probe.template, [candidate.template])[0]
         captions = [f"Score {score.value:.2f} (log-odds), model {self.model}"]
         if self.calibration is not None:
             captions.append(

@@ -17,6 +17,10 @@ SHORTLIST_PER_CANDIDATE, SHORTLIST_LEAST = 20, 400
 Deeper finds more mates among a million (81% at 400, 83% at 1,000, 85% at 4,000) and takes as many times longer:
 400 keep a search of a million under 150 ms on two cores (`benchmarks/fingerprint_speed.py`)."""
 
+RECORDS_PER_TURN = 16
+"""Records of a batch that are extracted in one turn at computing: 0.1 s of the slowest, ten prints each, so that
+single requests need not wait longer."""
+
 MAX_COORDINATE = 16384
 """Pixels from the origin within which minutiae lie: 83 cm, more than any card with impressions."""
 MAX_MINUTIAE = 96

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from likeness.domain.deadline import Deadline
 from likeness.domain.errors import SampleRejected
 from likeness.domain.samples import Sample
 from likeness.imaging import bmp, codec, cost, parameters, tiff
@@ -61,9 +62,10 @@ _NO_CLAIM = frozenset(("", "application/octet-stream", "binary/octet-stream", "i
 class Picture:
     """A sample whose header was read and whose memory is taken: see `opened`."""
 
-    def __init__(self, sample: Sample, limits: Limits, working: int) -> None:
+    def __init__(self, sample: Sample, limits: Limits, working: int, deadline: Deadline | None) -> None:
         self._sample = sample
         self._working = working
+        self._deadline = deadline
         self._size = 0
         self._limits = limits
         self._header: Header | None = None
@@ -81,7 +83,7 @@ class Picture:
             size = cost.of(self._header, len(self._data), self._working)
             if size > self._limits.memory.size:
                 raise _too_dear(self._header, size, self._limits.memory.size)
-        self._share = self._limits.memory.take(size, self._sample.name)
+        self._share = self._limits.memory.take(size, self._sample.name, self._deadline)
 
     def pixels(self) -> Pixels:
         """The pixels, once; their part of the memory lasts as long as they do. Admits the sample if need be.
@@ -106,17 +108,24 @@ class Picture:
 
 
 @contextmanager
-def opened(sample: Sample, limits: Limits, *, working: int = parameters.WORKING_BYTES) -> Iterator[Picture]:
+def opened(
+    sample: Sample,
+    limits: Limits,
+    *,
+    working: int = parameters.WORKING_BYTES,
+    deadline: Deadline | None = None,
+) -> Iterator[Picture]:
     """A sample that is ready to be decoded: whatever has to be waited for has been.
 
     Open before taking a turn at computing, so that nobody waits for memory in a turn while others wait for turns
     with memory. A sample that is refused is refused by `pixels`. `working` is bytes a pixel that are taken for the
-    work within the block, beside the pixels.
+    work within the block, beside the pixels. `deadline` is that of the wait for memory; None means that of the call
+    under way in this thread.
 
     Raises:
         DeadlineExceeded, TooBusy: as `decode`.
     """
-    picture = Picture(sample, limits, working)
+    picture = Picture(sample, limits, working, deadline)
     with suppress(SampleRejected):
         picture.admit()
     try:

@@ -27,7 +27,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, Any, Generic, TypeVar, cast
 
-from likeness.domain.errors import Unavailable
+from likeness.domain.deadline import LOOK_SECONDS, NO_DEADLINE, Deadline
+from likeness.domain.errors import DeadlineExceeded, Unavailable
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -45,8 +46,13 @@ END_SECONDS = 2.0
 RESTART_SECONDS, RESTART_MOST_SECONDS = 1.0, 300.0
 """Pause before the next start; doubled by every process that lived less than its most."""
 
-Make = Callable[[], tuple[str, Callable[[T], R]]]
+Work = Callable[[T, Deadline], R]
+"""Does a task; may give it up with DeadlineExceeded."""
+
+Make = Callable[[], tuple[str, Work[T, R]]]
 """Run in the other process: what the work there is identified by, and the work. Can be pickled."""
+
+_ELSEWHERE = "another process worked on the request"
 
 _logger = logging.getLogger(__name__)
 
@@ -56,6 +62,21 @@ class Undone:
     """No answer. `begun`: the process ended while it worked on the task."""
 
     begun: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """Goes before a task: its number, and the seconds that it has, since processes need not share a clock."""
+
+    number: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """Nobody waits any more for the task of that number."""
+
+    number: int
 
 
 def _standard_error() -> IO[str] | None:
@@ -124,20 +145,49 @@ class _Life(Generic[T, R]):
                 asked = self._waiting.pop(number)
             asked.answer.put(answer)
 
-    def ask(self, task: T) -> R | Undone:
-        """What becomes of the task; blocks."""
+    def ask(self, task: T, deadline: Deadline) -> R | Undone:
+        """What becomes of the task; blocks.
+
+        Raises:
+            DeadlineExceeded: the deadline passed, or the caller went away; the task is dropped if it has not begun.
+        """
         data = pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
         asked: _Asked[R] = _Asked(time.monotonic(), queue.SimpleQueue())
-        with self._sending:
+        while not self._sending.acquire(timeout=deadline.patience):
+            deadline.check(_ELSEWHERE)
+        try:
             with self._lock:
                 if self._over.is_set():
                     return Undone()
                 self._last += 1
                 number = self._last
                 self._waiting[number] = asked
-            if not self._write(pickle.dumps(number), data):
+            if not self._write(pickle.dumps(Announced(number, deadline.remaining)), data):
+                self._let_go(number)
+        finally:
+            self._sending.release()
+        return self._answer(number, asked, deadline)
+
+    def _answer(self, number: int, asked: _Asked[R], deadline: Deadline) -> R | Undone:
+        while True:
+            with suppress(queue.Empty):
+                return asked.answer.get(timeout=deadline.patience)
+            try:
+                deadline.check(_ELSEWHERE)
+            except DeadlineExceeded:
                 self._withdraw(number)
-        return asked.answer.get()
+                raise
+
+    def _withdraw(self, number: int) -> None:
+        """Say that nobody waits for a task, which counts as given until it is answered all the same.
+
+        Where a task has been in sending for that long, the process hangs, and need not be told.
+        """
+        if self._sending.acquire(timeout=LOOK_SECONDS):
+            try:
+                self._write(pickle.dumps(Withdrawn(number)))
+            finally:
+                self._sending.release()
 
     def end(self) -> int:
         """End the process and let go of everybody who waits for it; returns its exit code."""
@@ -170,7 +220,7 @@ class _Life(Generic[T, R]):
                 self._process.kill()
                 return
 
-    def _withdraw(self, number: int) -> None:
+    def _let_go(self, number: int) -> None:
         """Let go of who asked, if nobody has yet: the process ended before it could read the task."""
         with self._lock:
             asked = self._waiting.pop(number, None)
@@ -241,16 +291,17 @@ class Assistant(Generic[T, R]):
         if self._thread.is_alive():
             self._thread.join()
 
-    def do(self, task: T, here: Callable[[T], R]) -> R:
+    def do(self, task: T, here: Work[T, R], deadline: Deadline = NO_DEADLINE) -> R:
         """The task's result, from the other process or from `here`, which does it in this one.
 
         Raises:
             Unavailable: the other process ended while it worked on the task.
+            DeadlineExceeded: the deadline passed, or the caller went away, first.
             Exception: whatever `here` raises.
         """
         life = self._choose()
         if life is not None:
-            answer = life.ask(task)
+            answer = life.ask(task, deadline)
             if not isinstance(answer, Undone):
                 return answer
             if answer.begun and not self._closing.is_set():
@@ -258,10 +309,11 @@ class Assistant(Generic[T, R]):
                     "The process that worked on the request ended before it was done; send it again.",
                     reason="ASSISTANT_ENDED",
                 )
+        deadline.check("the request waited to be worked on")
         with self._lock:
             self._here += 1
         try:
-            return here(task)
+            return here(task, deadline)
         finally:
             with self._lock:
                 self._here -= 1

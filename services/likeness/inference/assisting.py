@@ -14,10 +14,15 @@ import queue
 import signal
 import sys
 import threading
+import time
 from typing import IO, Any
 
-from likeness.inference.assistant import Undone
+from likeness.domain.deadline import CallDeadline
+from likeness.inference.assistant import Announced, Undone, Withdrawn, Work
 from likeness.inference.process import favour_throughput
+
+_Task = tuple[int, CallDeadline, Any]
+"""The number of a task, the time that it has, and the task."""
 
 _logger = logging.getLogger(__name__)
 
@@ -31,8 +36,9 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     make = pickle.load(sys.stdin.buffer)  # noqa: S301  who started this process wrote it
-    tasks: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
-    threading.Thread(target=_take_in, args=(sys.stdin.buffer, tasks), daemon=True).start()
+    tasks: queue.SimpleQueue[_Task] = queue.SimpleQueue()
+    waited_for: dict[int, CallDeadline] = {}
+    threading.Thread(target=_take_in, args=(sys.stdin.buffer, tasks, waited_for), daemon=True).start()
     try:
         identity, work = make()
     except Exception:
@@ -40,22 +46,38 @@ def main() -> None:
         os._exit(1)  # the thread that reads holds a lock that an orderly exit would wait for
     _write(answers, identity)
     while True:
-        number, task = tasks.get()
-        try:
-            answer = work(task)
-        except Exception:  # who asked does it again, and has the error where it can be told
-            answer = Undone()
-        _write(answers, (number, answer))
+        number, deadline, task = tasks.get()
+        _write(answers, (number, _done(work, task, deadline)))
+        del waited_for[number]
 
 
-def _take_in(source: IO[bytes], tasks: queue.SimpleQueue[tuple[int, Any]]) -> None:
+def _done(work: Work[Any, Any], task: object, deadline: CallDeadline) -> object:
+    """What comes of a task; nothing if nobody waits for it any more."""
+    try:
+        deadline.check("the task waited")
+        return work(task, deadline)
+    except Exception:  # who asked does it again, and has the error where it can be told
+        return Undone()
+
+
+def _take_in(source: IO[bytes], tasks: queue.SimpleQueue[_Task], waited_for: dict[int, CallDeadline]) -> None:
     """Read at once what is sent, so that who sends never waits for what is worked on."""
     try:
         while True:
-            number = pickle.load(source)  # noqa: S301  as above
-            tasks.put((number, pickle.load(source)))  # noqa: S301
+            _take(source, tasks, waited_for)
     finally:
         os._exit(0)
+
+
+def _take(source: IO[bytes], tasks: queue.SimpleQueue[_Task], waited_for: dict[int, CallDeadline]) -> None:
+    """Read a task, or that nobody waits for one any more."""
+    message: Announced | Withdrawn = pickle.load(source)  # noqa: S301  as above
+    if isinstance(message, Withdrawn):
+        if (deadline := waited_for.get(message.number)) is not None:
+            deadline.abandoned.set()
+        return
+    deadline = waited_for[message.number] = CallDeadline(time.monotonic() + message.seconds)
+    tasks.put((message.number, deadline, pickle.load(source)))  # noqa: S301
 
 
 def _write(answers: IO[bytes], answer: object) -> None:

@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
-from likeness.domain.deadline import NO_DEADLINE, Deadline
+from likeness.domain.deadline import NO_DEADLINE, Deadline, current
 from likeness.domain.errors import DeadlineExceeded, Exhausted, LikenessError, Unavailable
 
 T = TypeVar("T")
@@ -112,8 +112,12 @@ class Batcher(Generic[T, R]):
         """Items that wait now."""
         return len(self._queue)
 
-    def run(self, items: Sequence[T], deadline: Deadline = NO_DEADLINE) -> list[R]:
+    def run(self, items: Sequence[T], deadline: Deadline | None = None) -> list[R]:
         """Has the items worked on, perhaps together with those of other callers, and returns their results.
+
+        Args:
+            items: what is worked on.
+            deadline: of the work; None means that of the call under way in this thread.
 
         Raises:
             Exhausted: too many items wait already.
@@ -124,6 +128,7 @@ class Batcher(Generic[T, R]):
         """
         if not items:
             return []
+        deadline = deadline or current()
         group = _Group[T, R](items, deadline, self._lock)
         with self._lock:
             self._admit(group)

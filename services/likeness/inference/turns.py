@@ -105,6 +105,18 @@ class Turns:
         finally:
             self._give_back(held)
 
+    def spread(self, work: Callable[[Sequence[T]], list[R]], items: Sequence[T], least: int) -> list[R]:
+        """What `work` gives for the items, in order, on the cores that are idle right now, besides one's own.
+
+        The caller holds a turn. `least`: fewest items that are worth a core.
+        """
+        if not items:
+            return []
+        with self.spare(len(items) // least - 1) as others:
+            size = -(-len(items) // (others + 1))
+            parts = [items[start : start + size] for start in range(0, len(items), size)]
+            return [one for part in self.map(work, parts) for one in part]
+
     def map(self, work: Callable[[T], R], parts: Sequence[T]) -> list[R]:
         """Do the first part in this thread and the others beside it; the caller holds a turn for each."""
         others = [self._helpers.submit(work, part) for part in parts[1:]]

@@ -10,7 +10,6 @@ from likeness.domain.samples import Template
 from likeness.index.voting import Asked, Found, VotingIndex
 from likeness.inference.turns import Turns
 from likeness.object import parameters as p
-from likeness.object.beside import beside
 from likeness.object.codebook import codebook
 from likeness.object.local import Details, first
 from likeness.object.matcher import Prepared
@@ -50,11 +49,16 @@ class DetailVotes:
 
     def search(self, probe: Template, count: int, mask: NDArray[np.bool_]) -> Proposal:
         """See `Companion.search`; a reference counts with the better of the plain and the mirrored probe."""
+        with self._turns.one():
+            return self._search(probe, count, mask)
+
+    def _search(self, probe: Template, count: int, mask: NDArray[np.bool_]) -> Proposal:
+        """In a turn that is held."""
         prepared = Prepared.from_bytes(probe.detail)
         sides = [first(prepared.details, p.VOTING_DETAILS)]
         if prepared.mirrored is not None:
             sides.append(first(prepared.mirrored, p.VOTING_MIRRORED))
-        answers = beside(self._turns, lambda part: [self._vote(one, count, mask) for one in part], sides, 1)
+        answers = self._turns.spread(lambda part: [self._vote(one, count, mask) for one in part], sides, 1)
         # What is as common in its mirror image is at the same place of the list.
         common = answers[0].common.copy()
         for found in answers[1:]:

@@ -16,8 +16,7 @@ from likeness.domain.samples import Box, Template
 from likeness.inference.turns import Turns
 from likeness.object import parameters as p
 from likeness.object.alike import cosines
-from likeness.object.beside import beside
-from likeness.object.fusion import Measures, fusion
+from likeness.object.fusion import Likelihood, Measures, fusion
 from likeness.object.local import Details, Pixels, coded, first, mirrored, raw
 from likeness.object.overlap import contradicted
 from likeness.object.verify import Verification, hull, verify
@@ -112,7 +111,7 @@ def measured(
         candidates: with what.
         clutter: how many references hold each detail of the probe; those beyond its end count in full, as all do
             if it is None.
-        turns: at computing, to use idle cores; None keeps to the calling thread.
+        turns: at computing, to use idle cores, one of which the caller holds; None keeps to the calling thread.
     """
     if not candidates:
         return []
@@ -126,7 +125,7 @@ def measured(
     def seen(part: Sequence[Template]) -> list[_Seen]:
         return [_better(prepared, _as_reference(candidate), weights) for candidate in part]
 
-    found = seen(candidates) if turns is None else beside(turns, seen, candidates, p.LEAST_PART)
+    found = seen(candidates) if turns is None else turns.spread(seen, candidates, p.LEAST_PART)
     return [
         _measures(one, float(cosine), float(above))
         for one, cosine, above in zip(found, plain, normalised, strict=True)

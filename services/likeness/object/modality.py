@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 
 from likeness.domain.answers import Explanation, Score
 from likeness.domain.calibration import Calibration
+from likeness.domain.deadline import NO_DEADLINE, Deadline
 from likeness.domain.errors import InvalidInput, LikenessError, SampleRejected
 from likeness.domain.modality import Clutter, Companion, Presented, TemplateSpace
 from likeness.domain.samples import Box, Extraction, Finding, Issue, Mode, Pick, Sample, Template
-from likeness.imaging.decode import Limits, Picture, decode, opened
+from likeness.imaging.decode import Limits, Picture, opened
 from likeness.inference.batcher import Batcher, BatchReport
 from likeness.inference.pictures import PictureEmbedder
 from likeness.inference.threads import ThreadPlan
 from likeness.inference.turns import Turns
 from likeness.object import alike, matcher, views
 from likeness.object import parameters as p
-from likeness.object.beside import beside
 from likeness.object.companion import DetailVotes
 from likeness.object.explain import Side, picture
 from likeness.object.matcher import Prepared
@@ -102,6 +102,7 @@ class ObjectModality:
             slots=workers,
             max_batch=p.MAX_BATCH,
             max_queue=p.MAX_QUEUE,
+            turn=turns.one,
             observe=observe,
             name="the object embedder",
         )
@@ -128,27 +129,36 @@ class ObjectModality:
             observe=observe,
         )
 
-    def extract(self, samples: Sequence[Sample], mode: Mode) -> list[Extraction]:
-        """See `Modality.extract`. A photograph, or its selected region, is one finding, of index 0."""
+    def extract(
+        self, samples: Sequence[Sample], mode: Mode, deadline: Deadline = NO_DEADLINE
+    ) -> list[Extraction]:
+        """See `Modality.extract`. A photograph, or its selected region, is one finding, of index 0.
+
+        Raises:
+            DeadlineExceeded: see `Modality.extract`.
+            TooBusy: no memory became free to decode in.
+        """
         seen = []
         for sample in samples:
-            with opened(sample, self._limits) as photograph, self._turns.one():
-                seen.append(self._see(photograph, sample, mode))
+            with opened(sample, self._limits, deadline=deadline) as photograph, self._turns.one(deadline):
+                seen.append(self._see(photograph, sample, mode, deadline))
         if mode is Mode.ANALYSE:
             return [one.extraction for one in seen]
         started = time.perf_counter()
         squares = [square for one in seen for square in one.squares]
-        vectors = iter(self._batcher.run(squares))
+        vectors = iter(self._batcher.run(squares, deadline))
         each = (time.perf_counter() - started) / max(len(squares), 1)
         return [self._complete(one, vectors, each) for one in seen]
 
     def _embed(self, squares: list[Pixels]) -> list[Floats]:
+        """In the batcher's turn, and those that are idle."""
+
         def embed(part: Sequence[Pixels]) -> list[Floats]:
             return list(self._embedder.embed(np.stack(part)))
 
-        return beside(self._turns, embed, squares, p.LEAST_SQUARES)
+        return self._turns.spread(embed, squares, p.LEAST_SQUARES)
 
-    def _see(self, photograph: Picture, sample: Sample, mode: Mode) -> _Seen:
+    def _see(self, photograph: Picture, sample: Sample, mode: Mode, deadline: Deadline) -> _Seen:
         """Decode, cut to the region, measure and take down details."""
         begun = time.perf_counter()
         try:
@@ -158,6 +168,7 @@ class ObjectModality:
         except SampleRejected as error:
             return _Seen(Extraction(rejection=Issue(error.reason, error.message)))
         decoded = time.perf_counter()
+        deadline.check(f"{sample.name} was decoded")
         height, width = image.shape[:2]
         prepared = matcher.prepare(image, region, as_probe=mode is Mode.PROBE)
         part = views.cropped(image, region)
@@ -208,7 +219,8 @@ class ObjectModality:
         of a comparison of two alone, by which they are calibrated.
         """
         del exact
-        return matcher.compare(probe, candidates, clutter, self._turns)
+        with self._turns.one():
+            return matcher.compare(probe, candidates, clutter, self._turns)
 
     def companion(self) -> Companion | None:
         """See `Modality.companion`: local details vote, and those found in many references are clutter."""
@@ -228,7 +240,8 @@ class ObjectModality:
 
     def _explained(self, probe: Presented, candidate: Presented) -> Explanation:
         score = self.compare(probe.template, [candidate.template])[0]
-        found = matcher.evidence(probe.template, candidate.template)
+        with self._turns.one():
+            found = matcher.evidence(probe.template, candidate.template)
         sides = [self._side(side) for side in (probe, candidate)]
         captions = [f"Score {score.value:.2f} (log-odds): {score.likelihood}", f"Model {self.model}"]
         parts = [f"{name} {value:.3g}" for name, value in score.parts.items()]
@@ -242,7 +255,8 @@ class ObjectModality:
     def _side(self, presented: Presented) -> Side:
         if presented.sample is None:
             raise InvalidInput(f"A picture of {presented.name} needs its photograph; send it, or do not ask.")
-        image = decode(presented.sample, self._limits)
+        with opened(presented.sample, self._limits, working=0) as photograph, self._turns.one():
+            image = photograph.pixels()
         return Side(presented.name, image, _region(presented.sample, image))
 
     def warm(self) -> None:

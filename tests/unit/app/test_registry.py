@@ -9,6 +9,7 @@ import pytest
 
 from likeness.app.registry import _assistant_bytes, _extract_within, _limits
 from likeness.app.settings import Settings
+from likeness.domain.deadline import NO_DEADLINE
 from likeness.domain.errors import Exhausted
 from likeness.domain.samples import Extraction, Issue, Mode, Sample
 
@@ -31,10 +32,10 @@ def test_both_processes_together_have_what_is_set(given: dict[str, Any]) -> None
 
 def test_what_is_too_large_for_the_assistant_comes_back() -> None:
     class Refusing:
-        def extract_one(self, task: object) -> Extraction:
+        def extract_one(self, task: object, deadline: object) -> Extraction:
             return Extraction(
                 rejection=Issue("IMAGE_TOO_LARGE", "It takes 200 MiB to decode; scale it down.")
             )
 
     with pytest.raises(Exhausted, match="200 MiB"):
-        _extract_within(Refusing(), (Sample(b""), Mode.PROBE))  # type: ignore[arg-type]
+        _extract_within(Refusing(), (Sample(b""), Mode.PROBE), NO_DEADLINE)  # type: ignore[arg-type]

@@ -8,15 +8,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from likeness.domain.deadline import NO_DEADLINE, Deadline
+
 IDENTITY = "tests"
 
 
-def make() -> tuple[str, Callable[[str], tuple[int, str]]]:
+def make() -> tuple[str, Callable[[str, Deadline], tuple[int, str]]]:
     """Work whose answer names the process that did it."""
     return IDENTITY, work
 
 
-def work(task: str) -> tuple[int, str]:
+def work(task: str, _: Deadline = NO_DEADLINE) -> tuple[int, str]:
     """`sleep:SECONDS` and `until:FILE` (is there) take their time, `end` ends the process, `fail` fails,
     `print` prints; all else is echoed."""
     if task.startswith("sleep:"):
@@ -34,6 +36,6 @@ def work(task: str) -> tuple[int, str]:
     return os.getpid(), task
 
 
-def broken() -> tuple[str, Callable[[str], tuple[int, str]]]:
+def broken() -> tuple[str, Callable[[str, Deadline], tuple[int, str]]]:
     """Nothing that could work."""
     raise RuntimeError("no models")

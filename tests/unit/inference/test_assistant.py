@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import math
 import os
+import pickle
+import queue
 import signal
 import subprocess
 import sys
@@ -13,9 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from likeness.domain.errors import Unavailable
+from likeness.domain.deadline import CallDeadline, Deadline
+from likeness.domain.errors import DeadlineExceeded, Unavailable
 from likeness.inference import assistant as module
-from likeness.inference.assistant import ROOM, Assistant
+from likeness.inference import assisting
+from likeness.inference.assistant import ROOM, Announced, Assistant, Undone, Withdrawn
 from tests.unit.inference.assisted import IDENTITY, broken, make, work
 from tests.waiting import PATIENCE, eventually
 
@@ -136,6 +142,45 @@ def test_it_starts_again_after_it_ended(monkeypatch: pytest.MonkeyPatch) -> None
         second, _ = assistant.do("who", work)
         assert second not in (HERE, first)
         assert told == [first, None, second]
+
+
+def test_a_task_may_be_given_up_and_counts_until_it_is_done(assistant: Shared, tmp_path: Path) -> None:
+    go_on, gone = tmp_path / "go-on", CallDeadline()
+    with busy(assistant), ThreadPoolExecutor(2) as pool:
+        pid, _ = assistant.do("who", work)
+        at_work, queued = (pool.submit(assistant.do, f"until:{go_on}", work, gone) for _ in range(ROOM))
+        eventually(lambda: assistant._life is not None and assistant._life.given == ROOM)
+        gone.abandoned.set()
+        for one in (at_work, queued):
+            with pytest.raises(DeadlineExceeded, match="caller went away"):
+                one.result(PATIENCE)
+        assert assistant._life is not None
+        assert assistant._life.given == ROOM  # it is still at the first
+        assert assistant.do("meanwhile", work) == (HERE, "meanwhile")
+        go_on.touch()
+        eventually(lambda: assistant._life is not None and assistant._life.given == 0)
+        assert assistant.do("after", work) == (pid, "after")
+
+
+def test_what_nobody_waits_for_is_not_begun() -> None:
+    done: list[str] = []
+
+    def note(task: str, deadline: Deadline) -> str:
+        done.append(task)
+        return task
+
+    sent = [Announced(1, math.inf), "1", Announced(2, math.inf), "2", Announced(3, 0.0), "3", Withdrawn(2)]
+    source = io.BytesIO(b"".join(pickle.dumps(one) for one in [*sent, Withdrawn(9)]))
+    tasks: queue.SimpleQueue[tuple[int, CallDeadline, str]] = queue.SimpleQueue()
+    waited_for: dict[int, CallDeadline] = {}
+    with pytest.raises(EOFError):
+        while True:
+            assisting._take(source, tasks, waited_for)
+    answers = [assisting._done(note, task, deadline) for _, deadline, task in (tasks.get() for _ in range(3))]
+    assert (answers, done) == (["1", Undone(), Undone()], ["1"])
+    with pytest.raises(DeadlineExceeded):
+        Assistant(make, identity=IDENTITY, name="tests").do("here", note, Deadline(0.0))  # type: ignore[arg-type]
+    assert done == ["1"]
 
 
 def test_one_that_does_not_answer_is_ended(assistant: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
