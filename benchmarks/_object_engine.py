@@ -14,7 +14,7 @@ from likeness.domain.references import Caller, Facets, Purpose, Reference
 from likeness.domain.samples import Sample, Template
 from likeness.engine.engine import Engine
 from likeness.engine.opening import open_engine
-from likeness.inference.threads import ThreadPlan
+from likeness.inference.turns import Turns
 from likeness.object.modality import ObjectModality
 from likeness.store.store import Store
 
@@ -47,7 +47,7 @@ class Service:
 @contextmanager
 def service(workers: int = 2) -> Iterator[Service]:
     """An engine with nothing enrolled; its files are removed afterwards."""
-    modality = ObjectModality.load(calibration=None, threads=ThreadPlan(workers))
+    modality = ObjectModality.load(calibration=None, turns=Turns(workers))
     with tempfile.TemporaryDirectory(prefix="likeness-bench-") as scratch:
         folder = Path(scratch)
         with Store.open(folder / "data", key_file=folder / "keys.json") as store:

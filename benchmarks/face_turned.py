@@ -29,6 +29,7 @@ from likeness.domain.samples import Extraction, Finding, Mode, Pick, Sample, Sel
 from likeness.face.modality import FaceModality
 from likeness.imaging.decode import decode
 from likeness.imaging.opencv import cv2
+from likeness.inference import turns as computing
 
 TURNS = (0, 90, 180, 270)
 FMR = 1e-4
@@ -123,7 +124,7 @@ def load_modality(arguments: argparse.Namespace) -> FaceModality:
         environment["LIKENESS_RECOGNISER"] = arguments.model
     if arguments.detector:
         environment["LIKENESS_DETECTOR"] = arguments.detector
-    return face_modality(load(environment=environment))
+    return face_modality(load(environment=environment), computing.Turns(1))
 
 
 def main() -> None:

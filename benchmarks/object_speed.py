@@ -31,7 +31,7 @@ from _table import Row, finish, parser
 from likeness.domain.samples import Mode, Sample, Template
 from likeness.index.vectors import VectorIndex
 from likeness.inference.pictures import PictureEmbedder
-from likeness.inference.threads import ThreadPlan
+from likeness.inference.turns import Turns
 from likeness.object import views
 from likeness.object.companion import DetailVotes
 from likeness.object.local import Details, coded, raw
@@ -68,7 +68,7 @@ def photograph_rows(files: Sequence[bytes]) -> list[Row]:
         turn["n"] += 1
         return turn["n"] % count
 
-    modality = ObjectModality.load(calibration=None, threads=ThreadPlan(1))
+    modality = ObjectModality.load(calibration=None, turns=Turns(1))
     whole = {
         mode: milliseconds(lambda m=mode: modality.extract([Sample(files[next_of(30)], "one")], m))  # type: ignore[misc]
         for mode in (Mode.ENROL, Mode.PROBE)
@@ -234,7 +234,7 @@ def main() -> None:
     order = random.permutation(len(paths))
     files = [paths[n].read_bytes() for n in order[: PHOTOGRAPHS + SEARCHES]]
     rows = photograph_rows(files)
-    modality = ObjectModality.load(calibration=None, threads=ThreadPlan(2))
+    modality = ObjectModality.load(calibration=None, turns=Turns(2))
     own, others = files[:PHOTOGRAPHS], files[PHOTOGRAPHS:]
     attacks = list(ATTACKS.values())
     probes = [

@@ -232,7 +232,7 @@ def main() -> None:
     data = photographs(arguments)
     spawn = multiprocessing.get_context("spawn")
     with running_service() as address, spawn.Pool(2) as pool:
-        capacity = asyncio.run(_capacity(address, data, plan_threads().workers, arguments.seconds))
+        capacity = asyncio.run(_capacity(address, data, plan_threads(), arguments.seconds))
         made = [Row("capacity", "answered", capacity, "1/s")]
         load = Load(address, data, capacity * arguments.times, arguments.seconds)
         made += rows(f"{arguments.times:g} times the capacity", *pool.apply(_run_load, (load,)))

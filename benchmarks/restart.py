@@ -29,6 +29,7 @@ from likeness.domain.errors import LikenessError
 from likeness.domain.ids import new_id
 from likeness.domain.references import Facets, Reference
 from likeness.domain.samples import Template
+from likeness.inference.turns import Turns
 from likeness.store.store import Store
 
 BATCH = 4000
@@ -41,7 +42,7 @@ GALLERIES = ("wanted", "missing", "unsolved", "travel")
 def fill(home: Path, references: int, seed: int) -> float:
     """Enrol made-up references; returns how many per second."""
     settings = load(overrides={"home": home})
-    modality = face_modality(settings)
+    modality = face_modality(settings, Turns(1))
     space, model = modality.space, modality.model
     draw = np.random.default_rng(seed)
     started = time.perf_counter()

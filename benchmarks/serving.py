@@ -36,6 +36,7 @@ from likeness.domain.samples import Mode, Pick, Sample, Selection, Severity
 from likeness.face.modality import FaceModality
 from likeness.imaging.decode import decode
 from likeness.inference.threads import plan_threads
+from likeness.inference.turns import Turns
 from likeness.v1 import common_pb2 as common
 
 SUFFIXES = {".jpg", ".jpeg", ".png"}
@@ -153,9 +154,9 @@ def main() -> None:
         running_service() as address,
         LikenessClient(address, entity="BENCH", purpose="system_test") as client,
     ):
-        modality = face_modality(load(None))
+        threads = plan_threads()
+        modality = face_modality(load(None), Turns(threads))
         modality.warm()
-        threads = plan_threads().workers
         photographs = usable(modality, arguments.data, arguments.photographs, arguments.seed)
         bare, served = Bare(modality), Served(client)
         for data in track(photographs, description="filling"):

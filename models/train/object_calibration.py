@@ -22,7 +22,7 @@ import numpy as np
 from likeness.domain.calibration import Calibration
 from likeness.domain.samples import Mode, Sample, Template
 from likeness.engine import calibrate
-from likeness.inference.threads import ThreadPlan
+from likeness.inference.turns import Turns
 from likeness.object.fusion import fusion
 from likeness.object.modality import ObjectModality
 
@@ -57,7 +57,7 @@ def main() -> None:
         listed = sorted(folder.glob("*.jpg"))
         paths += [listed[n] for n in random.permutation(len(listed))[: options.subjects]]
     paths = [paths[n] for n in random.permutation(len(paths))]
-    modality = ObjectModality.load(calibration=None, threads=ThreadPlan(WORKERS))
+    modality = ObjectModality.load(calibration=None, turns=Turns(WORKERS))
     sides = zip(templates(modality, paths, Mode.PROBE), templates(modality, paths, Mode.ENROL), strict=True)
     usable = [(probe, reference) for probe, reference in sides if probe is not None and reference is not None]
     references = [reference for _, reference in usable]

@@ -30,7 +30,7 @@ from _object_clutter import as_png, kinds
 from _photographs import drawn
 from likeness.domain.samples import Mode, Sample, Template
 from likeness.inference.pictures import PictureEmbedder
-from likeness.inference.threads import ThreadPlan
+from likeness.inference.turns import Turns
 from likeness.object import background as backgrounds
 from likeness.object import fusion as fusions
 from likeness.object import views
@@ -239,7 +239,7 @@ def main() -> None:
     order = np.random.default_rng(options.seed).permutation(len(paths))[: options.limit]
     photographs = [paths[n].read_bytes() for n in order]
     split = len(photographs) * 3 // 4
-    modality = ObjectModality.load(calibration=None, threads=ThreadPlan(1))
+    modality = ObjectModality.load(calibration=None, turns=Turns(1))
     trial = Trial(modality, photographs[:split])
     pairs = list(attacked(trial, photographs[:split], photographs[split:], options.probes, options.seed))
     pairs += cluttered(trial, photographs[split:], options.probes, options.seed)

@@ -18,7 +18,7 @@ from likeness.fingerprint.formats import Standard, write
 from likeness.fingerprint.minutiae import Extended, Record, View
 from likeness.fingerprint.modality import FingerprintModality
 from likeness.fingerprint.synthesis import impressions, record_of
-from likeness.inference.threads import ThreadPlan
+from likeness.inference.turns import Turns
 from likeness.store.store import Store
 from likeness.v1 import common_pb2
 from tests.contract.conftest import Built, Served
@@ -30,7 +30,7 @@ LEFT_INDEX = 7
 
 @pytest.fixture(scope="module")
 def fingers() -> FingerprintModality:
-    return FingerprintModality.load(calibration=None, threads=ThreadPlan(1))
+    return FingerprintModality.load(calibration=None, turns=Turns(1))
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from likeness.imaging import cost, parameters
 from likeness.imaging.decode import Limits
 from likeness.imaging.headers import inspect
 from likeness.imaging.memory import Memory
-from likeness.inference.threads import ThreadPlan
+from likeness.inference.turns import Turns
 from likeness.object.modality import ObjectModality
 from likeness.store.store import Store
 from tests.contract.conftest import Built, Served
@@ -39,7 +39,7 @@ MEMORY = Memory(cost.of(inspect(PHOTOGRAPH), len(PHOTOGRAPH), parameters.WORKING
 
 @pytest.fixture(scope="module")
 def objects() -> ObjectModality:
-    return ObjectModality.load(calibration=None, threads=ThreadPlan(1), limits=Limits(memory=MEMORY))
+    return ObjectModality.load(calibration=None, turns=Turns(1), limits=Limits(memory=MEMORY))
 
 
 @pytest.fixture

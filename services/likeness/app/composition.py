@@ -16,6 +16,8 @@ from likeness.engine.opening import Running, open_engine
 from likeness.engine.resealing import Resealing
 from likeness.engine.store_upkeep import StoreUpkeep
 from likeness.inference.memory import memory_limit
+from likeness.inference.threads import plan_threads
+from likeness.inference.turns import Turns
 from likeness.store.modes import exposed
 from likeness.store.opening import SNAPSHOTS
 from likeness.store.store import Store
@@ -31,8 +33,9 @@ _logger = logging.getLogger(__name__)
 class Composed:
     """Everything that is served, and how it is closed: first what helps, then the engines, then the store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, turns: Turns) -> None:
         self._store = store
+        self._turns = turns
         self._gauges = Gauges(store)
         self._gauges.start()
         self._upkeep = StoreUpkeep(store)
@@ -52,7 +55,7 @@ class Composed:
     def open(self, name: str, settings: Settings) -> None:
         """Load a modality, fold its gallery and begin to look after it."""
         logs.event(_logger, logging.INFO, "loading", modality=name)
-        modality = load(name, settings)
+        modality = load(name, settings, self._turns)
         logs.event(_logger, logging.INFO, "warming and folding the log", modality=name)
         self._running[name] = open_engine(
             modality,
@@ -103,7 +106,7 @@ def compose(settings: Settings) -> Composed:
         reserve_bytes=settings.audit_reserve_bytes,
     )
     store.observe_commits(metrics.committed)
-    composed = Composed(store)
+    composed = Composed(store, Turns(plan_threads(settings.threads)))
     try:
         for item in exposed(settings.home, key_file(settings)):
             logs.event(_logger, logging.WARNING, "open to others than its owner: chmod go= it", path=item)

@@ -30,6 +30,7 @@ from likeness.inference.batcher import BatchReport
 from likeness.inference.catalogue import Catalogue, shipped_manifests
 from likeness.inference.manifest import Manifest
 from likeness.inference.threads import plan_threads
+from likeness.inference.turns import Turns
 from likeness.telemetry import logs, metrics, strays
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ the default a JPEG of 9 million pixels."""
 _logger = logging.getLogger(__name__)
 
 
-def face_modality(settings: Settings, *, calibrated: bool = True) -> FaceModality:
+def face_modality(settings: Settings, turns: Turns, *, calibrated: bool = True) -> FaceModality:
     """The face modality that the settings name.
 
     Raises:
@@ -64,7 +65,7 @@ def face_modality(settings: Settings, *, calibrated: bool = True) -> FaceModalit
         detector_id=settings.detector,
         recogniser_id=settings.recogniser,
         calibration=face_calibration(recogniser, settings) if calibrated else None,
-        threads=plan_threads(settings.threads or None),
+        turns=turns,
         limits=_limits(settings),
         observe=_observer("face-embedder"),
     )
@@ -104,7 +105,7 @@ def _face_extractor(settings: Settings) -> tuple[str, Callable[[Task, Deadline],
     """What the assistant runs, in its own process, to its end."""
     _for_life.enter_context(strays.collected())
     logs.configure(settings.log_level)
-    modality = face_modality(settings, calibrated=False)
+    modality = face_modality(settings, Turns(settings.threads), calibrated=False)
     modality.warm()
     return _face_models(settings), partial(_extract_within, modality)
 
@@ -129,7 +130,7 @@ def _face_models(settings: Settings) -> str:
     return f"{' and '.join(one.label for one in used)} (manifests {said[:16]}) by {__version__}"
 
 
-def fingerprint_modality(settings: Settings, *, calibrated: bool = True) -> FingerprintModality:
+def fingerprint_modality(settings: Settings, turns: Turns, *, calibrated: bool = True) -> FingerprintModality:
     """The fingerprint modality.
 
     Raises:
@@ -139,11 +140,11 @@ def fingerprint_modality(settings: Settings, *, calibrated: bool = True) -> Fing
 
     return FingerprintModality.load(
         calibration=fingerprint_calibration(settings) if calibrated else None,
-        threads=plan_threads(settings.threads or None),
+        turns=turns,
     )
 
 
-def object_modality(settings: Settings, *, calibrated: bool = True) -> ObjectModality:
+def object_modality(settings: Settings, turns: Turns, *, calibrated: bool = True) -> ObjectModality:
     """The object modality.
 
     Raises:
@@ -153,7 +154,7 @@ def object_modality(settings: Settings, *, calibrated: bool = True) -> ObjectMod
 
     return ObjectModality.load(
         calibration=object_calibration(settings) if calibrated else None,
-        threads=plan_threads(settings.threads or None),
+        turns=turns,
         limits=_limits(settings),
     )
 
@@ -163,15 +164,18 @@ LOADERS: Mapping[str, Callable[..., Modality]] = {
     "fingerprint": fingerprint_modality,
     "object": object_modality,
 }
-"""Modality to what loads it; each takes the settings, and `calibrated` False to leave scores unrated."""
+"""Modality to what loads it; each takes the settings, the turns of the process, and `calibrated` False to
+leave scores unrated."""
 
 
-def load(name: str, settings: Settings, *, calibrated: bool = True) -> Modality:
+def load(name: str, settings: Settings, turns: Turns, *, calibrated: bool = True) -> Modality:
     """One modality by its name; a calibration that is not there is told in the log.
+
+    `turns`: one budget of computing, the same for all modalities of the process.
 
     Raises what its loader raises.
     """
-    modality = LOADERS[name](settings, calibrated=calibrated)
+    modality = LOADERS[name](settings, turns, calibrated=calibrated)
     if calibrated and modality.calibration is None:
         logs.event(_logger, logging.WARNING, "not calibrated", modality=name, model=modality.model)
     return modality
@@ -234,11 +238,7 @@ def _assistant_bytes(settings: Settings) -> int:
 
 
 def _assisted(settings: Settings) -> bool:
-    return (
-        settings.assistant
-        and "face" in settings.served
-        and plan_threads(settings.threads or None).workers > 1
-    )
+    return settings.assistant and "face" in settings.served and plan_threads(settings.threads) > 1
 
 
 def _observer(model: str) -> Callable[[BatchReport], None]:

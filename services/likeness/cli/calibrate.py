@@ -32,6 +32,7 @@ from likeness.domain.samples import Mode, Pick, Sample, Selection, Template
 from likeness.domain.text import printable
 from likeness.engine.calibrate import REPORTED_RATES, Report, measure, save
 from likeness.inference.threads import plan_threads
+from likeness.inference.turns import Turns
 
 MAX_GROUP_ROWS = 1_000_000
 
@@ -93,10 +94,10 @@ def calibrate(
     words = WORDS[modality]
     subjects = files.by_folder(files.find([folder], words))
     labels = read_groups(groups) if groups is not None else {}
-    workers = plan_threads(settings.threads or None).workers
-    engine = load(modality, settings, calibrated=False)
+    turns = Turns(plan_threads(settings.threads))
+    engine = load(modality, settings, turns, calibrated=False)
     selection = Selection(_PICKS[face]) if modality is ModalityName.FACE else Selection()
-    templates, refused = extract(engine, subjects, selection, workers)
+    templates, refused = extract(engine, subjects, selection, turns.count)
     if refused:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in refused.most_common())
         warn(f"{plural(refused.total(), words.sample)} could not be used: {reasons}")

@@ -150,7 +150,7 @@ def disk(name: str, folder: Path) -> Result:
 def processors(settings: Settings) -> Result:
     """How many CPUs there are for how many threads."""
     cpus = available_cpus()
-    threads = plan_threads(settings.threads or None).workers
+    threads = plan_threads(settings.threads)
     found = f"{cpus:g} CPUs available, {threads} threads planned"
     if cpus < 1:
         return yellow(

@@ -30,7 +30,6 @@ from likeness.inference.assistant import Assistant
 from likeness.inference.batcher import Batcher, BatchReport
 from likeness.inference.catalogue import Catalogue
 from likeness.inference.embedder import Embedder
-from likeness.inference.threads import ThreadPlan
 from likeness.inference.turns import Turns
 
 _NO_LIMITS = Limits()
@@ -56,8 +55,7 @@ class FaceModality:
         model: the version written into templates and answers.
         quality_limits: what is noted and what stops an enrolment, by quality component.
         calibration: the table for the embedder's template space, or None.
-        turns: at computing, shared with the embedder.
-        workers: embedding runs at once.
+        turns: at computing, shared with the embedder; it makes as many runs at once as there are cores.
         limits: what one photograph may cost.
         observe: told of every batch of the embedder.
 
@@ -78,7 +76,6 @@ class FaceModality:
         quality_limits: Mapping[str, parameters.Limit],
         calibration: Calibration | None,
         turns: Turns,
-        workers: int,
         limits: Limits = _NO_LIMITS,
         observe: Callable[[BatchReport], None] | None = None,
     ) -> None:
@@ -102,7 +99,7 @@ class FaceModality:
         """Another process that takes a part of the samples."""
         self._batcher: Batcher[Pixels, Floats] = Batcher(
             self._embed_batch,
-            slots=workers,
+            slots=turns.count,
             max_batch=parameters.MAX_BATCH,
             max_queue=parameters.MAX_QUEUE,
             turn=turns.one,
@@ -118,7 +115,7 @@ class FaceModality:
         detector_id: str,
         recogniser_id: str,
         calibration: Calibration | None,
-        threads: ThreadPlan,
+        turns: Turns,
         limits: Limits = _NO_LIMITS,
         observe: Callable[[BatchReport], None] | None = None,
     ) -> FaceModality:
@@ -127,15 +124,13 @@ class FaceModality:
         Raises what `Catalogue.open`, `Embedder` and `load_detector` raise.
         """
         found, recognised = catalogue.get(detector_id), catalogue.get(recogniser_id)
-        turns = Turns(threads.workers)
         return cls(
-            load_detector(catalogue, found, threads.intra_op),
-            Embedder.open(catalogue, recognised, threads.intra_op, turns),
+            load_detector(catalogue, found),
+            Embedder.open(catalogue, recognised, turns=turns),
             model=f"{recognised.label}+{found.label}",
             quality_limits=limits_of(found, recognised),
             calibration=calibration,
             turns=turns,
-            workers=threads.workers,
             limits=limits,
             observe=observe,
         )

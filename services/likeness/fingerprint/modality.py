@@ -27,7 +27,6 @@ from likeness.fingerprint.minutiae import Record, View, position_of
 from likeness.fingerprint.prepared import prepare
 from likeness.fingerprint.shortlist import MODEL, Shortlister
 from likeness.inference.sets import SetEmbedder
-from likeness.inference.threads import ThreadPlan
 from likeness.inference.turns import Turns
 
 
@@ -81,13 +80,13 @@ class FingerprintModality:
         self._decoded: weakref.WeakKeyDictionary[Template, Fingers] = weakref.WeakKeyDictionary()
 
     @classmethod
-    def load(cls, *, calibration: Calibration | None, threads: ThreadPlan) -> FingerprintModality:
+    def load(cls, *, calibration: Calibration | None, turns: Turns) -> FingerprintModality:
         """Load the shipped models.
 
         Raises what `SetEmbedder` and `Fusion.load` raise.
         """
-        embedder = SetEmbedder.shipped(MODEL, threads=threads.intra_op)
-        return cls(Shortlister(embedder), Matcher(), calibration=calibration, turns=Turns(threads.workers))
+        embedder = SetEmbedder.shipped(MODEL)
+        return cls(Shortlister(embedder), Matcher(), calibration=calibration, turns=turns)
 
     def extract(
         self, samples: Sequence[Sample], mode: Mode, deadline: Deadline = NO_DEADLINE

@@ -1,37 +1,25 @@
-"""How many threads each part may use, planned from the CPU time that this process really has.
+"""How many threads may compute at once, planned from the CPU time that this process really has.
 
 A container limited to two CPUs on a machine of 64 still sees 64; libraries that size their pools by that number
 spend their quota on contention and are then throttled. So the count comes from the control group, the affinity
-mask and the machine, whichever is least, and is handed to every library by name.
+mask and the machine, whichever is least; every library is set to compute in the thread that calls it.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from likeness.inference.control_groups import groups, read
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadPlan:
-    """Threads for each part.
+def plan_threads(wanted: int = 0) -> int:
+    """Threads that compute at once in this process: as many as wanted, or of 0 one for each whole CPU available.
 
-    `workers`: requests worked on at once. `intra_op`: threads inside one onnxruntime call. `faiss` and `opencv`:
-    threads inside one of their calls. Parallelism is across requests, so all but `workers` are 1 by default.
+    Each computes on one core: parallelism is across requests.
     """
-
-    workers: int
-    intra_op: int = 1
-    faiss: int = 1
-    opencv: int = 1
-
-
-def plan_threads(workers: int | None = None) -> ThreadPlan:
-    """The plan for this process: `workers` if given, else one for each whole CPU available."""
-    return ThreadPlan(workers=max(1, workers if workers is not None else math.floor(available_cpus())))
+    return max(1, wanted or math.floor(available_cpus()))
 
 
 def available_cpus(root: Path = Path("/")) -> float:

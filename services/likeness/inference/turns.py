@@ -1,7 +1,8 @@
 """Turns at computing: hardly more at once than there are cores, and none of them idle while one could help.
 
-Every heavy stage takes a turn. A stage that can be split may ask for turns that nobody needs at the moment: a lone
-request then uses the idle cores, and under load every request keeps to one. `benchmarks/serving.py` shows both.
+A process makes its turns once and hands them to every modality. Every heavy stage takes one. A stage that can be
+split may ask for turns that nobody needs at the moment: a lone request then uses the idle cores, and under load
+every request keeps to one. `benchmarks/serving.py` shows both.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ _WAITED = "waiting for a turn to compute"
 
 
 class Turns:
-    """Turns for `count` cores, shared by all stages of a process. Thread-safe."""
+    """Turns for `count` cores: one budget, shared by the stages of all modalities of a process. Thread-safe."""
 
     def __init__(self, count: int) -> None:
+        self.count = count
         # A queue in C: a semaphore of the standard library is Python, and takes several locks of its own.
         self._free: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._give_back(count + SURPLUS)

@@ -16,7 +16,7 @@ from likeness.domain.samples import Box, Template
 from likeness.inference.turns import Turns
 from likeness.object import parameters as p
 from likeness.object.alike import cosines
-from likeness.object.fusion import Likelihood, Measures, fusion
+from likeness.object.fusion import Measures, fusion
 from likeness.object.local import Details, Pixels, coded, first, mirrored, raw
 from likeness.object.overlap import contradicted
 from likeness.object.verify import Verification, hull, verify

@@ -19,7 +19,6 @@ from likeness.domain.samples import Box, Extraction, Finding, Issue, Mode, Pick,
 from likeness.imaging.decode import Limits, Picture, opened
 from likeness.inference.batcher import Batcher, BatchReport
 from likeness.inference.pictures import PictureEmbedder
-from likeness.inference.threads import ThreadPlan
 from likeness.inference.turns import Turns
 from likeness.object import alike, matcher, views
 from likeness.object import parameters as p
@@ -55,8 +54,7 @@ class ObjectModality:
     Args:
         embedder: turns squares into the shortlist's vectors; those of concurrent callers go together.
         calibration: the table for this template space, or None.
-        turns: at computing.
-        workers: embedding runs at once.
+        turns: at computing; the embedder makes as many runs at once as there are cores.
         limits: what one photograph may cost.
         observe: told of every batch of the embedder.
 
@@ -77,7 +75,6 @@ class ObjectModality:
         *,
         calibration: Calibration | None,
         turns: Turns,
-        workers: int,
         limits: Limits = _NO_LIMITS,
         observe: Callable[[BatchReport], None] | None = None,
     ) -> None:
@@ -99,7 +96,7 @@ class ObjectModality:
         self._limits = limits
         self._batcher: Batcher[Pixels, Floats] = Batcher(
             self._embed,
-            slots=workers,
+            slots=turns.count,
             max_batch=p.MAX_BATCH,
             max_queue=p.MAX_QUEUE,
             turn=turns.one,
@@ -112,7 +109,7 @@ class ObjectModality:
         cls,
         *,
         calibration: Calibration | None,
-        threads: ThreadPlan,
+        turns: Turns,
         limits: Limits = _NO_LIMITS,
         observe: Callable[[BatchReport], None] | None = None,
     ) -> ObjectModality:
@@ -121,10 +118,9 @@ class ObjectModality:
         Raises what `PictureEmbedder` and the constructor raise.
         """
         return cls(
-            PictureEmbedder.shipped(MODEL, threads=threads.intra_op),
+            PictureEmbedder.shipped(MODEL),
             calibration=calibration,
-            turns=Turns(threads.workers),
-            workers=threads.workers,
+            turns=turns,
             limits=limits,
             observe=observe,
         )

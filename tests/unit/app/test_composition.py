@@ -12,6 +12,7 @@ from likeness.app.composition import Composed, compose
 from likeness.app.settings import load
 from likeness.domain.errors import LikenessError
 from likeness.inference.memory import memory_limit
+from likeness.inference.turns import Turns
 from likeness.store.store import Store
 from likeness.telemetry import metrics
 from likeness.telemetry.build import REVISION_VARIABLE
@@ -37,7 +38,7 @@ def test_what_runs_and_its_limits_are_known_even_where_the_store_cannot_be_opene
 
 def test_the_store_is_measured_from_its_opening(tmp_path: Path) -> None:
     with Store.open(tmp_path / "home", key_file=tmp_path / "keys.json") as store:
-        composed = Composed(store)
+        composed = Composed(store, Turns(1))
         try:
             assert (value("likeness_store_bytes", kind="database") or 0) > 0
             assert (value("likeness_store_free_bytes") or 0) > 0

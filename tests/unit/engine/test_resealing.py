@@ -17,6 +17,7 @@ from likeness.engine import resealing
 from likeness.engine.gallery import Gallery
 from likeness.engine.resealing import Resealing, reseal_snapshots, snapshot_keys
 from likeness.index.snapshot import Snapshots
+from likeness.inference.turns import Turns
 from likeness.store import reseal
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing, KeyUse
@@ -52,7 +53,7 @@ def keys_of_snapshots(settings: Settings, store: Store) -> set[str]:
 
 def test_a_server_brings_everything_under_the_current_key(settings: Settings, store: Store) -> None:
     assert keys_of_snapshots(settings, store) == store.old_keys()
-    composed = Composed(store)
+    composed = Composed(store, Turns(1))
     composed.reseal(settings)
     eventually(lambda: not store.old_keys())
     composed.close()

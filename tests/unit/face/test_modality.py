@@ -21,7 +21,6 @@ from likeness.face.parameters import MAX_BATCH
 from likeness.imaging.decode import decode
 from likeness.imaging.opencv import cv2
 from likeness.inference.catalogue import Catalogue, FileState
-from likeness.inference.threads import ThreadPlan
 from likeness.inference.turns import Turns
 from tests.pictures import demo_photographs
 from tests.waiting import eventually
@@ -41,7 +40,7 @@ def modality() -> FaceModality:
         detector_id=DEFAULTS.detector,
         recogniser_id=DEFAULTS.recogniser,
         calibration=None,
-        threads=ThreadPlan(workers=1),
+        turns=Turns(1),
     )
 
 
@@ -273,7 +272,6 @@ def test_a_calibration_of_another_space_is_refused(modality: FaceModality) -> No
             quality_limits={},
             calibration=foreign,
             turns=Turns(1),
-            workers=1,
         )
 
 
@@ -304,7 +302,7 @@ def test_an_explanation_is_a_picture_of_both(modality: FaceModality) -> None:
 @pytest.mark.models
 def test_an_assistant_extracts_the_same(photograph: Path, tmp_path: Path) -> None:
     settings = load(environment={"LIKENESS_HOME": str(tmp_path), "LIKENESS_THREADS": "2"})
-    modality = face_modality(settings, calibrated=False)
+    modality = face_modality(settings, Turns(2), calibrated=False)
     one = Sample(photograph.read_bytes(), photograph.name)
     (own,) = modality.extract([one], Mode.ENROL)
     assistant = assist(modality, settings)

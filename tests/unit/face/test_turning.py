@@ -22,7 +22,7 @@ from likeness.face.turning import look, unturned
 from likeness.imaging.decode import decode
 from likeness.imaging.opencv import cv2
 from likeness.inference.catalogue import Catalogue, FileState
-from likeness.inference.threads import ThreadPlan
+from likeness.inference.turns import Turns
 from tests.pictures import demo_photographs
 
 DEFAULTS = load(environment={"LIKENESS_HOME": "/nowhere"})
@@ -41,7 +41,7 @@ def modality() -> FaceModality:
         detector_id=DEFAULTS.detector,
         recogniser_id=DEFAULTS.recogniser,
         calibration=None,
-        threads=ThreadPlan(workers=1),
+        turns=Turns(1),
     )
 
 

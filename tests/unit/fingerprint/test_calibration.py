@@ -1,11 +1,11 @@
 from likeness.engine import calibrate
 from likeness.fingerprint.modality import FingerprintModality
 from likeness.inference.catalogue import shipped_manifests
-from likeness.inference.threads import ThreadPlan
+from likeness.inference.turns import Turns
 
 
 def test_the_shipped_calibration_belongs_to_the_shipped_models_and_claims_no_more_than_its_sample() -> None:
-    modality = FingerprintModality.load(calibration=None, threads=ThreadPlan(1))
+    modality = FingerprintModality.load(calibration=None, turns=Turns(1))
     found = calibrate.load(
         shipped_manifests() / "calibrations" / "fingerprint.json", space=modality.space.space_id
     )
@@ -14,4 +14,4 @@ def test_the_shipped_calibration_belongs_to_the_shipped_models_and_claims_no_mor
     assert (found.lower <= found.fmr).all()
     assert (found.fmr <= found.upper).all()
     assert any(label.startswith("minutiae of the smaller") for label in found.groups)
-    FingerprintModality.load(calibration=found, threads=ThreadPlan(1))
+    FingerprintModality.load(calibration=found, turns=Turns(1))

@@ -146,11 +146,11 @@ def test_after_set_up_the_service_compiles_nothing() -> None:
     program = (
         "from likeness.fingerprint import kernel, kernels\n"
         "from likeness.fingerprint.modality import FingerprintModality\n"
-        "from likeness.inference.threads import plan_threads\n"
+        "from likeness.inference.turns import Turns\n"
         "kernels.load_kernels()\n"
         "compiled = []\n"
         "with kernel.watching(compiled.append):\n"
-        "    FingerprintModality.load(calibration=None, threads=plan_threads(1)).warm()\n"
+        "    FingerprintModality.load(calibration=None, turns=Turns(1)).warm()\n"
         "print(compiled)\n"
     )
     done = subprocess.run(

@@ -13,13 +13,13 @@ from likeness.fingerprint.fingers import NOTHING_IN_COMMON
 from likeness.fingerprint.formats import Standard
 from likeness.fingerprint.minutiae import Minutiae, View
 from likeness.fingerprint.modality import FingerprintModality
-from likeness.inference.threads import ThreadPlan
+from likeness.inference.turns import Turns
 from tests.unit.fingerprint.drawn import record, sample, view
 
 
 @pytest.fixture(scope="module")
 def modality() -> FingerprintModality:
-    return FingerprintModality.load(calibration=None, threads=ThreadPlan(1))
+    return FingerprintModality.load(calibration=None, turns=Turns(1))
 
 
 def some(of: View, count: int) -> View:
@@ -190,7 +190,7 @@ def test_a_calibration_of_another_space_is_refused() -> None:
         "other/1", "elsewhere/1", "made up", 100, 15, np.array([0.0, 1.0]), rates, rates, rates
     )
     with pytest.raises(InvalidInput, match="elsewhere/1"):
-        FingerprintModality.load(calibration=other, threads=ThreadPlan(1))
+        FingerprintModality.load(calibration=other, turns=Turns(1))
 
 
 def test_the_self_test_notices_a_matcher_that_finds_nothing(

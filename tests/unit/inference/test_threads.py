@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from likeness.inference import threads
-from likeness.inference.threads import ThreadPlan, available_cpus, cgroup_quota, plan_threads
+from likeness.inference.threads import available_cpus, cgroup_quota, plan_threads
 
 
 def _write(root: Path, files: dict[str, str]) -> Path:
@@ -72,12 +72,11 @@ def test_without_a_quota_the_affinity_mask_counts(tmp_path: Path) -> None:
     assert available_cpus(tmp_path) == min(len(os.sched_getaffinity(0)), os.cpu_count() or 1)
 
 
-@pytest.mark.parametrize(("cpus", "workers"), [(0.5, 1), (1.0, 1), (1.9, 1), (2.0, 2), (7.5, 7)])
-def test_one_worker_for_each_whole_cpu(monkeypatch: pytest.MonkeyPatch, cpus: float, workers: int) -> None:
+@pytest.mark.parametrize(("cpus", "planned"), [(0.5, 1), (1.0, 1), (1.9, 1), (2.0, 2), (7.5, 7)])
+def test_one_thread_for_each_whole_cpu(monkeypatch: pytest.MonkeyPatch, cpus: float, planned: int) -> None:
     monkeypatch.setattr(threads, "available_cpus", lambda: cpus)
-    assert plan_threads() == ThreadPlan(workers=workers, intra_op=1, faiss=1, opencv=1)
+    assert plan_threads() == plan_threads(0) == planned
 
 
-def test_a_given_number_of_workers_is_kept() -> None:
-    assert plan_threads(5).workers == 5
-    assert plan_threads(0).workers == 1
+def test_a_given_number_of_threads_counts() -> None:
+    assert plan_threads(5) == 5

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from likeness.inference.threads import ThreadPlan
+from likeness.inference.turns import Turns
 from likeness.object.modality import ObjectModality
 
 
 @pytest.fixture(scope="session")
 def modality() -> ObjectModality:
-    return ObjectModality.load(calibration=None, threads=ThreadPlan(1))
+    return ObjectModality.load(calibration=None, turns=Turns(1))

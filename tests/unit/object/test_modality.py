@@ -164,16 +164,14 @@ def test_a_calibration_or_model_of_another_space_is_refused() -> None:
     other = Calibration("c", "elsewhere/1", "somewhere", 100, 40, rows, np.array([0.1, 0.01]), rows, rows)
     embedder = PictureEmbedder.shipped(MODEL)
     with pytest.raises(InvalidInput) as refused:
-        ObjectModality(embedder, calibration=other, turns=Turns(1), workers=1)
+        ObjectModality(embedder, calibration=other, turns=Turns(1))
     assert refused.value.reason == "CALIBRATION_UNFIT"
     embedder.manifest = embedder.manifest.model_copy(update={"template_space": "elsewhere/1"})
     with pytest.raises(InvalidInput) as refused:
-        ObjectModality(embedder, calibration=None, turns=Turns(1), workers=1)
+        ObjectModality(embedder, calibration=None, turns=Turns(1))
     assert refused.value.reason == "MODEL_UNFIT"
     own = replace(other, space=ObjectModality.SPACE)
-    assert ObjectModality(
-        PictureEmbedder.shipped(MODEL), calibration=own, turns=Turns(1), workers=1
-    ).calibration
+    assert ObjectModality(PictureEmbedder.shipped(MODEL), calibration=own, turns=Turns(1)).calibration
 
 
 def test_a_candidate_scores_the_same_however_it_was_read(modality: ObjectModality) -> None:
