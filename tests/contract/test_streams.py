@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from likeness.client import Enrolment, LikenessClient, Outcome, ResourceExhausted, Unavailable, metadata
+from likeness.client import (
+    Enrolment,
+    Internal,
+    InvalidArgument,
+    LikenessClient,
+    Outcome,
+    ResourceExhausted,
+    Unavailable,
+    metadata,
+)
 from likeness.telemetry import metrics
 from tests.contract.conftest import HoldingModality, Served
 from tests.waiting import PATIENCE, eventually
@@ -52,7 +61,8 @@ def test_every_item_of_a_stream_has_its_outcome_and_a_bad_one_does_not_end_it(
     }
     refused = outcomes["bad id"].rejected
     assert refused is not None
-    assert dict(refused.metadata) == {"code": "INVALID_ARGUMENT", "field": "request_id"}
+    assert isinstance(refused, InvalidArgument)
+    assert [violation.field for violation in refused.field_violations] == ["request_id"]
     assert len(list(client.face.list())) == 2
 
 
@@ -62,7 +72,8 @@ def test_an_unexpected_fault_rejects_its_item_with_an_incident(
     modality.broken = True
     (outcome,) = client.face.enroll_many([Enrolment(b"1,0,0")])
     assert outcome.rejected is not None
-    assert (outcome.rejected.reason, outcome.rejected.metadata["code"]) == ("INTERNAL", "INTERNAL")
+    assert isinstance(outcome.rejected, Internal)
+    assert outcome.rejected.reason == "INTERNAL"
     assert outcome.rejected.metadata["incident"] in outcome.rejected.message
 
 

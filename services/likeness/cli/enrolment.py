@@ -12,7 +12,7 @@ from likeness.cli.files import Found
 from likeness.cli.journal import Entry, Journal
 from likeness.cli.rejects import Reject
 from likeness.cli.said import Said, Tag
-from likeness.client import Enrolment, Outcome
+from likeness.client import CallFailed, Enrolment, Outcome
 from likeness.domain.errors import LikenessError
 from likeness.v1 import common_pb2 as common
 
@@ -110,7 +110,7 @@ class BulkEnrolment:
                 return
             reason, message = outcome.rejected.reason, outcome.rejected.message
             if _is_of_the_service(outcome.rejected):
-                self.passing[reason or outcome.rejected.metadata.get("code", "unknown")] += 1
+                self.passing[reason or outcome.rejected.code.name] += 1
             else:
                 self._journal.append(Entry(tag.key, tag.sha256, path, reason=reason, message=message))
             self._reject(Reject(str(tag.file.path), reason, message, tag.sha256))
@@ -168,9 +168,9 @@ _SERVICE_CODES = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "IN
 _SERVICE_REASONS = frozenset({"STORAGE_FULL", "TOO_BUSY"})
 
 
-def _is_of_the_service(rejection: common.Rejection) -> bool:
+def _is_of_the_service(rejection: CallFailed) -> bool:
     """Whether a file was rejected for the state of the service, which passes, and not for what it holds."""
-    return rejection.metadata.get("code") in _SERVICE_CODES or rejection.reason in _SERVICE_REASONS
+    return rejection.code.name in _SERVICE_CODES or rejection.reason in _SERVICE_REASONS
 
 
 def _tag(enrolment: Enrolment) -> Tag:

@@ -135,6 +135,9 @@ CLASSES: Mapping[grpc.StatusCode, type[CallFailed]] = {
 }
 
 
+_CODES: Mapping[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
+
+
 def from_rpc(error: grpc.RpcError) -> CallFailed:
     """The typed error for one that grpc raised, synchronous or asynchronous."""
     call = cast(grpc.Call, error)
@@ -145,10 +148,19 @@ def build(
     code: grpc.StatusCode, message: str, trailers: Iterable[tuple[str, str | bytes]] = ()
 ) -> CallFailed:
     """The typed error for a status and its trailers."""
+    return _built(code, message, _details(trailers))
+
+
+def from_status(status: status_pb2.Status) -> CallFailed:
+    """The typed error for the status of one item of a stream."""
+    return _built(_CODES.get(status.code, grpc.StatusCode.UNKNOWN), status.message, status)
+
+
+def _built(code: grpc.StatusCode, message: str, status: status_pb2.Status) -> CallFailed:
     said = error_details_pb2.ErrorInfo()
     bad = error_details_pb2.BadRequest()
     retry = error_details_pb2.RetryInfo()
-    for detail in _details(trailers).details:
+    for detail in status.details:
         for known in (said, bad, retry):
             if detail.Is(known.DESCRIPTOR):
                 detail.Unpack(known)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import grpc
@@ -14,8 +13,6 @@ from likeness.v1 import matching_pb2 as matching
 
 WINDOW = 16
 """Items sent and not yet answered; enough to keep a service busy, few enough to hold in memory."""
-
-_CODES: Mapping[str, grpc.StatusCode] = {code.name: code for code in grpc.StatusCode}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +28,11 @@ class Enrolment:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one item: durable (`enrolled`), or refused with a reason (`rejected`)."""
+    """What became of one item: durable (`enrolled`), or refused with what `enroll` would raise (`rejected`)."""
 
     enrolment: Enrolment
     enrolled: matching.EnrollResponse | None = None
-    rejected: common.Rejection | None = None
+    rejected: errors.CallFailed | None = None
 
 
 @dataclass(slots=True)
@@ -82,7 +79,10 @@ class Pending:
             message = (
                 f"{item.sample!s} cannot be read ({error.strerror}); check the path and its permissions."
             )
-            return Outcome(item, rejected=common.Rejection(reason="UNREADABLE_FILE", message=message))
+            unreadable = errors.InvalidArgument(
+                message, code=grpc.StatusCode.INVALID_ARGUMENT, reason="UNREADABLE_FILE"
+            )
+            return Outcome(item, rejected=unreadable)
         request = matching.EnrollManyRequest(sequence=self._next, enrolment=enrolment)
         self._sent[self._next] = _Sent(item, request)
         self._next += 1
@@ -97,19 +97,15 @@ class Pending:
         sent = self._sent.get(response.sequence)
         if sent is None:
             return None
-        if response.HasField("rejected") and self._may_pass(response.rejected):
+        rejected = errors.from_status(response.rejected) if response.HasField("rejected") else None
+        if rejected is not None and rejected.is_transient:
             sent.failures += 1
             if sent.failures <= self._retries:
                 return sent.request
         del self._sent[response.sequence]
-        if response.HasField("rejected"):
-            return Outcome(sent.enrolment, rejected=response.rejected)
+        if rejected is not None:
+            return Outcome(sent.enrolment, rejected=rejected)
         return Outcome(sent.enrolment, enrolled=response.enrolled)
-
-    @staticmethod
-    def _may_pass(rejection: common.Rejection) -> bool:
-        code = _CODES.get(rejection.metadata.get("code", ""), grpc.StatusCode.UNKNOWN)
-        return errors.build(code, rejection.message).is_transient
 
 
 def ended_early() -> errors.CallFailed:

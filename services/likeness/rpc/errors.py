@@ -17,7 +17,6 @@ from grpc_status import rpc_status
 
 from likeness.domain.errors import InvalidInput, Kind, LikenessError
 from likeness.telemetry import logs
-from likeness.v1 import common_pb2 as common
 
 DOMAIN = "likeness"
 
@@ -81,7 +80,7 @@ def told(error: Exception) -> Told:
 
 
 def to_status(said: Told) -> status_pb2.Status:
-    """The rich status."""
+    """The rich status: of a call that ends with it, or of one item of a stream."""
     info = error_details_pb2.ErrorInfo(domain=DOMAIN, reason=said.reason, metadata=said.metadata)
     details = [_packed(info)]
     if said.field:
@@ -94,14 +93,6 @@ def to_status(said: Told) -> status_pb2.Status:
         delay.FromNanoseconds(int(said.retry_after * 1e9))
         details.append(_packed(error_details_pb2.RetryInfo(retry_delay=delay)))
     return status_pb2.Status(code=said.code.value[0], message=said.message, details=details)
-
-
-def to_rejection(said: Told) -> common.Rejection:
-    """The outcome of a bad item in a stream; `metadata` also carries the status code's name and the field."""
-    metadata = {**said.metadata, "code": said.code.name}
-    if said.field:
-        metadata["field"] = said.field
-    return common.Rejection(reason=said.reason, message=said.message, metadata=metadata)
 
 
 async def abort(context: _Aborts, said: Told) -> NoReturn:

@@ -193,8 +193,8 @@ class Handlers:
                     seconds=self._limits.item_seconds,
                 )
         except Exception as error:
-            rejection = errors.to_rejection(errors.told(error))
-            return matching.EnrollManyResponse(sequence=item.sequence, rejected=rejection)
+            status = errors.to_status(errors.told(error))
+            return matching.EnrollManyResponse(sequence=item.sequence, rejected=status)
         return matching.EnrollManyResponse(sequence=item.sequence, enrolled=enrolled)
 
     def _enroll(

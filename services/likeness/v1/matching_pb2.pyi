@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.rpc import status_pb2 as _status_pb2
 from likeness.v1 import common_pb2 as _common_pb2
 import builtins as _builtins
 import sys
@@ -148,15 +149,18 @@ class EnrollManyResponse(_message.Message):
         """Accepted and durable."""
 
     @_builtins.property
-    def rejected(self) -> _common_pb2.Rejection:
-        """Rejected; nothing was stored."""
+    def rejected(self) -> _status_pb2.Status:
+        """Nothing was stored: the status that Enroll would have ended with, with the same details. UNAVAILABLE,
+        DEADLINE_EXCEEDED, CANCELLED, and RESOURCE_EXHAUSTED with a RetryInfo, may be sent again with the same request
+        id; the others fail again.
+        """
 
     def __init__(
         self,
         *,
         sequence: _builtins.int = ...,
         enrolled: Global___EnrollResponse | None = ...,
-        rejected: _common_pb2.Rejection | None = ...,
+        rejected: _status_pb2.Status | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["enrolled", b"enrolled", "outcome", b"outcome", "rejected", b"rejected"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from likeness.cli import rejects
@@ -18,7 +19,7 @@ from likeness.cli.journal import Entry, Journal
 from likeness.cli.modality import ModalityName
 from likeness.cli.rejects import Reject
 from likeness.cli.said import Label, Said
-from likeness.client import Enrolment, Outcome
+from likeness.client import CallFailed, Enrolment, InvalidArgument, Outcome
 from likeness.domain.errors import InvalidInput
 from likeness.domain.references import Category, Purpose
 from likeness.v1 import common_pb2 as common
@@ -26,6 +27,10 @@ from likeness.v1 import matching_pb2 as matching
 
 ASKING = Asking(ModalityName.FACE, "127.0.0.1:1", "NCB-XX", Purpose.SYSTEM_TEST, "case-1", "someone", 5.0)
 SAID = Said(ASKING, galleries=("wanted",), category=Category.WANTED)
+
+
+def refusal(reason: str, message: str) -> CallFailed:
+    return InvalidArgument(message, code=grpc.StatusCode.INVALID_ARGUMENT, reason=reason)
 
 
 class Server:
@@ -45,11 +50,10 @@ class Server:
             assert isinstance(item.sample, common.Sample)
             self.sent.append(item.sample.name)
             if item.sample.data.startswith(b"bad"):
-                yield Outcome(item, rejected=common.Rejection(reason="NO_FACE", message="no face was found"))
+                yield Outcome(item, rejected=refusal("NO_FACE", "no face was found"))
                 continue
             if item.request_id in self.taken:
-                reason = "REQUEST_ID_REUSED"
-                yield Outcome(item, rejected=common.Rejection(reason=reason, message="another modality"))
+                yield Outcome(item, rejected=refusal("REQUEST_ID_REUSED", "another modality"))
                 continue
             known = item.request_id in self.seen
             answer = matching.EnrollResponse(replayed=known)
@@ -123,12 +127,16 @@ def test_a_run_that_was_cut_short_goes_on_where_it_was(folder: Path, journal: Pa
 
 
 @pytest.mark.parametrize(
-    ("reason", "code"), [("STORAGE_FULL", "RESOURCE_EXHAUSTED"), ("STORAGE_UNAVAILABLE", "UNAVAILABLE")]
+    ("reason", "code"),
+    [
+        ("STORAGE_FULL", grpc.StatusCode.RESOURCE_EXHAUSTED),
+        ("STORAGE_UNAVAILABLE", grpc.StatusCode.UNAVAILABLE),
+    ],
 )
 def test_what_the_state_of_the_service_refused_is_sent_again_by_the_next_run(
-    folder: Path, journal: Path, reason: str, code: str
+    folder: Path, journal: Path, reason: str, code: grpc.StatusCode
 ) -> None:
-    full = common.Rejection(reason=reason, message="the disk is full", metadata={"code": code})
+    full = CallFailed("the disk is full", code=code, reason=reason)
     with Journal(journal) as opened:
         enrolment = BulkEnrolment(SAID, opened, step=lambda _: None)
         for item in enrolment.pending(find([folder])):

@@ -13,7 +13,6 @@ from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 from grpc_status import rpc_status
 
-from likeness.v1 import common_pb2 as common
 from likeness.v1 import face_pb2_grpc
 from likeness.v1 import matching_pb2 as matching
 
@@ -72,9 +71,7 @@ class Script(face_pb2_grpc.FaceServiceServicer):
             response = matching.EnrollManyResponse(sequence=item.sequence)
             if item.sequence in self.refuse_once:
                 self.refuse_once.remove(item.sequence)
-                response.rejected.CopyFrom(
-                    common.Rejection(reason="DEADLINE_EXCEEDED", metadata={"code": "DEADLINE_EXCEEDED"})
-                )
+                response.rejected.code = grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
             else:
                 response.enrolled.log_position = item.sequence
             yield response

@@ -7,10 +7,10 @@ import pytest
 from google.rpc import error_details_pb2  # type: ignore[import-untyped]
 from grpc_status import rpc_status
 
-from likeness.client.errors import CLASSES, build
+from likeness.client.errors import CLASSES, InvalidArgument, build, from_status
 from likeness.domain import errors as domain
 from likeness.domain.errors import Kind, LikenessError, TooBusy
-from likeness.rpc.errors import to_rejection, to_status, told
+from likeness.rpc.errors import to_status, told
 
 
 def every_error() -> list[type[LikenessError]]:
@@ -77,11 +77,14 @@ def test_what_is_too_long_for_a_trailer_is_cut() -> None:
     assert info.reason == "INTERNAL"
 
 
-def test_a_rejected_item_carries_code_field_and_metadata() -> None:
+def test_an_item_of_a_stream_is_refused_with_all_that_a_call_is() -> None:
     error = domain.InvalidInput("bad", field="sample.data", reason="EMPTY", metadata={"limit": "5"})
-    rejection = to_rejection(told(error))
-    assert (rejection.reason, rejection.message) == ("EMPTY", "bad")
-    assert dict(rejection.metadata) == {"limit": "5", "code": "INVALID_ARGUMENT", "field": "sample.data"}
+    refused = from_status(to_status(told(error)))
+    assert isinstance(refused, InvalidArgument)
+    assert (refused.reason, refused.message, refused.metadata) == ("EMPTY", "bad", {"limit": "5"})
+    assert [violation.field for violation in refused.field_violations] == ["sample.data"]
+    busy = from_status(to_status(told(TooBusy("full", retry_after=2.0))))
+    assert (busy.retry_after, busy.is_transient) == (2.0, True)
 
 
 def test_trailers_that_are_not_a_status_are_passed_over() -> None:
