@@ -83,7 +83,7 @@ def read_people(folder: Path) -> list[Person]:
 
 def central(photograph: Path) -> common.Sample:
     """A photograph whose subject is the face nearest to its centre."""
-    return sample(photograph, selection=common.Selection(most_central=True))
+    return sample(photograph, selection=common.Selection(pick=common.PICK_MOST_CENTRAL))
 
 
 class Trial:

@@ -77,7 +77,7 @@ class Served:
 
     def __init__(self, client: LikenessClient) -> None:
         self._client = client
-        self._selection = common.Selection(most_central=True)
+        self._selection = common.Selection(pick=common.PICK_MOST_CENTRAL)
 
     def enrol(self, data: bytes) -> None:
         """Enrol; durable on return."""

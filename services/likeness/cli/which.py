@@ -30,9 +30,9 @@ def selection(which: str, *, otherwise: str) -> common.Selection | None:
     """
     match which:
         case "largest":
-            return common.Selection(most_prominent=True)
+            return common.Selection(pick=common.PICK_MOST_PROMINENT)
         case "central":
-            return common.Selection(most_central=True)
+            return common.Selection(pick=common.PICK_MOST_CENTRAL)
         case index if index.isdecimal() and len(index) < 5:
             return common.Selection(index=int(index))
         case region if match := _REGION.fullmatch(region):

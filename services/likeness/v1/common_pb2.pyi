@@ -197,6 +197,30 @@ STATUS_EXPUNGED: Status.ValueType  # 3
 """Erased; a tombstone remains."""
 Global___Status: _TypeAlias = Status  # noqa: Y015
 
+class _Pick:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PickEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Pick.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PICK_UNSPECIFIED: _Pick.ValueType  # 0
+    """Refused; leave the selection out where only one presentation is expected."""
+    PICK_MOST_PROMINENT: _Pick.ValueType  # 1
+    """The largest, the nearer to the centre among equals."""
+    PICK_MOST_CENTRAL: _Pick.ValueType  # 2
+    """The one nearest to the centre of the image."""
+
+class Pick(_Pick, metaclass=_PickEnumTypeWrapper):
+    """A rule that picks one of several presentations."""
+
+PICK_UNSPECIFIED: Pick.ValueType  # 0
+"""Refused; leave the selection out where only one presentation is expected."""
+PICK_MOST_PROMINENT: Pick.ValueType  # 1
+"""The largest, the nearer to the centre among equals."""
+PICK_MOST_CENTRAL: Pick.ValueType  # 2
+"""The one nearest to the centre of the image."""
+Global___Pick: _TypeAlias = Pick  # noqa: Y015
+
 class _Severity:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -575,33 +599,29 @@ class Selection(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    MOST_PROMINENT_FIELD_NUMBER: _builtins.int
-    MOST_CENTRAL_FIELD_NUMBER: _builtins.int
+    PICK_FIELD_NUMBER: _builtins.int
     INDEX_FIELD_NUMBER: _builtins.int
     REGION_FIELD_NUMBER: _builtins.int
-    most_prominent: _builtins.bool
-    """The largest."""
-    most_central: _builtins.bool
-    """The one nearest to the centre of the image."""
+    pick: Global___Pick.ValueType
+    """By a rule."""
     index: _builtins.int
-    """The one with this index, as reported by Analyze."""
+    """The one with this index, as reported by Analyze, from 0."""
     @_builtins.property
     def region(self) -> Global___Box:
-        """The one that overlaps this box the most."""
+        """The one that overlaps this box the most; its width and height are above 0, and no number is beyond 1000000."""
 
     def __init__(
         self,
         *,
-        most_prominent: _builtins.bool = ...,
-        most_central: _builtins.bool = ...,
+        pick: Global___Pick.ValueType = ...,
         index: _builtins.int = ...,
         region: Global___Box | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["how", b"how", "index", b"index", "most_central", b"most_central", "most_prominent", b"most_prominent", "region", b"region"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["how", b"how", "index", b"index", "pick", b"pick", "region", b"region"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["how", b"how", "index", b"index", "most_central", b"most_central", "most_prominent", b"most_prominent", "region", b"region"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["how", b"how", "index", b"index", "pick", b"pick", "region", b"region"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_how: _TypeAlias = _typing.Literal["most_prominent", "most_central", "index", "region"]  # noqa: Y015
+    _WhichOneofReturnType_how: _TypeAlias = _typing.Literal["pick", "index", "region"]  # noqa: Y015
     _WhichOneofArgType_how: _TypeAlias = _typing.Literal["how", b"how"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_how) -> _WhichOneofReturnType_how | None: ...
 

@@ -284,7 +284,7 @@ def test_what_is_said_reaches_the_request(folder: Path) -> None:
     said = replace(
         SAID,
         subject_from_folder=True,
-        selection=common.Selection(most_prominent=True),
+        selection=common.Selection(pick=common.PICK_MOST_PROMINENT),
         override="court order",
         notices=("n",),
     )
@@ -296,7 +296,7 @@ def test_what_is_said_reaches_the_request(folder: Path) -> None:
     assert list(sent.metadata.galleries) == ["wanted"]
     assert sent.metadata.category == common.CATEGORY_WANTED
     assert isinstance(sent.sample, common.Sample)
-    assert sent.sample.selection.most_prominent
+    assert sent.sample.selection.pick == common.PICK_MOST_PROMINENT
     assert sent.quality_override == "court order"
     by_path = replace(said, label=Label.PATH).enrolment(file, b"data").metadata
     assert by_path is not None

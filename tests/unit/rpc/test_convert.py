@@ -42,6 +42,7 @@ from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 from tests.support import SPACE
 
+NO_RULE = common.Selection(pick=common.PICK_UNSPECIFIED)
 CALLER = Caller("NCB-AA", Purpose.MISSING_PERSON)
 
 
@@ -72,6 +73,7 @@ def full_metadata() -> common.ReferenceMetadata:
         (enums.PURPOSES, common.Purpose.DESCRIPTOR, set()),
         (enums.CATEGORIES, common.Category.DESCRIPTOR, set()),
         (enums.STATUSES, common.Status.DESCRIPTOR, {"STATUS_UNSPECIFIED"}),
+        (enums.PICKS, common.Pick.DESCRIPTOR, {"PICK_UNSPECIFIED"}),
         (enums.PROFILES, common.Profile.DESCRIPTOR, set()),
     ],
 )
@@ -138,9 +140,8 @@ def test_an_expiry_is_cut_to_the_second_before() -> None:
     ("selection", "expected"),
     [
         (common.Selection(), (Pick.ONLY, 0, None)),
-        (common.Selection(most_prominent=True), (Pick.MOST_PROMINENT, 0, None)),
-        (common.Selection(most_prominent=False), (Pick.ONLY, 0, None)),
-        (common.Selection(most_central=True), (Pick.MOST_CENTRAL, 0, None)),
+        (common.Selection(pick=common.PICK_MOST_PROMINENT), (Pick.MOST_PROMINENT, 0, None)),
+        (common.Selection(pick=common.PICK_MOST_CENTRAL), (Pick.MOST_CENTRAL, 0, None)),
         (common.Selection(index=3), (Pick.INDEX, 3, None)),
         (
             common.Selection(region=common.Box(x=1, y=2, width=3, height=4)),
@@ -162,6 +163,10 @@ def test_a_selection_says_which_presentation_is_meant(
         (common.Sample(data=b"x" * 11), "probe.data"),
         (common.Sample(data=b"x", name="a" * 257), "probe.name"),
         (common.Sample(data=b"x", name="a\nb"), "probe.name"),
+        (
+            common.Sample(data=b"x", selection=common.Selection(pick=common.PICK_UNSPECIFIED)),
+            "probe.selection.pick",
+        ),
         (common.Sample(data=b"x", selection=common.Selection(index=-1)), "probe.selection.index"),
         (common.Sample(data=b"x", selection=common.Selection(region=common.Box())), "probe.selection.region"),
         (

@@ -8,7 +8,7 @@ from typing import TypeVar
 from likeness.domain.answers import Likelihood
 from likeness.domain.errors import InvalidInput
 from likeness.domain.references import Category, Purpose, Status
-from likeness.domain.samples import Severity
+from likeness.domain.samples import Pick, Severity
 from likeness.v1 import common_pb2 as common
 
 _Member = TypeVar("_Member")
@@ -16,6 +16,10 @@ _Member = TypeVar("_Member")
 PURPOSES: Mapping[int, Purpose] = {common.Purpose.Value(f"PURPOSE_{p.name}"): p for p in Purpose}
 CATEGORIES: Mapping[int, Category] = {common.Category.Value(f"CATEGORY_{c.name}"): c for c in Category}
 STATUSES: Mapping[int, Status] = {common.Status.Value(f"STATUS_{s.name}"): s for s in Status}
+PICKS: Mapping[int, Pick] = {
+    common.PICK_MOST_PROMINENT: Pick.MOST_PROMINENT,
+    common.PICK_MOST_CENTRAL: Pick.MOST_CENTRAL,
+}
 PROFILES: Mapping[int, bool] = {
     common.PROFILE_UNSPECIFIED: False,
     common.PROFILE_INTERACTIVE: False,

@@ -17,7 +17,7 @@ from likeness.domain.references import Caller, Facets, Purpose, Reference, Restr
 from likeness.domain.samples import Box, Pick, Sample, Selection
 from likeness.domain.text import printable
 from likeness.engine.engine import DEFAULT_PAGE, ListQuery
-from likeness.rpc.convert.enums import CATEGORIES, PROFILES, PURPOSES, STATUSES, member
+from likeness.rpc.convert.enums import CATEGORIES, PICKS, PROFILES, PURPOSES, STATUSES, member
 from likeness.rpc.convert.texts import check_printable
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
@@ -107,10 +107,8 @@ def sample(message: common.Sample, field: str, *, max_bytes: int, fallback: str 
 
 def _selection(message: common.Selection, field: str) -> Selection:
     match message.WhichOneof("how"):
-        case "most_prominent" if message.most_prominent:
-            return Selection(Pick.MOST_PROMINENT)
-        case "most_central" if message.most_central:
-            return Selection(Pick.MOST_CENTRAL)
+        case "pick":
+            return Selection(member(PICKS, message.pick, f"{field}.pick"))
         case "index":
             if message.index < 0:
                 raise InvalidInput(
