@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import grpc
 import pytest
 
 from likeness.client import (
@@ -22,6 +23,8 @@ from likeness.client import (
     reference,
     sample,
 )
+from likeness.client.errors import from_rpc
+from likeness.client.requests import Requests
 from likeness.domain.changes import Enrol, RequestKey, Write
 from likeness.domain.ids import new_id
 from likeness.domain.references import Facets, Reference
@@ -29,6 +32,7 @@ from likeness.domain.samples import Mode, Sample
 from likeness.domain.storage import only
 from likeness.store.store import Store
 from likeness.v1 import common_pb2 as common
+from likeness.v1 import face_pb2_grpc
 from likeness.v1 import matching_pb2 as matching
 from tests.contract.conftest import HoldingModality, Served, build
 from tests.support import VectorModality
@@ -280,3 +284,21 @@ def test_a_write_of_an_older_release_is_known_when_it_is_sent_again(
     with pytest.raises(AlreadyExists):
         client.object.enroll(b"1,0,0", metadata=wanted, request_id="request-1")
     assert list(client.object.list()) == []
+
+
+def test_a_page_token_means_nothing_to_another_query(served: Served, client: LikenessClient) -> None:
+    for n in range(3):
+        client.face.enroll(f"1,{n},0".encode(), metadata=metadata(galleries=["wanted"]))
+    requests = Requests(common.CallerContext(entity="NCB-AA", purpose=common.PURPOSE_WANTED_PERSON))
+    with grpc.insecure_channel(served.address) as channel:
+        list_ = face_pb2_grpc.FaceServiceStub(channel).List
+        first = list_(requests.list(galleries=["wanted"], page_size=1))
+        again = requests.list(galleries=["wanted"], page_size=5)
+        again.page_token = first.next_page_token
+        assert len(list_(again).references) == 2
+        narrower = requests.list(galleries=["wanted"], owners=["NCB-AA"])
+        for other in (requests.list(galleries=["other"]), narrower):
+            other.page_token = first.next_page_token
+            with pytest.raises(grpc.RpcError) as caught:
+                list_(other)
+            assert from_rpc(caught.value).reason == "PAGE_TOKEN_INVALID"

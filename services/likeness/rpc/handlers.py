@@ -24,6 +24,7 @@ from likeness.engine.engine import Engine
 from likeness.engine.search import Progress, untold
 from likeness.rpc import errors
 from likeness.rpc.convert import answers, requests
+from likeness.rpc.convert.tokens import PageTokens
 from likeness.rpc.enrol_stream import WINDOW_BYTES, Window, outcomes
 from likeness.rpc.gate import starting
 from likeness.rpc.identity import Peer, Request
@@ -217,9 +218,10 @@ class Handlers:
     def _list(
         self, request: matching.ListRequest, caller: Caller, deadline: Deadline
     ) -> matching.ListResponse:
-        query = requests.list_query(request, max_page=self._limits.max_page_size)
+        tokens = PageTokens(request, caller, self._engine.modality_name)
+        query = requests.list_query(request, tokens, max_page=self._limits.max_page_size)
         page = self._engine.list(caller, query, deadline=deadline)
-        return answers.page(page, self._limits.max_answer_bytes)
+        return answers.page(page, tokens, self._limits.max_answer_bytes)
 
     def _update(
         self, request: matching.UpdateRequest, caller: Caller, _: Deadline

@@ -242,7 +242,9 @@ class ListRequest(_message.Message):
     limit on an answer in bytes.
     """
     page_token: _builtins.str
-    """The token of the page before."""
+    """The next_page_token of the page before; empty for the first. It is opaque, has no end of life and belongs to
+    its query: with another entity, purpose, filter or modality it is refused. The page size may change.
+    """
     @_builtins.property
     def caller(self) -> _common_pb2.CallerContext:
         """Who asks."""
@@ -291,7 +293,7 @@ class ListResponse(_message.Message):
     REFERENCES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """The token of the next page; empty at the end."""
+    """The page_token of the next page; empty at the end. A page may be shorter than page_size and not be the last."""
     @_builtins.property
     def references(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Reference]:
         """The references."""

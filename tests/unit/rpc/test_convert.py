@@ -38,12 +38,14 @@ from likeness.domain.samples import (
 from likeness.engine.engine import Page
 from likeness.protocol import SERVICES
 from likeness.rpc.convert import answers, enums, requests
+from likeness.rpc.convert.tokens import PageTokens
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 from tests.support import SPACE
 
 NO_RULE = common.Selection(pick=common.PICK_UNSPECIFIED)
 CALLER = Caller("NCB-AA", Purpose.MISSING_PERSON)
+TOKENS = PageTokens(matching.ListRequest(), CALLER, "face")
 
 
 def full_metadata() -> common.ReferenceMetadata:
@@ -235,12 +237,32 @@ def test_search_options_out_of_range_are_refused_by_field(options: common.Search
 
 def test_a_page_is_never_larger_than_the_limit() -> None:
     sizes = [
-        requests.list_query(matching.ListRequest(page_size=size), max_page=50).page_size
+        requests.list_query(matching.ListRequest(page_size=size), TOKENS, max_page=50).page_size
         for size in (0, 7, 99)
     ]
     assert sizes == [50, 7, 50]
     with pytest.raises(InvalidInput):
-        requests.list_query(matching.ListRequest(page_size=-1), max_page=50)
+        requests.list_query(matching.ListRequest(page_size=-1), TOKENS, max_page=50)
+
+
+def test_a_page_token_is_of_its_query_alone_and_anything_else_is_refused_by_its_field() -> None:
+    query = matching.ListRequest(galleries=["a", "b"], categories=[common.CATEGORY_WANTED])
+    token = PageTokens(query, CALLER, "face").issue("7")
+    same = matching.ListRequest(galleries=["b", "a", "b"], categories=query.categories, page_size=3)
+    assert PageTokens(same, CALLER, "face").cursor(token) == "7"
+    assert not token.isdigit()
+    others = {
+        PageTokens(query, CALLER, "object"): token,
+        PageTokens(query, replace(CALLER, entity="NCB-BB"), "face"): token,
+        PageTokens(query, replace(CALLER, purpose=Purpose.DATA_QUALITY), "face"): token,
+        PageTokens(matching.ListRequest(owners=["a", "b"]), CALLER, "face"): token,
+        **{PageTokens(query, CALLER, "face"): foreign for foreign in FOREIGN_TOKENS},
+        PageTokens(query, CALLER, "face"): token[:-1] + ("A" if token[-1] != "A" else "Q"),
+    }
+    for tokens, foreign in others.items():
+        with pytest.raises(InvalidInput, match="begin again") as caught:
+            tokens.cursor(foreign)
+        assert (caught.value.field, caught.value.reason) == ("page_token", "PAGE_TOKEN_INVALID")
 
 
 def test_a_comparand_is_a_sample_or_a_reference_and_not_nothing() -> None:
@@ -357,6 +379,8 @@ def test_a_reference_is_told_with_its_times_in_utc() -> None:
     assert not pose.HasField("native")
 
 
+FOREIGN_TOKENS = ("7", "x", "CiAKGjBkMmY", "AAAA" * 7, "\u00e9" * 28, "A" * 10_000)
+
 LIMIT = 4 << 20
 
 
@@ -392,14 +416,14 @@ def test_an_answer_that_would_be_too_large_abridges_its_lowest_ranks_and_leaves_
 
 def test_a_page_ends_where_it_would_be_too_large_and_the_next_goes_on_there() -> None:
     listed = Page(tuple(described(n) for n in range(1, 31)), "30")
-    whole = answers.page(listed, LIMIT)
-    assert (len(whole.references), whole.next_page_token) == (30, "30")
+    whole = answers.page(listed, TOKENS, LIMIT)
+    assert (len(whole.references), TOKENS.cursor(whole.next_page_token)) == (30, "30")
     limit = whole.ByteSize() // 2
-    cut = answers.page(listed, limit)
+    cut = answers.page(listed, TOKENS, limit)
     assert cut.ByteSize() <= limit
     assert 10 < len(cut.references) < 20
-    assert cut.next_page_token == str(len(cut.references))
-    least = answers.page(listed, 10)
+    assert TOKENS.cursor(cut.next_page_token) == str(len(cut.references))
+    least = answers.page(listed, TOKENS, 10)
     assert [r.reference_id for r in least.references] == ["r-1"]
 
 

@@ -22,6 +22,7 @@ from likeness.rpc.convert.enums import (
     status_value,
 )
 from likeness.rpc.convert.kept import Kept
+from likeness.rpc.convert.tokens import PageTokens
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 
@@ -43,7 +44,7 @@ def enrolled(answer: Enrolled) -> matching.EnrollResponse:
     )
 
 
-def page(answer: Page, max_bytes: int) -> matching.ListResponse:
+def page(answer: Page, tokens: PageTokens, max_bytes: int) -> matching.ListResponse:
     """One page of a list: as many of the references as fit into `max_bytes`, at least one."""
     response = matching.ListResponse()
     size = _PAGE_OVERHEAD
@@ -53,7 +54,7 @@ def page(answer: Page, max_bytes: int) -> matching.ListResponse:
         if size > max_bytes and response.references:
             break
         response.references.append(message)
-    response.next_page_token = answer.first(len(response.references)).next_token
+    response.next_page_token = tokens.issue(answer.first(len(response.references)).next_token)
     return response
 
 

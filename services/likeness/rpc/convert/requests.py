@@ -19,6 +19,7 @@ from likeness.domain.text import printable
 from likeness.engine.engine import DEFAULT_PAGE, ListQuery
 from likeness.rpc.convert.enums import CATEGORIES, PICKS, PROFILES, PURPOSES, STATUSES, member
 from likeness.rpc.convert.texts import check_printable
+from likeness.rpc.convert.tokens import PageTokens
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 
@@ -238,11 +239,11 @@ def search_options(message: common.SearchOptions, *, max_k: int) -> SearchOption
     )
 
 
-def list_query(message: matching.ListRequest, *, max_page: int) -> ListQuery:
+def list_query(message: matching.ListRequest, tokens: PageTokens, *, max_page: int) -> ListQuery:
     """What to list.
 
     Raises:
-        InvalidInput: a filter is not one, or the page size is negative.
+        InvalidInput: a filter or the token is not one, or the page size is negative.
     """
     if message.page_size < 0:
         raise InvalidInput(f"page_size is {message.page_size}; give 0 or more.", field="page_size")
@@ -252,7 +253,7 @@ def list_query(message: matching.ListRequest, *, max_page: int) -> ListQuery:
         categories=frozenset(member(CATEGORIES, n, "categories") for n in message.categories),
         statuses=frozenset(member(STATUSES, n, "statuses") for n in message.statuses),
         page_size=min(message.page_size or DEFAULT_PAGE, max_page),
-        page_token=message.page_token,
+        page_token=tokens.cursor(message.page_token),
     )
 
 
