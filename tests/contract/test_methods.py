@@ -9,6 +9,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from google.protobuf.message import Message
 
 from likeness.client import (
     Aborted,
@@ -27,7 +28,7 @@ from likeness.client.errors import from_rpc
 from likeness.client.requests import Requests
 from likeness.domain.changes import Enrol, RequestKey, Write
 from likeness.domain.ids import new_id
-from likeness.domain.references import Facets, Reference
+from likeness.domain.references import Facets, MetadataField, Reference
 from likeness.domain.samples import Mode, Sample
 from likeness.domain.storage import only
 from likeness.store.store import Store
@@ -167,6 +168,70 @@ def test_an_update_without_a_status_leaves_it_as_it_is(client: LikenessClient, s
     assert updated.reference.metadata.status == common.Status.Value(f"STATUS_{status.upper()}")
     assert updated.reference.metadata.category == common.CATEGORY_WITNESS
     assert client.face.update(reference_id, metadata(category="witness"), request_id="once").replayed
+
+
+EVERYTHING = metadata(
+    subject_id="s",
+    owner="NCB-AA",
+    galleries=["g"],
+    category="wanted",
+    status="suspended",
+    notices=["n"],
+    owner_reference="o",
+    attributes={"a": "b"},
+    denied_entities=["NCB-BB"],
+    permitted_entities=["NCB-CC"],
+    permitted_purposes=["wanted_person"],
+    review_time=datetime(2998, 1, 1, tzinfo=UTC),
+    expire_time=datetime(2999, 1, 1, tzinfo=UTC),
+)
+
+
+def test_an_update_changes_what_its_mask_names_and_nothing_else(client: LikenessClient) -> None:
+    reference_id = client.face.enroll(b"1,0,0", metadata=EVERYTHING).reference.reference_id
+    empty = common.ReferenceMetadata()
+    for path in set(MetadataField) - {MetadataField.STATUS, MetadataField.OWNER}:
+        cleared = copied(EVERYTHING)
+        part: Message = cleared
+        *above, name = path.split(".")
+        for step in above:
+            part = getattr(part, step)
+        part.ClearField(name)
+        assert client.face.update(reference_id, empty, fields=[path]).reference.metadata == cleared
+        assert client.face.update(reference_id, EVERYTHING).reference.metadata == EVERYTHING
+    assert client.face.update(reference_id, empty, fields=["owner"]).reference.metadata == EVERYTHING
+    given = metadata(status="active", category="witness", owner="NCB-ZZ")
+    changed = copied(EVERYTHING)
+    changed.status = common.STATUS_ACTIVE
+    assert client.face.update(reference_id, given, fields=["status"]).reference.metadata == changed
+    stays = client.face.update(reference_id, empty)
+    assert stays.reference.metadata == common.ReferenceMetadata(
+        owner="NCB-AA", status=common.STATUS_ACTIVE, restrictions=common.Restrictions()
+    )
+
+
+def test_an_update_without_a_mask_changes_what_is_set(client: LikenessClient) -> None:
+    reference_id = client.face.enroll(b"1,0,0", metadata=EVERYTHING).reference.reference_id
+    given = metadata(category="witness", denied_entities=["NCB-DD"])
+    expected = copied(EVERYTHING)
+    expected.category = common.CATEGORY_WITNESS
+    expected.restrictions.denied_entities[:] = ["NCB-DD"]
+    assert client.face.update(reference_id, given, fields=[]).reference.metadata == expected
+
+
+def test_a_mask_of_no_field_is_refused_by_name(client: LikenessClient) -> None:
+    reference_id = client.face.enroll(b"1,0,0", metadata=EVERYTHING).reference.reference_id
+    for paths in (["hair"], ["attributes.hair"], ["category", "metadata.status"], [""], [], ["status"]):
+        with pytest.raises(InvalidArgument) as caught:
+            client.face.update(reference_id, common.ReferenceMetadata(), fields=paths)
+        assert caught.value.field_violations[0].field == "update_mask"
+    assert client.face.get(reference_id).metadata == EVERYTHING
+
+
+def copied(message: common.ReferenceMetadata) -> common.ReferenceMetadata:
+    copy = common.ReferenceMetadata()
+    copy.CopyFrom(message)
+    return copy
 
 
 @pytest.mark.parametrize("seconds", [-1, 0, 1])

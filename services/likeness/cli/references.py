@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -14,8 +14,9 @@ from likeness.cli.caller import Asking, asks
 from likeness.cli.connection import connect, explained
 from likeness.cli.failures import Exit, Stopped
 from likeness.cli.options import AsJson, InGalleries, OfCategories, OfOwners, OfStatuses
-from likeness.cli.output import ROOMY, Output, fail, note, output_width, plain_table, warn
+from likeness.cli.output import ROOMY, Output, fail, note, output_width, plain_table
 from likeness.cli.words import label_of, plural
+from likeness.client import metadata
 from likeness.domain.references import Category, Status
 from likeness.rpc.convert.texts import with_printable_texts
 from likeness.v1 import common_pb2 as common
@@ -99,40 +100,25 @@ def update(
     asking: Asking,
 ) -> None:
     """Change what is said of references; what is not given stays. The sample and its template stay too."""
+    options: dict[str, Any] = {
+        "galleries": gallery,
+        "category": category,
+        "status": status,
+        "subject_id": subject,
+        "owner_reference": owner_reference,
+        "notices": notice,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    if not given:
+        raise Stopped("Nothing is to change; give one of the options that say what.", Exit.USAGE)
     output = Output(as_json)
     with connect(asking) as client:
         for reference_id in ids:
-            current = client.of(asking.modality).get(reference_id)
-            said = _sendable(reference_id, current.metadata)
-            if gallery is not None:
-                said.galleries[:] = gallery
-            if notice is not None:
-                said.notices[:] = notice
-            if category is not None:
-                said.category = common.Category.Value(f"CATEGORY_{category.name}")
-            if status is not None:
-                said.status = common.Status.Value(f"STATUS_{status.name}")
-            if subject is not None:
-                said.subject_id = subject
-            if owner_reference is not None:
-                said.owner_reference = owner_reference
-            done = client.of(asking.modality).update(
-                reference_id, said, expected_log_position=current.log_position
-            )
+            done = client.of(asking.modality).update(reference_id, metadata(**given), fields=given)
             output.answer(
                 documents.reference(done.reference),
                 _card(with_printable_texts(done.reference)),
             )
-
-
-def _sendable(reference_id: str, metadata: common.ReferenceMetadata) -> common.ReferenceMetadata:
-    """What is said of a reference as the service takes it: earlier releases stored control characters."""
-    clean = with_printable_texts(metadata)
-    if clean != metadata:
-        warn(
-            f"{reference_id}: control characters in its earlier texts are replaced by escapes, such as \\x1b"
-        )
-    return clean
 
 
 @asks()

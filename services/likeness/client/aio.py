@@ -169,13 +169,21 @@ class AsyncModality:
         reference_id: str,
         metadata: common.ReferenceMetadata,
         *,
+        fields: Iterable[str] = ("*",),
         expected_log_position: int = 0,
         request_id: str = "",
         timeout: float | None = None,
     ) -> matching.UpdateResponse:
-        """Replace the metadata of a reference, whole; its status must be said."""
+        """Change the metadata of a reference, whole unless `fields` names what changes, for example `["category"]`.
+
+        An unset status stays what it is.
+        """
         request = self._requests.update(
-            reference_id, metadata, expected_log_position=expected_log_position, request_id=request_id
+            reference_id,
+            metadata,
+            fields=fields,
+            expected_log_position=expected_log_position,
+            request_id=request_id,
         )
         return await self._send(self._stub.Update, request, timeout)
 

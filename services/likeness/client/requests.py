@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypedDict
 
-from google.protobuf import timestamp_pb2
+from google.protobuf import field_mask_pb2, timestamp_pb2
 from google.protobuf.descriptor import EnumDescriptor
 
 from likeness.v1 import common_pb2 as common
@@ -215,16 +215,18 @@ class Requests:
         reference_id: str,
         metadata: common.ReferenceMetadata,
         *,
+        fields: Iterable[str] = ("*",),
         expected_log_position: int = 0,
         request_id: str = "",
     ) -> matching.UpdateRequest:
-        """Replace the metadata of a reference."""
+        """Change the metadata of a reference."""
         return matching.UpdateRequest(
             caller=self.caller,
             request_id=request_id or new_request_id(),
             reference_id=reference_id,
             metadata=metadata,
             expected_log_position=expected_log_position,
+            update_mask=field_mask_pb2.FieldMask(paths=_several("fields", fields)),
         )
 
     def expunge(self, reference_id: str, reason: str, *, request_id: str = "") -> matching.ExpungeRequest:

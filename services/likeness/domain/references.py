@@ -86,6 +86,27 @@ class Restrictions:
         return not self.permitted_purposes or caller.purpose in self.permitted_purposes
 
 
+class MetadataField(StrEnum):
+    """What an owner states of a reference, piece by piece, by the name that a client gives it."""
+
+    SUBJECT_ID = "subject_id"
+    OWNER = "owner"
+    GALLERIES = "galleries"
+    CATEGORY = "category"
+    DENIED_ENTITIES = "restrictions.denied_entities"
+    PERMITTED_ENTITIES = "restrictions.permitted_entities"
+    PERMITTED_PURPOSES = "restrictions.permitted_purposes"
+    NOTICES = "notices"
+    OWNER_REFERENCE = "owner_reference"
+    ATTRIBUTES = "attributes"
+    REVIEW_TIME = "review_time"
+    EXPIRE_TIME = "expire_time"
+    STATUS = "status"
+
+
+ALL_METADATA = frozenset(MetadataField)
+
+
 @dataclass(frozen=True, slots=True)
 class Facets:
     """The part of a reference that filters searches; held row for row beside the vectors.

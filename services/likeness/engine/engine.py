@@ -11,7 +11,7 @@ from likeness.domain.changes import Receipt, RequestKey
 from likeness.domain.deadline import NO_DEADLINE, Deadline
 from likeness.domain.errors import InvalidInput, SampleRejected
 from likeness.domain.modality import Modality
-from likeness.domain.references import Caller, Category, Reference, Status
+from likeness.domain.references import ALL_METADATA, Caller, Category, MetadataField, Reference, Status
 from likeness.domain.samples import Extraction, Mode, Sample
 from likeness.domain.scope import Scope
 from likeness.domain.storage import Page, Storage
@@ -119,11 +119,11 @@ class Engine:
         described: Reference,
         *,
         expected_position: int = 0,
-        keep_status: bool = False,
+        fields: frozenset[MetadataField] = ALL_METADATA,
     ) -> tuple[Reference, Receipt]:
-        """Replace what the owner says of a reference; see `Records.update`."""
+        """Change what the owner says of a reference; see `Records.update`."""
         return self._records.update(
-            caller, key, described, expected_position=expected_position, keep_status=keep_status
+            caller, key, described, expected_position=expected_position, fields=fields
         )
 
     def expunge(self, caller: Caller, key: RequestKey, reference_id: str, *, reason: str) -> Receipt:

@@ -8,7 +8,15 @@ from dataclasses import replace
 from likeness.domain.changes import Change, Expunge, Receipt, RequestKey, Update, Write
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import InvalidInput, NotFound, Stale
-from likeness.domain.references import Caller, Reference, Status
+from likeness.domain.references import (
+    ALL_METADATA,
+    Caller,
+    Facets,
+    MetadataField,
+    Reference,
+    Restrictions,
+    Status,
+)
 from likeness.domain.scope import Scope, visible
 from likeness.domain.storage import ListFilter, Page, Storage, only, parse_token
 from likeness.engine.audit import audit_write
@@ -16,8 +24,10 @@ from likeness.engine.gallery import Gallery
 from likeness.engine.metadata_rules import MAX_TEXT, check_metadata
 from likeness.engine.policy import as_seen_by, owned_by, require_owner
 
+Fields = frozenset[MetadataField]
+
 UPDATE_ATTEMPTS = 8
-"""Times that an update which keeps the status is tried when the reference changes between reading and writing."""
+"""Times that an update of some fields is tried when the reference changes between reading and writing."""
 
 
 class Records:
@@ -96,14 +106,15 @@ class Records:
         described: Reference,
         *,
         expected_position: int = 0,
-        keep_status: bool = False,
+        fields: Fields = ALL_METADATA,
     ) -> tuple[Reference, Receipt]:
-        """Replace what the owner says of a reference; durable on return.
+        """Change what the owner says of a reference; durable on return.
 
         Args:
+            described: what the owner says now.
             expected_position: the log position at which the caller read it; 0 means whatever it is now.
-            keep_status: the status stays what it is, whatever `described` says, so that an update which does not
-                mention it never puts a suspended reference back into searches.
+            fields: what changes; the rest stays what it is, whatever `described` says, so that an update which does
+                not mention the status never puts a suspended reference back into searches.
 
         Raises:
             NotFound, Denied: not there, or not the caller's.
@@ -112,30 +123,30 @@ class Records:
         """
         owned_by(caller, described.facets)
         check_metadata(described)
-        if expected_position or not keep_status:
-            return self._update(caller, key, described, expected_position, keep_status=keep_status)
+        if expected_position or fields == ALL_METADATA:
+            return self._update(caller, key, described, expected_position, fields)
         for _ in range(UPDATE_ATTEMPTS - 1):
             try:
-                return self._update(caller, key, described, keep_status=True)
+                return self._update(caller, key, described, 0, fields)
             except Stale:
                 continue
-        return self._update(caller, key, described, keep_status=True)
+        return self._update(caller, key, described, 0, fields)
 
     def _update(
         self,
         caller: Caller,
         key: RequestKey,
         described: Reference,
-        expected_position: int = 0,
-        *,
-        keep_status: bool,
+        expected_position: int,
+        fields: Fields,
     ) -> tuple[Reference, Receipt]:
-        """Update once. A status that is kept must still be the one that was read, so its position is expected."""
+        """Update once. What stays must still be what was read, so the position of that is expected."""
         current = self.get(caller, described.reference_id)
         require_owner(caller, current.facets, "update")
-        changed = _redescribed(current, described, keep_status=keep_status)
-        if keep_status and not expected_position:
-            expected_position = current.position
+        changed = _redescribed(current, described, fields)
+        check_described(changed)
+        if fields != ALL_METADATA:
+            expected_position = expected_position or current.position
         receipt = self._commit(caller, key, Update(changed, expected_position), described.reference_id)
         return self._store.get(described.reference_id), receipt
 
@@ -162,16 +173,35 @@ class Records:
         return only(self._store.write([Write(key, change, entry)]))
 
 
-def _redescribed(current: Reference, described: Reference, *, keep_status: bool) -> Reference:
-    """The reference as it stands, with what its owner now says of it."""
-    status = current.facets.status
-    keeps = keep_status and status is not Status.EXPUNGED  # of which the store says that it is gone
+def _redescribed(current: Reference, described: Reference, fields: Fields) -> Reference:
+    """The reference as it stands, with those fields of what its owner now says of it."""
+    if current.facets.status is Status.EXPUNGED:
+        fields |= {MetadataField.STATUS}  # the store says that it is gone
+
+    def of(field: MetadataField) -> Reference:
+        return described if field in fields else current
+
     return replace(
         current,
-        facets=replace(described.facets, status=status) if keeps else described.facets,
-        subject_id=described.subject_id,
-        owner_reference=described.owner_reference,
-        notices=described.notices,
-        attributes=described.attributes,
-        review_at=described.review_at,
+        facets=Facets(
+            owner=of(MetadataField.OWNER).facets.owner,
+            galleries=of(MetadataField.GALLERIES).facets.galleries,
+            category=of(MetadataField.CATEGORY).facets.category,
+            status=of(MetadataField.STATUS).facets.status,
+            restrictions=Restrictions(
+                denied_entities=of(MetadataField.DENIED_ENTITIES).facets.restrictions.denied_entities,
+                permitted_entities=of(
+                    MetadataField.PERMITTED_ENTITIES
+                ).facets.restrictions.permitted_entities,
+                permitted_purposes=of(
+                    MetadataField.PERMITTED_PURPOSES
+                ).facets.restrictions.permitted_purposes,
+            ),
+            expires_at=of(MetadataField.EXPIRE_TIME).facets.expires_at,
+        ),
+        subject_id=of(MetadataField.SUBJECT_ID).subject_id,
+        owner_reference=of(MetadataField.OWNER_REFERENCE).owner_reference,
+        notices=of(MetadataField.NOTICES).notices,
+        attributes=of(MetadataField.ATTRIBUTES).attributes,
+        review_at=of(MetadataField.REVIEW_TIME).review_at,
     )

@@ -33,7 +33,6 @@ from likeness.rpc.latest import Latest
 from likeness.rpc.notes import noted
 from likeness.rpc.workers import Workers
 from likeness.telemetry import metrics
-from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -131,7 +130,7 @@ class Handlers:
         return await self._answer(self._list, request)
 
     async def Update(self, request: matching.UpdateRequest, _: _Context) -> matching.UpdateResponse:
-        """Replaces the metadata of a reference."""
+        """Changes the metadata of a reference."""
         return await self._answer(self._update, request)
 
     async def Expunge(self, request: matching.ExpungeRequest, _: _Context) -> matching.ExpungeResponse:
@@ -227,8 +226,12 @@ class Handlers:
         self, request: matching.UpdateRequest, caller: Caller, _: Deadline
     ) -> matching.UpdateResponse:
         reference_id = requests.identifier(request.reference_id, "reference_id")
+        fields = requests.updated_fields(request)
         described = requests.described(
-            request.metadata, caller, self._engine.modality_name, reference_id=reference_id
+            requests.masked(request.metadata, fields),
+            caller,
+            self._engine.modality_name,
+            reference_id=reference_id,
         )
         key = requests.request_key(request, caller)
         return answers.updated(
@@ -237,7 +240,7 @@ class Handlers:
                 key,
                 described,
                 expected_position=request.expected_log_position,
-                keep_status=request.metadata.status == common.STATUS_UNSPECIFIED,
+                fields=fields,
             )
         )
 

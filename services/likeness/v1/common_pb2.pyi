@@ -176,7 +176,7 @@ class _Status:
 class _StatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Status.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     STATUS_UNSPECIFIED: _Status.ValueType  # 0
-    """Not set; a new reference becomes active, an update leaves it as it is."""
+    """Not set; a new reference becomes active, and an update leaves it as it is whatever its mask."""
     STATUS_ACTIVE: _Status.ValueType  # 1
     """Takes part in searches."""
     STATUS_SUSPENDED: _Status.ValueType  # 2
@@ -188,7 +188,7 @@ class Status(_Status, metaclass=_StatusEnumTypeWrapper):
     """Where a reference is in its life."""
 
 STATUS_UNSPECIFIED: Status.ValueType  # 0
-"""Not set; a new reference becomes active, an update leaves it as it is."""
+"""Not set; a new reference becomes active, and an update leaves it as it is whatever its mask."""
 STATUS_ACTIVE: Status.ValueType  # 1
 """Takes part in searches."""
 STATUS_SUSPENDED: Status.ValueType  # 2

@@ -42,7 +42,7 @@ class FaceServiceStub:
     List: _grpc.UnaryUnaryMultiCallable[_matching_pb2.ListRequest, _matching_pb2.ListResponse]
     """Lists references page by page."""
     Update: _grpc.UnaryUnaryMultiCallable[_matching_pb2.UpdateRequest, _matching_pb2.UpdateResponse]
-    """Replaces the metadata of a reference. Idempotent by request_id."""
+    """Changes the metadata of a reference. Idempotent by request_id."""
     Expunge: _grpc.UnaryUnaryMultiCallable[_matching_pb2.ExpungeRequest, _matching_pb2.ExpungeResponse]
     """Erases a reference for good. Idempotent by request_id."""
     Search: _grpc.UnaryUnaryMultiCallable[_matching_pb2.SearchRequest, _matching_pb2.SearchResponse]
@@ -71,7 +71,7 @@ class FaceServiceAsyncStub(FaceServiceStub):
     List: _aio.UnaryUnaryMultiCallable[_matching_pb2.ListRequest, _matching_pb2.ListResponse]  # type: ignore[assignment]
     """Lists references page by page."""
     Update: _aio.UnaryUnaryMultiCallable[_matching_pb2.UpdateRequest, _matching_pb2.UpdateResponse]  # type: ignore[assignment]
-    """Replaces the metadata of a reference. Idempotent by request_id."""
+    """Changes the metadata of a reference. Idempotent by request_id."""
     Expunge: _aio.UnaryUnaryMultiCallable[_matching_pb2.ExpungeRequest, _matching_pb2.ExpungeResponse]  # type: ignore[assignment]
     """Erases a reference for good. Idempotent by request_id."""
     Search: _aio.UnaryUnaryMultiCallable[_matching_pb2.SearchRequest, _matching_pb2.SearchResponse]  # type: ignore[assignment]
@@ -127,7 +127,7 @@ class FaceServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matching_pb2.UpdateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matching_pb2.UpdateResponse, _abc.Awaitable[_matching_pb2.UpdateResponse]]:
-        """Replaces the metadata of a reference. Idempotent by request_id."""
+        """Changes the metadata of a reference. Idempotent by request_id."""
 
     @_abc_1.abstractmethod
     def Expunge(

@@ -5,6 +5,7 @@ The requests and answers that the services of all modalities share, so that a cl
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -314,7 +315,7 @@ Global___ListResponse: _TypeAlias = ListResponse  # noqa: Y015
 
 @_typing.final
 class UpdateRequest(_message.Message):
-    """Replace what the owner says of a reference; the sample and its template stay."""
+    """Change what the owner says of a reference; the sample and its template stay."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -323,6 +324,7 @@ class UpdateRequest(_message.Message):
     REFERENCE_ID_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
     EXPECTED_LOG_POSITION_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Chosen by the client; makes the update idempotent. Required."""
     reference_id: _builtins.str
@@ -335,7 +337,15 @@ class UpdateRequest(_message.Message):
 
     @_builtins.property
     def metadata(self) -> _common_pb2.ReferenceMetadata:
-        """Its new metadata, whole."""
+        """Its new metadata, as far as update_mask reaches."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """The fields of the metadata that change, for example "category" or "restrictions.denied_entities"; what is not
+        named stays. "*" replaces them all. Left out, the fields that are set in the metadata change, so that nothing is
+        cleared by being left out. A field that is named and not set is cleared, but for the status, which then stays,
+        and the owner, which is the caller. See https://google.aip.dev/134.
+        """
 
     def __init__(
         self,
@@ -345,10 +355,11 @@ class UpdateRequest(_message.Message):
         reference_id: _builtins.str = ...,
         metadata: _common_pb2.ReferenceMetadata | None = ...,
         expected_log_position: _builtins.int = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "metadata", b"metadata"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "metadata", b"metadata", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "expected_log_position", b"expected_log_position", "metadata", b"metadata", "reference_id", b"reference_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "expected_log_position", b"expected_log_position", "metadata", b"metadata", "reference_id", b"reference_id", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -120,7 +120,7 @@ class ObjectServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Update(self, request, context):
-        """Replaces the metadata of a reference. Idempotent by request_id.
+        """Changes the metadata of a reference. Idempotent by request_id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

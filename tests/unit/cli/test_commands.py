@@ -222,6 +222,8 @@ def test_references_are_listed_changed_and_expunged(cli: Cli, folder: Path, enro
     assert sorted(r["subject_id"] for r in listed) == ["ada", "ada", "bob"]
     bob = next(r["reference_id"] for r in listed if r["subject_id"] == "bob")
     (changed,) = lines(cli("update", bob, "--status", "suspended", "--owner-reference", "B/7").stdout)
+    nothing = cli("update", bob)
+    assert (nothing.exit_code, "Nothing is to change" in nothing.stderr) == (Exit.USAGE, True)
     assert (changed["status"], changed["owner_reference"], changed["subject_id"]) == (
         "suspended",
         "B/7",

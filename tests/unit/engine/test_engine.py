@@ -19,7 +19,7 @@ from likeness.domain.errors import (
     Stale,
 )
 from likeness.domain.modality import Presented
-from likeness.domain.references import Caller, Category, Facets, Purpose, Restrictions, Status
+from likeness.domain.references import Caller, Category, Facets, MetadataField, Purpose, Restrictions, Status
 from likeness.domain.samples import Pick, Sample, Selection
 from likeness.engine.engine import ListQuery
 from likeness.store import writer
@@ -364,9 +364,26 @@ def test_an_update_that_keeps_the_status_holds_against_a_suspension_meanwhile(
 
     monkeypatch.setattr(bench.store, "write", meanwhile)
     described = replace(reference, subject_id="another")
-    updated, _ = bench.engine.update(ALICE, bench.key(ALICE, b"this"), described, keep_status=True)
+    updated, _ = bench.engine.update(
+        ALICE, bench.key(ALICE, b"this"), described, fields=frozenset({MetadataField.SUBJECT_ID})
+    )
     assert (updated.subject_id, updated.facets.status) == ("another", Status.SUSPENDED)
     assert len(calls) == 2
+
+
+def test_an_update_of_some_fields_leaves_the_others_and_their_sum_is_limited(bench: Bench) -> None:
+    most = {f"{n:02}": "x" * 1000 for n in range(63)}
+    enrolled = bench.enrol("1,0").reference
+    described = replace(enrolled, attributes=most, owner_reference="B/7")
+    bench.engine.update(ALICE, bench.key(ALICE), described)
+    notices = replace(described, attributes={}, owner_reference="", notices=("N-1",))
+    fields = frozenset({MetadataField.NOTICES})
+    updated, _ = bench.engine.update(ALICE, bench.key(ALICE), notices, fields=fields)
+    assert updated == replace(updated, attributes=most, owner_reference="B/7", notices=("N-1",))
+    with pytest.raises(InvalidInput, match="in UTF-8"):
+        bench.engine.update(
+            ALICE, bench.key(ALICE), replace(notices, notices=("x" * 1000,) * 4), fields=fields
+        )
 
 
 def test_an_expiry_that_passes_later_hinders_neither_a_replay_nor_an_update(

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from google.protobuf.descriptor import EnumDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor
 
 from likeness.cli import documents
 from likeness.domain.answers import (
@@ -24,7 +24,16 @@ from likeness.domain.answers import (
 )
 from likeness.domain.calibration import Fmr
 from likeness.domain.errors import Exhausted, InvalidInput
-from likeness.domain.references import Caller, Category, Facets, Purpose, Reference, Restrictions, Status
+from likeness.domain.references import (
+    Caller,
+    Category,
+    Facets,
+    MetadataField,
+    Purpose,
+    Reference,
+    Restrictions,
+    Status,
+)
 from likeness.domain.samples import (
     Box,
     Finding,
@@ -482,3 +491,17 @@ def test_every_word_of_the_domain_has_its_number_in_the_protocol_and_the_other_w
 @pytest.mark.parametrize("band", Likelihood)
 def test_a_likelihood_is_read_by_a_person_as_the_engine_writes_it(band: Likelihood) -> None:
     assert documents.likelihood(enums.likelihood_value(band)) == band
+
+
+def test_the_fields_of_a_mask_are_those_of_the_protocol() -> None:
+    def leaves(message: Descriptor, prefix: str = "") -> set[str]:
+        found = set()
+        for field in message.fields:
+            inner = field.message_type
+            if inner is None or inner.GetOptions().map_entry or inner.file.package != "likeness.v1":
+                found.add(prefix + field.name)
+            else:
+                found |= leaves(inner, f"{prefix}{field.name}.")
+        return found
+
+    assert leaves(common.ReferenceMetadata.DESCRIPTOR) == set(MetadataField)

@@ -8,12 +8,22 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from google.protobuf import timestamp_pb2
+from google.protobuf import field_mask_pb2, timestamp_pb2
+from google.protobuf.message import Message
 
 from likeness.domain.answers import SearchOptions
 from likeness.domain.changes import RequestKey
 from likeness.domain.errors import InvalidInput
-from likeness.domain.references import Caller, Facets, Purpose, Reference, Restrictions, Status
+from likeness.domain.references import (
+    ALL_METADATA,
+    Caller,
+    Facets,
+    MetadataField,
+    Purpose,
+    Reference,
+    Restrictions,
+    Status,
+)
 from likeness.domain.samples import Box, Pick, Sample, Selection
 from likeness.domain.text import printable
 from likeness.engine.engine import DEFAULT_PAGE, ListQuery
@@ -184,6 +194,56 @@ def described(
         attributes=dict(message.attributes),
         review_at=review,
     )
+
+
+def updated_fields(message: matching.UpdateRequest) -> frozenset[MetadataField]:
+    """The fields of the metadata that an update changes.
+
+    Raises:
+        InvalidInput: the mask names a field that is none, or nothing is to change.
+    """
+    paths = message.update_mask.paths or [
+        field for field in MetadataField if _is_set(message.metadata, field)
+    ]
+    unknown = [path for path in paths if path != "*" and not _under(path)]
+    if unknown:
+        raise InvalidInput(
+            f"update_mask names '{printable(unknown[0][:80])}', which is no field of the metadata; the fields are "
+            f"{', '.join(MetadataField)}.",
+            field="update_mask",
+        )
+    fields = ALL_METADATA if "*" in paths else frozenset[MetadataField]().union(*map(_under, paths))
+    if message.metadata.status == common.STATUS_UNSPECIFIED:
+        fields -= {MetadataField.STATUS}
+    if not fields:
+        raise InvalidInput(
+            "The update changes nothing; set a field of the metadata, or name in update_mask what is cleared.",
+            field="update_mask",
+        )
+    return fields
+
+
+def masked(message: common.ReferenceMetadata, fields: frozenset[MetadataField]) -> common.ReferenceMetadata:
+    """A copy with those fields alone."""
+    part = common.ReferenceMetadata()
+    field_mask_pb2.FieldMask(paths=sorted(fields)).MergeMessage(message, part)
+    return part
+
+
+def _under(path: str) -> frozenset[MetadataField]:
+    """The fields that a path of a mask leads to: one, or all of a part."""
+    return frozenset(field for field in MetadataField if field == path or field.startswith(f"{path}."))
+
+
+def _is_set(message: Message, path: str) -> bool:
+    """Whether a field differs from what is sent for one that was left out."""
+    name, _, rest = path.partition(".")
+    value = getattr(message, name)
+    if rest:
+        return _is_set(value, rest)
+    if isinstance(value, timestamp_pb2.Timestamp):
+        return message.HasField(name)
+    return bool(value)
 
 
 def _restrictions(message: common.Restrictions) -> Restrictions:
