@@ -104,8 +104,9 @@ def test_draining_finishes_what_is_under_way_refuses_the_rest_and_closes_the_sto
 
 
 def test_a_large_answer_has_left_before_the_connection_is_closed(
-    served: Served, modality: HoldingModality
+    prepare: Callable[..., Served], modality: HoldingModality
 ) -> None:
+    served = prepare(max_answer_bytes=16 << 20).start()
     client = served.client(retries=0)
     large = b"1,0,0|hold" + b" " * (8 << 20)
     with ThreadPoolExecutor(2) as pool:

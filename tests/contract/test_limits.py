@@ -17,8 +17,13 @@ from likeness.client import (
     Internal,
     InvalidArgument,
     ResourceExhausted,
+    metadata,
     sample,
 )
+from likeness.client.errors import from_rpc
+from likeness.client.requests import EnrollOptions, Requests
+from likeness.engine.enrol import MAX_GALLERIES, MAX_RESTRICTED
+from likeness.rpc.convert.answers import LEAST_ANSWER_BYTES
 from likeness.telemetry import logs, metrics
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import face_pb2_grpc
@@ -212,3 +217,63 @@ def test_an_explanation_without_a_kept_source_is_a_failed_precondition(served: S
     with pytest.raises(FailedPrecondition) as caught:
         client.face.compare(b"1,0,0", request, explain=True)
     assert caught.value.reason == "SOURCE_NOT_KEPT"
+
+
+LARGEST = metadata(
+    subject_id="s" * 1024,
+    owner="NCB-AA",
+    galleries=[f"{n:02}" + "g" * 62 for n in range(MAX_GALLERIES)],
+    category="unidentified_remains",
+    notices=["\u0645" * 512] * 30 + ["n" * 1024],
+    owner_reference="o" * 1024,
+    attributes={f"{n:02}": "x" * 990 for n in range(31)},
+    denied_entities=[f"{n:03}" + "d" * 61 for n in range(MAX_RESTRICTED)],
+    permitted_entities=["NCB-AA", *(f"{n:03}" + "p" * 61 for n in range(MAX_RESTRICTED - 1))],
+    permitted_purposes=[name.removeprefix("PURPOSE_") for name in common.Purpose.keys()[1:]],
+)
+"""Of all that an owner may say about as much as there may be."""
+
+
+def test_no_answer_is_larger_than_its_limit(prepare: Callable[..., Served]) -> None:
+    served = prepare(max_answer_bytes=LEAST_ANSWER_BYTES).start()
+    requests = Requests(common.CallerContext(entity="NCB-AA", purpose=common.PURPOSE_WANTED_PERSON))
+    options = [("grpc.max_receive_message_length", LEAST_ANSWER_BYTES)]
+    with grpc.insecure_channel(served.address, options) as channel:
+        stub = face_pb2_grpc.FaceServiceStub(channel)
+        override: EnrollOptions = {"metadata": LARGEST, "quality_override": "w" * 1024}
+        for n in range(4):
+            enrolment = requests.enroll(f"1,0.{n},0".encode(), **override)
+            enrolled = stub.Enroll(enrolment)
+            assert stub.Enroll(enrolment).replayed
+        assert enrolled.ByteSize() > LEAST_ANSWER_BYTES / 3
+        (outcome,) = stub.EnrollMany(
+            iter([matching.EnrollManyRequest(sequence=1, enrolment=requests.enroll(b"0,0,1", **override))])
+        )
+        assert outcome.HasField("enrolled")
+        assert stub.Get(requests.get(enrolled.reference.reference_id)).HasField("reference")
+        assert stub.Update(requests.update(enrolled.reference.reference_id, LARGEST)).HasField("reference")
+        listing = requests.list(page_size=1000)
+        pages = [stub.List(listing)]
+        while pages[-1].next_page_token:
+            listing.page_token = pages[-1].next_page_token
+            pages.append(stub.List(listing))
+        assert [len(page.references) for page in pages] == [2, 2, 1]
+        search = requests.search(b"1,0,0;0,1,0", min_log_position=enrolled.log_position)
+        found = stub.Search(search)
+        last = list(stub.SearchWithProgress(search))[-1].answer
+        for answer in (found, last):
+            assert [len(probe.candidates) for probe in answer.answers] == [5, 5]
+            assert any(c.abridged for probe in answer.answers for c in probe.candidates)
+        wide = b"1,0,0|" + b" " * LEAST_ANSWER_BYTES
+        assert stub.Compare(requests.compare(wide, wide)).HasField("score")
+        refused: list[tuple[Callable[[], object], str]] = [
+            (lambda: stub.Compare(requests.compare(wide, wide, explain=True)), "without a picture"),
+            (lambda: stub.Analyze(requests.analyze(b"1,0,0;" * 4000 + b"|q=40")), "Select one"),
+            (lambda: stub.Search(requests.search(b"1,0,0;" * 100)), "select one"),
+        ]
+        for call, remedy in refused:
+            with pytest.raises(grpc.RpcError, match=remedy) as caught:
+                call()
+            error = from_rpc(caught.value)
+            assert (error.code, error.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "ANSWER_TOO_LARGE")
+            assert not error.is_transient

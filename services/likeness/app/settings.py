@@ -243,10 +243,10 @@ class Settings(BaseModel):
     )
     max_answer_bytes: int = Field(
         default=4 * _MIB,
-        ge=64 << 10,
+        ge=256 << 10,
         le=64 * _MIB,
         description="Bytes of one answer; gRPC clients take 4 MiB unless set otherwise. Pages end earlier, "
-        "and low ranks are abridged.",
+        "low ranks are abridged, and what is still too large is refused.",
     )
     max_k: int = Field(default=1000, ge=1, le=1000, description="Candidates that one search may ask for.")
     max_page_size: int = Field(default=1000, ge=1, le=1000, description="References in one page of a list.")

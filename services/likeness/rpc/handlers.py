@@ -271,7 +271,8 @@ class Handlers:
         probe = requests.comparand(request.probe, "probe", max_bytes=size)
         candidate = requests.comparand(request.candidate, "candidate", max_bytes=size)
         return answers.compared(
-            self._engine.compare(caller, probe, candidate, explain=request.explain, deadline=deadline)
+            self._engine.compare(caller, probe, candidate, explain=request.explain, deadline=deadline),
+            self._limits.max_answer_bytes,
         )
 
     def _analyze(
@@ -280,7 +281,8 @@ class Handlers:
         sample = requests.sample(request.sample, "sample", max_bytes=self._limits.max_sample_bytes)
         found = self._engine.analyse(caller, sample, deadline=deadline)
         _unless_rejected(found.rejection, "sample.data")
-        return answers.analysed(found, self._engine.modality.model, datetime.now(UTC))
+        model, now = self._engine.modality.model, datetime.now(UTC)
+        return answers.analysed(found, model, now, self._limits.max_answer_bytes)
 
 
 def _override(request: matching.EnrollRequest) -> str:

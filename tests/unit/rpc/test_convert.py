@@ -464,7 +464,7 @@ def test_an_answer_tells_how_it_came_to_be_and_never_a_vector() -> None:
 
 def test_a_comparison_of_references_has_no_findings_and_an_unmeasurable_rate_says_so() -> None:
     comparison = Comparison(HEADER, Score(1.0), Fmr(1e-6, 0.0, 3e-6, measurable=False))
-    told = answers.compared(comparison)
+    told = answers.compared(comparison, LIMIT)
     assert not told.HasField("probe")
     assert not told.HasField("candidate")
     assert not told.score.fmr.measurable

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from google.protobuf import duration_pb2, timestamp_pb2
+from google.protobuf.message import Message
 
 from likeness.domain.answers import Candidate, Comparison, Evidence, Header, Score, SearchAnswer
 from likeness.domain.calibration import Fmr
@@ -30,6 +32,11 @@ _ENTRY_OVERHEAD = 6
 """Bytes that a message of less than 256 MiB takes in another beside its own: a tag and its length."""
 _PAGE_OVERHEAD = 32
 """Bytes for the token of the next page."""
+LEAST_ANSWER_BYTES = 256 << 10
+"""That an answer may have: enough for any one reference and what was found in its sample, so that the answer of a
+write, which is durable by then, always fits."""
+
+_Answer = TypeVar("_Answer", bound=Message)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -82,7 +89,7 @@ def found(answer: SearchAnswer, max_bytes: int) -> matching.SearchResponse:
         message = response.answers.add(finding=_finding(probe.finding))
         for candidate in probe.candidates:
             _add_candidate(message, candidate)
-    _fit(response, max_bytes)
+    _fit(response, max_bytes - _ENTRY_OVERHEAD)  # with progress, it travels in another message
     return response
 
 
@@ -98,9 +105,28 @@ def _fit(response: matching.SearchResponse, max_bytes: int) -> None:
         size -= before - candidate.ByteSize()
         if size <= max_bytes:
             return
-    raise Exhausted(
-        f"The answer has {len(candidates)} candidates and takes {size} bytes even when it is abridged; the limit "
-        f"is {max_bytes}. Ask for fewer candidates (k), or select one presentation of the probe.",
+    raise _too_large(
+        f"The answer has {len(candidates)} candidates and takes {size} bytes even when it is abridged",
+        max_bytes,
+        "Ask for fewer candidates (k), or select one presentation of the probe.",
+    )
+
+
+def _bounded(answer: _Answer, max_bytes: int, remedy: str) -> _Answer:
+    """The answer, if it fits.
+
+    Raises:
+        Exhausted: it does not.
+    """
+    size = answer.ByteSize()
+    if size > max_bytes:
+        raise _too_large(f"The answer takes {size} bytes", max_bytes, remedy)
+    return answer
+
+
+def _too_large(what: str, max_bytes: int, remedy: str) -> Exhausted:
+    return Exhausted(
+        f"{what}; the limit is {max_bytes}. {remedy}",
         reason="ANSWER_TOO_LARGE",
         metadata={"limit_bytes": str(max_bytes)},
     )
@@ -119,9 +145,13 @@ def _abridge(candidate: common.Candidate) -> None:
     candidate.abridged = True
 
 
-def compared(answer: Comparison) -> matching.CompareResponse:
-    """The answer of a comparison."""
-    return matching.CompareResponse(
+def compared(answer: Comparison, max_bytes: int) -> matching.CompareResponse:
+    """The answer of a comparison, of at most `max_bytes`.
+
+    Raises:
+        Exhausted: its picture is too large.
+    """
+    response = matching.CompareResponse(
         header=_header(answer.header),
         score=_score(answer.score, answer.fmr),
         probe=_finding(answer.probe),
@@ -129,17 +159,25 @@ def compared(answer: Comparison) -> matching.CompareResponse:
         explanation=b"" if answer.explanation is None else answer.explanation.picture,
         evidence=None if answer.explanation is None else _evidence(answer.explanation.evidence),
     )
+    return _bounded(
+        response, max_bytes, "Compare without a picture (explain), or send less elongated samples."
+    )
 
 
-def analysed(answer: Extraction, model: str, at: datetime) -> matching.AnalyzeResponse:
-    """What is in a sample."""
-    return matching.AnalyzeResponse(
+def analysed(answer: Extraction, model: str, at: datetime, max_bytes: int) -> matching.AnalyzeResponse:
+    """What is in a sample, in at most `max_bytes`.
+
+    Raises:
+        Exhausted: there is too much in it.
+    """
+    response = matching.AnalyzeResponse(
         findings=[_present(finding) for finding in answer.findings],
         width=answer.width,
         height=answer.height,
         model=model,
         analyze_time=_timestamp(at),
     )
+    return _bounded(response, max_bytes, "Select one presentation of the sample, or send a part of it.")
 
 
 def reference(value: Reference) -> common.Reference:
