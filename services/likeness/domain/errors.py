@@ -40,6 +40,8 @@ class LikenessError(Exception):
 
     kind: Kind = Kind.INTERNAL
     reason: str = "INTERNAL"
+    field: str = ""
+    """The field of the request that is wrong, where it is one."""
     retry_after: float | None = None
     """Seconds after which the same request may succeed, where the service knows."""
 
@@ -113,10 +115,11 @@ class Denied(LikenessError):
 
 
 class Unauthenticated(LikenessError):
-    """The request does not say who asks."""
+    """The request does not say who asks. `field` names the request field that should."""
 
     kind = Kind.UNAUTHENTICATED
     reason = "CALLER_UNKNOWN"
+    field = "caller.entity"
 
 
 class Exhausted(LikenessError):

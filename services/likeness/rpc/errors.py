@@ -15,7 +15,7 @@ from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 from grpc_status import rpc_status
 
-from likeness.domain.errors import InvalidInput, Kind, LikenessError
+from likeness.domain.errors import Kind, LikenessError
 from likeness.telemetry import logs
 
 DOMAIN = "likeness"
@@ -66,7 +66,7 @@ def told(error: Exception) -> Told:
             reason=error.reason,
             message=error.message[:_MAX_MESSAGE],
             metadata={k: v[:_MAX_VALUE] for k, v in list(error.metadata.items())[:_MAX_ENTRIES]},
-            field=error.field if isinstance(error, InvalidInput) else "",
+            field=error.field,
             retry_after=error.retry_after,
         )
     incident = secrets.token_hex(8)

@@ -21,9 +21,11 @@ from likeness.domain.errors import InvalidInput, Precondition, SampleRejected
 from likeness.domain.references import Caller
 from likeness.domain.samples import Issue
 from likeness.engine.engine import Engine
+from likeness.engine.enrol import MAX_TEXT
 from likeness.engine.search import Progress, untold
 from likeness.rpc import errors
 from likeness.rpc.convert import answers, requests
+from likeness.rpc.convert.required import check_required
 from likeness.rpc.convert.tokens import PageTokens
 from likeness.rpc.enrol_stream import WINDOW_BYTES, Window, outcomes
 from likeness.rpc.gate import starting
@@ -185,7 +187,10 @@ class Handlers:
     ) -> matching.EnrollManyResponse:
         request, name = item.enrolment, f"item {item.sequence}"
         try:
+            if not item.HasField("enrolment"):
+                check_required(item)
             caller = peer.caller(request)
+            check_required(request)
             async with self._workers.bulk:
                 enrolled = await self._workers.run(
                     lambda left: self._enroll(request, caller, left, name),
@@ -290,6 +295,11 @@ def _override(request: matching.EnrollRequest) -> str:
         raise InvalidInput(
             "quality_override.reason is empty; say why the sample is enrolled in spite of its quality, or leave "
             "the override out.",
+            field="quality_override.reason",
+        )
+    if len(request.quality_override.reason) > MAX_TEXT:
+        raise InvalidInput(
+            f"quality_override.reason is longer than {MAX_TEXT} characters; shorten it.",
             field="quality_override.reason",
         )
     return request.quality_override.reason

@@ -25,6 +25,7 @@ from likeness.domain.errors import DeadlineExceeded
 from likeness.domain.references import Caller
 from likeness.rpc import errors
 from likeness.rpc.arrival import Arrivals, readable
+from likeness.rpc.convert.required import check_required
 from likeness.rpc.departure import AnswerNotRead, write_all
 from likeness.rpc.gate import Gate
 from likeness.rpc.identity import Peer
@@ -167,10 +168,14 @@ def timed(default: float, maximum: float) -> Step:
 
 @contextmanager
 def identified(call: Call) -> Iterator[None]:
-    """Refuse a request that does not say who asks and why. Items of a stream are identified one by one."""
+    """Refuse a request that does not say who asks and why, or leaves out what is required.
+
+    Items of a stream are identified one by one.
+    """
     if call.request is not None:
         logs.bind(**asked(call.request))
         logs.bind(entity=call.caller.entity)
+        check_required(call.request)
     yield
 
 

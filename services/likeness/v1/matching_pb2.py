@@ -22,13 +22,14 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from likeness.v1 import common_pb2 as likeness_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1alikeness/v1/matching.proto\x12\x0blikeness.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x18likeness/v1/common.proto\"\xde\x01\n\rEnrollRequest\x12*\n\x06\x63\x61ller\x18\x01 \x01(\x0b\x32\x1a.likeness.v1.CallerContext\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x30\n\x08metadata\x18\x03 \x01(\x0b\x32\x1e.likeness.v1.ReferenceMetadata\x12#\n\x06sample\x18\x04 \x01(\x0b\x32\x13.likeness.v1.Sample\x12\x36\n\x10quality_override\x18\x05 \x01(\x0b\x32\x1c.likeness.v1.QualityOverride\"\x8a\x01\n\x0e\x45nrollResponse\x12)\n\treference\x18\x01 \x01(\x0b\x32\x16.likeness.v1.Reference\x12%\n\x07\x66inding\x18\x02 \x01(\x0b\x32\x14.likeness.v1.Finding\x12\x14\n\x0clog_position\x18\x03 \x01(\x03\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"T\n\x11\x45nrollManyRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12-\n\tenrolment\x18\x02 \x01(\x0b\x32\x1a.likeness.v1.EnrollRequest\"\x8a\x01\n\x12\x45nrollManyResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12/\n\x08\x65nrolled\x18\x02 \x01(\x0b\x32\x1b.likeness.v1.EnrollResponseH\x00\x12&\n\x08rejected\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"N\n\nGetRequest\x12*\n\x06\x63\x61ller\x18\x01 \x01(\x0b\x32\x1a.likeness.v1.CallerContext\x12\x14\n\x0creference_id\x18\x02 \x01(\t\"8\n\x0bGetResponse\x12)\n\treference\x18\x01 \x01(\x0b\x32\x16.likeness.v1.Reference\"\xd5\x01\n\x0bListRequest\x12*\n\x06\x63\x61ller\x18\x01 \x01(\x0b\x32\x1a.likeness.v1.CallerContext\x12\x11\n\tgalleries\x18\x02 \x03(\t\x12\x0e\n\x06owners\x18\x03 \x03(\t\x12)\n\ncategories\x18\x04 \x03(\x0e\x32\x15.likeness.v1.Category\x12%\n\x08statuses\x18\x05 \x03(\x0e\x32\x13.likeness.v1.Status\x12\x11\n\tpage_size\x18\x06 \x01(\x05\x12\x12\n\npage_token\x18\x07 \x01(\t\"S\n\x0cListResponse\x12*\n\nreferences\x18\x01 \x03(\x0b\x32\x16.likeness.v1.Reference\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xe7\x01\n\rUpdateRequest\x12*\n\x06\x63\x61ller\x18\x01 \x01(\x0b\x32\x1a.likeness.v1.CallerContext\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x14\n\x0creference_id\x18\x03 \x01(\t\x12\x30\n\x08metadata\x18\x04 \x01(\x0b\x32\x1e.likeness.v1.ReferenceMetadata\x12\x1d\n\x15\x65xpected_log_position\x18\x05 \x01(\x03\x12/\n\x0bupdate_mask\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"c\n\x0eUpdateResponse\x12)\n\treference\x18\x01 \x01(\x0b\x32\x16.likeness.v1.Reference\x12\x14\n\x0clog_position\x18\x02 \x01(\x03\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"v\n\x0e\x45xpungeRequest\x12*\n\x06\x63\x61ller\x18\x01 \x01(\x0b\x32\x1a.likeness.v1.CallerContext\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x14\n\x0creference_id\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"9\n\x0f\x45xpungeResponse\x12\x14\n\x0clog_position\x18\x01 \x01(\x03\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x8c\x01\n\rSearchRequest\x12*\n\x06\x63\x61ller\x18\x01 \x01(\x0b\x32\x1a.likeness.v1.CallerContext\x12\"\n\x05probe\x18\x02 \x01(\x0b\x32\x13.likeness.v1.Sample\x12+\n\x07options\x18\x03 \x01(\x0b\x32\x1a.likeness.v1.SearchOptions\"`\n\x0bProbeAnswer\x12%\n\x07\x66inding\x18\x01 \x01(\x0b\x32\x14.likeness.v1.Finding\x12*\n\ncandidates\x18\x02 \x03(\x0b\x32\x16.likeness.v1.Candidate\"f\n\x0eSearchResponse\x12)\n\x06header\x18\x01 \x01(\x0b\x32\x19.likeness.v1.AnswerHeader\x12)\n\x07\x61nswers\x18\x02 \x03(\x0b\x32\x18.likeness.v1.ProbeAnswer\"1\n\x0eSearchProgress\x12\x10\n\x08\x63ompared\x18\x01 \x01(\x03\x12\r\n\x05total\x18\x02 \x01(\x03\"x\n\x0cSearchUpdate\x12/\n\x08progress\x18\x01 \x01(\x0b\x32\x1b.likeness.v1.SearchProgressH\x00\x12-\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\x1b.likeness.v1.SearchResponseH\x00\x42\x08\n\x06update\"R\n\tComparand\x12%\n\x06sample\x18\x01 \x01(\x0b\x32\x13.likeness.v1.SampleH\x00\x12\x16\n\x0creference_id\x18\x02 \x01(\tH\x00\x42\x06\n\x04side\"\x9f\x01\n\x0e\x43ompareRequest\x12*\n\x06\x63\x61ller\x18\x01 \x01(\x0b\x32\x1a.likeness.v1.CallerContext\x12%\n\x05probe\x18\x02 \x01(\x0b\x32\x16.likeness.v1.Comparand\x12)\n\tcandidate\x18\x03 \x01(\x0b\x32\x16.likeness.v1.Comparand\x12\x0f\n\x07\x65xplain\x18\x04 \x01(\x08\"\xeb\x01\n\x0f\x43ompareResponse\x12)\n\x06header\x18\x01 \x01(\x0b\x32\x19.likeness.v1.AnswerHeader\x12!\n\x05score\x18\x02 \x01(\x0b\x32\x12.likeness.v1.Score\x12#\n\x05probe\x18\x03 \x01(\x0b\x32\x14.likeness.v1.Finding\x12\'\n\tcandidate\x18\x04 \x01(\x0b\x32\x14.likeness.v1.Finding\x12\x13\n\x0b\x65xplanation\x18\x05 \x01(\x0c\x12\'\n\x08\x65vidence\x18\x06 \x01(\x0b\x32\x15.likeness.v1.Evidence\"a\n\x0e\x41nalyzeRequest\x12*\n\x06\x63\x61ller\x18\x01 \x01(\x0b\x32\x1a.likeness.v1.CallerContext\x12#\n\x06sample\x18\x02 \x01(\x0b\x32\x13.likeness.v1.Sample\"\x99\x01\n\x0f\x41nalyzeResponse\x12&\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x14.likeness.v1.Finding\x12\r\n\x05width\x18\x02 \x01(\x05\x12\x0e\n\x06height\x18\x03 \x01(\x05\x12\r\n\x05model\x18\x04 \x01(\t\x12\x30\n\x0c\x61nalyze_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampBZ\n\x0blikeness.v1B\rMatchingProtoP\x01Z,likeness.internal/gen/likeness/v1;likenessv1\xaa\x02\x0bLikeness.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1alikeness/v1/matching.proto\x12\x0blikeness.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x18likeness/v1/common.proto\"\xed\x01\n\rEnrollRequest\x12/\n\x06\x63\x61ller\x18\x01 \x01(\x0b\x32\x1a.likeness.v1.CallerContextB\x03\xe0\x41\x02\x12\x17\n\nrequest_id\x18\x02 \x01(\tB\x03\xe0\x41\x02\x12\x30\n\x08metadata\x18\x03 \x01(\x0b\x32\x1e.likeness.v1.ReferenceMetadata\x12(\n\x06sample\x18\x04 \x01(\x0b\x32\x13.likeness.v1.SampleB\x03\xe0\x41\x02\x12\x36\n\x10quality_override\x18\x05 \x01(\x0b\x32\x1c.likeness.v1.QualityOverride\"\x8a\x01\n\x0e\x45nrollResponse\x12)\n\treference\x18\x01 \x01(\x0b\x32\x16.likeness.v1.Reference\x12%\n\x07\x66inding\x18\x02 \x01(\x0b\x32\x14.likeness.v1.Finding\x12\x14\n\x0clog_position\x18\x03 \x01(\x03\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"Y\n\x11\x45nrollManyRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x32\n\tenrolment\x18\x02 \x01(\x0b\x32\x1a.likeness.v1.EnrollRequestB\x03\xe0\x41\x02\"\x8a\x01\n\x12\x45nrollManyResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12/\n\x08\x65nrolled\x18\x02 \x01(\x0b\x32\x1b.likeness.v1.EnrollResponseH\x00\x12&\n\x08rejected\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"X\n\nGetRequest\x12/\n\x06\x63\x61ller\x18\x01 \x01(\x0b\x32\x1a.likeness.v1.CallerContextB\x03\xe0\x41\x02\x12\x19\n\x0creference_id\x18\x02 \x01(\tB\x03\xe0\x41\x02\"8\n\x0bGetResponse\x12)\n\treference\x18\x01 \x01(\x0b\x32\x16.likeness.v1.Reference\"\xda\x01\n\x0bListRequest\x12/\n\x06\x63\x61ller\x18\x01 \x01(\x0b\x32\x1a.likeness.v1.CallerContextB\x03\xe0\x41\x02\x12\x11\n\tgalleries\x18\x02 \x03(\t\x12\x0e\n\x06owners\x18\x03 \x03(\t\x12)\n\ncategories\x18\x04 \x03(\x0e\x32\x15.likeness.v1.Category\x12%\n\x08statuses\x18\x05 \x03(\x0e\x32\x13.likeness.v1.Status\x12\x11\n\tpage_size\x18\x06 \x01(\x05\x12\x12\n\npage_token\x18\x07 \x01(\t\"S\n\x0cListResponse\x12*\n\nreferences\x18\x01 \x03(\x0b\x32\x16.likeness.v1.Reference\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xfb\x01\n\rUpdateRequest\x12/\n\x06\x63\x61ller\x18\x01 \x01(\x0b\x32\x1a.likeness.v1.CallerContextB\x03\xe0\x41\x02\x12\x17\n\nrequest_id\x18\x02 \x01(\tB\x03\xe0\x41\x02\x12\x19\n\x0creference_id\x18\x03 \x01(\tB\x03\xe0\x41\x02\x12\x35\n\x08metadata\x18\x04 \x01(\x0b\x32\x1e.likeness.v1.ReferenceMetadataB\x03\xe0\x41\x02\x12\x1d\n\x15\x65xpected_log_position\x18\x05 \x01(\x03\x12/\n\x0bupdate_mask\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"c\n\x0eUpdateResponse\x12)\n\treference\x18\x01 \x01(\x0b\x32\x16.likeness.v1.Reference\x12\x14\n\x0clog_position\x18\x02 \x01(\x03\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"\x85\x01\n\x0e\x45xpungeRequest\x12/\n\x06\x63\x61ller\x18\x01 \x01(\x0b\x32\x1a.likeness.v1.CallerContextB\x03\xe0\x41\x02\x12\x17\n\nrequest_id\x18\x02 \x01(\tB\x03\xe0\x41\x02\x12\x19\n\x0creference_id\x18\x03 \x01(\tB\x03\xe0\x41\x02\x12\x0e\n\x06reason\x18\x04 \x01(\t\"9\n\x0f\x45xpungeResponse\x12\x14\n\x0clog_position\x18\x01 \x01(\x03\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\x96\x01\n\rSearchRequest\x12/\n\x06\x63\x61ller\x18\x01 \x01(\x0b\x32\x1a.likeness.v1.CallerContextB\x03\xe0\x41\x02\x12\'\n\x05probe\x18\x02 \x01(\x0b\x32\x13.likeness.v1.SampleB\x03\xe0\x41\x02\x12+\n\x07options\x18\x03 \x01(\x0b\x32\x1a.likeness.v1.SearchOptions\"`\n\x0bProbeAnswer\x12%\n\x07\x66inding\x18\x01 \x01(\x0b\x32\x14.likeness.v1.Finding\x12*\n\ncandidates\x18\x02 \x03(\x0b\x32\x16.likeness.v1.Candidate\"f\n\x0eSearchResponse\x12)\n\x06header\x18\x01 \x01(\x0b\x32\x19.likeness.v1.AnswerHeader\x12)\n\x07\x61nswers\x18\x02 \x03(\x0b\x32\x18.likeness.v1.ProbeAnswer\"1\n\x0eSearchProgress\x12\x10\n\x08\x63ompared\x18\x01 \x01(\x03\x12\r\n\x05total\x18\x02 \x01(\x03\"x\n\x0cSearchUpdate\x12/\n\x08progress\x18\x01 \x01(\x0b\x32\x1b.likeness.v1.SearchProgressH\x00\x12-\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\x1b.likeness.v1.SearchResponseH\x00\x42\x08\n\x06update\"R\n\tComparand\x12%\n\x06sample\x18\x01 \x01(\x0b\x32\x13.likeness.v1.SampleH\x00\x12\x16\n\x0creference_id\x18\x02 \x01(\tH\x00\x42\x06\n\x04side\"\xae\x01\n\x0e\x43ompareRequest\x12/\n\x06\x63\x61ller\x18\x01 \x01(\x0b\x32\x1a.likeness.v1.CallerContextB\x03\xe0\x41\x02\x12*\n\x05probe\x18\x02 \x01(\x0b\x32\x16.likeness.v1.ComparandB\x03\xe0\x41\x02\x12.\n\tcandidate\x18\x03 \x01(\x0b\x32\x16.likeness.v1.ComparandB\x03\xe0\x41\x02\x12\x0f\n\x07\x65xplain\x18\x04 \x01(\x08\"\xeb\x01\n\x0f\x43ompareResponse\x12)\n\x06header\x18\x01 \x01(\x0b\x32\x19.likeness.v1.AnswerHeader\x12!\n\x05score\x18\x02 \x01(\x0b\x32\x12.likeness.v1.Score\x12#\n\x05probe\x18\x03 \x01(\x0b\x32\x14.likeness.v1.Finding\x12\'\n\tcandidate\x18\x04 \x01(\x0b\x32\x14.likeness.v1.Finding\x12\x13\n\x0b\x65xplanation\x18\x05 \x01(\x0c\x12\'\n\x08\x65vidence\x18\x06 \x01(\x0b\x32\x15.likeness.v1.Evidence\"k\n\x0e\x41nalyzeRequest\x12/\n\x06\x63\x61ller\x18\x01 \x01(\x0b\x32\x1a.likeness.v1.CallerContextB\x03\xe0\x41\x02\x12(\n\x06sample\x18\x02 \x01(\x0b\x32\x13.likeness.v1.SampleB\x03\xe0\x41\x02\"\x99\x01\n\x0f\x41nalyzeResponse\x12&\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x14.likeness.v1.Finding\x12\r\n\x05width\x18\x02 \x01(\x05\x12\x0e\n\x06height\x18\x03 \x01(\x05\x12\r\n\x05model\x18\x04 \x01(\t\x12\x30\n\x0c\x61nalyze_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampBZ\n\x0blikeness.v1B\rMatchingProtoP\x01Z,likeness.internal/gen/likeness/v1;likenessv1\xaa\x02\x0bLikeness.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,48 +37,90 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'likeness.v1.matching_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\013likeness.v1B\rMatchingProtoP\001Z,likeness.internal/gen/likeness/v1;likenessv1\252\002\013Likeness.V1'
-  _globals['_ENROLLREQUEST']._serialized_start=162
-  _globals['_ENROLLREQUEST']._serialized_end=384
-  _globals['_ENROLLRESPONSE']._serialized_start=387
-  _globals['_ENROLLRESPONSE']._serialized_end=525
-  _globals['_ENROLLMANYREQUEST']._serialized_start=527
-  _globals['_ENROLLMANYREQUEST']._serialized_end=611
-  _globals['_ENROLLMANYRESPONSE']._serialized_start=614
-  _globals['_ENROLLMANYRESPONSE']._serialized_end=752
-  _globals['_GETREQUEST']._serialized_start=754
-  _globals['_GETREQUEST']._serialized_end=832
-  _globals['_GETRESPONSE']._serialized_start=834
-  _globals['_GETRESPONSE']._serialized_end=890
-  _globals['_LISTREQUEST']._serialized_start=893
-  _globals['_LISTREQUEST']._serialized_end=1106
-  _globals['_LISTRESPONSE']._serialized_start=1108
-  _globals['_LISTRESPONSE']._serialized_end=1191
-  _globals['_UPDATEREQUEST']._serialized_start=1194
-  _globals['_UPDATEREQUEST']._serialized_end=1425
-  _globals['_UPDATERESPONSE']._serialized_start=1427
-  _globals['_UPDATERESPONSE']._serialized_end=1526
-  _globals['_EXPUNGEREQUEST']._serialized_start=1528
-  _globals['_EXPUNGEREQUEST']._serialized_end=1646
-  _globals['_EXPUNGERESPONSE']._serialized_start=1648
-  _globals['_EXPUNGERESPONSE']._serialized_end=1705
-  _globals['_SEARCHREQUEST']._serialized_start=1708
-  _globals['_SEARCHREQUEST']._serialized_end=1848
-  _globals['_PROBEANSWER']._serialized_start=1850
-  _globals['_PROBEANSWER']._serialized_end=1946
-  _globals['_SEARCHRESPONSE']._serialized_start=1948
-  _globals['_SEARCHRESPONSE']._serialized_end=2050
-  _globals['_SEARCHPROGRESS']._serialized_start=2052
-  _globals['_SEARCHPROGRESS']._serialized_end=2101
-  _globals['_SEARCHUPDATE']._serialized_start=2103
-  _globals['_SEARCHUPDATE']._serialized_end=2223
-  _globals['_COMPARAND']._serialized_start=2225
-  _globals['_COMPARAND']._serialized_end=2307
-  _globals['_COMPAREREQUEST']._serialized_start=2310
-  _globals['_COMPAREREQUEST']._serialized_end=2469
-  _globals['_COMPARERESPONSE']._serialized_start=2472
-  _globals['_COMPARERESPONSE']._serialized_end=2707
-  _globals['_ANALYZEREQUEST']._serialized_start=2709
-  _globals['_ANALYZEREQUEST']._serialized_end=2806
-  _globals['_ANALYZERESPONSE']._serialized_start=2809
-  _globals['_ANALYZERESPONSE']._serialized_end=2962
+  _globals['_ENROLLREQUEST'].fields_by_name['caller']._loaded_options = None
+  _globals['_ENROLLREQUEST'].fields_by_name['caller']._serialized_options = b'\340A\002'
+  _globals['_ENROLLREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_ENROLLREQUEST'].fields_by_name['request_id']._serialized_options = b'\340A\002'
+  _globals['_ENROLLREQUEST'].fields_by_name['sample']._loaded_options = None
+  _globals['_ENROLLREQUEST'].fields_by_name['sample']._serialized_options = b'\340A\002'
+  _globals['_ENROLLMANYREQUEST'].fields_by_name['enrolment']._loaded_options = None
+  _globals['_ENROLLMANYREQUEST'].fields_by_name['enrolment']._serialized_options = b'\340A\002'
+  _globals['_GETREQUEST'].fields_by_name['caller']._loaded_options = None
+  _globals['_GETREQUEST'].fields_by_name['caller']._serialized_options = b'\340A\002'
+  _globals['_GETREQUEST'].fields_by_name['reference_id']._loaded_options = None
+  _globals['_GETREQUEST'].fields_by_name['reference_id']._serialized_options = b'\340A\002'
+  _globals['_LISTREQUEST'].fields_by_name['caller']._loaded_options = None
+  _globals['_LISTREQUEST'].fields_by_name['caller']._serialized_options = b'\340A\002'
+  _globals['_UPDATEREQUEST'].fields_by_name['caller']._loaded_options = None
+  _globals['_UPDATEREQUEST'].fields_by_name['caller']._serialized_options = b'\340A\002'
+  _globals['_UPDATEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_UPDATEREQUEST'].fields_by_name['request_id']._serialized_options = b'\340A\002'
+  _globals['_UPDATEREQUEST'].fields_by_name['reference_id']._loaded_options = None
+  _globals['_UPDATEREQUEST'].fields_by_name['reference_id']._serialized_options = b'\340A\002'
+  _globals['_UPDATEREQUEST'].fields_by_name['metadata']._loaded_options = None
+  _globals['_UPDATEREQUEST'].fields_by_name['metadata']._serialized_options = b'\340A\002'
+  _globals['_EXPUNGEREQUEST'].fields_by_name['caller']._loaded_options = None
+  _globals['_EXPUNGEREQUEST'].fields_by_name['caller']._serialized_options = b'\340A\002'
+  _globals['_EXPUNGEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_EXPUNGEREQUEST'].fields_by_name['request_id']._serialized_options = b'\340A\002'
+  _globals['_EXPUNGEREQUEST'].fields_by_name['reference_id']._loaded_options = None
+  _globals['_EXPUNGEREQUEST'].fields_by_name['reference_id']._serialized_options = b'\340A\002'
+  _globals['_SEARCHREQUEST'].fields_by_name['caller']._loaded_options = None
+  _globals['_SEARCHREQUEST'].fields_by_name['caller']._serialized_options = b'\340A\002'
+  _globals['_SEARCHREQUEST'].fields_by_name['probe']._loaded_options = None
+  _globals['_SEARCHREQUEST'].fields_by_name['probe']._serialized_options = b'\340A\002'
+  _globals['_COMPAREREQUEST'].fields_by_name['caller']._loaded_options = None
+  _globals['_COMPAREREQUEST'].fields_by_name['caller']._serialized_options = b'\340A\002'
+  _globals['_COMPAREREQUEST'].fields_by_name['probe']._loaded_options = None
+  _globals['_COMPAREREQUEST'].fields_by_name['probe']._serialized_options = b'\340A\002'
+  _globals['_COMPAREREQUEST'].fields_by_name['candidate']._loaded_options = None
+  _globals['_COMPAREREQUEST'].fields_by_name['candidate']._serialized_options = b'\340A\002'
+  _globals['_ANALYZEREQUEST'].fields_by_name['caller']._loaded_options = None
+  _globals['_ANALYZEREQUEST'].fields_by_name['caller']._serialized_options = b'\340A\002'
+  _globals['_ANALYZEREQUEST'].fields_by_name['sample']._loaded_options = None
+  _globals['_ANALYZEREQUEST'].fields_by_name['sample']._serialized_options = b'\340A\002'
+  _globals['_ENROLLREQUEST']._serialized_start=195
+  _globals['_ENROLLREQUEST']._serialized_end=432
+  _globals['_ENROLLRESPONSE']._serialized_start=435
+  _globals['_ENROLLRESPONSE']._serialized_end=573
+  _globals['_ENROLLMANYREQUEST']._serialized_start=575
+  _globals['_ENROLLMANYREQUEST']._serialized_end=664
+  _globals['_ENROLLMANYRESPONSE']._serialized_start=667
+  _globals['_ENROLLMANYRESPONSE']._serialized_end=805
+  _globals['_GETREQUEST']._serialized_start=807
+  _globals['_GETREQUEST']._serialized_end=895
+  _globals['_GETRESPONSE']._serialized_start=897
+  _globals['_GETRESPONSE']._serialized_end=953
+  _globals['_LISTREQUEST']._serialized_start=956
+  _globals['_LISTREQUEST']._serialized_end=1174
+  _globals['_LISTRESPONSE']._serialized_start=1176
+  _globals['_LISTRESPONSE']._serialized_end=1259
+  _globals['_UPDATEREQUEST']._serialized_start=1262
+  _globals['_UPDATEREQUEST']._serialized_end=1513
+  _globals['_UPDATERESPONSE']._serialized_start=1515
+  _globals['_UPDATERESPONSE']._serialized_end=1614
+  _globals['_EXPUNGEREQUEST']._serialized_start=1617
+  _globals['_EXPUNGEREQUEST']._serialized_end=1750
+  _globals['_EXPUNGERESPONSE']._serialized_start=1752
+  _globals['_EXPUNGERESPONSE']._serialized_end=1809
+  _globals['_SEARCHREQUEST']._serialized_start=1812
+  _globals['_SEARCHREQUEST']._serialized_end=1962
+  _globals['_PROBEANSWER']._serialized_start=1964
+  _globals['_PROBEANSWER']._serialized_end=2060
+  _globals['_SEARCHRESPONSE']._serialized_start=2062
+  _globals['_SEARCHRESPONSE']._serialized_end=2164
+  _globals['_SEARCHPROGRESS']._serialized_start=2166
+  _globals['_SEARCHPROGRESS']._serialized_end=2215
+  _globals['_SEARCHUPDATE']._serialized_start=2217
+  _globals['_SEARCHUPDATE']._serialized_end=2337
+  _globals['_COMPARAND']._serialized_start=2339
+  _globals['_COMPARAND']._serialized_end=2421
+  _globals['_COMPAREREQUEST']._serialized_start=2424
+  _globals['_COMPAREREQUEST']._serialized_end=2598
+  _globals['_COMPARERESPONSE']._serialized_start=2601
+  _globals['_COMPARERESPONSE']._serialized_end=2836
+  _globals['_ANALYZEREQUEST']._serialized_start=2838
+  _globals['_ANALYZEREQUEST']._serialized_end=2945
+  _globals['_ANALYZERESPONSE']._serialized_start=2948
+  _globals['_ANALYZERESPONSE']._serialized_end=3101
 # @@protoc_insertion_point(module_scope)
