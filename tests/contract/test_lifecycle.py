@@ -9,7 +9,9 @@ from pathlib import Path
 
 import grpc
 import pytest
+from google.protobuf import descriptor_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from likeness.app.settings import Settings
@@ -45,6 +47,32 @@ def test_a_serving_server_is_healthy_and_describes_itself(served: Served) -> Non
         "Enroll", "EnrollMany", "Get", "List", "Update", "Expunge", "Search", "SearchWithProgress", "Compare",
         "Analyze",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("package", ["grpc.reflection.v1", "grpc.reflection.v1alpha"])
+def test_reflection_answers_under_both_of_its_names_and_describes_them(served: Served, package: str) -> None:
+    def asked(**question: str) -> reflection_pb2.ServerReflectionResponse:
+        (answer,) = ask(iter([reflection_pb2.ServerReflectionRequest(**question)]), timeout=PATIENCE)
+        return answer
+
+    with grpc.insecure_channel(served.address) as channel:
+        ask = channel.stream_stream(
+            f"/{package}.ServerReflection/ServerReflectionInfo",
+            reflection_pb2.ServerReflectionRequest.SerializeToString,
+            reflection_pb2.ServerReflectionResponse.FromString,
+        )
+        services = {service.name for service in asked(list_services="").list_services_response.service}
+        assert services >= {
+            FACE,
+            "grpc.reflection.v1.ServerReflection",
+            "grpc.reflection.v1alpha.ServerReflection",
+        }
+        for name in services:
+            described = asked(file_containing_symbol=name).file_descriptor_response.file_descriptor_proto
+            files = [descriptor_pb2.FileDescriptorProto.FromString(file) for file in described]
+            assert name in {f"{file.package}.{service.name}" for file in files for service in file.service}
+            missing = {needed for file in files for needed in file.dependency} - {file.name for file in files}
+            assert not missing
 
 
 def test_a_server_listens_and_is_alive_while_it_starts_and_serves_only_when_warm(

@@ -144,7 +144,7 @@ class Records:
         current = self.get(caller, described.reference_id)
         require_owner(caller, current.facets, "update")
         changed = _redescribed(current, described, fields)
-        check_described(changed)
+        check_metadata(changed)
         if fields != ALL_METADATA:
             expected_position = expected_position or current.position
         receipt = self._commit(caller, key, Update(changed, expected_position), described.reference_id)

@@ -12,12 +12,12 @@ from typing import Protocol
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from likeness.app.settings import Settings, split_address
 from likeness.domain.errors import Precondition
 from likeness.engine.engine import Engine
 from likeness.protocol import SERVICES, Service
+from likeness.rpc import reflection
 from likeness.rpc.gate import Gate
 from likeness.rpc.handlers import Handlers, Limits
 from likeness.rpc.interceptors import ArrivalLimits, Interceptor, gated, identified, timed
@@ -133,7 +133,7 @@ class Server:
             service.register(self._handlers[service.modality], server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         names = [service.name for service in self._services]
-        reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+        reflection.enable(server, (*names, health.SERVICE_NAME))
         return server
 
     async def start(self) -> None:
