@@ -36,7 +36,7 @@ help: ## This list
 demo: $(VENV)/.runtime ## Enrol and search real photographs; FACES=folder takes your own, OUT=folder the results
 	@$(BIN)/likeness demo --out "$(OUT)" $(if $(FACES),--faces "$(FACES)")
 
-test: $(VENV)/.dev ## Run the tests; PYTEST_ARGS="-k name" selects
+test: $(VENV)/.dev $(VENV)/.node ## Run the tests; PYTEST_ARGS="-k name" selects
 	@$(BIN)/likeness models build
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
@@ -73,7 +73,7 @@ bench: $(VENV)/.bench ## Run the benchmarks at a small size; DATA=folder of peop
 	else echo "serving and face_accuracy need photographs: make bench DATA=folder (one folder per person)"; fi
 
 clean: ## Remove the environments and what the demo wrote; the model cache stays
-	rm -rf $(VENV) $(PROTOS_VENV) demo-output
+	rm -rf $(VENV) $(PROTOS_VENV) tests/clients/node/node_modules demo-output
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -98,6 +98,13 @@ $(VENV)/.bench: pyproject.toml | $(BIN)/python
 	@echo "Installing Likeness and the peers that the benchmarks set beside it into $(VENV) ..."
 	@$(call pip_install,bench$(,)models)
 	@touch $@ $(VENV)/.runtime
+
+# For the test of a Node client, which is skipped where they are not to be had.
+$(VENV)/.node: tests/clients/node/package-lock.json | $(BIN)/python
+	@if command -v npm >/dev/null; then \
+	  npm ci --prefix tests/clients/node --ignore-scripts --no-audit --no-fund --silent && touch $@ \
+	    || echo "The packages of the Node client could not be fetched; its test will be skipped."; \
+	fi
 
 # Ours and what they import, in one folder, so that buf needs no registry.
 $(PROTOS_LAID): $(VENV)/.dev protos/buf.yaml
