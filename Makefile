@@ -22,13 +22,15 @@ SERVICES := $(shell grep -l '^service ' $(PROTOS))
 # Where the wheels of googleapis-common-protos have what our protos import of Google's.
 protos_includes = $(shell $(1) -c 'import google.api.http_pb2 as m; print(m.__file__.removesuffix("/google/api/http_pb2.py"))')
 PROTOS_LAID := $(VENV)/protos
+# The protos of the last release, which later ones must not break.
+PROTOS_RELEASED := protos/released.binpb
 
 # Says what pip does, never silent for long; its whole story is in the log. The first import of everything takes long
 # on a slow disk.
 pip_install = $(BIN)/python services/install.py $(VENV)/pip.log -e '.[$(1)]' \
   && $(BIN)/python services/install.py --run "loading Likeness for the first time" $(BIN)/likeness --version
 
-.PHONY: help demo test serve lint protos bench clean
+.PHONY: help demo test serve lint protos release bench clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -50,6 +52,7 @@ lint: $(VENV)/.dev $(PROTOS_LAID) ## Check style, types, layers and protos
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/buf lint $(PROTOS_LAID)
+	@$(BIN)/buf breaking $(PROTOS_LAID) --against $(PROTOS_RELEASED)
 
 protos: $(PROTOS_VENV)/.tools ## Generate services/likeness/v1 from protos/ with the pinned generator
 	@cd protos && $(abspath $(PROTOS_VENV))/bin/python -m grpc_tools.protoc -I . \
@@ -62,6 +65,9 @@ protos: $(PROTOS_VENV)/.tools ## Generate services/likeness/v1 from protos/ with
 	  --plugin=protoc-gen-mypy_grpc=$(abspath $(PROTOS_VENV))/bin/protoc-gen-mypy_grpc \
 	  --grpc_python_out=$(abspath $(PROTOS_OUT)) --mypy_grpc_out=quiet:$(abspath $(PROTOS_OUT)) \
 	  $(SERVICES:protos/%=%)
+
+release: $(VENV)/.dev $(PROTOS_LAID) ## At a release: keep its protos, for `make lint` to compare later ones with
+	@$(BIN)/buf build $(PROTOS_LAID) --path $(PROTOS_LAID)/likeness --exclude-source-info -o $(PROTOS_RELEASED)
 
 bench: $(VENV)/.bench ## Run the benchmarks at a small size; DATA=folder of people runs those that need photographs
 	@$(BIN)/likeness models build
