@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from likeness.cli import words
+from likeness.cli import documents, words
 from likeness.v1 import common_pb2 as common
 
 
@@ -52,3 +52,9 @@ def test_plural() -> None:
     assert words.plural(1, "file") == "1 file"
     assert words.plural(1200, "file") == "1,200 files"
     assert words.plural(2, "entry", "entries") == "2 entries"
+
+
+def test_a_member_that_only_a_newer_service_knows_is_shown_by_its_number() -> None:
+    issue = common.Issue(reason="NEW", severity=99)  # type: ignore[arg-type]
+    document = documents.finding(common.Finding(issues=[issue]))
+    assert document["issues"] == [{"reason": "NEW", "message": "", "severity": "99"}]
