@@ -22,7 +22,7 @@ from likeness.client import (
 )
 from likeness.client.errors import from_rpc
 from likeness.client.requests import EnrollOptions, Requests
-from likeness.engine.enrol import MAX_GALLERIES, MAX_RESTRICTED
+from likeness.engine.metadata_rules import MAX_GALLERIES, MAX_RESTRICTED
 from likeness.rpc.convert.answers import LEAST_ANSWER_BYTES
 from likeness.telemetry import logs, metrics
 from likeness.v1 import common_pb2 as common

@@ -10,10 +10,11 @@ import grpc
 import pytest
 from google.protobuf.message import Message
 
+from likeness.app.settings import Settings
 from likeness.client.errors import CallFailed, from_rpc, from_status
 from likeness.client.requests import Requests
 from likeness.engine.engine import DEFAULT_PAGE
-from likeness.engine.enrol import (
+from likeness.engine.metadata_rules import (
     MAX_ATTRIBUTES,
     MAX_GALLERIES,
     MAX_METADATA_BYTES,
@@ -24,7 +25,6 @@ from likeness.engine.enrol import (
 from likeness.rpc import identity
 from likeness.rpc.convert.requests import DEFAULT_K, MAX_COORDINATE, MAX_FILTERS, MAX_SAMPLE_NAME
 from likeness.rpc.convert.required import is_required
-from likeness.rpc.settings import Settings
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import face_pb2_grpc
 from likeness.v1 import matching_pb2 as matching

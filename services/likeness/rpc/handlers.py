@@ -21,7 +21,7 @@ from likeness.domain.errors import InvalidInput, Precondition, SampleRejected
 from likeness.domain.references import Caller
 from likeness.domain.samples import Issue
 from likeness.engine.engine import Engine
-from likeness.engine.enrol import MAX_TEXT
+from likeness.engine.metadata_rules import MAX_TEXT
 from likeness.engine.search import Progress, untold
 from likeness.rpc import errors
 from likeness.rpc.convert import answers, requests
