@@ -238,6 +238,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """A model failed on the sample."""
     REASON_EMBEDDING_INVALID: _Reason.ValueType  # 98
     """A model returned no usable vector; check its file."""
+    REASON_LOG_TOO_NEW: _Reason.ValueType  # 99
+    """A newer release of the service wrote this log; upgrade this process."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a call was refused, or what is wrong with a sample. google.rpc.ErrorInfo.reason (domain "likeness") and
@@ -461,4 +463,6 @@ REASON_INFERENCE_FAILED: Reason.ValueType  # 97
 """A model failed on the sample."""
 REASON_EMBEDDING_INVALID: Reason.ValueType  # 98
 """A model returned no usable vector; check its file."""
+REASON_LOG_TOO_NEW: Reason.ValueType  # 99
+"""A newer release of the service wrote this log; upgrade this process."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
