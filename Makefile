@@ -10,6 +10,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PROTOS_VENV ?= .venv-protos
 PROTOS_OUT ?= services
+LOCKS_VENV ?= .venv-locks
 FACES ?=
 OUT ?= demo-output
 DATA ?=
@@ -17,6 +18,7 @@ PYTEST_ARGS ?=
 
 # The generator is older than the libraries on purpose: its output runs with every later grpcio and protobuf.
 PROTOS_TOOLS := grpcio-tools==1.76.0 mypy-protobuf==5.1.0 googleapis-common-protos==1.72.0 "setuptools<81"
+LOCKS_TOOLS := "uv>=0.5" "pip-audit>=2.7"
 PROTOS := $(wildcard protos/likeness/v1/*.proto)
 SERVICES := $(shell grep -l '^service ' $(PROTOS))
 # Where the wheels of googleapis-common-protos have what our protos import of Google's.
@@ -30,7 +32,7 @@ PROTOS_RELEASED := protos/released.binpb
 pip_install = $(BIN)/python services/install.py $(VENV)/pip.log -e '.[$(1)]' \
   && $(BIN)/python services/install.py --run "loading Likeness for the first time" $(BIN)/likeness --version
 
-.PHONY: help demo test serve lint protos release bench clean
+.PHONY: help demo test serve lint protos release locks audit bench clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -69,6 +71,18 @@ protos: $(PROTOS_VENV)/.tools ## Generate services/likeness/v1 from protos/ with
 release: $(VENV)/.dev $(PROTOS_LAID) ## At a release: keep its protos, for `make lint` to compare later ones with
 	@$(BIN)/buf build $(PROTOS_LAID) --path $(PROTOS_LAID)/likeness --exclude-source-info -o $(PROTOS_RELEASED)
 
+# The image takes each package by its hash; CI takes the same versions as constraints (PIP_CONSTRAINT).
+lock = cd $(CURDIR) && $(abspath $(LOCKS_VENV))/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+  --no-emit-index-url --no-annotate --no-header pyproject.toml
+
+locks: $(LOCKS_VENV)/.tools ## Pin the newest packages that pyproject.toml allows, for the image and CI, in .ci/locks
+	@$(lock) --all-extras -o .ci/locks/ci.txt
+	@$(lock) --generate-hashes -c .ci/locks/ci.txt -o .ci/locks/server.txt
+	@$(lock) --generate-hashes -c .ci/locks/ci.txt --extra models -o .ci/locks/models.txt
+
+audit: $(LOCKS_VENV)/.tools ## Ask for known vulnerabilities of the locked packages
+	@$(LOCKS_VENV)/bin/python .ci/audit.py .ci/locks/models.txt .ci/locks/ci.txt
+
 bench: $(VENV)/.bench ## Run the benchmarks at a small size; DATA=folder of people runs those that need photographs
 	@$(BIN)/likeness models build
 	@$(BIN)/python benchmarks/index.py --quick
@@ -79,7 +93,7 @@ bench: $(VENV)/.bench ## Run the benchmarks at a small size; DATA=folder of peop
 	else echo "serving and face_accuracy need photographs: make bench DATA=folder (one folder per person)"; fi
 
 clean: ## Remove the environments and what the demo wrote; the model cache stays
-	rm -rf $(VENV) $(PROTOS_VENV) tests/clients/node/node_modules demo-output
+	rm -rf $(VENV) $(PROTOS_VENV) $(LOCKS_VENV) tests/clients/node/node_modules demo-output
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -120,6 +134,11 @@ $(PROTOS_LAID): $(VENV)/.dev protos/buf.yaml
 $(PROTOS_VENV)/.tools: Makefile
 	@$(PYTHON) -m venv $(PROTOS_VENV)
 	@$(PROTOS_VENV)/bin/python -m pip install --quiet $(PROTOS_TOOLS)
+	@touch $@
+
+$(LOCKS_VENV)/.tools: Makefile
+	@$(PYTHON) -m venv $(LOCKS_VENV)
+	@$(LOCKS_VENV)/bin/python -m pip install --quiet $(LOCKS_TOOLS)
 	@touch $@
 
 , := ,

@@ -19,7 +19,9 @@ def test_every_stage_begins_with_a_pinned_image_or_an_earlier_stage() -> None:
     for stage in stages():
         assert stage.base in named | {"${PYTHON}"}
         named.add(stage.name)
-    assert re.fullmatch(r"docker\.io/library/python:3\.\d+-slim-[a-z]+", arguments()["PYTHON"])
+    assert re.fullmatch(
+        r"docker\.io/library/python:3\.\d+-slim-[a-z]+@sha256:[0-9a-f]{64}", arguments()["PYTHON"]
+    )
     assert IMAGE.base == "${PYTHON}"  # nothing of the stages that build is in the image but what is copied
 
 
