@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from likeness.domain.calibration import Fmr
 from likeness.domain.references import Category, Reference
-from likeness.domain.samples import Finding, Issue
+from likeness.domain.samples import Finding
 
 
 class Likelihood(StrEnum):
@@ -129,11 +129,10 @@ class ProbeAnswer:
 
 @dataclass(frozen=True, slots=True)
 class SearchAnswer:
-    """One answer per presentation in the probe, or the reason why there is none."""
+    """One answer per presentation in the probe."""
 
     header: Header
     probes: tuple[ProbeAnswer, ...] = ()
-    rejection: Issue | None = None
 
 
 @dataclass(frozen=True, slots=True)

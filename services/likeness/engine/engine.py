@@ -18,6 +18,7 @@ from likeness.domain.storage import Page, Storage
 from likeness.engine.answering import Timings
 from likeness.engine.compare import Comparer
 from likeness.engine.enrol import Enrolled, Enroller
+from likeness.engine.finding_rules import rejected
 from likeness.engine.gallery import Gallery
 from likeness.engine.records import Records
 from likeness.engine.search import Progress, Searcher, untold
@@ -157,9 +158,16 @@ class Engine:
             return self._comparer.compare(caller, probe, candidate, explain, deadline)
 
     def analyse(self, caller: Caller, sample: Sample, *, deadline: Deadline = NO_DEADLINE) -> Extraction:
-        """Detect and measure quality; nothing is searched or stored."""
+        """Detect and measure quality; nothing is searched or stored.
+
+        Raises:
+            SampleRejected: nothing usable was found in the sample.
+        """
         del caller  # identified by the interceptor; any caller may analyse its own sample
         deadline.check(f"{sample.name} waited to be analysed")
-        extraction = self.modality.extract([sample], Mode.ANALYSE, deadline)[0]
-        Timings(self._observe).add_all(extraction)
-        return extraction
+        with self._counting(Mode.ANALYSE):
+            extraction = self.modality.extract([sample], Mode.ANALYSE, deadline)[0]
+            Timings(self._observe).add_all(extraction)
+            if extraction.rejection is not None:
+                raise rejected(extraction.rejection, "sample.data")
+            return extraction

@@ -17,9 +17,8 @@ from typing import Any, TypeVar
 import grpc
 
 from likeness.domain.deadline import CallDeadline, Deadline
-from likeness.domain.errors import InvalidInput, Precondition, SampleRejected
+from likeness.domain.errors import InvalidInput, Precondition
 from likeness.domain.references import Caller
-from likeness.domain.samples import Issue
 from likeness.engine.engine import Engine
 from likeness.engine.metadata_rules import MAX_TEXT
 from likeness.engine.search import Progress, untold
@@ -266,7 +265,6 @@ class Handlers:
         probe = requests.sample(request.probe, "probe", max_bytes=self._limits.max_sample_bytes)
         options = requests.search_options(request.options, max_k=self._limits.max_k)
         answer = self._engine.search(caller, probe, options, deadline=deadline, progress=progress)
-        _unless_rejected(answer.rejection, "probe.data")
         return answers.found(answer, self._limits.max_answer_bytes)
 
     def _compare(
@@ -285,7 +283,6 @@ class Handlers:
     ) -> matching.AnalyzeResponse:
         sample = requests.sample(request.sample, "sample", max_bytes=self._limits.max_sample_bytes)
         found = self._engine.analyse(caller, sample, deadline=deadline)
-        _unless_rejected(found.rejection, "sample.data")
         model, now = self._engine.modality.model, datetime.now(UTC)
         return answers.analysed(found, model, now, self._limits.max_answer_bytes)
 
@@ -303,11 +300,6 @@ def _override(request: matching.EnrollRequest) -> str:
             field="quality_override.reason",
         )
     return request.quality_override.reason
-
-
-def _unless_rejected(issue: Issue | None, field: str) -> None:
-    if issue is not None:
-        raise SampleRejected(issue.message, field=field, reason=issue.reason)
 
 
 def _outcome(response: matching.EnrollManyResponse) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, tzinfo
 from typing import Any
@@ -24,6 +25,7 @@ from likeness.domain.samples import Pick, Sample, Selection
 from likeness.engine.engine import ListQuery
 from likeness.store import writer
 from likeness.store.store import Store
+from likeness.telemetry import metrics
 from tests.support import ALICE, BOB, Bench, VectorModality
 
 NOW = int(time.time())
@@ -439,3 +441,22 @@ def test_a_gallery_in_which_the_caller_may_know_of_nothing_is_named_as_unknown(b
     assert (empty.unknown_galleries, empty.coverage, empty.searched) == ((), 1.0, 0)
     bench.engine.expunge(ALICE, bench.key(ALICE), open_to_all.reference_id, reason="x")
     assert header(BOB, "wanted").unknown_galleries == ("wanted",)
+
+
+@pytest.mark.parametrize(
+    ("mode", "call"),
+    [
+        ("enrol", lambda bench: bench.enrol("nothing")),
+        ("probe", lambda bench: bench.search("nothing")),
+        ("analyse", lambda bench: bench.engine.analyse(ALICE, Sample(b"nothing"))),
+    ],
+)
+def test_a_rejected_sample_is_counted_by_mode_and_reason(
+    bench: Bench, mode: str, call: Callable[[Bench], object]
+) -> None:
+    counted = metrics.rejections("face", mode, "NOT_A_VECTOR")._value
+    before = counted.get()
+    with pytest.raises(SampleRejected) as caught:
+        call(bench)
+    assert caught.value.reason == "NOT_A_VECTOR"
+    assert counted.get() == before + 1
