@@ -82,10 +82,11 @@ class Candidate:
 class SearchOptions:
     """What to search and how much to return.
 
-    Empty sets mean no limit beyond the caller's rights. `max_fmr`: candidates above this false match rate are
-    left out; None returns the best `k` whatever their score. `profile` INTERACTIVE uses the shortlist,
-    EXHAUSTIVE compares every allowed reference exactly. `group_by_subject`: one candidate per subject, the best
-    reference of it; None leaves it to the modality.
+    Empty sets mean no limit beyond the caller's rights. `k` is 1 or more, per presentation; whoever takes the call
+    bounds it, since a person cannot weigh many and a list is no copy of the database. `max_fmr`: candidates above
+    this false match rate are left out; None returns the best `k` whatever their score. `profile` INTERACTIVE uses
+    the shortlist, EXHAUSTIVE compares every allowed reference exactly. `group_by_subject`: one candidate per
+    subject, the best reference of it; None leaves it to the modality.
     """
 
     k: int = 10

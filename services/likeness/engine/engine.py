@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from likeness.domain.answers import Comparison, SearchAnswer, SearchOptions
 from likeness.domain.changes import Receipt, RequestKey
 from likeness.domain.deadline import NO_DEADLINE, Deadline
-from likeness.domain.errors import InvalidInput, SampleRejected
+from likeness.domain.errors import SampleRejected
 from likeness.domain.modality import Modality
 from likeness.domain.references import ALL_METADATA, Caller, Category, MetadataField, Reference, Status
 from likeness.domain.samples import Extraction, Mode, Sample
@@ -27,18 +27,20 @@ from likeness.telemetry import metrics
 __all__ = ["Engine", "Enrolled", "ListQuery", "Page"]
 
 DEFAULT_PAGE = 100
-MAX_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """Filters and paging of a list. Empty sets mean no limit beyond the caller's rights."""
+    """Filters and paging of a list. Empty sets mean no limit beyond the caller's rights.
+
+    `page_size`: as many references as the storage gives in one page.
+    """
 
     galleries: frozenset[str] = frozenset()
     owners: frozenset[str] = frozenset()
     categories: frozenset[Category] = frozenset()
     statuses: frozenset[Status] = frozenset()
-    page_size: int = 0
+    page_size: int = DEFAULT_PAGE
     page_token: str = ""
 
 
@@ -106,12 +108,9 @@ class Engine:
         Raises:
             InvalidInput: the page size or token is not one.
         """
-        if query.page_size < 0:
-            raise InvalidInput(f"page_size is {query.page_size}; give 0 or more.", field="page_size")
-        size = min(query.page_size or DEFAULT_PAGE, MAX_PAGE)
         statuses = query.statuses or frozenset({Status.ACTIVE, Status.SUSPENDED})
         scope = Scope(caller, query.galleries, query.owners, query.categories, statuses)
-        return self._records.list(scope, query.page_token, size, deadline)
+        return self._records.list(scope, query.page_token, query.page_size, deadline)
 
     def update(
         self,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from likeness.domain.answers import Candidate, Header, ProbeAnswer, Score, SearchAnswer, SearchOptions
 from likeness.domain.audit import AuditEntry
 from likeness.domain.deadline import Deadline
-from likeness.domain.errors import InvalidInput, Precondition
+from likeness.domain.errors import Precondition
 from likeness.domain.modality import Clutter, Modality
 from likeness.domain.references import Caller
 from likeness.domain.samples import Extraction, Finding, Mode, Sample, Template
@@ -19,9 +19,6 @@ from likeness.engine.audit import audit_search
 from likeness.engine.finding_rules import rejected
 from likeness.engine.gallery import Gallery, View
 from likeness.engine.policy import as_seen_by
-
-MAX_K = 1000
-"""Candidates per presentation; a person cannot weigh more, and a list is not a copy of the database."""
 
 EXHAUSTIVE_BATCH = 2048
 """Templates held in memory at once by an exhaustive comparison; the deadline is checked between batches."""
@@ -58,7 +55,6 @@ class Searcher:
         `progress` is told of what an exhaustive search compares; others are over before it would matter.
 
         Raises:
-            InvalidInput: an option is out of its range.
             SampleRejected: nothing usable was found in the probe.
             Precondition: the threshold lies below what the calibration supports.
             DeadlineExceeded: time ran out; there is then no audit entry and no answer.
@@ -102,8 +98,6 @@ class Searcher:
         return audit_search(self._modality.name, caller, options, probe, header, answers)
 
     def _threshold(self, options: SearchOptions) -> float | None:
-        if not 1 <= options.k <= MAX_K:
-            raise InvalidInput(f"k is {options.k}; ask for 1 to {MAX_K} candidates.", field="options.k")
         if options.max_fmr is None:
             return None
         if self._modality.calibration is None:

@@ -343,13 +343,6 @@ def test_metadata_has_limits(bench: Bench, metadata: dict[str, Any], field: str)
     assert caught.value.field == field
 
 
-def test_k_has_limits(bench: Bench) -> None:
-    for k in (0, -1, 1001):
-        with pytest.raises(InvalidInput) as caught:
-            bench.search("1,0", k=k)
-        assert caught.value.field == "options.k"
-
-
 def test_an_update_that_keeps_the_status_holds_against_a_suspension_meanwhile(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
