@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 from likeness.domain.answers import Header
 from likeness.domain.calibration import Calibration, Fmr
@@ -20,15 +21,21 @@ ObserveStage = Callable[[str, float], None]
 
 @dataclass
 class Timings:
-    """Seconds per stage of one answer, also reported to whoever observes stages."""
+    """Seconds per stage of one answer; when the block that it guards ends, each stage is reported once."""
 
     observe: ObserveStage
     seconds: dict[str, float] = field(default_factory=dict)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for stage, seconds in self.seconds.items():
+            self.observe(stage, seconds)
+
     def add(self, stage: str, seconds: float) -> None:
         """Add time to a stage."""
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
-        self.observe(stage, seconds)
 
     def add_all(self, extraction: Extraction) -> None:
         """Add the stages of an extraction."""

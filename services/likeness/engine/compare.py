@@ -57,34 +57,31 @@ class Comparer:
             Precondition: the templates live in different spaces, or an explanation needs a source that is not
                 kept.
         """
-        timings = Timings(self._observe)
-        one = self._side(caller, probe, "probe", deadline, timings)
-        other = self._side(caller, candidate, "candidate", deadline, timings)
-        if one.template.space != other.template.space:
-            raise Precondition(
-                f"The two templates live in different spaces ({one.template.space} and {other.template.space}) and "
-                "cannot be compared; enrol the older reference again with the model in use.",
-                reason="TEMPLATE_SPACE_MISMATCH",
+        with Timings(self._observe) as timings:
+            one = self._side(caller, probe, "probe", deadline, timings)
+            other = self._side(caller, candidate, "candidate", deadline, timings)
+            _check_spaces(one.template, other.template)
+            with timings.stage("compare"):
+                score = self._modality.compare(one.template, [other.template])[0]
+            fmr = rate(self._modality.calibration, score.value)
+            explanation = self._explain(one, other, deadline) if explain else None
+            deadline.check("the comparison was being recorded")
+            header = Header(
+                log_position=self._store.head(),
+                generation="",
+                coverage=1.0,
+                model=self._modality.model,
+                calibration=calibration_id(self._modality),
+                searched=1,
             )
-        with timings.stage("compare"):
-            score = self._modality.compare(one.template, [other.template])[0]
-        fmr = rate(self._modality.calibration, score.value)
-        explanation = self._explain(one, other, deadline) if explain else None
-        deadline.check("the comparison was being recorded")
-        header = Header(
-            log_position=self._store.head(),
-            generation="",
-            coverage=1.0,
-            model=self._modality.model,
-            calibration=calibration_id(self._modality),
-            searched=1,
-        )
-        with timings.stage("audit"):
-            sides = [one.audit_name, other.audit_name]
-            receipt = self._store.audit(audit_compare(self._modality.name, caller, sides, header, score, fmr))
-        return Comparison(
-            recorded(header, receipt, timings), score, fmr, one.finding, other.finding, explanation
-        )
+            with timings.stage("audit"):
+                sides = [one.audit_name, other.audit_name]
+                receipt = self._store.audit(
+                    audit_compare(self._modality.name, caller, sides, header, score, fmr)
+                )
+            return Comparison(
+                recorded(header, receipt, timings), score, fmr, one.finding, other.finding, explanation
+            )
 
     def _side(
         self, caller: Caller, side: Sample | str, field: str, deadline: Deadline, timings: Timings
@@ -157,3 +154,13 @@ class Comparer:
                 reason="SOURCE_DOES_NOT_MATCH",
             )
         return replace(sample, selection=Selection(Pick.INDEX, index=best[1][0]))
+
+
+def _check_spaces(one: Template, other: Template) -> None:
+    """Raise Precondition unless two templates can be compared."""
+    if one.space != other.space:
+        raise Precondition(
+            f"The two templates live in different spaces ({one.space} and {other.space}) and cannot be compared; "
+            "enrol the older reference again with the model in use.",
+            reason="TEMPLATE_SPACE_MISMATCH",
+        )

@@ -21,7 +21,7 @@ from likeness.engine.enrol import Enrolled, Enroller
 from likeness.engine.finding_rules import rejected
 from likeness.engine.gallery import Gallery
 from likeness.engine.records import Records
-from likeness.engine.search import Progress, Searcher, untold
+from likeness.engine.search import Progress, Searcher, no_progress
 from likeness.telemetry import metrics
 
 __all__ = ["Engine", "Enrolled", "ListQuery", "Page"]
@@ -137,7 +137,7 @@ class Engine:
         options: SearchOptions,
         *,
         deadline: Deadline = NO_DEADLINE,
-        progress: Progress = untold,
+        progress: Progress = no_progress,
     ) -> SearchAnswer:
         """Find the references that resemble a probe; see `Searcher.search`."""
         with self._counting(Mode.PROBE):
@@ -164,9 +164,9 @@ class Engine:
         """
         del caller  # identified by the interceptor; any caller may analyse its own sample
         deadline.check(f"{sample.name} waited to be analysed")
-        with self._counting(Mode.ANALYSE):
+        with self._counting(Mode.ANALYSE), Timings(self._observe) as timings:
             extraction = self.modality.extract([sample], Mode.ANALYSE, deadline)[0]
-            Timings(self._observe).add_all(extraction)
+            timings.add_all(extraction)
             if extraction.rejection is not None:
                 raise rejected(extraction.rejection, "sample.data")
             return extraction

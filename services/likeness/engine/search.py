@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from likeness.domain.answers import Candidate, Header, ProbeAnswer, Score, SearchAnswer, SearchOptions
-from likeness.domain.audit import AuditEntry
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import Precondition
 from likeness.domain.modality import Clutter, Modality
-from likeness.domain.references import Caller
-from likeness.domain.samples import Extraction, Finding, Mode, Sample, Template
+from likeness.domain.references import Caller, Reference
+from likeness.domain.samples import Extraction, Mode, Sample, Template
 from likeness.domain.scope import Scope
 from likeness.domain.storage import Storage
 from likeness.engine.answering import ObserveStage, Timings, calibration_id, rate, recorded
@@ -24,10 +23,10 @@ EXHAUSTIVE_BATCH = 2048
 """Templates held in memory at once by an exhaustive comparison; the deadline is checked between batches."""
 
 Progress = Callable[[int, int], None]
-"""Told now and then how many references were compared, and how many there are to compare."""
+"""Called now and then with how many references were compared, and how many there are to compare."""
 
 
-def untold(compared: int, total: int) -> None:
+def no_progress(compared: int, total: int) -> None:
     """Progress that nobody asked for."""
 
 
@@ -48,11 +47,11 @@ class Searcher:
         sample: Sample,
         options: SearchOptions,
         deadline: Deadline,
-        progress: Progress = untold,
+        progress: Progress = no_progress,
     ) -> SearchAnswer:
         """Search with every presentation that the selection leaves; one audit entry records the answer.
 
-        `progress` is told of what an exhaustive search compares; others are over before it would matter.
+        `progress` hears of what an exhaustive search compares; others are over before it would matter.
 
         Raises:
             SampleRejected: nothing usable was found in the probe.
@@ -61,41 +60,26 @@ class Searcher:
         """
         threshold = self._threshold(options)
         self._gallery.wait_for(options.min_log_position, deadline)
-        timings = Timings(self._observe)
-        extraction = self._extract(sample, deadline, timings)
-        scope = Scope(caller, options.galleries, options.owners, options.categories)
-        with timings.stage("search"):
-            view = self._gallery.view(scope)
-        total = view.searched * len(extraction.findings)
-
-        def told(before: int) -> Callable[[int], None]:
-            return lambda compared: progress(before + compared, total)
-
-        answers = tuple(
-            ProbeAnswer(
-                finding,
-                self._candidates(
-                    finding, view, scope, options, threshold, deadline, timings, told(number * view.searched)
-                ),
+        with Timings(self._observe) as timings:
+            findings = self._extract(sample, deadline, timings).findings
+            scope = Scope(caller, options.galleries, options.owners, options.categories)
+            with timings.stage("search"):
+                view = self._gallery.view(scope)
+            search = _Search(
+                modality=self._modality,
+                gallery=self._gallery,
+                store=self._store,
+                scope=scope,
+                view=view,
+                options=options,
+                threshold=threshold,
+                deadline=deadline,
+                timings=timings,
+                progress=_Tally(progress, view.searched * len(findings)),
             )
-            for number, finding in enumerate(extraction.findings)
-        )
-        deadline.check("the answer was being recorded")
-        header = self._header(view)
-        with timings.stage("audit"):
-            receipt = self._store.audit(self._entry(caller, options, sample, header, answers))
-        return SearchAnswer(recorded(header, receipt, timings), answers)
-
-    def _entry(
-        self,
-        caller: Caller,
-        options: SearchOptions,
-        sample: Sample,
-        header: Header,
-        answers: Sequence[ProbeAnswer],
-    ) -> AuditEntry:
-        probe = self._store.probe_digest(sample.data)
-        return audit_search(self._modality.name, caller, options, probe, header, answers)
+            answers = [ProbeAnswer(finding, search.candidates(finding.template)) for finding in findings]
+            deadline.check("the answer was being recorded")
+            return self._recorded(search, sample, answers)
 
     def _threshold(self, options: SearchOptions) -> float | None:
         if options.max_fmr is None:
@@ -116,103 +100,14 @@ class Searcher:
             raise rejected(extraction.rejection, "probe.data")
         return extraction
 
-    def _candidates(
-        self,
-        finding: Finding,
-        view: View,
-        scope: Scope,
-        options: SearchOptions,
-        threshold: float | None,
-        deadline: Deadline,
-        timings: Timings,
-        told: Callable[[int], None],
-    ) -> tuple[Candidate, ...]:
-        probe = finding.template
-        if probe is None or view.searched == 0:
-            return ()
-        deadline.check("candidates were being searched")
-        if options.exhaustive:
-            scored = self._exhaustive(probe, view, options.k, deadline, timings, told)
-        else:
-            scored = self._shortlisted(probe, view, options.k, timings)
-        if threshold is not None:
-            scored = [entry for entry in scored if entry[1].value >= threshold]
-        grouped = options.group_by_subject
-        if grouped is None:
-            grouped = self._modality.groups_subjects
-        return self._describe(scored, scope, view, options.k, grouped=grouped)
-
-    def _shortlisted(self, probe: Template, view: View, k: int, timings: Timings) -> list[tuple[str, Score]]:
-        with timings.stage("search"):
-            found = self._gallery.shortlist(probe, self._modality.shortlist(k), view)
-        with timings.stage("compare"):
-            return _ranked(self._compare(probe, self._gallery.memory.templates(found.ids), found.clutter))
-
-    def _exhaustive(
-        self,
-        probe: Template,
-        view: View,
-        k: int,
-        deadline: Deadline,
-        timings: Timings,
-        told: Callable[[int], None],
-    ) -> list[tuple[str, Score]]:
-        best: list[tuple[str, Score]] = []
-        with timings.stage("search"):
-            clutter = self._gallery.clutter(probe, view)
-            ids = self._gallery.allowed_ids(view)
-        for start in range(0, len(ids), EXHAUSTIVE_BATCH):
-            deadline.check(f"{start} of {len(ids)} references were compared")
-            with timings.stage("compare"):
-                some = self._store.templates(ids[start : start + EXHAUSTIVE_BATCH])
-                best += self._compare(probe, some, clutter, exact=True)
-                best = _ranked(best)[: self._modality.shortlist(k)]
-            told(min(start + EXHAUSTIVE_BATCH, len(ids)))
-        return best
-
-    def _compare(
-        self,
-        probe: Template,
-        templates: Mapping[str, Template],
-        clutter: Clutter | None,
-        *,
-        exact: bool = False,
-    ) -> list[tuple[str, Score]]:
-        usable = [(i, t) for i, t in templates.items() if t.space == probe.space]
-        scores = self._modality.compare(
-            probe, [template for _, template in usable], clutter=clutter, exact=exact
-        )
-        return [(i, score) for (i, _), score in zip(usable, scores, strict=True)]
-
-    def _describe(
-        self, scored: Sequence[tuple[str, Score]], scope: Scope, view: View, k: int, *, grouped: bool
-    ) -> tuple[Candidate, ...]:
-        """Read the references from the store, the truth; what changed since the view was taken is left out.
-
-        Where candidates are grouped, further references of a subject join the best one of it; an owner's word
-        for a subject is that owner's alone, so subjects of two owners are two.
-        """
-        found: list[Candidate] = []
-        place: dict[tuple[str, str], int] = {}
-        for start in range(0, len(scored), k):
-            part = scored[start : start + k]
-            references = self._gallery.memory.references(reference_id for reference_id, _ in part)
-            for reference_id, score in part:
-                reference = references.get(reference_id)
-                if reference is None or not scope.admits(reference.facets, now=view.now):
-                    continue
-                subject = (reference.facets.owner, reference.subject_id)
-                if grouped and reference.subject_id and subject in place:
-                    best = found[place[subject]]
-                    found[place[subject]] = replace(best, further=(*best.further, reference_id))
-                elif len(found) < k:
-                    place[subject] = len(found)
-                    fmr = rate(self._modality.calibration, score.value)
-                    seen = as_seen_by(scope.caller, reference)
-                    found.append(Candidate(len(found) + 1, seen, score, fmr, fmr.value * view.searched))
-            if len(found) == k:
-                break
-        return tuple(found)
+    def _recorded(self, search: _Search, sample: Sample, answers: Sequence[ProbeAnswer]) -> SearchAnswer:
+        """The answer, once it is in the audit chain."""
+        header, name = self._header(search.view), self._modality.name
+        with search.timings.stage("audit"):
+            probe = self._store.probe_digest(sample.data)
+            entry = audit_search(name, search.scope.caller, search.options, probe, header, answers)
+            receipt = self._store.audit(entry)
+        return SearchAnswer(recorded(header, receipt, search.timings), tuple(answers))
 
     def _header(self, view: View) -> Header:
         return Header(
@@ -226,6 +121,128 @@ class Searcher:
         )
 
 
-def _ranked(scored: list[tuple[str, Score]]) -> list[tuple[str, Score]]:
+class _Tally:
+    """Counts what was compared, over every presentation of a probe."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress = progress
+        self._total = total
+        self._compared = 0
+
+    def add(self, compared: int) -> None:
+        """So many references were compared since the last call."""
+        self._compared += compared
+        self._progress(self._compared, self._total)
+
+
+_Scored = list[tuple[str, Score]]
+"""References by id, with their scores."""
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class _Search:
+    """One search under way; every presentation of its probe is compared within the same view.
+
+    `threshold`: candidates that score less are left out; None leaves none out.
+    """
+
+    modality: Modality
+    gallery: Gallery
+    store: Storage
+    scope: Scope
+    view: View
+    options: SearchOptions
+    threshold: float | None
+    deadline: Deadline
+    timings: Timings
+    progress: _Tally
+
+    def candidates(self, probe: Template | None) -> tuple[Candidate, ...]:
+        """The candidates for one presentation, best first."""
+        if probe is None or self.view.searched == 0:
+            return ()
+        self.deadline.check("candidates were being searched")
+        scored = self._exhaustive(probe) if self.options.exhaustive else self._shortlisted(probe)
+        if self.threshold is not None:
+            scored = [entry for entry in scored if entry[1].value >= self.threshold]
+        return self._described(scored)
+
+    def _shortlisted(self, probe: Template) -> _Scored:
+        with self.timings.stage("search"):
+            found = self.gallery.shortlist(probe, self.modality.shortlist(self.options.k), self.view)
+        with self.timings.stage("compare"):
+            templates = self.gallery.memory.templates(found.ids)
+            return _ranked(self._compared(probe, templates, found.clutter))
+
+    def _exhaustive(self, probe: Template) -> _Scored:
+        best: _Scored = []
+        with self.timings.stage("search"):
+            clutter = self.gallery.clutter(probe, self.view)
+            ids = self.gallery.allowed_ids(self.view)
+        for start in range(0, len(ids), EXHAUSTIVE_BATCH):
+            self.deadline.check(f"{start} of {len(ids)} references were compared")
+            batch = ids[start : start + EXHAUSTIVE_BATCH]
+            with self.timings.stage("compare"):
+                best += self._compared(probe, self.store.templates(batch), clutter, exact=True)
+                best = _ranked(best)[: self.modality.shortlist(self.options.k)]
+            self.progress.add(len(batch))
+        return best
+
+    def _compared(
+        self,
+        probe: Template,
+        templates: Mapping[str, Template],
+        clutter: Clutter | None,
+        *,
+        exact: bool = False,
+    ) -> _Scored:
+        usable = [(i, t) for i, t in templates.items() if t.space == probe.space]
+        scores = self.modality.compare(
+            probe, [template for _, template in usable], clutter=clutter, exact=exact
+        )
+        return [(i, score) for (i, _), score in zip(usable, scores, strict=True)]
+
+    def _described(self, scored: _Scored) -> tuple[Candidate, ...]:
+        """Read the references from the store, the truth; what changed since the view was taken is left out.
+
+        Where candidates are grouped, further references of a subject join the best one of it; an owner's word
+        for a subject is that owner's alone, so subjects of two owners are two.
+        """
+        k, grouped = self.options.k, self._grouped
+        found: list[Candidate] = []
+        place: dict[tuple[str, str], int] = {}
+        for start in range(0, len(scored), k):
+            for reference, score in self._admitted(scored[start : start + k]):
+                subject = (reference.facets.owner, reference.subject_id)
+                if grouped and reference.subject_id and subject in place:
+                    best = found[place[subject]]
+                    found[place[subject]] = replace(best, further=(*best.further, reference.reference_id))
+                elif len(found) < k:
+                    place[subject] = len(found)
+                    found.append(self._candidate(len(found) + 1, reference, score))
+            if len(found) == k:
+                break
+        return tuple(found)
+
+    @property
+    def _grouped(self) -> bool:
+        asked = self.options.group_by_subject
+        return self.modality.groups_subjects if asked is None else asked
+
+    def _admitted(self, scored: _Scored) -> Iterator[tuple[Reference, Score]]:
+        """Those of the references that are still in scope by what is stored of them."""
+        references = self.gallery.memory.references(reference_id for reference_id, _ in scored)
+        for reference_id, score in scored:
+            reference = references.get(reference_id)
+            if reference is not None and self.scope.admits(reference.facets, now=self.view.now):
+                yield reference, score
+
+    def _candidate(self, rank: int, reference: Reference, score: Score) -> Candidate:
+        fmr = rate(self.modality.calibration, score.value)
+        seen = as_seen_by(self.scope.caller, reference)
+        return Candidate(rank, seen, score, fmr, fmr.value * self.view.searched)
+
+
+def _ranked(scored: _Scored) -> _Scored:
     """Best first; equal scores in order of enrolment, so that an answer can be repeated."""
     return sorted(scored, key=lambda entry: (-entry[1].value, entry[0]))

@@ -21,7 +21,7 @@ from likeness.domain.errors import InvalidInput, Precondition
 from likeness.domain.references import Caller
 from likeness.engine.engine import Engine
 from likeness.engine.metadata_rules import MAX_TEXT
-from likeness.engine.search import Progress, untold
+from likeness.engine.search import Progress, no_progress
 from likeness.rpc import errors
 from likeness.rpc.convert import answers, requests
 from likeness.rpc.convert.required import check_required
@@ -260,7 +260,7 @@ class Handlers:
         request: matching.SearchRequest,
         caller: Caller,
         deadline: Deadline,
-        progress: Progress = untold,
+        progress: Progress = no_progress,
     ) -> matching.SearchResponse:
         probe = requests.sample(request.probe, "probe", max_bytes=self._limits.max_sample_bytes)
         options = requests.search_options(request.options, max_k=self._limits.max_k)

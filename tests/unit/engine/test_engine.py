@@ -22,6 +22,7 @@ from likeness.domain.errors import (
 from likeness.domain.modality import Presented
 from likeness.domain.references import Caller, Category, Facets, MetadataField, Purpose, Restrictions, Status
 from likeness.domain.samples import Pick, Sample, Selection
+from likeness.engine import search as searching
 from likeness.engine.engine import ListQuery
 from likeness.store import writer
 from likeness.store.store import Store
@@ -453,3 +454,20 @@ def test_a_rejected_sample_is_counted_by_mode_and_reason(
         call(bench)
     assert caught.value.reason == "NOT_A_VECTOR"
     assert counted.get() == before + 1
+
+
+def test_a_search_reports_each_of_its_stages_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the number of presentations and batches: a stage of a thousand samples would skew the quantiles."""
+    monkeypatch.setattr(searching, "EXHAUSTIVE_BATCH", 2)
+    for _ in range(5):
+        bench.enrol("1,0")
+
+    def observed() -> dict[str, float | None]:
+        name = "likeness_stage_duration_seconds_count"
+        stages = ("decode", "search", "compare", "audit")
+        return {s: metrics.REGISTRY.get_sample_value(name, {"modality": "face", "stage": s}) for s in stages}
+
+    bench.search("1,0;0,1", exhaustive=True)
+    before = observed()
+    bench.search("1,0;0,1", exhaustive=True)
+    assert observed() == {stage: (count or 0) + 1 for stage, count in before.items()}
