@@ -31,7 +31,7 @@ from typing import TypeVar
 import numpy as np
 from rich.progress import track
 
-from _biometrics import (
+from benchmarks.common.biometrics import (
     NO_SCORE,
     Identification,
     Scores,
@@ -42,8 +42,8 @@ from _biometrics import (
     rank_one,
     true_match_rate,
 )
-from _service import running_service
-from _table import Row, finish, parser
+from benchmarks.common.service import running_service
+from benchmarks.common.table import Row, finish, parser
 from likeness.client import InvalidArgument, LikenessClient, metadata, reference, sample
 from likeness.v1 import common_pb2 as common
 

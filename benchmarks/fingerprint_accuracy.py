@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from _biometrics import Strangers, det_points, plot_det
-from _table import Row, parser, print_table, write_json
+from benchmarks.common.biometrics import Strangers, det_points, plot_det
+from benchmarks.common.table import Row, parser, print_table, write_json
 from likeness.fingerprint import parameters as p
 from likeness.fingerprint.evidence import MEASURES
 from likeness.fingerprint.formats import read

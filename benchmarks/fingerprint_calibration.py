@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from _table import Row, finish, parser
+from benchmarks.common.table import Row, finish, parser
 from likeness.domain.calibration import Calibration
 from likeness.engine.calibrate import REPORTED_RATES, save, table, wilson
 from likeness.fingerprint.formats import read

@@ -23,7 +23,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from _table import Row, finish, parser
+from benchmarks.common.table import Row, finish, parser
 from likeness.fingerprint import parameters as p
 from likeness.fingerprint.cylinders import build_cylinders, convex_hull
 from likeness.fingerprint.formats import read

@@ -2,7 +2,7 @@
 
     python benchmarks/index.py [--quick] [--data FOLDER] [--seed 0] [--json FILE]
 
-Vectors have the structure of embeddings of faces (see `_embeddings.py`), or come from the .npy files in --data.
+Vectors have the structure of embeddings of faces (`common/embeddings.py`), or come from the .npy files in --data.
 Every search is one probe on one thread; a probe is answered by every system before the next is asked, so that
 what else the machine does falls on all of them alike. Peers with a knob between speed and recall are turned up
 until their recall reaches the bar, so latencies compare at equal recall. Graphs take minutes per million vectors
@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from _embeddings import Embeddings, loaded, synthetic
-from _index_peers import EFFORTS, Positions, Search, System, Vectors, graphs, ours, scans
-from _table import Row, parser, print_table, write_json
+from benchmarks.common.embeddings import Embeddings, loaded, synthetic
+from benchmarks.common.index_peers import EFFORTS, Positions, Search, System, Vectors, graphs, ours, scans
+from benchmarks.common.table import Row, parser, print_table, write_json
 from likeness.domain.references import Facets, Restrictions
 from likeness.index import Columns, Snapshot, Snapshots, VectorIndex, measure_recall
 from likeness.index.scan import scan

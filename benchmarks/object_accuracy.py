@@ -32,11 +32,11 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from _object_attacks import ATTACKS, load, probe
-from _object_clutter import as_png, kinds
-from _object_engine import Service, service
-from _object_peers import Vlad, normalised, pdq, phash
-from _table import Row, parser, print_table, write_json
+from benchmarks.common.object_attacks import ATTACKS, load, probe
+from benchmarks.common.object_clutter import as_png, kinds
+from benchmarks.common.object_engine import Service, service
+from benchmarks.common.object_peers import Vlad, normalised, pdq, phash
+from benchmarks.common.table import Row, parser, print_table, write_json
 from likeness.domain.answers import Candidate, Likelihood
 from likeness.object.alike import cosines
 

@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from _object_attacks import ATTACKS, load, probe
-from _table import Row, finish, parser
+from benchmarks.common.object_attacks import ATTACKS, load, probe
+from benchmarks.common.table import Row, finish, parser
 from likeness.domain.samples import Mode, Sample, Template
 from likeness.index.vectors import VectorIndex
 from likeness.inference.pictures import PictureEmbedder

@@ -29,8 +29,8 @@ import grpc
 import numpy as np
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from _service import running_service
-from _table import Row, finish, parser
+from benchmarks.common.service import running_service
+from benchmarks.common.table import Row, finish, parser
 from likeness.client.errors import from_rpc
 from likeness.inference.threads import plan_threads
 from likeness.v1 import common_pb2 as common

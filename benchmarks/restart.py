@@ -19,8 +19,8 @@ import numpy as np
 import psutil
 from rich.progress import track
 
-from _service import running_service
-from _table import Row, finish, parser
+from benchmarks.common.service import running_service
+from benchmarks.common.table import Row, finish, parser
 from likeness.app.composition import key_file
 from likeness.app.registry import face_modality
 from likeness.app.settings import load

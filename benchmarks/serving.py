@@ -27,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from _service import running_service
-from _table import Row, finish, parser
+from benchmarks.common.service import running_service
+from benchmarks.common.table import Row, finish, parser
 from likeness.app.registry import face_modality
 from likeness.app.settings import load
 from likeness.client import LikenessClient, metadata, sample

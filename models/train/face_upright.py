@@ -14,19 +14,17 @@ from __future__ import annotations
 import argparse
 import csv
 import os
-import sys
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import numpy as np
 from numpy.typing import NDArray
 
-from _object_attacks import load
+from benchmarks.common.object_attacks import load
 from likeness.face import quality
 from likeness.face.detect import Detection, Detector, Pixels, find_faces
 from likeness.face.detectors import load_detector

@@ -2,32 +2,30 @@
 
     python object_fusion.py --data GALLERY --background images.zip --into models --seed 101
 
-Photographs of GALLERY are enrolled, and others are kept out. Attacked photographs (benchmarks/_object_attacks.py)
-search; their mates, and the strangers that either way to candidates puts first, are measured as in a comparison of
-two alone. With --products and --shelf every second photograph of a shelf searches for its product besides. Further
-strangers are other objects with the same clutter (benchmarks/_object_clutter.py). A logistic regression gives the
-weights. The bands begin where the best stranger of a probe without a mate, measured on probes that were not fitted
-on, is that rare. The background is a sample of embeddings of `--background`.
+Photographs of GALLERY are enrolled, and others are kept out. Attacked photographs (object_attacks.py in
+benchmarks/common) search; their mates, and the strangers that either way to candidates puts first, are measured as
+in a comparison of two alone. With --products and --shelf every second photograph of a shelf searches for its
+product besides. Further strangers are other objects with the same clutter (object_clutter.py). A logistic
+regression gives the weights. The bands begin where the best stranger of a probe without a mate, measured on probes
+that were not fitted on, is that rare. The background is a sample of embeddings of `--background`.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 import numpy as np
 from numpy.typing import NDArray
 
-from _object_attacks import ATTACKS, load, probe
-from _object_clutter import as_png, kinds
-from _photographs import drawn
+from benchmarks.common.object_attacks import ATTACKS, load, probe
+from benchmarks.common.object_clutter import as_png, kinds
+from benchmarks.common.photographs import drawn
 from likeness.domain.samples import Mode, Sample, Template
 from likeness.inference.pictures import PictureEmbedder
 from likeness.inference.turns import Turns

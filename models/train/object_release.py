@@ -26,7 +26,7 @@ from onnxruntime.quantization import (  # type: ignore[import-untyped]
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process  # type: ignore[import-untyped]
 
-from _photographs import drawn
+from benchmarks.common.photographs import drawn
 from likeness.inference.digest import file_sha256
 from likeness.inference.runtime import OnnxModel
 from likeness.object import views
@@ -41,7 +41,7 @@ MEASURED, CHECKED = 160, 160
 Floats = NDArray[np.float32]
 
 
-class Squares(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
+class Squares(CalibrationDataReader):
     """Hands the squares of photographs to the quantiser, one by one."""
 
     def __init__(self, squares: Sequence[Floats]) -> None:

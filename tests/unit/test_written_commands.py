@@ -57,7 +57,9 @@ def test_a_target_of_make_is_there(command: Written) -> None:
 def test_a_program_is_there_with_its_options(command: Written) -> None:
     path = ROOT / command.words[1]
     source = path.read_text(encoding="utf-8")
-    shared = "".join(file.read_text(encoding="utf-8") for file in path.parent.glob("_*.py"))
+    shared = "".join(
+        file.read_text(encoding="utf-8") for file in (ROOT / "benchmarks" / "common").glob("*.py")
+    )
     for option in (word.strip("[]") for word in command.words[2:] if word.strip("[").startswith("--")):
         assert re.search(rf'"(--)?{option.removeprefix("--")}"', source + shared), option
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
-
-from _object_attacks import Pixels, load
+from benchmarks.common.object_attacks import Pixels, load
 
 
 def drawn(archive: Path, count: int, seed: int) -> list[Pixels]:

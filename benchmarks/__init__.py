@@ -1,0 +1,1 @@
+"""Programs that measure what we claim; `common` is what they share."""
