@@ -23,7 +23,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import TypeVar
@@ -42,6 +41,7 @@ from benchmarks.common.biometrics import (
     rank_one,
     true_match_rate,
 )
+from benchmarks.common.people import Person, read_people
 from benchmarks.common.service import running_service
 from benchmarks.common.table import Row, finish, parser
 from likeness.client import InvalidArgument, LikenessClient, metadata, reference, sample
@@ -49,7 +49,6 @@ from likeness.v1 import common_pb2 as common
 
 FMRS = (1e-2, 1e-3, 1e-4)
 FPIRS = (0.10, 0.01)
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 STRANGERS = "strangers"
 IDENTIFICATION = "identification"
 NEAREST = 400
@@ -58,27 +57,6 @@ which is checked."""
 
 A = TypeVar("A")
 B = TypeVar("B")
-
-
-@dataclass
-class Person:
-    """One person: photographs in order of name, and the reference that each became (None: not enrolled)."""
-
-    name: str
-    photographs: list[Path]
-    references: list[str | None] = field(default_factory=list)
-
-
-def read_people(folder: Path) -> list[Person]:
-    """The people of a folder, in order of name."""
-    people = []
-    for place in sorted(p for p in folder.iterdir() if p.is_dir()):
-        photographs = sorted(p for p in place.iterdir() if p.suffix.lower() in SUFFIXES)
-        if photographs:
-            people.append(Person(place.name, photographs))
-    if len(people) < 2:
-        raise SystemExit(f"{folder} holds no folders of photographs, one folder per person")
-    return people
 
 
 def central(photograph: Path) -> common.Sample:

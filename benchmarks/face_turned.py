@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
+from benchmarks.common.people import read_people
 from benchmarks.common.table import Row, finish, parser
-from benchmarks.face_accuracy import read_people
 from likeness.app.registry import face_modality
 from likeness.app.settings import load
 from likeness.domain.calibration import Calibration

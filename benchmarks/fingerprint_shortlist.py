@@ -16,23 +16,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.common.fingerprints import Finger, read_templates
 from benchmarks.common.table import Row, finish, parser
 from likeness.fingerprint import parameters as p
 from likeness.fingerprint.cylinders import build_cylinders, convex_hull
-from likeness.fingerprint.formats import read
 from likeness.fingerprint.minutiae import Minutiae
 from likeness.fingerprint.shortlist import Shortlister
 from likeness.fingerprint.synthesis import draw
 
 Vectors = NDArray[np.float32]
-Finger = tuple[str, str]
 
 SHARES = (0.01, 0.003, 0.001)
 WORDS = 256
@@ -82,18 +80,6 @@ def _cylinders(minutiae: Minutiae) -> Vectors:
         build_cylinders(xy, turn, convex_hull(xy), bits, masks, valid)
     kept = np.ascontiguousarray(bits.T[valid > 0]).view(np.uint8)
     return np.unpackbits(kept, axis=1, bitorder="little").astype(np.float32)
-
-
-def read_templates(folder: Path) -> dict[tuple[Finger, int], Minutiae]:
-    """The minutiae of SET/FINGER_IMPRESSION.fmr by set, finger and impression."""
-    found = {}
-    for path in sorted(folder.glob("*/*.fmr")):
-        finger, impression = path.stem.rsplit("_", 1)
-        record = read(path.read_bytes(), path.name)
-        found[(path.parent.name, finger), int(impression)] = record.views[0].minutiae
-    if not found:
-        raise SystemExit(f"{folder} holds no SET/FINGER_IMPRESSION.fmr")
-    return found
 
 
 def missed(scores: Vectors, mate: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -26,8 +26,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.common.fingerprints import read_templates
 from benchmarks.common.table import Row, parser, print_table, write_json
-from benchmarks.fingerprint_shortlist import read_templates
 from likeness.fingerprint.fusion import fusion
 from likeness.fingerprint.matcher import Matcher, cascade, measures
 from likeness.fingerprint.minutiae import Minutiae

@@ -17,8 +17,8 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.common.fingerprints import read_templates
 from benchmarks.common.table import Row, finish, parser
-from benchmarks.fingerprint_shortlist import read_templates
 from likeness.fingerprint.matcher import Matcher
 from likeness.fingerprint.minutiae import Minutiae
 from likeness.fingerprint.prepared import prepare
