@@ -26,7 +26,7 @@ _SEEDS = p.SEEDS
 _MIN_AREA = p.MIN_OVERLAP_AREA
 _NEAR2, _WIDE2, _WIDE_SHARE = p.RESIDUAL_NEAR**2, p.RESIDUAL_WIDE**2, p.RESIDUAL_WIDE_SHARE
 _CORE, _TAIL, _TAIL_SHARE = p.ANGLE_CORE, p.ANGLE_TAIL, p.ANGLE_TAIL_SHARE
-_ALIKE = p.ALIKE_FROM
+_SIMILAR_FROM = p.SIMILAR_FROM
 _ENDING = int(Kind.ENDING)
 _TAU = 2.0 * math.pi
 
@@ -42,7 +42,7 @@ MEASURES = (
     "pair_cylinders",
     "residual",
     "turn_residual",
-    "alike",
+    "excess",
     "count_a",
     "count_b",
     "supported",
@@ -53,8 +53,8 @@ MEASURES = (
     "trust_b",
     "trust_pairs_a",
     "trust_pairs_b",
-    "kinds_told",
-    "kinds_alike",
+    "kinds_known",
+    "kinds_equal",
     "kinds_chance",
     "worth",
     "screen_local",
@@ -65,7 +65,7 @@ before relaxation; pairs in the consensus; minutiae of either side in the overla
 the log likelihood ratio of the pairs' residuals against minutiae strewn at random as densely, each pair's times
 four times the product of their trust; the sum of the similarities of paired cylinders, and how many could be
 compared; mean squared residual in square pixels, and of turn in square radians; the sum of what similarities exceed
-`ALIKE_FROM` by; minutiae of either side; relaxed similarity inside the consensus; of the cheap stage the relaxed
+`SIMILAR_FROM` by; minutiae of either side; relaxed similarity inside the consensus; of the cheap stage the relaxed
 similarity and what the pairs of its best motion are worth; 1 after a full comparison, 0 after the cheap stage; the
 sums of the trust of either side's minutiae in the overlap, and of those paired; of how many pairs both kinds are
 told, in how many they agree, and the share in which they would by chance; what the pairs of the best motion
@@ -122,11 +122,11 @@ def measure(
 @kernel
 def _endings(kind: NDArray[np.uint8]) -> float:
     """The share of ridge endings among the minutiae whose kind is told, one of either added."""
-    endings, told = 1.0, 2.0
+    endings, known = 1.0, 2.0
     for one in kind:
-        told += 1.0 if one != 0 else 0.0
+        known += 1.0 if one != 0 else 0.0
         endings += 1.0 if one == _ENDING else 0.0
-    return endings / told
+    return endings / known
 
 
 @kernel
@@ -170,7 +170,7 @@ def _judge(
         if a.valid[i] != 0 and b.valid[j] != 0:
             out[7] += similarity[i, j]
             out[8] += 1.0
-            out[11] += max(0.0, float(similarity[i, j]) - _ALIKE)
+            out[11] += max(0.0, float(similarity[i, j]) - _SIMILAR_FROM)
     out[9] /= max(out[2], 1.0)
     out[10] /= max(out[2], 1.0)
 

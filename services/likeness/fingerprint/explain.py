@@ -63,10 +63,10 @@ def explained(
     motion = _motion(probe.finger.prepared, candidate.finger.prepared, pairing)
     outlines = _overlap(probe.finger.prepared, candidate.finger.prepared, motion)
     parts = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in score.parts.items())
-    said = [f"{len(pairing.pairs)} minutiae paired, of the same number and colour on both sides", parts]
+    sentences = [f"{len(pairing.pairs)} minutiae paired, of the same number and colour on both sides", parts]
     body = _panels(probe, candidate, pairing, motion, outlines)
     return Explanation(
-        captioned(body, [*_lines(said, body.shape[1]), *captions]),
+        captioned(body, [*_lines(sentences, body.shape[1]), *captions]),
         evidence(probe.finger.prepared, candidate.finger.prepared, pairing, motion, outlines),
     )
 
@@ -232,10 +232,10 @@ def _position(finger: Finger) -> str:
     )
 
 
-def _lines(said: Sequence[str], width: int) -> list[str]:
+def _lines(sentences: Sequence[str], width: int) -> list[str]:
     """Sentences broken at commas so that they fit under a picture of that width."""
     lines: list[str] = []
-    for sentence in said:
+    for sentence in sentences:
         line = ""
         for piece in sentence.split(", "):
             joined = f"{line}, {piece}" if line else piece

@@ -34,7 +34,7 @@ FEATURES = (
     "trusted_share",
     "surprise_per_pair",
     "surprise",
-    "alike_per_pair",
+    "excess_per_pair",
     "similarity_per_pair",
     "supported",
     "residual",
@@ -42,7 +42,7 @@ FEATURES = (
     "overlap_counts",
     "overlap_area",
     "smaller_count",
-    "kinds_alike",
+    "kinds_equal",
     "worth",
 )
 """The columns of `features`."""
@@ -71,7 +71,7 @@ def features(measures: Floats) -> Floats:
     """float64 [k, m] as `evidence.MEASURES` to float64 [k, 16] as `FEATURES`."""
     m = dict(zip(MEASURES, np.asarray(measures, np.float64).T, strict=True))
     inside_a, inside_b = m["overlap_a"] + 3, m["overlap_b"] + 3
-    by_chance = m["kinds_told"] * m["kinds_chance"]
+    by_chance = m["kinds_known"] * m["kinds_chance"]
     columns = [
         np.sqrt(np.maximum(m["relaxed"], 0)),
         m["local"],
@@ -79,7 +79,7 @@ def features(measures: Floats) -> Floats:
         np.sqrt(m["trust_pairs_a"] * m["trust_pairs_b"] / ((m["trust_a"] + 1) * (m["trust_b"] + 1))),
         m["surprise"] / (m["pairs"] + 5),
         np.sqrt(np.maximum(m["surprise"], 0)),
-        m["alike"] / (m["pair_cylinders"] + 2),
+        m["excess"] / (m["pair_cylinders"] + 2),
         m["pair_similarity"] / (m["pair_cylinders"] + 2),
         np.sqrt(np.maximum(m["supported"], 0)),
         np.sqrt(m["residual"]),
@@ -87,7 +87,7 @@ def features(measures: Floats) -> Floats:
         np.log(inside_a * inside_b),
         np.log(m["area"] + 5000),
         np.log(np.minimum(m["count_a"], m["count_b"]) + 3),
-        (m["kinds_alike"] - by_chance) / np.sqrt(by_chance * (1 - m["kinds_chance"]) + 1),
+        (m["kinds_equal"] - by_chance) / np.sqrt(by_chance * (1 - m["kinds_chance"]) + 1),
         np.sqrt(m["worth"]),
     ]
     return np.stack(columns, axis=1)

@@ -18,7 +18,7 @@ from pathlib import Path
 from likeness.telemetry import logs
 
 PACKAGE = Path(__file__).parent
-_BESIDE_SOURCES = PACKAGE / "__pycache__"
+_PYCACHE = PACKAGE / "__pycache__"
 
 _MAGIC = b"LKKERN1\n"
 _DIGEST_BYTES = hashlib.sha256().digest_size
@@ -34,7 +34,7 @@ def places(configured: str) -> Iterator[Path]:
     """
     if configured:
         yield Path(configured)
-    yield _BESIDE_SOURCES
+    yield _PYCACHE
     with contextlib.suppress(RuntimeError):  # a user without a home
         yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "likeness"
 
@@ -67,9 +67,7 @@ class KernelFiles:
         """
         folders = [place / f"kernels-{sources}" for place in candidates]
         write_to = next((folder for folder in folders if _made_writable(folder)), None)
-        if (
-            write_to is not None and write_to.parent == _BESIDE_SOURCES
-        ):  # elsewhere another release may be running
+        if write_to is not None and write_to.parent == _PYCACHE:  # elsewhere another release may be running
             _remove_others(write_to)
         return cls([folder for folder in folders if _is_trusted(folder)], write_to)
 

@@ -142,6 +142,6 @@ def _parts(row: NDArray[np.float64]) -> dict[str, float]:
         "paired_share": m["pairs"] / inside,
         "residual": math.sqrt(m["residual"]),
         "surprise": m["surprise"],
-        "kinds_alike": m["kinds_alike"] / max(m["kinds_told"], 1.0),
+        "kinds_equal": m["kinds_equal"] / max(m["kinds_known"], 1.0),
         "overlap_minutiae": inside,
     }

@@ -138,5 +138,5 @@ RESIDUAL_NEAR, RESIDUAL_WIDE, RESIDUAL_WIDE_SHARE = 4.0, 8.0, 0.15
 ANGLE_CORE, ANGLE_TAIL, ANGLE_TAIL_SHARE = 0.12, 0.35, 0.2
 """Radians: two spreads of mates' difference of direction and the share of the wider; 6 degrees with a tail to 22
 at the 95th percentile was measured."""
-ALIKE_FROM = 0.35
+SIMILAR_FROM = 0.35
 """Local similarity that strangers' cylinders reach as a rule; what exceeds it counts for a pair."""

@@ -47,9 +47,9 @@ def _unpacked(raw: NDArray[np.uint8], n: int) -> tuple[Arrays, Arrays]:
     bits.view(np.uint8).ravel()[:] = raw[first:last]
     first, last = last, last + masks.size * 8
     masks.view(np.uint8).ravel()[:] = raw[first:last]
-    valid, told = raw[last : last + n].copy(), raw[last + n : last + 2 * n]
+    valid, packed = raw[last : last + n].copy(), raw[last + n : last + 2 * n]
     for i in range(n):
-        kind[i], trust[i] = told[i] >> 6, np.float32(told[i] & 63) / _TRUST
+        kind[i], trust[i] = packed[i] >> 6, np.float32(packed[i] & 63) / _TRUST
     arrays = Arrays(xy, turn, convex_hull(xy), bits, masks, valid, kind, trust)
     return arrays, core(arrays)
 
@@ -89,8 +89,8 @@ class Prepared:
         one = self.arrays
         places = np.rint(one.xy / _PLACE_STEP).astype("<i2")
         turns = np.mod(np.rint(one.turn / _TURN_STEP), 65536).astype("<u2")
-        told = (one.kind << 6 | np.rint(one.trust * p.TRUST_STEPS).astype(np.uint8)).astype("u1")
-        parts = (places, turns, one.bits.astype("<u8"), one.masks.astype("<u8"), one.valid, told)
+        packed = (one.kind << 6 | np.rint(one.trust * p.TRUST_STEPS).astype(np.uint8)).astype("u1")
+        parts = (places, turns, one.bits.astype("<u8"), one.masks.astype("<u8"), one.valid, packed)
         head = _HEAD.pack(len(self), *self.centre)
         return head + b"".join(part.tobytes() for part in parts)
 
@@ -107,8 +107,8 @@ class Prepared:
         if n > p.MAX_MINUTIAE or len(data) != _HEAD.size + n * _EACH:
             raise Corrupt(f"A stored finger of {n} minutiae has {len(data)} bytes.")
         raw = np.frombuffer(data, np.uint8, offset=_HEAD.size)
-        told = raw[len(raw) - n :]  # before a kernel trusts it, which would count outside its bins
-        if n and ((told >> 6).max() > max(Kind) or (told & 63).max() > p.TRUST_STEPS):
+        packed = raw[len(raw) - n :]  # before a kernel trusts it, which would count outside its bins
+        if n and ((packed >> 6).max() > max(Kind) or (packed & 63).max() > p.TRUST_STEPS):
             raise Corrupt(f"A stored finger of {n} minutiae has one whose kind or trust is none.")
         return cls(*_unpacked(raw, n), (x, y))
 
@@ -119,9 +119,9 @@ def trust_of(quality: NDArray[np.uint8]) -> Floats:
     Of the minutiae whose quality uint8 [n] is told, above 0, the share whose quality is less and half of those
     whose quality is the same; one half where it is not told.
     """
-    told = np.sort(quality[quality > 0])
-    less, no_more = np.searchsorted(told, quality, "left"), np.searchsorted(told, quality, "right")
-    share = np.where(quality > 0, (less + no_more) / (2.0 * max(len(told), 1)), 0.5)
+    known = np.sort(quality[quality > 0])
+    less, no_more = np.searchsorted(known, quality, "left"), np.searchsorted(known, quality, "right")
+    share = np.where(quality > 0, (less + no_more) / (2.0 * max(len(known), 1)), 0.5)
     return np.asarray(np.rint(share * p.TRUST_STEPS) / p.TRUST_STEPS, np.float32)
 
 
@@ -130,14 +130,14 @@ def prepare(minutiae: Minutiae) -> Prepared:
 
     Places, turns and trust are rounded as a stored template has them, so that a template and its copy score alike.
     """
-    kept = np.argsort(-minutiae.quality.astype(np.int16), kind="stable")[: p.MAX_MINUTIAE]
-    n = len(kept)
-    steps = np.mod(np.rint(-minutiae.angle[kept] / _TURN_STEP), 65536)
-    order = np.lexsort((minutiae.xy[kept, 1], minutiae.xy[kept, 0], steps))
-    kept, steps = kept[order], steps[order]
-    centre = np.rint(minutiae.xy[kept].mean(axis=0)).astype(np.int64) if n else np.zeros(2, np.int64)
+    chosen = np.argsort(-minutiae.quality.astype(np.int16), kind="stable")[: p.MAX_MINUTIAE]
+    n = len(chosen)
+    steps = np.mod(np.rint(-minutiae.angle[chosen] / _TURN_STEP), 65536)
+    order = np.lexsort((minutiae.xy[chosen, 1], minutiae.xy[chosen, 0], steps))
+    chosen, steps = chosen[order], steps[order]
+    centre = np.rint(minutiae.xy[chosen].mean(axis=0)).astype(np.int64) if n else np.zeros(2, np.int64)
     limit = 32767 * _PLACE_STEP
-    places = np.clip(minutiae.xy[kept] - centre, -limit, limit)
+    places = np.clip(minutiae.xy[chosen] - centre, -limit, limit)
     xy = (np.rint(places / _PLACE_STEP) * _PLACE_STEP).astype(np.float32).reshape(n, 2)
     turn = (steps.astype(np.float32) * _TURN).astype(np.float32)
     hull = convex_hull(xy) if n else np.zeros((0, 2), np.float32)
@@ -146,6 +146,6 @@ def prepare(minutiae: Minutiae) -> Prepared:
     valid = np.zeros(n, np.uint8)
     if n:
         build_cylinders(xy, turn, hull, bits, masks, valid)
-    kind, trust = minutiae.kind[kept].astype(np.uint8), trust_of(minutiae.quality[kept])
+    kind, trust = minutiae.kind[chosen].astype(np.uint8), trust_of(minutiae.quality[chosen])
     arrays = Arrays(xy, turn, hull, bits, masks, valid, kind, trust)
     return Prepared(arrays, core(arrays), (int(centre[0]), int(centre[1])))

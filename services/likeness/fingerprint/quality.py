@@ -43,9 +43,9 @@ def assess(view: View) -> Quality:
         QualityComponent("MinutiaeCount", 100.0 * min(1.0, count / GOOD_COUNT), float(count)),
         QualityComponent("MinutiaeSpread", 100.0 * min(1.0, spread / GOOD_SPREAD), spread, "mm"),
     ]
-    told = view.minutiae.quality[view.minutiae.quality > 0]
-    if len(told):
-        reliability = float(told.mean())
+    known = view.minutiae.quality[view.minutiae.quality > 0]
+    if len(known):
+        reliability = float(known.mean())
         components.append(QualityComponent("MinutiaeReliability", reliability, reliability))
     if view.quality is not None:
         unified = float(view.quality)

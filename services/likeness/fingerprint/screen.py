@@ -142,9 +142,9 @@ def rough_similarities(a: Arrays, b: Arrays, out: NDArray[np.float32]) -> None:
             apart = min(apart, _ROUND - apart)
             held = counts[j]
             whole = max(length_a[i] + length_b[j], _ONE)
-            alike = _ONE - np.sqrt(np.float32(held >> 32)) / whole
+            similarity = _ONE - np.sqrt(np.float32(held >> 32)) / whole
             usable = (a.valid[i] != 0) & (b.valid[j] != 0) & ((held & 0xFFFFFFFF) >= _MIN_CELLS)
-            row[j] = alike if usable & (apart <= _MAX_TURN) else _NONE
+            row[j] = similarity if usable & (apart <= _MAX_TURN) else _NONE
 
 
 @kernel

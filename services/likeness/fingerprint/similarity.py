@@ -138,9 +138,9 @@ def local_similarities(a: Arrays, b: Arrays, out: NDArray[np.float32]) -> None:
                 held = counts[j]
                 in_a, in_b = np.float32((held >> 16) & 0xFFFF), np.float32((held >> 32) & 0xFFFF)
                 whole = np.sqrt(in_a) + np.sqrt(in_b)
-                alike = _ONE - np.sqrt(np.float32(held >> 48)) / max(whole, _ONE)
+                value = _ONE - np.sqrt(np.float32(held >> 48)) / max(whole, _ONE)
                 usable = (b.valid[j] != 0) & ((held & 0xFFFF) >= _MIN_CELLS) & (whole > _NONE)
-                row[j] = alike if usable else _NONE
+                row[j] = value if usable else _NONE
 
 
 @kernel
@@ -178,15 +178,15 @@ def best_pairs(similarity: NDArray[np.float32], count: int) -> NDArray[np.int64]
     while level > 0 and seen < count:
         level -= 1
         seen += bins[level]
-    kept = np.empty(seen, np.int64)
+    candidates = np.empty(seen, np.int64)
     values = np.empty(seen, np.float32)
     k = 0
     for i in range(total):
         if int(flat[i] * 1024.0) >= level:
-            kept[k] = i
+            candidates[k] = i
             values[k] = -flat[i]
             k += 1
-    return kept[np.argsort(values, kind="mergesort")[:count]]
+    return candidates[np.argsort(values, kind="mergesort")[:count]]
 
 
 @kernel
@@ -283,10 +283,10 @@ def global_score(start: NDArray[np.float32], relaxed: NDArray[np.float64], count
     n = start.shape[0]
     if n == 0:
         return 0.0
-    kept = np.empty(n, np.float64)
+    loss = np.empty(n, np.float64)
     for i in range(n):
-        kept[i] = -relaxed[i] / start[i] if start[i] > 0.0 else 0.0
-    order = np.argsort(kept, kind="mergesort")
+        loss[i] = -relaxed[i] / start[i] if start[i] > 0.0 else 0.0
+    order = np.argsort(loss, kind="mergesort")
     total = 0.0
     for i in range(min(count, n)):
         total += relaxed[order[i]]

@@ -62,13 +62,13 @@ def record_of(minutiae: Minutiae, position: int = 0) -> Record:
 
 def thinned(minutiae: Sequence[Minutiae], count: int) -> list[Minutiae]:
     """Those that have at least `count` minutiae, with the `count` nearest to their middle."""
-    kept = []
+    chosen = []
     for one in minutiae:
         if len(one) >= count:
             middle = one.xy - np.median(one.xy, axis=0)
             near = np.argsort(np.hypot(*middle.T), kind="stable")[:count]
-            kept.append(Minutiae(one.xy[near], one.angle[near], one.kind[near], one.quality[near]))
-    return kept
+            chosen.append(Minutiae(one.xy[near], one.angle[near], one.kind[near], one.quality[near]))
+    return chosen
 
 
 def _smooth(xy: Floats, length: float, random: Generator, terms: int = 16) -> Floats:

@@ -33,11 +33,11 @@ COUNT = 30
 def two() -> tuple[Prepared, Prepared]:
     """Two impressions of one finger, of random qualities and with some kinds untold."""
     random = np.random.default_rng(2)
-    told = []
+    pair = []
     for one in of_one_finger(COUNT, 30, 8):
         kind = np.where(random.random(COUNT) < 0.2, 0, one.kind).astype(np.uint8)
-        told.append(prepare(replace(one, kind=kind, quality=random.integers(1, 101, COUNT).astype(np.uint8))))
-    return told[0], told[1]
+        pair.append(prepare(replace(one, kind=kind, quality=random.integers(1, 101, COUNT).astype(np.uint8))))
+    return pair[0], pair[1]
 
 
 def placed(a: Arrays, motion: np.ndarray) -> np.ndarray:
@@ -57,9 +57,9 @@ def test_trust_and_kinds_are_summed_over_the_pairs(two: tuple[Prepared, Prepared
     assert m["trust_pairs_a"] == pytest.approx(a.trust[pairs[:, 0]].sum(), rel=1e-5)
     assert m["trust_pairs_b"] == pytest.approx(b.trust[pairs[:, 1]].sum(), rel=1e-5)
     kinds = a.kind[pairs[:, 0]], b.kind[pairs[:, 1]]
-    told = (kinds[0] > 0) & (kinds[1] > 0)
-    assert m["kinds_told"] == told.sum() > 3
-    assert m["kinds_alike"] == (told & (kinds[0] == kinds[1])).sum()
+    known = (kinds[0] > 0) & (kinds[1] > 0)
+    assert m["kinds_known"] == known.sum() > 3
+    assert m["kinds_equal"] == (known & (kinds[0] == kinds[1])).sum()
     endings = [((one.kind == 1).sum() + 1) / ((one.kind > 0).sum() + 2) for one in (a, b)]
     assert m["kinds_chance"] == pytest.approx(np.prod(endings) + np.prod(1 - np.array(endings)))
 
@@ -115,6 +115,6 @@ def test_pairs_count_by_trust_and_kind(two: tuple[Prepared, Prepared]) -> None:
     worth = best_motion(a, b, columns(b.xy, b.turn), similarity, *seeds, motion, at, mate)
     assert (mate == np.arange(COUNT)).all()
     by_trust = [p.PAIR_TRUST_LEAST + 2 * (1 - p.PAIR_TRUST_LEAST) * one.trust for one in (a, b)]
-    told = (a.kind > 0) & (b.kind > 0)
-    by_kind = np.where(told, np.where(a.kind == b.kind, 1 + p.PAIR_KIND, 1 - p.PAIR_KIND), 1.0)
+    known = (a.kind > 0) & (b.kind > 0)
+    by_kind = np.where(known, np.where(a.kind == b.kind, 1 + p.PAIR_KIND, 1 - p.PAIR_KIND), 1.0)
     assert worth == pytest.approx(p.PAIR_FLOOR * (by_trust[0] * by_trust[1] * by_kind).sum(), rel=1e-3)

@@ -87,7 +87,7 @@ def test_what_is_left_out_scores_in_the_order_of_the_cheap_stage_and_by_its_own_
     assert fusion().score(measured())[0] > p.REJECTED_AT
 
 
-def test_the_best_share_passes_and_all_that_seem_mates_besides() -> None:
+def test_the_best_share_passes_and_so_do_all_that_seem_mates() -> None:
     order = -np.arange(1.0, 101.0)
     share = math.ceil(100 * p.CASCADE_SHARE)
     assert np.flatnonzero(passing(order)).tolist() == list(range(share))

@@ -16,7 +16,7 @@ from likeness.fingerprint.kernel_files import KernelFiles
 
 
 @pytest.fixture
-def beside_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def pycache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place = tmp_path / "__pycache__"
     monkeypatch.setattr(kernel_files, "_BESIDE_SOURCES", place)
     return place
@@ -28,10 +28,10 @@ def _folder(place: Path, sources: str = "name") -> Path:
     return found
 
 
-def test_beside_the_sources_kernels_of_other_sources_go(beside_sources: Path) -> None:
-    old = _folder(beside_sources, "old")
+def test_in_the_package_kernels_of_other_sources_are_removed(pycache: Path) -> None:
+    old = _folder(pycache, "old")
     (old / "x.kernel").write_bytes(b"compiled")
-    new = _folder(beside_sources, "new")
+    new = _folder(pycache, "new")
     assert not old.exists()
     assert new.stat().st_mode & 0o077 == 0
 
@@ -138,7 +138,7 @@ def test_a_kernel_is_compiled_once_and_again_only_where_its_file_is_damaged(
     assert _compiled(monkeypatch, files)[1] == []
 
 
-def test_where_nothing_can_be_kept_kernels_still_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_nothing_can_be_stored_kernels_still_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(_compiled(monkeypatch, KernelFiles([], None))[1]) == 1
 
 

@@ -32,8 +32,8 @@ def test_stored_bytes_make_the_same_template_and_damaged_ones_none() -> None:
     assert len(set(one.arrays.trust.tolist())) > 10
     assert len(set(one.arrays.kind.tolist())) == 2
     again = Prepared.from_bytes(one.to_bytes())
-    for kept, made in zip((*again.arrays, *again.core), (*one.arrays, *one.core), strict=True):
-        np.testing.assert_array_equal(np.asarray(kept), np.asarray(made))
+    for copied, made in zip((*again.arrays, *again.core), (*one.arrays, *one.core), strict=True):
+        np.testing.assert_array_equal(np.asarray(copied), np.asarray(made))
     assert again.centre == one.centre
     no_trust, no_kind = one.to_bytes()[:-1] + bytes([63]), one.to_bytes()[:-1] + bytes([3 << 6])
     for data in (b"", one.to_bytes()[:-1], one.to_bytes() + b"x", no_trust, no_kind):
@@ -70,9 +70,9 @@ def test_a_score_depends_on_neither_place_nor_turn() -> None:
     assert turned.score == pytest.approx(still.score, abs=0.5)
 
 
-def test_trust_is_the_place_by_quality_and_one_half_where_none_is_told() -> None:
-    told = trust_of(np.array([20, 90, 10, 20], np.uint8))
-    assert told == pytest.approx([0.5, 0.875, 0.125, 0.5], abs=0.5 / p.TRUST_STEPS)
+def test_trust_is_the_place_by_quality_and_one_half_where_none_is_recorded() -> None:
+    trust = trust_of(np.array([20, 90, 10, 20], np.uint8))
+    assert trust == pytest.approx([0.5, 0.875, 0.125, 0.5], abs=0.5 / p.TRUST_STEPS)
     assert trust_of(np.zeros(7, np.uint8)).tolist() == [0.5] * 7
     partly = trust_of(np.array([0, 40, 60, 0], np.uint8))
     assert partly == pytest.approx([0.5, 0.25, 0.75, 0.5], abs=0.5 / p.TRUST_STEPS)
@@ -94,19 +94,19 @@ def test_minutiae_that_are_not_found_again_count_less_where_they_are_trusted_les
     assert scores[0] > scores[2] + 1
 
 
-def test_pairs_of_one_kind_tell_more_than_pairs_of_two_and_untold_kinds_neither() -> None:
+def test_pairs_of_one_kind_raise_a_score_above_pairs_of_two_and_unknown_kinds_do_neither() -> None:
     other = fingers()[4][1]
     kind = np.where(np.arange(len(other)) % 2, Kind.ENDING, Kind.BIFURCATION).astype(np.uint8)
-    told = Minutiae(other.xy, other.angle, kind, other.quality)
-    same, swapped, untold = (
-        measures(prepare(told), [prepare(Minutiae(told.xy, told.angle, k, told.quality))])[0]
+    typed = Minutiae(other.xy, other.angle, kind, other.quality)
+    same, swapped, unknown = (
+        measures(prepare(typed), [prepare(Minutiae(typed.xy, typed.angle, k, typed.quality))])[0]
         for k in (kind, 3 - kind, 0 * kind)
     )
-    alike, known = MEASURES.index("kinds_alike"), MEASURES.index("kinds_told")
-    assert same[alike] == same[known] > 10
-    assert swapped[alike] < 0.3 * swapped[known]
-    assert untold[alike] == untold[known] == 0
-    scores = fusion().score(np.stack([same, untold, swapped]))
+    equal, known = MEASURES.index("kinds_equal"), MEASURES.index("kinds_known")
+    assert same[equal] == same[known] > 10
+    assert swapped[equal] < 0.3 * swapped[known]
+    assert unknown[equal] == unknown[known] == 0
+    scores = fusion().score(np.stack([same, unknown, swapped]))
     assert scores[0] > scores[1] > scores[2]
 
 
@@ -140,7 +140,7 @@ def long_list(mates: int) -> tuple[Prepared, list[Prepared]]:
 
 
 @pytest.mark.parametrize("mates", [1, 40])
-def test_of_a_long_list_a_share_is_compared_in_full_and_every_mate_besides(mates: int) -> None:
+def test_of_a_long_list_a_share_and_every_mate_are_compared_in_full(mates: int) -> None:
     probe, listed = long_list(mates)
     in_full = cascade(probe, listed, fusion())[:, COMPARED] == 1
     assert in_full[-mates:].all()

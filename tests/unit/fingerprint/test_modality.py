@@ -75,7 +75,7 @@ def test_one_poor_view_does_not_stop_the_enrolment_of_the_others(modality: Finge
 
 
 @pytest.mark.parametrize(
-    ("data", "reason", "said"),
+    ("data", "reason", "message"),
     [
         (b"not a record", "UNSUPPORTED_FORMAT", "byte 0"),
         (record(view(0))[:-9], "MALFORMED_RECORD", "7.3.4"),
@@ -84,13 +84,13 @@ def test_one_poor_view_does_not_stop_the_enrolment_of_the_others(modality: Finge
     ],
 )
 def test_bad_input_is_rejected_by_name_and_the_batch_goes_on(
-    modality: FingerprintModality, data: bytes, reason: str, said: str
+    modality: FingerprintModality, data: bytes, reason: str, message: str
 ) -> None:
     bad, good = modality.extract([Sample(data, name="mark-7.fmr"), sample(view(0))], Mode.ENROL)
     assert bad.rejection is not None
     assert bad.rejection.reason == reason
     assert "mark-7.fmr" in bad.rejection.message
-    assert said in bad.rejection.message
+    assert message in bad.rejection.message
     assert not bad.findings
     assert good.findings[0].template is not None
 
@@ -148,7 +148,7 @@ def test_two_fingers_say_more_than_one(modality: FingerprintModality) -> None:
     assert modality.compare(probe, [both])[0].value > modality.compare(single, [both])[0].value
 
 
-def test_nothing_of_a_forgotten_template_is_kept(modality: FingerprintModality) -> None:
+def test_nothing_of_a_forgotten_template_is_retained(modality: FingerprintModality) -> None:
     held = template(modality, view(3))
     modality.compare(held, [held])
     gc.collect()

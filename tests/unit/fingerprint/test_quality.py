@@ -11,8 +11,8 @@ from tests.unit.fingerprint.drawn import view
 
 def with_quality(of: View, value: int, count: int | None = None) -> View:
     m = of.minutiae
-    told = np.full(len(m), value, np.uint8)
-    return replace(of, minutiae=Minutiae(m.xy[:count], m.angle[:count], m.kind[:count], told[:count]))
+    quality = np.full(len(m), value, np.uint8)
+    return replace(of, minutiae=Minutiae(m.xy[:count], m.angle[:count], m.kind[:count], quality[:count]))
 
 
 def test_the_records_own_quality_is_taken_where_it_tells_one() -> None:

@@ -17,9 +17,9 @@ def dense() -> Arrays:
     return prepare(replace(one, quality=quality)).arrays
 
 
-def taken(of: Arrays, kept: Arrays) -> list[int]:
-    """Where in `of` each minutia of `kept` is."""
-    minutiae = zip(kept.xy, kept.turn, strict=True)
+def taken(of: Arrays, core_arrays: Arrays) -> list[int]:
+    """Where in `of` each minutia of `core_arrays` is."""
+    minutiae = zip(core_arrays.xy, core_arrays.turn, strict=True)
     places = [np.flatnonzero((of.xy == xy).all(1) & (of.turn == turn)) for xy, turn in minutiae]
     assert all(len(place) == 1 for place in places)
     return [int(place[0]) for place in places]
@@ -29,10 +29,10 @@ def test_a_small_template_is_its_own_core() -> None:
     few = min(draw(60, 3), key=len)
     assert 0 < len(few) <= p.CORE
     whole = prepare(few).arrays
-    kept = core(whole)
+    core_arrays = core(whole)
     for name in ("xy", "turn", "hull", "valid", "kind", "trust"):
-        np.testing.assert_array_equal(getattr(kept, name), getattr(whole, name))
-    for held, wide in ((whole.bits, kept.bits), (whole.masks, kept.masks)):
+        np.testing.assert_array_equal(getattr(core_arrays, name), getattr(whole, name))
+    for held, wide in ((whole.bits, core_arrays.bits), (whole.masks, core_arrays.masks)):
         np.testing.assert_array_equal(wide[:, : len(few)], held)
         assert wide.shape[1] == p.CORE
         assert not wide[:, len(few) :].any()
@@ -40,15 +40,15 @@ def test_a_small_template_is_its_own_core() -> None:
 
 def test_a_core_is_minutiae_as_they_were_in_order_of_their_turn() -> None:
     whole = dense()
-    kept = core(whole)
-    places = taken(whole, kept)
+    core_arrays = core(whole)
+    places = taken(whole, core_arrays)
     assert len(places) == p.CORE
     assert places == sorted(set(places))
     for name in ("turn", "valid", "kind", "trust"):
-        np.testing.assert_array_equal(getattr(kept, name), getattr(whole, name)[places])
-    np.testing.assert_array_equal(kept.bits, whole.bits[:, places])
-    np.testing.assert_array_equal(kept.masks, whole.masks[:, places])
-    np.testing.assert_array_equal(kept.hull, whole.hull)
+        np.testing.assert_array_equal(getattr(core_arrays, name), getattr(whole, name)[places])
+    np.testing.assert_array_equal(core_arrays.bits, whole.bits[:, places])
+    np.testing.assert_array_equal(core_arrays.masks, whole.masks[:, places])
+    np.testing.assert_array_equal(core_arrays.hull, whole.hull)
 
 
 def test_the_core_has_what_can_be_compared_then_what_is_trusted_and_near_the_middle() -> None:

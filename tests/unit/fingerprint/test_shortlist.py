@@ -39,10 +39,10 @@ def again(of: Minutiae, seed: int, degrees: float = 0.0, lost: float = 0.15) -> 
     random = np.random.default_rng(seed)
     turn = math.radians(degrees)
     turned = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
-    kept = random.random(len(of)) >= lost
-    strays = int((~kept).sum())
-    xy = np.concatenate([of.xy[kept], random.uniform((100, 100), (300, 340), (strays, 2))])
-    angle = np.concatenate([of.angle[kept], random.random(strays) * 2 * math.pi])
+    remaining = random.random(len(of)) >= lost
+    strays = int((~remaining).sum())
+    xy = np.concatenate([of.xy[remaining], random.uniform((100, 100), (300, 340), (strays, 2))])
+    angle = np.concatenate([of.angle[remaining], random.random(strays) * 2 * math.pi])
     xy = (xy + 2.0 * random.normal(size=xy.shape)) @ turned.T + random.normal(size=2) * 40
     return made(xy, angle - turn + 0.08 * random.normal(size=len(angle)))
 

@@ -37,9 +37,9 @@ def test_a_record_is_read_as_it_was_drawn() -> None:
 
 
 def test_thinned_impressions_keep_the_minutiae_of_the_middle() -> None:
-    kept = thinned(draw(20, 6), 30)
-    assert kept
-    assert {len(one) for one in kept} == {30}
+    chosen = thinned(draw(20, 6), 30)
+    assert chosen
+    assert {len(one) for one in chosen} == {30}
 
 
 def test_impressions_come_finger_by_finger_in_any_number() -> None:

@@ -161,7 +161,7 @@ def test_type_9_is_found_in_a_transaction() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "reason", "said"),
+    ("data", "reason", "message"),
     [
         (b"", "UNSUPPORTED_FORMAT", "byte 0"),
         (b"\xff\xd8\xff\xe0 a photograph", "UNSUPPORTED_FORMAT", "not the image"),
@@ -176,11 +176,11 @@ def test_type_9_is_found_in_a_transaction() -> None:
         (bytes(MAX_RECORD_BYTES + 1), "LIMIT_EXCEEDED", "1048577 bytes"),
     ],
 )
-def test_a_broken_record_is_refused_with_offset_and_clause(data: bytes, reason: str, said: str) -> None:
+def test_a_broken_record_is_refused_with_offset_and_clause(data: bytes, reason: str, message: str) -> None:
     with pytest.raises(SampleRejected) as refused:
         read(data, "finger.fmr")
     assert refused.value.reason == reason
-    assert said in refused.value.message
+    assert message in refused.value.message
     assert "finger.fmr" in refused.value.message
 
 

@@ -224,7 +224,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         (PNG, "a PNG picture"),
         (base64.b64encode(PNG), "base64 text with a PNG picture"),
@@ -242,10 +242,10 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
         (bytes(range(1, 60)), "something else"),
     ],
 )
-def test_what_is_no_record_is_named(data: bytes, said: str) -> None:
+def test_what_is_no_record_is_named(data: bytes, message: str) -> None:
     with pytest.raises(SampleRejected) as caught:
         read(data, "finger.fmr")
-    assert said in caught.value.message
+    assert message in caught.value.message
     assert caught.value.reason == "UNSUPPORTED_FORMAT"
 
 
