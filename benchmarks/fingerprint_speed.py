@@ -31,7 +31,7 @@ from benchmarks.common.table import Row, parser, print_table, write_json
 from likeness.fingerprint.fusion import fusion
 from likeness.fingerprint.matcher import Matcher, cascade, measures
 from likeness.fingerprint.minutiae import Minutiae
-from likeness.fingerprint.prepared import Prepared, prepare
+from likeness.fingerprint.prepared import PreparedFinger, prepare
 from likeness.fingerprint.shortlist import Shortlister
 from likeness.fingerprint.synthesis import draw, thinned
 from likeness.index import VectorIndex
@@ -76,7 +76,7 @@ def comparing(seed: int) -> Iterator[Row]:
     many, fused = draw(DENSE, seed + 7), fusion()
     for count in COUNTS:
         sample = [prepare(one) for one in thinned(many, count)[: LISTED + 1]]
-        ways: dict[str, Callable[[Prepared, Sequence[Prepared]], object]] = {
+        ways: dict[str, Callable[[PreparedFinger, Sequence[PreparedFinger]], object]] = {
             "cascade": lambda one, others: cascade(one, others, fused),
             "full comparison": measures,
         }

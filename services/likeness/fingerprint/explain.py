@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from likeness.domain.answers import Evidence, Explanation, Points, Score
 from likeness.fingerprint.fingers import Finger
 from likeness.fingerprint.matcher import Pairing
-from likeness.fingerprint.prepared import Prepared
+from likeness.fingerprint.prepared import PreparedFinger
 from likeness.imaging.drawing import INK, MARGIN, Colour, Pixels, captioned, on_paper, shortened, text
 from likeness.imaging.opencv import cv2
 
@@ -72,8 +72,8 @@ def explained(
 
 
 def evidence(
-    probe: Prepared,
-    candidate: Prepared,
+    probe: PreparedFinger,
+    candidate: PreparedFinger,
     pairing: Pairing,
     motion: Floats,
     outlines: tuple[Floats, Floats],
@@ -89,7 +89,7 @@ def evidence(
     )
 
 
-def _places(one: Prepared) -> Floats:
+def _places(one: PreparedFinger) -> Floats:
     """Minutiae where the record has them: float64 [n, 2]."""
     return np.asarray(one.xy.astype(np.float64) + np.array(one.centre, np.float64))
 
@@ -98,7 +98,7 @@ def _points(places: Floats) -> Points:
     return tuple((float(x), float(y)) for x, y in places.tolist())
 
 
-def _motion(probe: Prepared, candidate: Prepared, pairing: Pairing) -> Floats:
+def _motion(probe: PreparedFinger, candidate: PreparedFinger, pairing: Pairing) -> Floats:
     """The motion as a matrix [3, 3] on places of the records; the matcher's is about their centres."""
     turn, x, y = pairing.motion
     c, s = math.cos(turn), math.sin(turn)
@@ -111,7 +111,7 @@ def _moved(motion: Floats, places: Floats) -> Floats:
     return np.asarray(places @ motion[:2, :2].T + motion[:2, 2])
 
 
-def _overlap(probe: Prepared, candidate: Prepared, motion: Floats) -> tuple[Floats, Floats]:
+def _overlap(probe: PreparedFinger, candidate: PreparedFinger, motion: Floats) -> tuple[Floats, Floats]:
     """The corners of what both hulls surround, in places of the probe and of the candidate; empty if nothing."""
     nothing = np.zeros((0, 2))
     if len(probe.hull) < 3 or len(candidate.hull) < 3:

@@ -11,7 +11,7 @@ from likeness.domain.answers import Score
 from likeness.domain.errors import Corrupt
 from likeness.fingerprint.matcher import Comparison, Matcher
 from likeness.fingerprint.minutiae import UNKNOWN
-from likeness.fingerprint.prepared import Prepared
+from likeness.fingerprint.prepared import PreparedFinger
 
 MAX_FINGERS = 64
 """Views in one template: ten fingers, several impressions of each."""
@@ -40,7 +40,7 @@ class Finger:
     """
 
     position: int
-    prepared: Prepared
+    prepared: PreparedFinger
     possible: frozenset[int] = frozenset()
     may_be: int = field(init=False)
 
@@ -82,13 +82,13 @@ def unpack(detail: bytes) -> Fingers:
         at += head.size
         if at + length > len(detail):
             raise Corrupt("A stored fingerprint template ends inside a finger.")
-        prepared = Prepared.from_bytes(detail[at : at + length])
+        prepared = PreparedFinger.from_bytes(detail[at : at + length])
         fingers.append(Finger(named, prepared) if magic == _MAGIC else _listed(named, prepared))
         at += length
     return tuple(fingers)
 
 
-def _listed(may_be: int, prepared: Prepared) -> Finger:
+def _listed(may_be: int, prepared: PreparedFinger) -> Finger:
     if may_be >> _FINGERS:
         raise Corrupt("A stored fingerprint template names a finger that nobody has.")
     if may_be.bit_count() < 2:

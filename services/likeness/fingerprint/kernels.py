@@ -6,7 +6,7 @@ import numpy as np
 
 from likeness.fingerprint.matcher import measures, pairing
 from likeness.fingerprint.minutiae import Minutiae
-from likeness.fingerprint.prepared import Prepared, prepare
+from likeness.fingerprint.prepared import PreparedFinger, prepare
 
 
 def load_kernels() -> None:
@@ -14,7 +14,7 @@ def load_kernels() -> None:
 
     Compiling takes about half a minute on a free processor; see `kernel.watching`.
     """
-    finger = Prepared.from_bytes(prepare(drawn_pattern()).to_bytes())
+    finger = PreparedFinger.from_bytes(prepare(drawn_pattern()).to_bytes())
     measures(finger, [finger])
     measures(finger, [finger], cheap=True)
     pairing(finger, finger)

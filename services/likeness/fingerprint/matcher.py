@@ -18,7 +18,7 @@ from likeness.fingerprint import parameters as p
 from likeness.fingerprint.evidence import MEASURES, measure, measure_many
 from likeness.fingerprint.fusion import Fusion, fusion
 from likeness.fingerprint.kernel import Arrays
-from likeness.fingerprint.prepared import Prepared
+from likeness.fingerprint.prepared import PreparedFinger
 from likeness.fingerprint.screen import screen_many
 
 _COUNT_A, _COUNT_B = MEASURES.index("count_a"), MEASURES.index("count_b")
@@ -54,7 +54,7 @@ class Matcher:
         return self._fusion.version
 
     def compare(
-        self, probe: Prepared, candidates: Sequence[Prepared], *, exact: bool = False
+        self, probe: PreparedFinger, candidates: Sequence[PreparedFinger], *, exact: bool = False
     ) -> list[Comparison]:
         """The score of the probe with each candidate, in order.
 
@@ -70,12 +70,12 @@ class Matcher:
         scores = self._fusion.score(measured)
         return [Comparison(float(score), _parts(row)) for score, row in zip(scores, measured, strict=True)]
 
-    def pair(self, probe: Prepared, candidate: Prepared) -> Pairing:
+    def pair(self, probe: PreparedFinger, candidate: PreparedFinger) -> Pairing:
         """The minutiae that lie upon each other, and the motion that brings them there."""
         return pairing(probe, candidate)
 
 
-def pairing(probe: Prepared, candidate: Prepared) -> Pairing:
+def pairing(probe: PreparedFinger, candidate: PreparedFinger) -> Pairing:
     """See `Matcher.pair`; it needs no fusion."""
     if not len(probe) or not len(candidate):
         return Pairing(np.zeros((0, 2), np.int64), (0.0, 0.0, 0.0))
@@ -87,7 +87,9 @@ def pairing(probe: Prepared, candidate: Prepared) -> Pairing:
     return Pairing(pairs, (float(motion[0]), float(motion[1]), float(motion[2])))
 
 
-def measures(probe: Prepared, candidates: Sequence[Prepared], *, cheap: bool = False) -> NDArray[np.float64]:
+def measures(
+    probe: PreparedFinger, candidates: Sequence[PreparedFinger], *, cheap: bool = False
+) -> NDArray[np.float64]:
     """What is measured between the probe and each candidate: float64 [k, 28], see `evidence.MEASURES`.
 
     `cheap`: no more than the cheap stage measures, and all else 0; unless one of the two has fewer minutiae than
@@ -124,7 +126,9 @@ def _behind_each_other(many: Sequence[Arrays]) -> tuple[Arrays, NDArray[np.int64
     return Arrays(*parts), starts, corners
 
 
-def cascade(probe: Prepared, candidates: Sequence[Prepared], fused: Fusion) -> NDArray[np.float64]:
+def cascade(
+    probe: PreparedFinger, candidates: Sequence[PreparedFinger], fused: Fusion
+) -> NDArray[np.float64]:
     """As `measures`, but in full only of the candidates that the cheap stage passes on, see `fusion.passing`."""
     measured = measures(probe, candidates, cheap=True)
     best = fused.promising(measured)

@@ -55,7 +55,7 @@ def _unpacked(raw: NDArray[np.uint8], n: int) -> tuple[Arrays, Arrays]:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Prepared:
+class PreparedFinger:
     """One impression, ready to be compared; `n` minutiae at most `MAX_MINUTIAE`.
 
     `arrays`: places in pixels at 500 dpi about `centre` (x, y) of the record, and their cylinders; `core`: those
@@ -95,7 +95,7 @@ class Prepared:
         return head + b"".join(part.tobytes() for part in parts)
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Prepared:
+    def from_bytes(cls, data: bytes) -> PreparedFinger:
         """Read what `to_bytes` wrote.
 
         Raises:
@@ -125,7 +125,7 @@ def trust_of(quality: NDArray[np.uint8]) -> Floats:
     return np.asarray(np.rint(share * p.TRUST_STEPS) / p.TRUST_STEPS, np.float32)
 
 
-def prepare(minutiae: Minutiae) -> Prepared:
+def prepare(minutiae: Minutiae) -> PreparedFinger:
     """Describe the minutiae of one impression; of more than `MAX_MINUTIAE` the best by quality take part.
 
     Places, turns and trust are rounded as a stored template has them, so that a template and its copy score alike.
@@ -148,4 +148,4 @@ def prepare(minutiae: Minutiae) -> Prepared:
         build_cylinders(xy, turn, hull, bits, masks, valid)
     kind, trust = minutiae.kind[chosen].astype(np.uint8), trust_of(minutiae.quality[chosen])
     arrays = Arrays(xy, turn, hull, bits, masks, valid, kind, trust)
-    return Prepared(arrays, core(arrays), (int(centre[0]), int(centre[1])))
+    return PreparedFinger(arrays, core(arrays), (int(centre[0]), int(centre[1])))

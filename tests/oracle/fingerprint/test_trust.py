@@ -15,7 +15,7 @@ from likeness.fingerprint.evidence import MEASURES
 from likeness.fingerprint.kernel import Arrays
 from likeness.fingerprint.matcher import Matcher, measures
 from likeness.fingerprint.overlap import moved_hull
-from likeness.fingerprint.prepared import Prepared, prepare
+from likeness.fingerprint.prepared import PreparedFinger, prepare
 from likeness.fingerprint.screen import core, rough_similarities, screen
 from likeness.fingerprint.similarity import (
     best_pairs,
@@ -30,7 +30,7 @@ COUNT = 30
 
 
 @pytest.fixture(scope="module")
-def two() -> tuple[Prepared, Prepared]:
+def two() -> tuple[PreparedFinger, PreparedFinger]:
     """Two impressions of one finger, of random qualities and with some kinds untold."""
     random = np.random.default_rng(2)
     pair = []
@@ -49,7 +49,7 @@ def within(xy: np.ndarray, hull: np.ndarray) -> np.ndarray:
     return np.array([outside(float(x), float(y), hull) <= p.OVERLAP_MARGIN for x, y in xy])
 
 
-def test_trust_and_kinds_are_summed_over_the_pairs(two: tuple[Prepared, Prepared]) -> None:
+def test_trust_and_kinds_are_summed_over_the_pairs(two: tuple[PreparedFinger, PreparedFinger]) -> None:
     a, b = two[0].arrays, two[1].arrays
     m = dict(zip(MEASURES, measures(two[0], [two[1]])[0], strict=True))
     pairs = Matcher().pair(*two).pairs
@@ -64,7 +64,9 @@ def test_trust_and_kinds_are_summed_over_the_pairs(two: tuple[Prepared, Prepared
     assert m["kinds_chance"] == pytest.approx(np.prod(endings) + np.prod(1 - np.array(endings)))
 
 
-def test_the_trust_that_both_show_is_that_inside_the_other_ones_hull(two: tuple[Prepared, Prepared]) -> None:
+def test_the_trust_that_both_show_is_that_inside_the_other_ones_hull(
+    two: tuple[PreparedFinger, PreparedFinger],
+) -> None:
     a, b = two[0].arrays, two[1].arrays
     m = dict(zip(MEASURES, measures(two[0], [two[1]])[0], strict=True))
     motion = np.array(Matcher().pair(*two).motion)
@@ -77,7 +79,9 @@ def test_the_trust_that_both_show_is_that_inside_the_other_ones_hull(two: tuple[
     assert m["trust_a"] == pytest.approx(a.trust[in_a].sum(), abs=2)
 
 
-def test_the_cheap_stage_takes_the_share_of_its_best_motion(two: tuple[Prepared, Prepared]) -> None:
+def test_the_cheap_stage_takes_the_share_of_its_best_motion(
+    two: tuple[PreparedFinger, PreparedFinger],
+) -> None:
     a, b = two[0].arrays, two[1].arrays
     out = np.zeros(len(MEASURES))
     screen(core(a), core(b), out)
@@ -102,7 +106,7 @@ def test_the_cheap_stage_takes_the_share_of_its_best_motion(two: tuple[Prepared,
     assert out[MEASURES.index("screen_share")] == pytest.approx(math.sqrt(pairs_a * pairs_b / both), rel=1e-4)
 
 
-def test_pairs_count_by_trust_and_kind(two: tuple[Prepared, Prepared]) -> None:
+def test_pairs_count_by_trust_and_kind(two: tuple[PreparedFinger, PreparedFinger]) -> None:
     """Two templates that coincide: every minutia pairs with itself, at no distance."""
     a = two[0].arrays
     similarity = np.zeros((COUNT, COUNT), np.float32)

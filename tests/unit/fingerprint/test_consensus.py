@@ -7,7 +7,7 @@ from likeness.fingerprint.consensus import _bend, columns, nearest_pairs
 from likeness.fingerprint.cylinders import borders
 from likeness.fingerprint.minutiae import Minutiae
 from likeness.fingerprint.overlap import inside
-from likeness.fingerprint.prepared import Prepared, prepare
+from likeness.fingerprint.prepared import PreparedFinger, prepare
 
 Floats = NDArray[np.float32]
 
@@ -17,7 +17,7 @@ def along(*x: float) -> Floats:
     return np.array([(at, 0.0) for at in x], np.float32)
 
 
-def of(xy: Floats) -> Prepared:
+def of(xy: Floats) -> PreparedFinger:
     """A template of minutiae that all point the same way, in the order of their places."""
     n = len(xy)
     return prepare(Minutiae(xy, np.zeros(n, np.float32), np.ones(n, np.uint8), np.zeros(n, np.uint8)))

@@ -9,7 +9,7 @@ from likeness.fingerprint.evidence import MEASURES
 from likeness.fingerprint.fusion import fusion
 from likeness.fingerprint.matcher import Matcher, cascade, measures
 from likeness.fingerprint.minutiae import Kind, Minutiae
-from likeness.fingerprint.prepared import Prepared, prepare, trust_of
+from likeness.fingerprint.prepared import PreparedFinger, prepare, trust_of
 from tests.unit.fingerprint.drawn import fingers
 
 COMPARED = MEASURES.index("compared")
@@ -31,14 +31,14 @@ def test_stored_bytes_make_the_same_template_and_damaged_ones_none() -> None:
     one = prepare(with_quality(drawn, np.random.default_rng(5).integers(0, 101, len(drawn))))
     assert len(set(one.arrays.trust.tolist())) > 10
     assert len(set(one.arrays.kind.tolist())) == 2
-    again = Prepared.from_bytes(one.to_bytes())
+    again = PreparedFinger.from_bytes(one.to_bytes())
     for copied, made in zip((*again.arrays, *again.core), (*one.arrays, *one.core), strict=True):
         np.testing.assert_array_equal(np.asarray(copied), np.asarray(made))
     assert again.centre == one.centre
     no_trust, no_kind = one.to_bytes()[:-1] + bytes([63]), one.to_bytes()[:-1] + bytes([3 << 6])
     for data in (b"", one.to_bytes()[:-1], one.to_bytes() + b"x", no_trust, no_kind):
         with pytest.raises(Corrupt):
-            Prepared.from_bytes(data)
+            PreparedFinger.from_bytes(data)
 
 
 def test_a_stored_finger_of_minutiae_trusted_beyond_measure_is_refused() -> None:
@@ -47,7 +47,7 @@ def test_a_stored_finger_of_minutiae_trusted_beyond_measure_is_refused() -> None
     xy = np.stack([grown, np.zeros(n, np.float32)], axis=1)
     one = prepare(Minutiae(xy, grown, np.ones(n, np.uint8), np.zeros(n, np.uint8)))
     with pytest.raises(Corrupt, match="kind or trust"):
-        Prepared.from_bytes(one.to_bytes()[:-n] + bytes([63]) * n)
+        PreparedFinger.from_bytes(one.to_bytes()[:-n] + bytes([63]) * n)
 
 
 def test_minutiae_are_in_order_of_their_turn() -> None:
@@ -131,7 +131,7 @@ def test_the_cheap_stage_measures_what_it_needs_and_no_more() -> None:
         assert rejected[MEASURES.index(name)] == 0 < passed[MEASURES.index(name)]
 
 
-def long_list(mates: int) -> tuple[Prepared, list[Prepared]]:
+def long_list(mates: int) -> tuple[PreparedFinger, list[PreparedFinger]]:
     """A probe, and `CASCADE_LIST` candidates of which the last so many are its mate."""
     probe, mate = (prepare(impression) for impression in fingers()[0])
     strangers = [prepare(fingers()[n][0]) for n in range(1, 6)]
