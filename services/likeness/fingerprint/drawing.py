@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from likeness.fingerprint.minutiae import Kind, Minutiae, Record
+from likeness.fingerprint.minutiae import Minutiae, MinutiaKind, Record
 from likeness.imaging.drawing import INK, MARK, Colour, Pixels
 from likeness.imaging.opencv import cv2
 
@@ -45,7 +45,7 @@ def _draw(place: Pixels, minutiae: Minutiae) -> None:
         places.tolist(), minutiae.angle.tolist(), minutiae.kind.tolist(), strict=True
     ):
         end = (round(x + tick * math.cos(angle)), round(y - tick * math.sin(angle)))
-        branching = kind == Kind.BIFURCATION
+        branching = kind == MinutiaKind.BIFURCATION
         cv2.line(place, (x, y), end, MARK if branching else INK, 1, cv2.LINE_AA)
         cv2.circle(
             place, (x, y), ring, MARK if branching else INK, cv2.FILLED if branching else 1, cv2.LINE_AA

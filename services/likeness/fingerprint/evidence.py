@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from likeness.fingerprint import parameters as p
 from likeness.fingerprint.consensus import agree
 from likeness.fingerprint.kernel import Arrays, kernel, nth
-from likeness.fingerprint.minutiae import Kind
+from likeness.fingerprint.minutiae import MinutiaKind
 from likeness.fingerprint.overlap import overlap
 from likeness.fingerprint.similarity import (
     best_pairs,
@@ -27,7 +27,7 @@ _MIN_AREA = p.MIN_OVERLAP_AREA
 _NEAR2, _WIDE2, _WIDE_SHARE = p.RESIDUAL_NEAR**2, p.RESIDUAL_WIDE**2, p.RESIDUAL_WIDE_SHARE
 _CORE, _TAIL, _TAIL_SHARE = p.ANGLE_CORE, p.ANGLE_TAIL, p.ANGLE_TAIL_SHARE
 _SIMILAR_FROM = p.SIMILAR_FROM
-_ENDING = int(Kind.ENDING)
+_ENDING = int(MinutiaKind.ENDING)
 _TAU = 2.0 * math.pi
 
 MEASURES = (

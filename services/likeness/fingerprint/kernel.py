@@ -103,7 +103,7 @@ class Arrays(NamedTuple):
 
     `xy` float32 [n, 2], pixels; `turn` float32 [n], radians in [0, 2 pi), clockwise in the image;
     `hull` float32 [h, 2]; `bits` uint64 [24, n], `masks` uint64 [4, n] and `valid` uint8 [n]: see `cylinders`;
-    `kind` uint8 [n], see `minutiae.Kind`; `trust` float32 [n] in 0..1, see `prepared.trust_of`.
+    `kind` uint8 [n], see `minutiae.MinutiaKind`; `trust` float32 [n] in 0..1, see `prepared.trust_of`.
     """
 
     xy: NDArray[np.float32]

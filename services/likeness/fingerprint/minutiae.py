@@ -45,7 +45,7 @@ def fingers_of(codes: Iterable[int]) -> frozenset[int]:
     return frozenset() if UNKNOWN in fingers or len(fingers) == _LAST else fingers
 
 
-class Kind(IntEnum):
+class MinutiaKind(IntEnum):
     """The type of a minutia, numbered as in ISO/IEC 19794-2:2005, 6.4.2."""
 
     OTHER = 0
@@ -57,8 +57,8 @@ class Kind(IntEnum):
 class Minutiae:
     """The minutiae of one impression; `n` may be 0.
 
-    `xy` float32 [n, 2], pixels at 500 dpi; `angle` float32 [n], radians in [0, 2 pi); `kind` uint8 [n], see `Kind`;
-    `quality` uint8 [n], 1..100, 0 where the record does not tell.
+    `xy` float32 [n, 2], pixels at 500 dpi; `angle` float32 [n], radians in [0, 2 pi); `kind` uint8 [n], see
+    `MinutiaKind`; `quality` uint8 [n], 1..100, 0 where the record does not tell.
     """
 
     xy: NDArray[np.float32]

@@ -13,7 +13,7 @@ from likeness.domain.errors import Corrupt
 from likeness.fingerprint import parameters as p
 from likeness.fingerprint.cylinders import build_cylinders, convex_hull
 from likeness.fingerprint.kernel import Arrays, kernel
-from likeness.fingerprint.minutiae import Kind, Minutiae
+from likeness.fingerprint.minutiae import Minutiae, MinutiaKind
 from likeness.fingerprint.screen import core
 
 _HEAD = struct.Struct("<Hii")
@@ -108,7 +108,7 @@ class PreparedFinger:
             raise Corrupt(f"A stored finger of {n} minutiae has {len(data)} bytes.")
         raw = np.frombuffer(data, np.uint8, offset=_HEAD.size)
         packed = raw[len(raw) - n :]  # before a kernel trusts it, which would count outside its bins
-        if n and ((packed >> 6).max() > max(Kind) or (packed & 63).max() > p.TRUST_STEPS):
+        if n and ((packed >> 6).max() > max(MinutiaKind) or (packed & 63).max() > p.TRUST_STEPS):
             raise Corrupt(f"A stored finger of {n} minutiae has one whose kind or trust is none.")
         return cls(*_unpacked(raw, n), (x, y))
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from likeness.fingerprint.minutiae import Kind, Minutiae, Record, View
+from likeness.fingerprint.minutiae import Minutiae, MinutiaKind, Record, View
 
 Floats = NDArray[np.float64]
 Orientation = tuple[Floats, Floats, Floats]
@@ -131,7 +131,9 @@ def _fingers(count: int, random: Generator) -> Finger:
     frame = _frame(count, random)
     reversed_ = (_smooth(xy, 70, random) > 0) ^ (random.random((count, _SLOTS)) < 0.3)
     turn = _orientation(xy, frame) + np.pi * reversed_ + 0.08 * random.standard_normal((count, _SLOTS))
-    kind = np.where(random.random(present.shape) < ENDINGS, Kind.ENDING, Kind.BIFURCATION).astype(np.uint8)
+    kind = np.where(
+        random.random(present.shape) < ENDINGS, MinutiaKind.ENDING, MinutiaKind.BIFURCATION
+    ).astype(np.uint8)
     return xy, turn, present, kind, frame
 
 

@@ -8,7 +8,7 @@ from likeness.fingerprint import parameters as p
 from likeness.fingerprint.evidence import MEASURES
 from likeness.fingerprint.fusion import fusion
 from likeness.fingerprint.matcher import Matcher, cascade, measures
-from likeness.fingerprint.minutiae import Kind, Minutiae
+from likeness.fingerprint.minutiae import Minutiae, MinutiaKind
 from likeness.fingerprint.prepared import PreparedFinger, prepare, trust_of
 from tests.unit.fingerprint.drawn import fingers
 
@@ -96,7 +96,7 @@ def test_minutiae_that_are_not_found_again_count_less_where_they_are_trusted_les
 
 def test_pairs_of_one_kind_raise_a_score_above_pairs_of_two_and_unknown_kinds_do_neither() -> None:
     other = fingers()[4][1]
-    kind = np.where(np.arange(len(other)) % 2, Kind.ENDING, Kind.BIFURCATION).astype(np.uint8)
+    kind = np.where(np.arange(len(other)) % 2, MinutiaKind.ENDING, MinutiaKind.BIFURCATION).astype(np.uint8)
     typed = Minutiae(other.xy, other.angle, kind, other.quality)
     same, swapped, unknown = (
         measures(prepare(typed), [prepare(Minutiae(typed.xy, typed.angle, k, typed.quality))])[0]

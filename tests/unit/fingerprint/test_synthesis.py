@@ -4,7 +4,7 @@ import numpy as np
 
 from likeness.cli.demo.fingerprints import FINGERS, STRANGERS, FingerprintSection
 from likeness.fingerprint.formats import Standard, read, write
-from likeness.fingerprint.minutiae import Kind
+from likeness.fingerprint.minutiae import MinutiaKind
 from likeness.fingerprint.synthesis import FLIPPED, draw, impressions, record_of, thinned
 
 
@@ -22,9 +22,9 @@ def test_counts_are_like_those_of_real_templates() -> None:
 
 def test_kinds_are_drawn_and_shown_wrongly_now_and_then() -> None:
     kinds = np.concatenate([one.kind for one in draw(100, 4)])
-    assert set(kinds.tolist()) == {Kind.ENDING, Kind.BIFURCATION}
+    assert set(kinds.tolist()) == {MinutiaKind.ENDING, MinutiaKind.BIFURCATION}
     expected = 0.6 * (1 - FLIPPED) + 0.4 * FLIPPED
-    assert abs((kinds == Kind.ENDING).mean() - expected) < 0.03
+    assert abs((kinds == MinutiaKind.ENDING).mean() - expected) < 0.03
 
 
 def test_a_record_is_read_as_it_was_drawn() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.fingerprint.formats.cursor import Cursor, malformed, too_much
-from likeness.fingerprint.minutiae import DPI, Extended, Kind, Minutiae
+from likeness.fingerprint.minutiae import DPI, Extended, Minutiae, MinutiaKind
 
 MAX_VIEWS = 64
 """Views of one record: ten fingers, several impressions of each."""
@@ -80,7 +80,9 @@ def minutiae_of(cursor: Cursor, count: int, size: int, degrees: float, clause: s
     return Minutiae(
         xy=xy.astype(np.float32),
         angle=angle.astype(np.float32),
-        kind=np.where(raw[:, 0] >> 6 > Kind.BIFURCATION, Kind.OTHER, raw[:, 0] >> 6).astype(np.uint8),
+        kind=np.where(raw[:, 0] >> 6 > MinutiaKind.BIFURCATION, MinutiaKind.OTHER, raw[:, 0] >> 6).astype(
+            np.uint8
+        ),
         quality=np.where(quality <= 100, quality, 0).astype(np.uint8),
     )
 

@@ -18,7 +18,16 @@ import numpy as np
 from likeness.domain.errors import SampleRejected
 from likeness.fingerprint.formats.cursor import malformed, several, too_much
 from likeness.fingerprint.formats.standards import MAX_MINUTIAE, MAX_VIEWS, Standard, either, side
-from likeness.fingerprint.minutiae import DPI, Kind, Minutiae, Record, Remark, View, fingers_of, position_of
+from likeness.fingerprint.minutiae import (
+    DPI,
+    Minutiae,
+    MinutiaKind,
+    Record,
+    Remark,
+    View,
+    fingers_of,
+    position_of,
+)
 
 FILE, GROUP, RECORD, UNIT = b"\x1c", b"\x1d", b"\x1e", b"\x1f"
 """FS, GS, RS, US: they end a record, a field, a subfield and an item (ANSI/NIST-ITL 1-2011, 5.2)."""
@@ -35,8 +44,13 @@ _PIXELS_PER_UNIT = DPI / 2540.0  # one unit of the EFS is 10 micrometres
 _NUMBER = re.compile(rb"-?\d{1,9}(?:\.\d{1,6})?")
 _TAG = re.compile(rb"0?(\d{1,2})\.(\d{1,4}):")
 """Field numbers have three digits or more since 2007; before that, in ANSI/NIST-ITL 1-2000, two were usual."""
-_KINDS_INCITS = {b"1": Kind.ENDING, b"2": Kind.BIFURCATION, b"E": Kind.ENDING, b"B": Kind.BIFURCATION}
-_KINDS_EFS = {b"E": Kind.ENDING, b"B": Kind.BIFURCATION}
+_KINDS_INCITS = {
+    b"1": MinutiaKind.ENDING,
+    b"2": MinutiaKind.BIFURCATION,
+    b"E": MinutiaKind.ENDING,
+    b"B": MinutiaKind.BIFURCATION,
+}
+_KINDS_EFS = {b"E": MinutiaKind.ENDING, b"B": MinutiaKind.BIFURCATION}
 
 Items = list[list[bytes]]
 """The subfields of a field, each a list of items."""
@@ -198,7 +212,7 @@ def _incits(fields: dict[int, Items], name: str, offset: int) -> View:
     minutiae = _minutiae(
         [(x * across, y * down) for _, x, y, _ in values],
         [2.0 * angle for *_, angle in values],
-        [_KINDS_INCITS.get(row[4].strip() if len(row) > 4 else b"", Kind.OTHER) for row in rows],
+        [_KINDS_INCITS.get(row[4].strip() if len(row) > 4 else b"", MinutiaKind.OTHER) for row in rows],
         quality,
     )
     position, possible = _position(fields, 134, name, offset)
@@ -228,7 +242,7 @@ def _efs(fields: dict[int, Items], name: str, offset: int) -> View:
     minutiae = _minutiae(
         [(x * _PIXELS_PER_UNIT, y * _PIXELS_PER_UNIT) for x, y, _ in values],
         [angle for *_, angle in values],
-        [_KINDS_EFS.get(row[3].strip() if len(row) > 3 else b"", Kind.OTHER) for row in rows],
+        [_KINDS_EFS.get(row[3].strip() if len(row) > 3 else b"", MinutiaKind.OTHER) for row in rows],
         [0.0] * len(rows),
     )
     position, possible = _position(fields, 302, name, offset)
@@ -318,7 +332,7 @@ def _quality(value: float) -> int | None:
 def _minutiae(
     xy: Sequence[tuple[float, float]],
     degrees: Sequence[float],
-    kinds: Sequence[Kind],
+    kinds: Sequence[MinutiaKind],
     quality: Sequence[float],
 ) -> Minutiae:
     return Minutiae(
@@ -373,14 +387,14 @@ def _listed(view: View) -> bytes:
 
 def _efs_fields(view: View) -> list[bytes]:
     found = view.minutiae
-    letters = {Kind.ENDING: b"E", Kind.BIFURCATION: b"B"}
+    letters = {MinutiaKind.ENDING: b"E", MinutiaKind.BIFURCATION: b"B"}
     rows = [
         UNIT.join(
             [
                 b"%d" % round(float(x) / _PIXELS_PER_UNIT),
                 b"%d" % round(float(y) / _PIXELS_PER_UNIT),
                 b"%d" % (round(float(angle)) % 360),
-                letters.get(Kind(int(kind)), b"U"),
+                letters.get(MinutiaKind(int(kind)), b"U"),
             ]
         )
         for (x, y), angle, kind in zip(found.xy, np.rad2deg(found.angle), found.kind, strict=True)

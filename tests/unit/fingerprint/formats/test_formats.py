@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from likeness.domain.errors import SampleRejected
 from likeness.fingerprint.formats import MAX_RECORD_BYTES, MAX_VIEWS, Standard, read, write
-from likeness.fingerprint.minutiae import Extended, Kind, Minutiae, Record, View
+from likeness.fingerprint.minutiae import Extended, Minutiae, MinutiaKind, Record, View
 
 TEMPLATES = Path(__file__).parents[5] / "shared" / "data" / "fingerprints"
 BINARY = [s for s in Standard if not s.name.startswith("TYPE_9")]
@@ -106,7 +106,7 @@ def test_bytes_as_the_standard_lays_them_out(data: bytes, standard: Standard) ->
     (view,) = found.views
     assert view.minutiae.xy == pytest.approx(np.array([[100, 200]]))
     assert view.minutiae.angle == pytest.approx(np.array([math.pi / 2]))
-    assert view.minutiae.kind.tolist() == [Kind.ENDING]
+    assert view.minutiae.kind.tolist() == [MinutiaKind.ENDING]
     assert view.position == 2
     assert (view.width, view.height) == (300, 400)
 
