@@ -15,7 +15,7 @@ from likeness.engine.engine import Engine
 from likeness.engine.gallery import Gallery
 from likeness.fingerprint.fingers import NOTHING_IN_COMMON
 from likeness.fingerprint.formats import Standard, write
-from likeness.fingerprint.minutiae import Extended, Record, View
+from likeness.fingerprint.minutiae import Extended, FingerView, Record
 from likeness.fingerprint.modality import FingerprintModality
 from likeness.fingerprint.synthesis import impressions, record_of
 from likeness.inference.turns import Turns
@@ -47,7 +47,7 @@ def client(
 
 
 @pytest.fixture(scope="module")
-def drawn() -> list[View]:
+def drawn() -> list[FingerView]:
     """Two impressions of one finger, in whole pixels, of the size of a flat one."""
     return [
         replace(record_of(one, 0).views[0], width=360, height=400, quality=None)
@@ -55,7 +55,7 @@ def drawn() -> list[View]:
     ]
 
 
-def record(view: View, standard: Standard = Standard.ISO_2005) -> bytes:
+def record(view: FingerView, standard: Standard = Standard.ISO_2005) -> bytes:
     return write(Record("drawn", (view,)), standard)
 
 
@@ -68,7 +68,7 @@ def score(client: LikenessClient, probe: bytes, candidate: bytes) -> float:
     return client.fingerprint.compare(probe, candidate).score.value
 
 
-def mark(view: View, listed: bytes) -> bytes:
+def mark(view: FingerView, listed: bytes) -> bytes:
     """A mark that may be the fingers listed."""
     whole = record(view, Standard.TYPE_9_EFS)
     fields = whole[whole.index(b"\x1d") :].replace(b"9.302:0\x1d", b"9.302:" + listed + b"\x1d")
@@ -86,7 +86,7 @@ def with_length(data: bytes, off: int) -> bytes:
 
 
 def test_a_mark_of_several_fingers_finds_those_and_no_others(
-    client: LikenessClient, drawn: list[View]
+    client: LikenessClient, drawn: list[FingerView]
 ) -> None:
     left_index = record(replace(drawn[0], position=LEFT_INDEX))
     enrolled = client.fingerprint.enroll(left_index)
@@ -104,7 +104,7 @@ def test_a_mark_of_several_fingers_finds_those_and_no_others(
 
 
 def test_a_mark_that_was_enrolled_keeps_the_fingers_that_it_may_be(
-    client: LikenessClient, drawn: list[View]
+    client: LikenessClient, drawn: list[FingerView]
 ) -> None:
     enrolled = client.fingerprint.enroll(mark(drawn[1], b"02\x1e03"))
     for position, wanted in ((2, True), (3, True), (LEFT_INDEX, False), (0, True)):
@@ -114,7 +114,7 @@ def test_a_mark_that_was_enrolled_keeps_the_fingers_that_it_may_be(
         assert [candidate.score.value > NOTHING_IN_COMMON for candidate in answer.candidates] == [wanted]
 
 
-def test_what_others_write_is_the_same_finger(client: LikenessClient, drawn: list[View]) -> None:
+def test_what_others_write_is_the_same_finger(client: LikenessClient, drawn: list[FingerView]) -> None:
     plain = record(drawn[0])
     block = bytes([0x02, 0x21, 0x00, 0x06]) + b"abcdef"
     odd = {
@@ -137,7 +137,7 @@ def test_what_others_write_is_the_same_finger(client: LikenessClient, drawn: lis
         assert client.fingerprint.enroll(data).reference.reference_id, how
 
 
-def test_what_was_odd_is_an_issue(client: LikenessClient, drawn: list[View]) -> None:
+def test_what_was_odd_is_an_issue(client: LikenessClient, drawn: list[FingerView]) -> None:
     plain = record(drawn[0])
     assert issues(client, plain) == []
     for data, reason, part in (
@@ -151,7 +151,9 @@ def test_what_was_odd_is_an_issue(client: LikenessClient, drawn: list[View]) -> 
         assert part in issue.message
 
 
-def test_several_records_and_truncated_ones_are_refused(client: LikenessClient, drawn: list[View]) -> None:
+def test_several_records_and_truncated_ones_are_refused(
+    client: LikenessClient, drawn: list[FingerView]
+) -> None:
     one, other = record(drawn[0]), record(drawn[1])
     for data, reason in (
         (one + other, "SEVERAL_RECORDS"),

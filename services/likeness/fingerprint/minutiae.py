@@ -79,7 +79,7 @@ class Extended:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class View:
+class FingerView:
     """One impression of one finger.
 
     `position`: finger position code of ISO/IEC 19794-2 (0 unknown, 1 right thumb .. 10 left little finger).
@@ -115,5 +115,5 @@ class Record:
     """What one record held. `standard` names the format that was read, for example `ISO/IEC 19794-2:2005`."""
 
     standard: str
-    views: tuple[View, ...] = field(default=())
+    views: tuple[FingerView, ...] = field(default=())
     remarks: tuple[Remark, ...] = ()

@@ -23,7 +23,7 @@ from likeness.fingerprint.fingers import Finger, Fingers, best_pair, compare, pa
 from likeness.fingerprint.formats import read
 from likeness.fingerprint.kernels import drawn_pattern, load_kernels
 from likeness.fingerprint.matcher import Matcher
-from likeness.fingerprint.minutiae import Record, View, position_of
+from likeness.fingerprint.minutiae import FingerView, Record, position_of
 from likeness.fingerprint.prepared import prepare
 from likeness.fingerprint.shortlist import MODEL, Shortlister
 from likeness.inference.sets import SetEmbedder
@@ -35,7 +35,7 @@ class _Seen:
     """What one record held before anything was embedded; `views` are those with minutiae, in order."""
 
     extraction: Extraction
-    views: tuple[View, ...] = ()
+    views: tuple[FingerView, ...] = ()
 
 
 class FingerprintModality:
@@ -281,7 +281,7 @@ def _read(sample: Sample) -> Record:
     return record
 
 
-def _unusable(record: Record, views: Sequence[View], sample: Sample) -> Issue | None:
+def _unusable(record: Record, views: Sequence[FingerView], sample: Sample) -> Issue | None:
     """Why nothing of a record can be used or was meant."""
     if not views:
         return Issue(

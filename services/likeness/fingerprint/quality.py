@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from likeness.domain.samples import Issue, Mode, Quality, QualityComponent, Severity
-from likeness.fingerprint.minutiae import DPI, UNKNOWN, View, position_of
+from likeness.fingerprint.minutiae import DPI, UNKNOWN, FingerView, position_of
 
 GOOD_COUNT = 40
 """Minutiae at which more add little; a full impression has 54 +- 30 on the templates that were measured."""
@@ -35,7 +35,7 @@ _MILLIMETRES = 25.4 / DPI
 _CM_PER_INCH = 2.54
 
 
-def assess(view: View) -> Quality:
+def assess(view: FingerView) -> Quality:
     """The components of one view and their mean; the record's own quality is taken where it tells one."""
     count = len(view.minutiae)
     spread = 2.0 * float(np.sqrt(np.var(view.minutiae.xy, axis=0).sum())) * _MILLIMETRES if count else 0.0
@@ -55,7 +55,7 @@ def assess(view: View) -> Quality:
     return Quality(unified, tuple(components))
 
 
-def of_record(views: Sequence[View]) -> Quality:
+def of_record(views: Sequence[FingerView]) -> Quality:
     """The quality of a record: of its only view, or the means over its views."""
     each = [assess(view) for view in views]
     if len(each) == 1:
@@ -71,7 +71,7 @@ def of_record(views: Sequence[View]) -> Quality:
     return Quality(unified, tuple(components))
 
 
-def issues_of_record(views: Sequence[View], name: str, mode: Mode) -> tuple[Issue, ...]:
+def issues_of_record(views: Sequence[FingerView], name: str, mode: Mode) -> tuple[Issue, ...]:
     """What is wrong with the views of a record.
 
     A view that cannot be compared stops an enrolment only where no other view can: ten fingers of which one is
@@ -85,7 +85,7 @@ def issues_of_record(views: Sequence[View], name: str, mode: Mode) -> tuple[Issu
     return *resolution, *(replace(issue, severity=Severity.WARN) if usable else issue for issue in found)
 
 
-def _resolution_issues(views: Sequence[View], name: str) -> tuple[Issue, ...]:
+def _resolution_issues(views: Sequence[FingerView], name: str) -> tuple[Issue, ...]:
     """A resolution that no scanner has, or one other than the usual that makes fingers of a size that none has.
 
     The commonest slip is dots per inch where pixels per centimetre belong; such a finger does not find its mates.
@@ -104,7 +104,7 @@ def _resolution_issues(views: Sequence[View], name: str) -> tuple[Issue, ...]:
     return ()
 
 
-def _wrong_resolution(view: View) -> str:
+def _wrong_resolution(view: FingerView) -> str:
     """What is implausible of the resolution that a view was recorded with; empty where nothing is."""
     across, down = (DPI / scale / _CM_PER_INCH for scale in view.scale)
     if max(view.scale) > (1.0 + UNEQUAL_RESOLUTION) * min(view.scale):
@@ -118,7 +118,7 @@ def _wrong_resolution(view: View) -> str:
     return f"{across:.0f} pixels per cm, which makes a finger of {width:.0f} x {height:.0f} mm"
 
 
-def _millimetres(view: View) -> tuple[float, float]:
+def _millimetres(view: FingerView) -> tuple[float, float]:
     """Width and height: as declared, or of what the minutiae span where they are many; else 0."""
     if view.width and view.height:
         return view.width * _MILLIMETRES, view.height * _MILLIMETRES
@@ -128,7 +128,7 @@ def _millimetres(view: View) -> tuple[float, float]:
     return width, height
 
 
-def _called(name: str, view: View) -> str:
+def _called(name: str, view: FingerView) -> str:
     return f"Finger position {view.position}, view {view.number}, of {name}"
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from likeness.fingerprint.minutiae import Minutiae, MinutiaKind, Record, View
+from likeness.fingerprint.minutiae import FingerView, Minutiae, MinutiaKind, Record
 
 Floats = NDArray[np.float64]
 Orientation = tuple[Floats, Floats, Floats]
@@ -57,7 +57,7 @@ def record_of(minutiae: Minutiae, position: int = 0) -> Record:
     xy = np.rint(minutiae.xy - low).astype(np.float32)
     width, height = (int(side) + EDGE for side in xy.max(axis=0))
     moved = Minutiae(xy, minutiae.angle, minutiae.kind, minutiae.quality)
-    return Record("drawn", (View(moved, position=position, width=width, height=height),))
+    return Record("drawn", (FingerView(moved, position=position, width=width, height=height),))
 
 
 def thinned(minutiae: Sequence[Minutiae], count: int) -> list[Minutiae]:

@@ -11,7 +11,7 @@ from likeness.domain.samples import Extraction, Mode, Pick, Sample, Selection, S
 from likeness.fingerprint import parameters as p
 from likeness.fingerprint.fingers import NOTHING_IN_COMMON
 from likeness.fingerprint.formats import Standard
-from likeness.fingerprint.minutiae import Minutiae, View
+from likeness.fingerprint.minutiae import FingerView, Minutiae
 from likeness.fingerprint.modality import FingerprintModality
 from likeness.inference.turns import Turns
 from tests.unit.fingerprint.drawn import record, sample, view
@@ -22,7 +22,7 @@ def modality() -> FingerprintModality:
     return FingerprintModality.load(calibration=None, turns=Turns(1))
 
 
-def some(of: View, count: int) -> View:
+def some(of: FingerView, count: int) -> FingerView:
     m = of.minutiae
     return replace(of, minutiae=Minutiae(m.xy[:count], m.angle[:count], m.kind[:count], m.quality[:count]))
 
@@ -31,7 +31,7 @@ def one(modality: FingerprintModality, given: Sample, mode: Mode = Mode.PROBE) -
     return modality.extract([given], mode)[0]
 
 
-def template(modality: FingerprintModality, *views: View) -> Template:
+def template(modality: FingerprintModality, *views: FingerView) -> Template:
     found = one(modality, sample(*views)).findings[0].template
     assert found is not None
     return found

@@ -5,11 +5,11 @@ import pytest
 
 from likeness.domain.samples import Mode, Severity
 from likeness.fingerprint import quality
-from likeness.fingerprint.minutiae import Minutiae, View
+from likeness.fingerprint.minutiae import FingerView, Minutiae
 from tests.unit.fingerprint.drawn import view
 
 
-def with_quality(of: View, value: int, count: int | None = None) -> View:
+def with_quality(of: FingerView, value: int, count: int | None = None) -> FingerView:
     m = of.minutiae
     quality = np.full(len(m), value, np.uint8)
     return replace(of, minutiae=Minutiae(m.xy[:count], m.angle[:count], m.kind[:count], quality[:count]))
@@ -71,5 +71,5 @@ def test_a_resolution_is_judged_by_the_minutiae_where_no_size_is_declared(per_cm
     few = Minutiae(xy[:20], plain[:20].astype(np.float32), plain[:20], plain[:20])
     scale = (1.0, 1.0) if per_cm == 197 else (factor, factor)
     for minutiae, wanted in ((many, suspect), (few, False)):
-        found = quality.issues_of_record([View(minutiae, scale=scale)], "x", Mode.ENROL)
+        found = quality.issues_of_record([FingerView(minutiae, scale=scale)], "x", Mode.ENROL)
         assert ("RESOLUTION_IMPLAUSIBLE" in [issue.reason for issue in found]) == wanted

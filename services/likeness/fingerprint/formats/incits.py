@@ -16,7 +16,7 @@ from likeness.fingerprint.formats.standards import (
     scales,
     side,
 )
-from likeness.fingerprint.minutiae import Record, View
+from likeness.fingerprint.minutiae import FingerView, Record
 
 MAGIC_2004 = b"FMR\0 20\0"
 MAGICS_2009 = (b"FMR\0" + b"030\0", b"FMR\0" + b"035\0")
@@ -50,12 +50,12 @@ def read_2004(data: bytes, name: str) -> Record:
     return Record(Standard.INCITS_2004, views)
 
 
-def _view_2004(cursor: Cursor, width: int, height: int, factors: tuple[float, float]) -> View:
+def _view_2004(cursor: Cursor, width: int, height: int, factors: tuple[float, float]) -> FingerView:
     header = "ANSI/INCITS 378-2004, 6.5.1"
     position, kinds = cursor.number(1, header), cursor.number(1, header)
     quality, count = cursor.number(1, header), cursor.number(1, header)
     minutiae = minutiae_of(cursor, count, 6, _STEP, "ANSI/INCITS 378-2004, 6.5.2")
-    return View(
+    return FingerView(
         minutiae=scaled(minutiae, factors),
         scale=factors,
         position=position,
@@ -106,7 +106,7 @@ def read_2009(data: bytes, name: str) -> Record:
     return Record(Standard.INCITS_2009, views)
 
 
-def _view_2009(cursor: Cursor) -> View:
+def _view_2009(cursor: Cursor) -> FingerView:
     header = "ANSI/INCITS 378-2009, 6.5.1"
     position, number, impression = (cursor.number(1, header) for _ in range(3))
     quality = cursor.number(1, header)
@@ -115,7 +115,7 @@ def _view_2009(cursor: Cursor) -> View:
     factors = scales(cursor, header, header)
     count = cursor.number(1, header)
     minutiae = minutiae_of(cursor, count, 6, _STEP, "ANSI/INCITS 378-2009, 6.5.2")
-    return View(
+    return FingerView(
         minutiae=scaled(minutiae, factors),
         scale=factors,
         position=position,

@@ -16,7 +16,7 @@ from likeness.fingerprint.formats.standards import (
     scales,
     side,
 )
-from likeness.fingerprint.minutiae import Record, View
+from likeness.fingerprint.minutiae import FingerView, Record
 
 MAGIC_2005 = b"FMR\0 20\0"
 MAGIC_2011 = b"FMR\0" + b"030\0"
@@ -66,12 +66,12 @@ def read_2005(data: bytes, name: str) -> Record:
     return Record(Standard.ISO_2005, views)
 
 
-def _view_2005(cursor: Cursor, width: int, height: int, factors: tuple[float, float]) -> View:
+def _view_2005(cursor: Cursor, width: int, height: int, factors: tuple[float, float]) -> FingerView:
     header = "ISO/IEC 19794-2:2005, 7.4.1"
     position, kinds = cursor.number(1, header), cursor.number(1, header)
     quality, count = cursor.number(1, header), cursor.number(1, header)
     minutiae = minutiae_of(cursor, count, 6, _STEP, "ISO/IEC 19794-2:2005, 7.4.2")
-    return View(
+    return FingerView(
         minutiae=scaled(minutiae, factors),
         scale=factors,
         position=position,
@@ -123,7 +123,7 @@ def read_2011(data: bytes, name: str) -> Record:
     return Record(Standard.ISO_2011, tuple(views))
 
 
-def _view_2011(cursor: Cursor, certified: bool) -> View:
+def _view_2011(cursor: Cursor, certified: bool) -> FingerView:
     header = "ISO/IEC 19794-2:2011, 8.4"
     cursor.take(14, header)  # date and time, technology, vendor and type of the capture device
     qualities = [cursor.take(5, header)[0] for _ in range(cursor.number(1, header))]
@@ -141,7 +141,7 @@ def _view_2011(cursor: Cursor, certified: bool) -> View:
     extended = extended_data(cursor, "ISO/IEC 19794-2:2011, 8.6")
     if cursor.left:
         raise cursor.wrong("ISO/IEC 19794-2:2011, 8.4.2", f"{cursor.left} bytes follow the extended data")
-    return View(
+    return FingerView(
         minutiae=scaled(minutiae, factors),
         scale=factors,
         position=position,

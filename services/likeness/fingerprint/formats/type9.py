@@ -20,11 +20,11 @@ from likeness.fingerprint.formats.cursor import malformed, several, too_much
 from likeness.fingerprint.formats.standards import MAX_MINUTIAE, MAX_VIEWS, Standard, either, side
 from likeness.fingerprint.minutiae import (
     DPI,
+    FingerView,
     Minutiae,
     MinutiaKind,
     Record,
     Remark,
-    View,
     fingers_of,
     position_of,
 )
@@ -67,7 +67,7 @@ def read(data: bytes, name: str) -> Record:
     Raises:
         SampleRejected: it breaks the standard or a limit, or another transaction follows.
     """
-    views: list[View] = []
+    views: list[FingerView] = []
     standards: list[Standard] = []
     corrected: list[_Extent] = []
     offset = 0
@@ -179,7 +179,7 @@ def _fields(data: bytes, name: str, start: int, end: int) -> dict[int, Items]:
     return fields
 
 
-def _view(fields: dict[int, Items], name: str, offset: int) -> tuple[Standard, View]:
+def _view(fields: dict[int, Items], name: str, offset: int) -> tuple[Standard, FingerView]:
     if 137 in fields or 136 in fields:
         return Standard.TYPE_9_INCITS, _incits(fields, name, offset)
     if 331 in fields or 300 in fields:
@@ -192,7 +192,7 @@ def _view(fields: dict[int, Items], name: str, offset: int) -> tuple[Standard, V
     )
 
 
-def _incits(fields: dict[int, Items], name: str, offset: int) -> View:
+def _incits(fields: dict[int, Items], name: str, offset: int) -> FingerView:
     """ANSI/NIST-ITL 1-2011, 8.9.5."""
     clause = "ANSI/NIST-ITL 1-2011, 8.9.5"
 
@@ -216,7 +216,7 @@ def _incits(fields: dict[int, Items], name: str, offset: int) -> View:
         quality,
     )
     position, possible = _position(fields, 134, name, offset)
-    return View(
+    return FingerView(
         minutiae=minutiae,
         position=position,
         possible=possible,
@@ -229,7 +229,7 @@ def _incits(fields: dict[int, Items], name: str, offset: int) -> View:
     )
 
 
-def _efs(fields: dict[int, Items], name: str, offset: int) -> View:
+def _efs(fields: dict[int, Items], name: str, offset: int) -> FingerView:
     """ANSI/NIST-ITL 1-2011, 8.9.7."""
     clause = "ANSI/NIST-ITL 1-2011, 8.9.7"
     rows = [row for row in fields.get(331, []) if row != [b""]]
@@ -246,7 +246,7 @@ def _efs(fields: dict[int, Items], name: str, offset: int) -> View:
         [0.0] * len(rows),
     )
     position, possible = _position(fields, 302, name, offset)
-    return View(
+    return FingerView(
         minutiae=minutiae,
         position=position,
         possible=possible,
@@ -360,7 +360,7 @@ def _framed(fields: list[bytes]) -> bytes:
     return b"9.001:%d" % length + body
 
 
-def _incits_fields(view: View) -> list[bytes]:
+def _incits_fields(view: FingerView) -> list[bytes]:
     found = view.minutiae
     rows = [
         UNIT.join(
@@ -380,12 +380,12 @@ def _incits_fields(view: View) -> list[bytes]:
     return [*fields, b"9.137:" + RECORD.join(rows)] if rows else fields
 
 
-def _listed(view: View) -> bytes:
+def _listed(view: FingerView) -> bytes:
     """What `_position` reads."""
     return RECORD.join(b"%d" % code for code in sorted(view.possible) or [view.position])
 
 
-def _efs_fields(view: View) -> list[bytes]:
+def _efs_fields(view: FingerView) -> list[bytes]:
     found = view.minutiae
     letters = {MinutiaKind.ENDING: b"E", MinutiaKind.BIFURCATION: b"B"}
     rows = [

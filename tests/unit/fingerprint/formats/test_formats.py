@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from likeness.domain.errors import SampleRejected
 from likeness.fingerprint.formats import MAX_RECORD_BYTES, MAX_VIEWS, Standard, read, write
-from likeness.fingerprint.minutiae import Extended, Minutiae, MinutiaKind, Record, View
+from likeness.fingerprint.minutiae import Extended, FingerView, Minutiae, MinutiaKind, Record
 
 TEMPLATES = Path(__file__).parents[5] / "shared" / "data" / "fingerprints"
 BINARY = [s for s in Standard if not s.name.startswith("TYPE_9")]
@@ -35,16 +35,16 @@ TYPE_9 = (
 EFS = b"9.001:61\x1d9.003:0\x1d9.300:1524\x1f2032\x1d9.302:2\x1d9.331:508\x1f1016\x1f90\x1fE\x1c"
 
 
-def record(views: list[View]) -> Record:
+def record(views: list[FingerView]) -> Record:
     return Record("any", tuple(views))
 
 
 @st.composite
-def views(draw: st.DrawFn) -> View:
+def views(draw: st.DrawFn) -> FingerView:
     n = draw(st.integers(0, 40))
     whole = st.lists(st.tuples(*[st.integers(0, 0x3FFF)] * 2), min_size=n, max_size=n)
     degrees = draw(st.lists(st.floats(0, 359.99), min_size=n, max_size=n))
-    return View(
+    return FingerView(
         Minutiae(
             np.array(draw(whole), np.float32).reshape(-1, 2),
             np.deg2rad(np.array(degrees)).astype(np.float32),
@@ -67,7 +67,7 @@ def views(draw: st.DrawFn) -> View:
 @pytest.mark.parametrize("standard", list(Standard))
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(given_views=st.lists(views(), min_size=1, max_size=4))
-def test_what_is_written_is_read(standard: Standard, given_views: list[View]) -> None:
+def test_what_is_written_is_read(standard: Standard, given_views: list[FingerView]) -> None:
     back = read(write(record(given_views), standard), "a record")
     assert back.standard == standard
     for one, other in zip(given_views, back.views, strict=True):
