@@ -49,7 +49,7 @@ POSITIONS = (
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Side:
+class ExplainedFinger:
     """One of the two that are compared: what the caller calls it, and the view that was compared."""
 
     name: str
@@ -57,7 +57,11 @@ class Side:
 
 
 def explained(
-    probe: Side, candidate: Side, pairing: Pairing, score: Score, captions: Sequence[str]
+    probe: ExplainedFinger,
+    candidate: ExplainedFinger,
+    pairing: Pairing,
+    score: Score,
+    captions: Sequence[str],
 ) -> Explanation:
     """The picture, with the score's named parts and the captions below, and the evidence."""
     motion = _motion(probe.finger.prepared, candidate.finger.prepared, pairing)
@@ -150,7 +154,11 @@ class _Frame:
 
 
 def _panels(
-    probe: Side, candidate: Side, pairing: Pairing, motion: Floats, outlines: tuple[Floats, Floats]
+    probe: ExplainedFinger,
+    candidate: ExplainedFinger,
+    pairing: Pairing,
+    motion: Floats,
+    outlines: tuple[Floats, Floats],
 ) -> Pixels:
     columns = [
         _panel("Probe", probe, pairing.pairs[:, 0], outlines[0]),
@@ -161,7 +169,7 @@ def _panels(
     return np.hstack([on_paper(column, height, column.shape[1] + MARGIN) for column in columns])
 
 
-def _panel(role: str, side: Side, paired: NDArray[np.int64], outline: Floats) -> Pixels:
+def _panel(role: str, side: ExplainedFinger, paired: NDArray[np.int64], outline: Floats) -> Pixels:
     """One template: outline of the overlap, faint minutiae, then the paired ones with their numbers."""
     one = side.finger.prepared
     places = _places(one)
@@ -180,7 +188,9 @@ def _panel(role: str, side: Side, paired: NDArray[np.int64], outline: Floats) ->
     return _titled((f"{role}: {_position(side.finger)}, {len(one)} minutiae", side.name), sheet)
 
 
-def _upon_each_other(probe: Side, candidate: Side, pairing: Pairing, motion: Floats) -> Pixels:
+def _upon_each_other(
+    probe: ExplainedFinger, candidate: ExplainedFinger, pairing: Pairing, motion: Floats
+) -> Pixels:
     """The candidate's minutiae and, moved onto them, the probe's; a line joins those that were paired."""
     one, other = probe.finger.prepared, candidate.finger.prepared
     moved, still = _moved(motion, _places(one)), _places(other)

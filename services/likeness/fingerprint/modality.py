@@ -18,7 +18,7 @@ from likeness.domain.modality import Clutter, Companion, Presented, TemplateSpac
 from likeness.domain.samples import Extraction, Finding, Issue, Mode, Pick, Sample, Severity, Template
 from likeness.fingerprint import parameters as p
 from likeness.fingerprint import quality
-from likeness.fingerprint.explain import Side, explained
+from likeness.fingerprint.explain import ExplainedFinger, explained
 from likeness.fingerprint.fingers import Finger, Fingers, best_pair, compare, pack, unpack
 from likeness.fingerprint.formats import read
 from likeness.fingerprint.kernels import drawn_pattern, load_kernels
@@ -199,7 +199,9 @@ class FingerprintModality:
         captions.append("A lead for a person to verify, not an identification")
         one, other = pair
         pairing = self._matcher.pair(one.prepared, other.prepared)
-        return explained(Side(probe.name, one), Side(candidate.name, other), pairing, score, captions)
+        return explained(
+            ExplainedFinger(probe.name, one), ExplainedFinger(candidate.name, other), pairing, score, captions
+        )
 
     def warm(self) -> None:
         """Compile or load every kernel and compare a drawn pattern with itself.

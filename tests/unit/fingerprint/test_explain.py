@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from likeness.domain.answers import Score
-from likeness.fingerprint.explain import Side, _position, explained
+from likeness.fingerprint.explain import ExplainedFinger, _position, explained
 from likeness.fingerprint.fingers import Finger
 from likeness.fingerprint.matcher import Matcher, Pairing
 from likeness.fingerprint.prepared import prepare
@@ -12,8 +12,8 @@ from tests.unit.fingerprint.drawn import fingers
 SCORE = Score(7.5, {"paired_minutiae": 20.0, "residual": 3.25, "fingers": 1.0})
 
 
-def side(finger: int, impression: int) -> Side:
-    return Side(
+def side(finger: int, impression: int) -> ExplainedFinger:
+    return ExplainedFinger(
         f"finger {finger}, impression {impression}", Finger(2, prepare(fingers()[finger][impression]))
     )
 
