@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from likeness.domain.answers import Score
 from likeness.domain.errors import Corrupt
-from likeness.fingerprint.matcher import Comparison, Matcher
+from likeness.fingerprint.matcher import FingerComparison, Matcher
 from likeness.fingerprint.minutiae import UNKNOWN
 from likeness.fingerprint.prepared import PreparedFinger
 
@@ -121,7 +121,7 @@ def compare(
     so that a mark against ten prints scores as ten prints against a mark. A record that shares no finger with the
     probe says nothing: 0 pairs, and the lowest score of all.
     """
-    cells: list[dict[_Cell, list[Comparison]]] = [{} for _ in candidates]
+    cells: list[dict[_Cell, list[FingerComparison]]] = [{} for _ in candidates]
     for finger in probe:
         asked = [(c, o) for c, held in enumerate(candidates) for o in held if may_be_same(finger, o)]
         found = matcher.compare(finger.prepared, [other.prepared for _, other in asked], exact=exact)
@@ -130,7 +130,7 @@ def compare(
     return [_fused(held) for held in cells]
 
 
-def _fused(cells: Mapping[_Cell, Sequence[Comparison]]) -> Score:
+def _fused(cells: Mapping[_Cell, Sequence[FingerComparison]]) -> Score:
     taken = _assigned(cells)
     if not taken:
         return Score(NOTHING_IN_COMMON, {"fingers": 0.0})
@@ -141,7 +141,7 @@ def _fused(cells: Mapping[_Cell, Sequence[Comparison]]) -> Score:
     return Score(total, {**shown.parts, "fingers": float(len(taken))})
 
 
-def _assigned(cells: Mapping[_Cell, Sequence[Comparison]]) -> list[_Cell]:
+def _assigned(cells: Mapping[_Cell, Sequence[FingerComparison]]) -> list[_Cell]:
     """Which fingers are taken for the same, each for one: those of one name, then the most alike of the rest."""
     order = sorted(
         cells,
@@ -157,7 +157,7 @@ def _assigned(cells: Mapping[_Cell, Sequence[Comparison]]) -> list[_Cell]:
     return taken
 
 
-def _choices(cell: _Cell, cells: Mapping[_Cell, Sequence[Comparison]]) -> int:
+def _choices(cell: _Cell, cells: Mapping[_Cell, Sequence[FingerComparison]]) -> int:
     """Of how many comparisons the best was chosen: those of its fingers, and where one is not named all of its."""
     return sum(
         len(held)

@@ -25,7 +25,7 @@ _COUNT_A, _COUNT_B = MEASURES.index("count_a"), MEASURES.index("count_b")
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class FingerComparison:
     """The score of two impressions, a log-odds, and the parts that it was made of."""
 
     score: float
@@ -55,7 +55,7 @@ class Matcher:
 
     def compare(
         self, probe: PreparedFinger, candidates: Sequence[PreparedFinger], *, exact: bool = False
-    ) -> list[Comparison]:
+    ) -> list[FingerComparison]:
         """The score of the probe with each candidate, in order.
 
         Of `CASCADE_LIST` candidates or more a cheap stage leaves most out, unless `exact`: they score at most
@@ -68,7 +68,9 @@ class Matcher:
         else:
             measured = cascade(probe, candidates, self._fusion)
         scores = self._fusion.score(measured)
-        return [Comparison(float(score), _parts(row)) for score, row in zip(scores, measured, strict=True)]
+        return [
+            FingerComparison(float(score), _parts(row)) for score, row in zip(scores, measured, strict=True)
+        ]
 
     def pair(self, probe: PreparedFinger, candidate: PreparedFinger) -> Pairing:
         """The minutiae that lie upon each other, and the motion that brings them there."""
