@@ -41,7 +41,8 @@ class Columns(NamedTuple):
 
 @kernel
 def _counts(a: Arrays, b: Arrays, i: int, j: int) -> float:
-    """What the pair of a's minutia i and b's j counts beside others: by trust and by whether their kinds agree."""
+    """What the pair of a's minutia i and b's j counts relative to others: by trust and by whether their kinds
+    agree."""
     weight = (_LEAST + _MORE * float(a.trust[i])) * (_LEAST + _MORE * float(b.trust[j]))
     if a.kind[i] == 0 or b.kind[j] == 0:
         return weight

@@ -68,7 +68,7 @@ compared; mean squared residual in square pixels, and of turn in square radians;
 `SIMILAR_FROM` by; minutiae of either side; relaxed similarity inside the consensus; of the cheap stage the relaxed
 similarity and what the pairs of its best motion are worth; 1 after a full comparison, 0 after the cheap stage; the
 sums of the trust of either side's minutiae in the overlap, and of those paired; of how many pairs both kinds are
-told, in how many they agree, and the share in which they would by chance; what the pairs of the best motion
+known, in how many they agree, and the share in which they would by chance; what the pairs of the best motion
 proposed are worth; of the cheap stage the similarity before relaxation, and of the trust in the minutiae looked at
 that both show the share in those paired, a geometric mean of both sides with 1 added to what both show. The cheap
 stage leaves all others at 0, a full comparison those of the cheap stage."""
@@ -121,7 +121,7 @@ def measure(
 
 @kernel
 def _endings(kind: NDArray[np.uint8]) -> float:
-    """The share of ridge endings among the minutiae whose kind is told, one of either added."""
+    """The share of ridge endings among the minutiae whose kind is known, one of either added."""
     endings, known = 1.0, 2.0
     for one in kind:
         known += 1.0 if one != 0 else 0.0
@@ -146,7 +146,7 @@ def _judge(
     mate: NDArray[np.int32],
     out: NDArray[np.float64],
 ) -> None:
-    """What the pairs of the consensus tell; writes measures 3 to 11 and 18 to 24."""
+    """What the pairs of the consensus show; writes measures 3 to 11 and 18 to 24."""
     shared = np.empty(5, np.float64)
     overlap(bent, a, b, motion, shared)
     out[3:6] = shared[:3]

@@ -1,4 +1,5 @@
-"""The fingers of one record: how they are kept in a template, and how two records are compared finger by finger."""
+"""The fingers of one record: how they are stored in a template, and how two records are compared finger by
+finger."""
 
 from __future__ import annotations
 
@@ -142,7 +143,7 @@ def _fused(cells: Mapping[_Cell, Sequence[FingerComparison]]) -> Score:
 
 
 def _assigned(cells: Mapping[_Cell, Sequence[FingerComparison]]) -> list[_Cell]:
-    """Which fingers are taken for the same, each for one: those of one name, then the most alike of the rest."""
+    """Which fingers are taken for the same, each for one: those of one name, then the most similar of the rest."""
     order = sorted(
         cells,
         key=lambda cell: (
@@ -167,7 +168,7 @@ def _choices(cell: _Cell, cells: Mapping[_Cell, Sequence[FingerComparison]]) -> 
 
 
 def best_pair(matcher: Matcher, probe: Fingers, candidate: Fingers) -> tuple[Finger, Finger] | None:
-    """The two views, one of each record, that are most alike; None where no finger may be the same."""
+    """The two views, one of each record, that are most similar; None where no finger may be the same."""
     best: tuple[float, Finger, Finger] | None = None
     for finger in probe:
         others = [other for other in candidate if may_be_same(finger, other)]

@@ -119,7 +119,7 @@ def score_left_out(order: Floats) -> Floats:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Fusion:
-    """`weights` float64 [16] and `bias` of the log-odds; `version` and `fitted_on` say whence they are.
+    """`weights` float64 [16] and `bias` of the log-odds; `version` and `fitted_on` name their origin.
 
     `cheap_weights` float64 [6] and `cheap_bias` are of the cheap stage's order.
     """

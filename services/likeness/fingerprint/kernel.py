@@ -87,10 +87,10 @@ class _Cache:
 
 
 def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Compile a function of arrays and numbers to machine code at first use, kept on disk for the next process.
+    """Compile a function of arrays and numbers to machine code at first use, cached on disk for the next process.
 
     It runs without the interpreter lock and on one thread; floating point keeps the order that is written. What is
-    on disk is for one kind of processor and one release of numba. Where nothing can be kept, it is compiled in
+    on disk is for one kind of processor and one release of numba. Where nothing can be cached, it is compiled in
     every process, which takes about half a minute for all kernels together.
     """
     dispatcher: Any = numba.njit(nogil=True, error_model="numpy")(function)

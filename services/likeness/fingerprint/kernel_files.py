@@ -27,7 +27,7 @@ _logger = logging.getLogger(__name__)
 
 
 def places(configured: str) -> Iterator[Path]:
-    """Where kernels may lie, the best first: where NUMBA_CACHE_DIR says, beside the sources, with the user.
+    """Where kernels may lie, the best first: NUMBA_CACHE_DIR, the package's folder, the user's cache.
 
     Args:
         configured: the value of NUMBA_CACHE_DIR; may be empty.

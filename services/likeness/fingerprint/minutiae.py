@@ -58,7 +58,7 @@ class Minutiae:
     """The minutiae of one impression; `n` may be 0.
 
     `xy` float32 [n, 2], pixels at 500 dpi; `angle` float32 [n], radians in [0, 2 pi); `kind` uint8 [n], see
-    `MinutiaKind`; `quality` uint8 [n], 1..100, 0 where the record does not tell.
+    `MinutiaKind`; `quality` uint8 [n], 1..100, 0 where the record does not state it.
     """
 
     xy: NDArray[np.float32]
@@ -72,7 +72,7 @@ class Minutiae:
 
 @dataclass(frozen=True, slots=True)
 class Extended:
-    """One block of extended data, kept as it came. `identifier` as in ISO/IEC 19794-2:2005, 6.5.1."""
+    """One block of extended data, stored as it came. `identifier` as in ISO/IEC 19794-2:2005, 6.5.1."""
 
     identifier: int
     data: bytes
@@ -84,9 +84,9 @@ class FingerView:
 
     `position`: finger position code of ISO/IEC 19794-2 (0 unknown, 1 right thumb .. 10 left little finger).
     `possible`: the fingers, 1..10, that it may be where the record lists several and not all; `position` is then 0.
-    `impression`: impression type code as the record had it. `number` tells views of one finger apart.
-    `width`, `height`: pixels at 500 dpi, 0 where unknown. `quality`: 0..100, None where the record does not tell.
-    `scale`: pixels at 500 dpi for one pixel of the record, across and down; 1 also where it does not tell its
+    `impression`: impression type code as the record had it. `number` distinguishes views of one finger.
+    `width`, `height`: pixels at 500 dpi, 0 where unknown. `quality`: 0..100, None where the record does not state
+    it. `scale`: pixels at 500 dpi for one pixel of the record, across and down; 1 also where it does not state its
     resolution.
     """
 

@@ -162,7 +162,7 @@ class FingerprintModality:
         return compare(self._matcher, self._fingers(probe), held, exact=exact)
 
     def _fingers(self, template: Template) -> Fingers:
-        """The decoded template, kept for as long as somebody else keeps the template itself."""
+        """The decoded template, cached for as long as the template itself is referenced elsewhere."""
         held = self._decoded.get(template)
         if held is None:
             held = unpack(template.detail)
@@ -174,7 +174,7 @@ class FingerprintModality:
         return None
 
     def explain(self, probe: Presented, candidate: Presented) -> Explanation:
-        """See `Modality.explain`: the pair of views that is most alike, with the minutiae that were paired.
+        """See `Modality.explain`: the most similar pair of views, with the minutiae that were paired.
 
         Raises:
             InvalidInput: the two hold no finger in common, so that there is nothing to show.
@@ -270,7 +270,7 @@ def _read(sample: Sample) -> Record:
     if far > p.MAX_COORDINATE:
         raise SampleRejected(
             f"{sample.name} ({record.standard}) has a minutia {far:.0f} pixels at 500 dpi from the origin, beyond "
-            f"{p.MAX_COORDINATE}; correct the coordinates, or the resolution that the record tells.",
+            f"{p.MAX_COORDINATE}; correct the coordinates, or the resolution in the record.",
             reason="COORDINATES_OUT_OF_RANGE",
         )
     claim = sample.media_type.partition(";")[0].strip().lower()

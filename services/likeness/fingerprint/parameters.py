@@ -92,12 +92,12 @@ SCREENED_PAIRS, SCREEN_SEEDS = MAX_PAIRS, 2
 """Best local similarities that the cheap stage relaxes, no fewer than make a global one, and how many of them
 propose a motion in it."""
 CASCADE_FROM = 20
-"""Minutiae that both sides must have to be left out early: smaller templates tell too little, and cost little."""
+"""Minutiae that both sides must have to be left out early: smaller templates show too little, and cost little."""
 CASCADE_SHARE = 0.05
-"""Of a list, what the cheap stage passes on to the full comparison besides all that seem mates: its best. A share
-and not a threshold, since of dense templates half of all strangers exceed one that a tenth of others does. With .06
-or .03 as many mates reach the first place; of `SHORTLIST_PER_CANDIDATE` it leaves one, so that all candidates that
-are answered were compared in full."""
+"""Of a list, what the cheap stage passes on to the full comparison in addition to all that seem mates: its best. A
+share and not a threshold, since of dense templates half of all strangers exceed one that a tenth of others does.
+With .06 or .03 as many mates reach the first place; of `SHORTLIST_PER_CANDIDATE` it leaves one, so that all
+candidates that are answered were compared in full."""
 CASCADE_SURE = 0.001
 """Share of strangers that exceed the level above which every candidate is compared in full."""
 CASCADE_LIST = 256
@@ -111,7 +111,7 @@ of `CASCADE_FROM` minutiae or more none did."""
 SEEDS = 12
 """Relaxed pairs that each propose a rigid motion."""
 PAIR_NEAR, PAIR_GROWTH, PAIR_FAR = 9.0, 0.09, 22.0
-"""Pixels within which minutiae pair under a proposed motion: beside the seed, per pixel from it, and at most."""
+"""Pixels within which minutiae pair under a proposed motion: next to the seed, per pixel from it, and at most."""
 PAIR_ANGLE = math.radians(28.0)
 """Difference of direction within which minutiae pair."""
 PAIR_REFINED = 15.0
@@ -125,14 +125,14 @@ PAIR_KIND = 0.25
 """Share by which a pair counts more where both are endings or both bifurcations, and less where they differ: of
 mates' pairs 70 to 73% agree (two extractors), of strangers' 51 to 55%."""
 BEND_LENGTH = 55.0
-"""Pixels over which skin stretches alike; 50 was measured on real templates."""
+"""Pixels over which skin stretches evenly; 50 was measured on real templates."""
 BEND_PRIOR = 1.0
 """Weight of no displacement at all against the neighbours' displacements."""
 OVERLAP_MARGIN = 12.0
 """Pixels by which the hull of the minutiae understates what an impression shows."""
-# What a pair of the consensus tells.
+# The evidence of a pair of the consensus.
 MIN_OVERLAP_AREA = 2000.0
-"""Square pixels; a smaller overlap is taken for this, lest its density of minutiae be without bound."""
+"""Square pixels; a smaller overlap is taken for this, which bounds its density of minutiae."""
 RESIDUAL_NEAR, RESIDUAL_WIDE, RESIDUAL_WIDE_SHARE = 4.0, 8.0, 0.15
 """Pixels: two spreads of mates' residuals and the share of the wider; 4 px jitter with a tail was measured."""
 ANGLE_CORE, ANGLE_TAIL, ANGLE_TAIL_SHARE = 0.12, 0.35, 0.2

@@ -99,7 +99,7 @@ class PreparedFinger:
         """Read what `to_bytes` wrote.
 
         Raises:
-            Corrupt: the length is not that of the count it tells, or a kind or a trust is none.
+            Corrupt: the length does not match the count, or a kind or a trust is none.
         """
         if len(data) < _HEAD.size:
             raise Corrupt("A stored finger ends inside its head.")
@@ -114,10 +114,10 @@ class PreparedFinger:
 
 
 def trust_of(quality: NDArray[np.uint8]) -> Floats:
-    """How much each minutia of a template is trusted beside the others, float32 [n] in steps of `TRUST_STEPS`.
+    """How much each minutia of a template is trusted relative to the others, float32 [n] in steps of `TRUST_STEPS`.
 
-    Of the minutiae whose quality uint8 [n] is told, above 0, the share whose quality is less and half of those
-    whose quality is the same; one half where it is not told.
+    Of the minutiae whose quality uint8 [n] is known, above 0, the share whose quality is less and half of those
+    whose quality is the same; one half where it is unknown.
     """
     known = np.sort(quality[quality > 0])
     less, no_more = np.searchsorted(known, quality, "left"), np.searchsorted(known, quality, "right")
@@ -128,7 +128,8 @@ def trust_of(quality: NDArray[np.uint8]) -> Floats:
 def prepare(minutiae: Minutiae) -> PreparedFinger:
     """Describe the minutiae of one impression; of more than `MAX_MINUTIAE` the best by quality take part.
 
-    Places, turns and trust are rounded as a stored template has them, so that a template and its copy score alike.
+    Places, turns and trust are rounded as a stored template has them, so that a template and its copy have the same
+    score.
     """
     chosen = np.argsort(-minutiae.quality.astype(np.int16), kind="stable")[: p.MAX_MINUTIAE]
     n = len(chosen)

@@ -1,4 +1,4 @@
-"""How well a template can be searched, as far as minutiae tell; NFIQ 2 (ISO/IEC 29794-4) would need the image."""
+"""How well a template can be searched, as far as minutiae show; NFIQ 2 (ISO/IEC 29794-4) would need the image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FEWEST = 4
 GOOD_SPREAD = 12.0
 """Millimetres, root mean square distance from the centre along both axes, of a full flat impression."""
 LOW_RELIABILITY = 30.0
-"""Mean quality of the minutiae under which a template is warned of, where the record tells it."""
+"""Mean quality of the minutiae under which a template is warned of, where the record states it."""
 
 SMALLEST_SIDE = 9.0
 """Millimetres of the longer side of the smallest impression that scanners for identification make."""
@@ -36,7 +36,7 @@ _CM_PER_INCH = 2.54
 
 
 def assess(view: FingerView) -> Quality:
-    """The components of one view and their mean; the record's own quality is taken where it tells one."""
+    """The components of one view and their mean; the record's own quality is taken where it states one."""
     count = len(view.minutiae)
     spread = 2.0 * float(np.sqrt(np.var(view.minutiae.xy, axis=0).sum())) * _MILLIMETRES if count else 0.0
     components = [
@@ -96,7 +96,7 @@ def _resolution_issues(views: Sequence[FingerView], name: str) -> tuple[Issue, .
             return (
                 Issue(
                     "RESOLUTION_IMPLAUSIBLE",
-                    f"{name} tells {wrong}: were dots per inch written where pixels per centimetre belong? It is "
+                    f"{name} states {wrong}: were dots per inch written where pixels per centimetre belong? It is "
                     "compared as the record says; correct the resolution, or its mates will not be found.",
                     Severity.WARN,
                 ),

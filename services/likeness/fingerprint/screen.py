@@ -124,7 +124,7 @@ def _differing(
 def rough_similarities(a: Arrays, b: Arrays, out: NDArray[np.float32]) -> None:
     """As `similarity.local_similarities`, of two cores; out float32 [na, nb].
 
-    The length of each cylinder is that of all its bits, which is counted once: two cylinders then seem more alike
+    The length of each cylinder is that of all its bits, which is counted once: two cylinders then seem more similar
     where some cells are valid in one of them alone.
     """
     length_a, length_b = _lengths(a.bits), _lengths(b.bits)
@@ -187,7 +187,7 @@ def _paired_share(
 
 @kernel
 def screen(a: Arrays, b: Arrays, out: NDArray[np.float64]) -> None:
-    """What tells whether a full comparison is worth its time; a and b as of `core`.
+    """What shows whether a full comparison is worth its time; a and b as of `core`.
 
     Written: measures 15, 16, 26 and 27, see `evidence.MEASURES`.
     """

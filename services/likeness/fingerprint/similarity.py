@@ -279,7 +279,7 @@ def relaxed_pairs(
 
 @kernel
 def global_score(start: NDArray[np.float32], relaxed: NDArray[np.float64], count: int) -> float:
-    """Mean of the relaxed similarities of the `count` pairs that kept most of theirs (LSS-R)."""
+    """Mean of the relaxed similarities of the `count` pairs that lost least of theirs (LSS-R)."""
     n = start.shape[0]
     if n == 0:
         return 0.0

@@ -1,7 +1,7 @@
 """Fingers drawn at random, for galleries and demonstrations: minutiae along the ridges of arches, loops and whorls.
 
 Drawn in numpy by the rules that `models/train/fingerprint_embedding.py` trains by, from other seeds; see there for
-the sources. Lengths are pixels at 500 dpi. `benchmarks/fingerprint_synthesis.py` tells how near scores of drawn
+the sources. Lengths are pixels at 500 dpi. `benchmarks/fingerprint_synthesis.py` shows how near scores of drawn
 fingers come to those of real ones.
 """
 

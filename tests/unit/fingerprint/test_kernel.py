@@ -18,7 +18,7 @@ from likeness.fingerprint.kernel_files import KernelFiles
 @pytest.fixture
 def pycache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place = tmp_path / "__pycache__"
-    monkeypatch.setattr(kernel_files, "_BESIDE_SOURCES", place)
+    monkeypatch.setattr(kernel_files, "_PYCACHE", place)
     return place
 
 

@@ -35,8 +35,9 @@ _SLACK = 32
 def read(data: bytes, name: str) -> Record:
     """The views of a record, whatever format it is in, at 500 dpi and in our axes.
 
-    Coordinates outside the declared size are kept: real extractors write them, and nothing depends on it. What is
-    wrong and does not matter, such as a length that is off where the views fill the record, is among the remarks.
+    Coordinates outside the declared size are accepted: real extractors write them, and nothing depends on it. What
+    is wrong and does not matter, such as a length that is off where the views fill the record, is among the
+    remarks.
 
     Args:
         data: the record, or what it is wrapped in; see `wrapping`.
@@ -81,7 +82,7 @@ class _Candidate(NamedTuple):
 def _read_binary(data: bytes, name: str) -> Record:
     """A record that begins with FMR.
 
-    The standards share this beginning and are told apart by the length that they declare. Where it fits none, the
+    The standards share this beginning and differ in the length that they declare. Where it fits none, the
     one is taken whose views fill the record to the byte, or to the NULs after it.
     """
     candidates = _candidates(data)

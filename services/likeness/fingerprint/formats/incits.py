@@ -29,7 +29,7 @@ _UNKNOWN_VENDOR = b"\0\x18"
 
 
 def declared_2004(data: bytes) -> int:
-    """The length that the record tells, in bytes (6.4.4: 2 bytes, or 2 of zero and 4)."""
+    """The length that the record declares, in bytes (6.4.4: 2 bytes, or 2 of zero and 4)."""
     return int.from_bytes(data[8:10], "big") or int.from_bytes(data[10:14], "big")
 
 

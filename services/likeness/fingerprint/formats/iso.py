@@ -29,7 +29,7 @@ _LEAST_REPRESENTATION = 34  # bytes of a representation without quality records 
 
 
 def declared(data: bytes) -> int:
-    """The length that the record tells, in bytes (7.3.4; 8.3.4 in the edition of 2011)."""
+    """The length that the record declares, in bytes (7.3.4; 8.3.4 in the edition of 2011)."""
     return int.from_bytes(data[8:12], "big")
 
 

@@ -66,7 +66,7 @@ def unknown(data: bytes, name: str, wrappers: Sequence[str]) -> SampleRejected:
     inside = "".join(f"{wrapper} with " for wrapper in wrappers)
     if what.startswith("a card's"):
         remedy = (
-            "in the compact card format, which does not tell its resolution and size; export it as a record of "
+            "in the compact card format, which does not state its resolution and size; export it as a record of "
             "ISO/IEC 19794-2 or ANSI/INCITS 378"
         )
     elif "picture" in what or "image" in what:

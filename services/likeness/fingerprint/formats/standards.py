@@ -104,7 +104,7 @@ def side(pixels: int, largest: int = 0xFFFF) -> int:
 
 
 def packed(minutiae: Minutiae, size: int, degrees: float) -> bytes:
-    """What `minutiae_of` reads; coordinates are rounded and kept within 14 bits."""
+    """What `minutiae_of` reads; coordinates are rounded and limited to 14 bits."""
     n = min(len(minutiae), MAX_MINUTIAE)
     xy = np.clip(np.rint(minutiae.xy[:n]), 0, 0x3FFF).astype(np.int64)
     steps = round(360.0 / degrees)

@@ -118,7 +118,7 @@ def _remarks(corrected: Sequence[_Extent], name: str) -> tuple[Remark, ...]:
 def _extent(data: bytes, name: str, offset: int) -> _Extent:
     """The record that begins here.
 
-    A tagged record says its length in its first field; the binary ones of types 3 to 8 in their first four bytes.
+    A tagged record has its length in its first field; the binary ones of types 3 to 8 in their first four bytes.
     """
     tag = _TAG.match(data, offset)
     clause = "ANSI/NIST-ITL 1-2011, 5.3"
