@@ -157,18 +157,18 @@ def from_status(status: status_pb2.Status) -> CallFailed:
 
 
 def _built(code: grpc.StatusCode, message: str, status: status_pb2.Status) -> CallFailed:
-    said = error_details_pb2.ErrorInfo()
+    info = error_details_pb2.ErrorInfo()
     bad = error_details_pb2.BadRequest()
     retry = error_details_pb2.RetryInfo()
     for detail in status.details:
-        for known in (said, bad, retry):
+        for known in (info, bad, retry):
             if detail.Is(known.DESCRIPTOR):
                 detail.Unpack(known)
     return CLASSES.get(code, CallFailed)(
         message or code.name,
         code=code,
-        reason=said.reason,
-        metadata=said.metadata,
+        reason=info.reason,
+        metadata=info.metadata,
         field_violations=tuple(FieldViolation(v.field, v.description) for v in bad.field_violations),
         retry_after=retry.retry_delay.ToNanoseconds() / 1e9 if retry.HasField("retry_delay") else None,
     )

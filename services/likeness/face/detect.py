@@ -101,9 +101,9 @@ class Faces:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def take(self, which: NDArray[np.integer] | NDArray[np.bool_]) -> Faces:
+    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Faces:
         """The chosen faces, in the order chosen."""
-        return Faces(self.boxes[which], self.scores[which], self.landmarks[which])
+        return Faces(self.boxes[rows], self.scores[rows], self.landmarks[rows])
 
     def detections(self, scale: float) -> list[Detection]:
         """As detections in the original picture, of which a copy resized by `scale` was searched."""
@@ -143,8 +143,8 @@ def suppress(boxes: Floats, scores: Floats, limit: float, *, of_smaller: bool = 
     if not of_smaller:
         # One call instead of dozens on small arrays, each of which lets go of the interpreter's lock.
         sized = np.concatenate([boxes[:, :2], sides], axis=1)
-        kept = cv2.dnn.NMSBoxes(sized, scores, 0.0, limit)  # type: ignore[arg-type]  # arrays will do
-        return sound[np.asarray(kept, np.intp)]
+        chosen = cv2.dnn.NMSBoxes(sized, scores, 0.0, limit)  # type: ignore[arg-type]  # arrays will do
+        return sound[np.asarray(chosen, np.intp)]
     order = np.argsort(-scores, kind="stable")
     ranked = boxes[order]
     clash = overlap(ranked, ranked, of_smaller=True) > limit

@@ -70,7 +70,7 @@ class Manifest:
 
     def to_bytes(self) -> bytes:
         """As JSON, with a digest of itself."""
-        said = {
+        fields = {
             "version": _VERSION,
             "name": self.name,
             "position": self.position,
@@ -78,7 +78,7 @@ class Manifest:
             "length": self.length,
             "sha256": self.sha256,
         }
-        return (json.dumps(said | {"check": _check(said)}, indent=1) + "\n").encode()
+        return (json.dumps(fields | {"check": _check(fields)}, indent=1) + "\n").encode()
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
@@ -89,16 +89,16 @@ class Manifest:
         """
         try:
             with path.open("rb") as file:
-                said = json.loads(file.read(_MAX_MANIFEST_BYTES))
-            check = said.pop("check")
-            if said["version"] != _VERSION or check != _check(said):
+                fields = json.loads(file.read(_MAX_MANIFEST_BYTES))
+            check = fields.pop("check")
+            if fields["version"] != _VERSION or check != _check(fields):
                 raise ValueError
             return cls(
-                str(said["name"]),
-                int(said["position"]),
-                int(said["frames"]),
-                int(said["length"]),
-                str(said["sha256"]),
+                str(fields["name"]),
+                int(fields["position"]),
+                int(fields["frames"]),
+                int(fields["length"]),
+                str(fields["sha256"]),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise Corrupt(
@@ -151,9 +151,9 @@ def _write(path: Path, unsigned: Manifest, plaintexts: Iterable[bytes | memoryvi
 
 
 def reseal(
-    path: Path, manifest: Manifest, beside: Path, seal: Seal, stop: Callable[[], bool] = lambda: False
+    path: Path, manifest: Manifest, partial: Path, seal: Seal, stop: Callable[[], bool] = lambda: False
 ) -> Manifest:
-    """Write what a container holds to `beside`, which must not exist, sealed as `seal` seals now.
+    """Write what a container holds to `partial`, which must not exist, sealed as `seal` seals now.
 
     Raises:
         Unavailable: `stop`, which is asked before each frame, said so; nothing is left beside.
@@ -163,7 +163,7 @@ def reseal(
     """
     with _checked(path, manifest) as file:
         frames = _until(stop, _frames(file, manifest, seal))
-        return _write(beside, replace(manifest, length=0, sha256=""), frames, seal)
+        return _write(partial, replace(manifest, length=0, sha256=""), frames, seal)
 
 
 def _until(stop: Callable[[], bool], frames: Iterable[bytes]) -> Iterator[bytes]:
@@ -189,33 +189,33 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
     Raises:
         Exhausted, Unavailable: as `write`.
     """
-    beside = path.with_suffix(".part")
+    partial = path.with_suffix(".part")
     try:
-        with beside.open("wb") as file:
-            beside.chmod(0o600)
+        with partial.open("wb") as file:
+            partial.chmod(0o600)
             file.write(manifest.to_bytes())
             _sync(file)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise _not_written(path, error) from error
-    publish(beside, path)
+    publish(partial, path)
 
 
-def publish(beside: Path, path: Path) -> None:
+def publish(partial: Path, path: Path) -> None:
     """Rename a durable file into its place and make the name durable.
 
     Raises:
         Exhausted, Unavailable: as `write`.
     """
     try:
-        beside.rename(path)
+        partial.rename(path)
         descriptor = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise _not_written(path, error) from error
 
 
@@ -310,8 +310,8 @@ def _shape(dtype: str, shape: list[int]) -> tuple[np.dtype[np.generic], tuple[in
     return np.dtype(dtype), tuple(shape)
 
 
-def _check(said: Mapping[str, object]) -> str:
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+def _check(fields: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def _sync(file: IO[bytes]) -> None:

@@ -21,7 +21,7 @@ from likeness.index import container
 from likeness.index.columns import ColumnsState
 from likeness.index.container import Manifest, Seal
 
-KEPT = 2
+RETAINED = 2
 """Snapshots kept: the newest, and the one to fall back on."""
 
 
@@ -54,14 +54,14 @@ class IndexState:
         """What `about` and `arrays` describe; raises KeyError, TypeError or ValueError where they do not."""
         if not isinstance(about, dict):
             raise TypeError("the index does not describe itself")
-        said = about["generation"]
+        stored = about["generation"]
         generation = Generation(
-            str(said["name"]),
-            str(said["space"]),
-            str(said["kind"]),
-            int(said["position"]),
-            int(said["rows"]),
-            {str(name): int(value) for name, value in said["params"].items()},
+            str(stored["name"]),
+            str(stored["space"]),
+            str(stored["kind"]),
+            int(stored["position"]),
+            int(stored["rows"]),
+            {str(name): int(value) for name, value in stored["params"].items()},
         )
         return cls(generation, about, arrays)
 
@@ -110,7 +110,7 @@ class Snapshots:
         folder.mkdir(mode=0o700, exist_ok=True)
 
     def save(self, snapshot: Snapshot) -> Path:
-        """Write a snapshot durably, then remove all but the newest KEPT; returns its manifest.
+        """Write a snapshot durably, then remove all but the newest RETAINED; returns its manifest.
 
         Raises:
             Exhausted: the disk is full; older snapshots are untouched.
@@ -127,18 +127,18 @@ class Snapshots:
             "columns/facets": snapshot.columns.facets,
             **{f"extra/{key}": array for key, array in snapshot.extra.items()},
         }
-        beside = self._folder / f"{snapshot.position:020d}.new"
-        beside.unlink(missing_ok=True)
+        partial = self._folder / f"{snapshot.position:020d}.new"
+        partial.unlink(missing_ok=True)
         manifest = container.write(
-            beside, snapshot.index.generation.name, snapshot.position, about, arrays, self._seal
+            partial, snapshot.index.generation.name, snapshot.position, about, arrays, self._seal
         )
-        path = self._publish(beside, manifest)
+        path = self._publish(partial, manifest)
         self._prune()
         return path
 
-    def _publish(self, beside: Path, manifest: Manifest) -> Path:
+    def _publish(self, partial: Path, manifest: Manifest) -> Path:
         stem = f"{manifest.position:020d}-{manifest.sha256[:16]}"
-        container.publish(beside, self._folder / f"{stem}.snapshot")
+        container.publish(partial, self._folder / f"{stem}.snapshot")
         path = self._folder / f"{stem}.json"
         container.write_manifest(path, manifest)
         return path
@@ -161,12 +161,12 @@ class Snapshots:
         with self._alone():
             if not path.exists():  # pruned meanwhile
                 return
-            beside = path.with_suffix(".new")
-            beside.unlink(missing_ok=True)
+            partial = path.with_suffix(".new")
+            partial.unlink(missing_ok=True)
             try:
                 manifest = Manifest.read(path)
                 sealed = path.with_suffix(".snapshot")
-                self._publish(beside, container.reseal(sealed, manifest, beside, self._seal, stop))
+                self._publish(partial, container.reseal(sealed, manifest, partial, self._seal, stop))
             except WrongKey:
                 raise
             except Corrupt:
@@ -232,10 +232,10 @@ class Snapshots:
         return sorted(self._folder.glob("*.json"), reverse=True)
 
     def _prune(self) -> None:
-        kept = {path.stem for path in self._manifests()[:KEPT]}
+        retained = {path.stem for path in self._manifests()[:RETAINED]}
         try:
             for path in self._folder.iterdir():
-                if path.suffix in {".json", ".snapshot", ".new", ".part"} and path.stem not in kept:
+                if path.suffix in {".json", ".snapshot", ".new", ".part"} and path.stem not in retained:
                     path.unlink(missing_ok=True)
         except OSError as error:
             raise Unavailable(

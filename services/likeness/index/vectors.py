@@ -251,10 +251,10 @@ class VectorIndex:
             if not isinstance(described, list):
                 raise TypeError("its segments are not listed")
             segments = []
-            for number, said in enumerate(described):
+            for number, description in enumerate(described):
                 prefix = f"{number}/"
                 held = {k.removeprefix(prefix): a for k, a in state.arrays.items() if k.startswith(prefix)}
-                segments.append(restored(said, held, made.dimension))
+                segments.append(restored(description, held, made.dimension))
             *sealed, tail = segments
             bits = state.arrays["alive"]
             if bits.dtype != np.uint8 or bits.shape != (-(-rows // 8),):

@@ -129,7 +129,7 @@ class VotingIndex:
         """Take in the details of a row, at most `SLOTS`: see `Asked`; `words` as from `nearest_words`."""
         codes, words = codes[:SLOTS].astype(np.float32), np.ascontiguousarray(words[:SLOTS], np.int64)
         ids = row * SLOTS + np.arange(len(codes), dtype=np.int64)
-        with self._lock.alone():
+        with self._lock.exclusive():
             self._geometry.add(row, turn[:SLOTS], octave[:SLOTS])
             if len(codes):
                 self._index.add_core(
@@ -138,7 +138,7 @@ class VotingIndex:
 
     def remove(self, row: int) -> None:
         """Forget the details of a row; a row that is not held is no error."""
-        with self._lock.alone():
+        with self._lock.exclusive():
             if self._geometry.remove(row):
                 self._blank(row)
                 self._index.remove_ids(faiss.IDSelectorRange(row * SLOTS, (row + 1) * SLOTS))
@@ -164,7 +164,7 @@ class VotingIndex:
         """
         if not len(asked.codes) or not self.details or not mask.any():
             return Found(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(len(asked.codes), np.int64))
-        with self._lock.beside():
+        with self._lock.shared():
             distance, ids = self._nearest(asked.codes, mask)
             detail, place = np.nonzero(ids[:, :-1] >= 0)
             chosen = ids[detail, place]
@@ -172,10 +172,10 @@ class VotingIndex:
         worth = self._worth(distance)[detail, place]
         angle = np.mod(asked.turn[detail] - stored[0], 360.0) * (self._angle_bins / 360.0)
         scale = np.clip(asked.octave[detail] - stored[1] + self._scale_bins / 2, 0, self._scale_bins - 1e-3)
-        unique, which = np.unique(chosen // SLOTS, return_inverse=True)
-        cells = _Cells(which, angle.astype(np.int64) % self._angle_bins, scale.astype(np.int64))
+        unique, row = np.unique(chosen // SLOTS, return_inverse=True)
+        cells = _Cells(row, angle.astype(np.int64) % self._angle_bins, scale.astype(np.int64))
         same = self._same(distance, detail, place, cells, len(unique))
-        common = _distinct(detail[same], which[same], len(asked.codes))
+        common = _distinct(detail[same], row[same], len(asked.codes))
         votes = self._fullest(cells, worth, len(unique))[0]
         best = np.argsort(-votes, kind="stable")[:count]
         return Found(unique[best], votes[best], common)
@@ -305,7 +305,7 @@ class _Shared:
         self._writing = False
 
     @contextmanager
-    def beside(self) -> Iterator[None]:
+    def shared(self) -> Iterator[None]:
         """Hold it as a reader."""
         with self._changed:
             self._changed.wait_for(lambda: not self._writers)
@@ -318,7 +318,7 @@ class _Shared:
                 self._changed.notify_all()
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
         """Hold it as the writer."""
         with self._changed:
             self._writers += 1

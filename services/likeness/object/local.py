@@ -22,7 +22,7 @@ _HEAD = struct.Struct("<HHHH")
 _UNIT = 32.0  # coordinates are kept in 32nds of a pixel
 _TURN = 256.0 / 360.0
 _SCALE_STEPS = 16.0  # per doubling
-_BESIDE = 6  # bytes of one detail beside its code and word: place 2 x 2, turn 1, octave 1
+_EXTRA_BYTES = 6  # bytes of one detail beside its code and word: place 2 x 2, turn 1, octave 1
 _MIRRORED = np.arange(128).reshape(4, 4, 8)[::-1][:, :, -np.arange(8) % 8].reshape(-1)
 """Places of a SIFT descriptor in that of the mirrored photograph: rows of cells and turns run the other way."""
 
@@ -70,7 +70,7 @@ class Details:
             raise Corrupt("The details of a stored object template do not begin with their magic number.")
         n, worded, width, height = _HEAD.unpack_from(data, len(_MAGIC))
         d = codebook().dimension
-        if worded not in (0, n) or len(data) != start + n * (d + _BESIDE) + 2 * worded:
+        if worded not in (0, n) or len(data) != start + n * (d + _EXTRA_BYTES) + 2 * worded:
             raise Corrupt("The details of a stored object template do not have the length that they tell.")
         codes = np.frombuffer(data, np.uint8, n * d, start).reshape(n, d)
         words = np.frombuffer(data, "<u2", worded, start + n * d)
@@ -139,8 +139,8 @@ def raw(image: Pixels, region: Box | None = None, most: int = p.MAX_DETAILS) -> 
     if found is None or not keypoints:
         return np.zeros((0, 128), np.float32), np.zeros((0, 4), np.float32)
     rows = np.array([(*k.pt, k.angle, k.size, k.response) for k in keypoints], np.float32)
-    kept = _spread(rows, grey.shape[1], grey.shape[0], most)
-    rows, descriptors = rows[kept], np.asarray(found, np.float32)[kept]
+    chosen = _spread(rows, grey.shape[1], grey.shape[0], most)
+    rows, descriptors = rows[chosen], np.asarray(found, np.float32)[chosen]
     descriptors = np.sqrt(descriptors / np.maximum(descriptors.sum(1, keepdims=True), 1e-9))
     geometry = np.column_stack(
         [rows[:, :2] / scale, rows[:, 2], np.log2(np.maximum(rows[:, 3] / scale, 0.1))]

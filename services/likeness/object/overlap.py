@@ -56,7 +56,7 @@ def contradicted(probe: Details, candidate: Details, found: Verification) -> flo
     at = [(forth[ours] / units[1]).astype(np.float32), (candidate.xy[theirs] / units[1]).astype(np.float32)]
     agrees = [_among(ours, found.pairs[:, 0], probe), _among(theirs, found.pairs[:, 1], candidate)]
     c, q = _pairs(at[1], at[0], p.SAME_PLACE * scale)
-    same = _alike(probe, candidate, found.pairs, ours[q], theirs[c])
+    same = _same_details(probe, candidate, found.pairs, ours[q], theirs[c])
     agrees[0][q[same]], agrees[1][c[same]] = True, True
     one, other = (_Side(*side) for side in zip(at, agrees, strict=True))
     if whole is not None:
@@ -99,7 +99,7 @@ def _too_few(agreeing: Ints, held: Ints, usual: float) -> Flags:
     )
 
 
-def _alike(
+def _same_details(
     probe: Details, candidate: Details, pairs: NDArray[np.int64], q: NDArray[np.int64], c: NDArray[np.int64]
 ) -> Flags:
     """Which of the details q and c, int64 [n], may be one: by turn, size and code, as the inliers have them."""

@@ -15,7 +15,7 @@ DIMENSION = 32
 FIRST, LATER, GONE = 2_000, 2_000, 500
 
 
-def test_searches_beside_adds_removals_and_builds_are_right() -> None:
+def test_searches_during_adds_removals_and_builds_are_right() -> None:
     """Rows 0..GONE go, rows from FIRST come, the rest stay: those must always be found, at their true scores."""
     vectors = clustered(FIRST + LATER, DIMENSION, seed=1)
     index, columns = VectorIndex(DIMENSION, space="test/1", flat_components=1), Columns()

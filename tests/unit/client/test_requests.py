@@ -96,7 +96,7 @@ def test_pauses_double_up_to_the_longest_and_are_spread() -> None:
     assert len(set(pauses)) > 15
 
 
-def test_a_longer_pause_that_the_service_asks_for_is_kept() -> None:
+def test_a_longer_pause_that_the_service_asks_for_is_waited() -> None:
     error = Unavailable("gone", code=grpc.StatusCode.UNAVAILABLE, retry_after=9.0)
     assert Attempts(100, 1).pause(error) == 9.0
 

@@ -19,14 +19,14 @@ def test_suppress_keeps_the_best_of_each_heap() -> None:
     boxes = np.hstack([corners, corners + draw.uniform(5, 40, (200, 2))]).astype(np.float32)
     scores = draw.uniform(size=200).astype(np.float32)
     for of_smaller in (False, True):
-        kept = suppress(boxes, scores, 0.4, of_smaller=of_smaller)
-        assert np.all(np.diff(scores[kept]) <= 0)
-        shares = overlap(boxes, boxes[kept], of_smaller=of_smaller)
-        among = shares[kept]
-        assert among[~np.eye(len(kept), dtype=bool)].max() <= 0.4
-        for dropped in set(range(200)) - set(kept.tolist()):
+        chosen = suppress(boxes, scores, 0.4, of_smaller=of_smaller)
+        assert np.all(np.diff(scores[chosen]) <= 0)
+        shares = overlap(boxes, boxes[chosen], of_smaller=of_smaller)
+        among = shares[chosen]
+        assert among[~np.eye(len(chosen), dtype=bool)].max() <= 0.4
+        for dropped in set(range(200)) - set(chosen.tolist()):
             assert any(
-                shares[dropped, k] > 0.4 and scores[kept[k]] >= scores[dropped] for k in range(len(kept))
+                shares[dropped, k] > 0.4 and scores[chosen[k]] >= scores[dropped] for k in range(len(chosen))
             )
     assert suppress(boxes[:0], scores[:0], 0.4).tolist() == []
     assert suppress(boxes[:1], scores[:1], 0.4).tolist() == [0]

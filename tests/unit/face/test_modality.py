@@ -88,10 +88,10 @@ def test_mates_score_above_strangers(modality: FaceModality) -> None:
     found = modality.extract([sample(p) for pair in people for p in pair], Mode.ENROL)
     templates = [e.findings[0].template for e in found]
     assert all(t is not None and t.vectors.shape == (1, 128) for t in templates)
-    kept = [t for t in templates if t is not None]
-    scores = np.array([[s.value for s in modality.compare(one, kept)] for one in kept])
-    same = np.kron(np.eye(len(people)), np.ones((2, 2))).astype(bool) & ~np.eye(len(kept), dtype=bool)
-    assert np.median(scores[same]) > np.quantile(scores[~same & ~np.eye(len(kept), dtype=bool)], 0.99)
+    complete = [t for t in templates if t is not None]
+    scores = np.array([[s.value for s in modality.compare(one, complete)] for one in complete])
+    same = np.kron(np.eye(len(people)), np.ones((2, 2))).astype(bool) & ~np.eye(len(complete), dtype=bool)
+    assert np.median(scores[same]) > np.quantile(scores[~same & ~np.eye(len(complete), dtype=bool)], 0.99)
 
 
 @pytest.mark.models
@@ -131,7 +131,7 @@ def test_callers_are_embedded_together_where_several_wait_and_alone_where_none_d
         assert np.abs(found.vectors - expected.vectors).max() < 1e-5
 
 
-def beside(one: np.ndarray, other: np.ndarray) -> bytes:
+def side_by_side(one: np.ndarray, other: np.ndarray) -> bytes:
     """Two photographs in one, PNG; the second may be smaller."""
     sheet = np.zeros((max(one.shape[0], other.shape[0]), one.shape[1] + other.shape[1], 3), np.uint8)
     sheet[: one.shape[0], : one.shape[1]] = one
@@ -155,7 +155,7 @@ def single_faces(modality: FaceModality, count: int) -> list[np.ndarray]:
 @pytest.mark.models
 def test_several_faces_are_each_found_and_one_can_be_selected(modality: FaceModality) -> None:
     one, other = single_faces(modality, 2)
-    both = Sample(beside(one, other), "two.png")
+    both = Sample(side_by_side(one, other), "two.png")
     (found,) = modality.extract([both], Mode.PROBE)
     assert [f.index for f in found.findings] == [0, 1]
     assert found.findings[0].box is not None
@@ -173,7 +173,7 @@ def test_several_faces_are_each_found_and_one_can_be_selected(modality: FaceModa
 @pytest.mark.models
 def test_several_faces_stop_an_enrolment_unless_one_is_selected(modality: FaceModality) -> None:
     one, other = single_faces(modality, 2)
-    both = Sample(beside(one, other), "two.png")
+    both = Sample(side_by_side(one, other), "two.png")
     for mode, severity in ((Mode.ENROL, "reject"), (Mode.ANALYSE, "reject"), (Mode.PROBE, "warn")):
         (found,) = modality.extract([both], mode)
         severities = [[i.severity for i in f.issues if i.reason == "SEVERAL_FACES"] for f in found.findings]
@@ -190,7 +190,7 @@ def test_several_faces_stop_an_enrolment_unless_one_is_selected(modality: FaceMo
 def test_a_bystander_does_not_stop_an_enrolment_and_is_answered_in_a_search(modality: FaceModality) -> None:
     one, other = single_faces(modality, 2)
     main = cv2.resize(one, (1000, 1000), interpolation=cv2.INTER_CUBIC)
-    both = Sample(beside(np.asarray(main, np.uint8), other), "portrait.png")
+    both = Sample(side_by_side(np.asarray(main, np.uint8), other), "portrait.png")
     (found,) = modality.extract([both], Mode.PROBE)
     assert len(found.findings) == 2
     (portrait,) = modality.extract([both], Mode.ENROL)
@@ -200,7 +200,7 @@ def test_a_bystander_does_not_stop_an_enrolment_and_is_answered_in_a_search(moda
 
 @pytest.mark.shared
 @pytest.mark.models
-def test_samples_are_answered_in_order_and_alike_alone_or_together(modality: FaceModality) -> None:
+def test_samples_are_answered_in_order_and_the_same_alone_or_together(modality: FaceModality) -> None:
     samples: list[Sample] = []
     for pair in photographs(4, 2):
         samples += [*(sample(p) for p in pair), Sample(b"GIF89a", "no.gif")]

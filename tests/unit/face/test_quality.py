@@ -121,7 +121,7 @@ def test_the_view_is_the_face_upright() -> None:
         ((0, 160), "MarginBelowOfTheFaceImage"),
     ],
 )
-def test_the_edge_that_cuts_a_face_is_told(shift: tuple[float, float], name: str) -> None:
+def test_the_edge_that_cuts_a_face_is_named(shift: tuple[float, float], name: str) -> None:
     names = ("Leftward", "Rightward", "MarginAbove", "MarginBelow")
     margins = {
         c.name: c.native

@@ -43,6 +43,6 @@ def test_nothing_is_chosen_from_nothing() -> None:
 
 
 def test_a_face_much_smaller_than_the_largest_is_a_bystander() -> None:
-    kept = without_bystanders(choose(FACES, Selection(), SIZE))
-    assert [index for index, _ in kept] == [0, 1]
+    chosen = without_bystanders(choose(FACES, Selection(), SIZE))
+    assert [index for index, _ in chosen] == [0, 1]
     assert without_bystanders([]) == []

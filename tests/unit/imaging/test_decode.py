@@ -277,7 +277,7 @@ def _chunk(name: bytes, body: bytes) -> bytes:
     ],
     ids=lambda chunk: chunk[4:8].decode(),
 )
-def test_what_libpng_dislikes_beside_the_pixels_writes_no_line(
+def test_what_libpng_dislikes_outside_the_pixels_writes_no_line(
     chunk: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
     plain = encoded(photograph(), "PNG")

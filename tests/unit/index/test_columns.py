@@ -52,7 +52,7 @@ def test_a_reference_with_several_vectors_has_a_row_for_each() -> None:
     assert made.mask(lambda f: f == AA, 0).tolist() == [True, True, True, False]
 
 
-def test_rows_beyond_the_first_allocation_are_kept() -> None:
+def test_rows_beyond_the_first_allocation_are_there() -> None:
     made = Columns()
     made.append(AA, 700)
     made.append(BB, 5_000)

@@ -161,12 +161,12 @@ def test_whoever_has_the_disk_but_no_key_cannot_rearrange_a_snapshot(
         "length": [b"\xff\xff\xff\xff" + listed[0][4:], *listed[1:]],
     }
     data = b"".join([b"LKSNAP2\n" if change == "magic" else whole[:8], *listings.get(change, listed)])
-    said = {
+    unsealed = {
         "drop": fewer,
         "position": Manifest(manifest.name, manifest.position + 1, manifest.frames, 0, ""),
         "name": Manifest("other", manifest.position, manifest.frames, 0, ""),
     }.get(change, manifest)
-    vouched(path, said, data)
+    vouched(path, unsealed, data)
     with pytest.raises(Corrupt):
         snapshots.load(path)
 
@@ -179,13 +179,13 @@ def test_a_length_that_no_frame_has_is_refused_before_it_is_read(snapshots: Snap
         snapshots.load(path)
 
 
-def test_another_key_is_told_from_damage(snapshots: Snapshots, folder: Path, tmp_path: Path) -> None:
+def test_another_key_is_distinguished_from_damage(snapshots: Snapshots, folder: Path, tmp_path: Path) -> None:
     snapshots.save(snapshot())
     with pytest.raises(WrongKey):
         Snapshots(folder, vault(tmp_path, "other.json")).newest()
 
 
-def test_two_are_kept_and_the_older_serves_when_the_newer_is_damaged(
+def test_two_are_retained_and_the_older_serves_when_the_newer_is_damaged(
     snapshots: Snapshots, folder: Path
 ) -> None:
     for position in (9, 10, 11):
@@ -262,13 +262,13 @@ def test_arrays_of_objects_are_not_saved(snapshots: Snapshots, folder: Path) -> 
 def sealed_by_hand(tmp_path: Path, header: object, *payload: bytes) -> tuple[Path, Manifest]:
     """A container with a chosen header, sealed with the right key: a writer of ours gone wrong."""
     seal, path = vault(tmp_path), tmp_path / "made.snapshot"
-    said = Manifest("made", 1, 1 + len(payload), 0, "")
+    unsealed = Manifest("made", 1, 1 + len(payload), 0, "")
     data = b"LKSNAP1\n"
     for number, plaintext in enumerate([json.dumps(header).encode(), *payload]):
-        sealed = seal.seal(plaintext, aad=said.aad(number))
+        sealed = seal.seal(plaintext, aad=unsealed.aad(number))
         data += len(sealed).to_bytes(4, "little") + sealed
     path.write_bytes(data)
-    return path, Manifest("made", 1, said.frames, len(data), hashlib.sha256(data).hexdigest())
+    return path, Manifest("made", 1, unsealed.frames, len(data), hashlib.sha256(data).hexdigest())
 
 
 @pytest.mark.parametrize(
@@ -296,8 +296,8 @@ def test_a_header_is_checked_before_memory_is_taken(
 
 def test_a_snapshot_that_lacks_a_part_is_corrupt(tmp_path: Path) -> None:
     path, manifest = sealed_by_hand(tmp_path, {"about": {}, "arrays": []})
-    beside = tmp_path / "made.json"
-    beside.write_bytes(manifest.to_bytes())
+    listing = tmp_path / "made.json"
+    listing.write_bytes(manifest.to_bytes())
     assert path.exists()
     with pytest.raises(Corrupt, match="lacks a part"):
-        Snapshots(tmp_path, vault(tmp_path)).load(beside)
+        Snapshots(tmp_path, vault(tmp_path)).load(listing)

@@ -221,7 +221,7 @@ def test_memory_is_some_bytes_for_each_detail() -> None:
     assert index.nbytes <= 200 * 200 * (D + 8 + 4) + 4096
 
 
-def test_readers_go_beside_each_other_and_beside_a_writer() -> None:
+def test_readers_run_while_rows_come_and_go() -> None:
     """Searches from several threads while rows come and go: every one finds the row that stays."""
     index = make()
     add(index, 0, drawn(0))
@@ -251,7 +251,7 @@ def test_readers_go_beside_each_other_and_beside_a_writer() -> None:
 def test_two_readers_are_inside_at_once() -> None:
     index = make()
     add(index, 0, drawn(0))
-    with index._lock.beside():
+    with index._lock.shared():
         done = threading.Event()
 
         def read() -> None:
@@ -265,9 +265,9 @@ def test_two_readers_are_inside_at_once() -> None:
 
 
 def test_the_codes_of_a_removed_row_do_not_stay_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    index, gone, kept = make(), drawn(1), drawn(2)
+    index, gone, added = make(), drawn(1), drawn(2)
     add(index, 0, gone)
-    add(index, 1, kept)
+    add(index, 1, added)
 
     def stored() -> set[bytes]:
         lists: Any = index._index.invlists
@@ -282,7 +282,7 @@ def test_the_codes_of_a_removed_row_do_not_stay_in_memory(monkeypatch: pytest.Mo
     monkeypatch.setattr(index._index, "remove_ids", lambda _: None)
     index.remove(0)
     assert not {code.tobytes() for code in gone.codes} & stored()
-    assert {code.tobytes() for code in kept.codes} <= stored()
+    assert {code.tobytes() for code in added.codes} <= stored()
 
 
 def test_rows_of_a_mask_are_counted_while_they_are_held() -> None:

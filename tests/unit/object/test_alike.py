@@ -50,7 +50,7 @@ def test_every_square_but_the_whole_costs() -> None:
         (views.COARSE, 0, 1 - p.SQUARE_COST),
     ],
 )
-def test_the_two_squares_that_are_most_alike_count(of_probe: int, of_candidate: int, above: float) -> None:
+def test_the_two_most_similar_squares_count(of_probe: int, of_candidate: int, above: float) -> None:
     probe = photograph(PROBE, **{f"row{of_probe}": 5})
     candidate = photograph(views.REFERENCE, **{f"row{of_candidate}": 5})
     found = cosines(probe, [photograph(views.REFERENCE), candidate, candidate[:1]], NOWHERE)

@@ -30,7 +30,7 @@ def test_the_nearest_word_is_the_nearest() -> None:
     assert held.nearest(codes).tolist() == far.argmin(1).tolist()
 
 
-def test_a_file_that_is_no_codebook_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_no_codebook_is_refused(tmp_path: Path) -> None:
     held = codebook()
     arrays = {"mean": held.mean, "axes": held.axes, "words": held.words, "steps": np.float32(held.steps)}
     good = tmp_path / "good.npz"

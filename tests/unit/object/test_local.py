@@ -93,20 +93,20 @@ def test_a_reference_takes_at_most_twenty_kilobytes() -> None:
 @pytest.mark.parametrize(
     "change", [lambda d: d[:-1], lambda d: d + b"x", lambda d: b"LKOX" + d[4:], lambda d: d[:6]]
 )
-def test_damaged_bytes_are_told(change: object) -> None:
+def test_damaged_bytes_are_refused(change: object) -> None:
     assert callable(change)
     with pytest.raises(Corrupt):
         Details.from_bytes(change(described().to_bytes()))
 
 
-def test_coarse_details_are_kept_since_they_outlast_a_blur(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_coarse_details_are_chosen_since_they_outlast_a_blur(monkeypatch: pytest.MonkeyPatch) -> None:
     image = things.thing(5)
     blurred = np.asarray(cv2.GaussianBlur(image, (0, 0), 4.0), np.uint8)
 
     def found_again() -> int:
-        kept, _ = raw(image)
+        sharp, _ = raw(image)
         seen, _ = raw(blurred)
-        return int(((kept @ seen.T).max(1) > 0.95).sum())
+        return int(((sharp @ seen.T).max(1) > 0.95).sum())
 
     by_size = found_again()
     monkeypatch.setattr(p, "COARSE", 0.0)

@@ -42,7 +42,7 @@ def test_bytes_give_back_both() -> None:
 
 
 @pytest.mark.parametrize("cut", [3, 11, 200])
-def test_damaged_bytes_are_told(cut: int) -> None:
+def test_damaged_bytes_are_refused(cut: int) -> None:
     data = prepare(things.thing(1)).to_bytes()
     with pytest.raises(Corrupt):
         Prepared.from_bytes(data[:cut])

@@ -63,7 +63,7 @@ def test_analysing_makes_no_template(modality: ObjectModality) -> None:
 
 
 @pytest.mark.parametrize("attack", [things.tilted, things.mirrored, lambda i: i[40:220, 60:280]])
-def test_the_same_object_is_told_from_others(modality: ObjectModality, attack: object) -> None:
+def test_the_same_object_is_distinguished_from_others(modality: ObjectModality, attack: object) -> None:
     assert callable(attack)
     image = things.thing(10)
     probe = template(modality, np.ascontiguousarray(attack(image)), Mode.PROBE)
@@ -201,7 +201,7 @@ def test_a_photograph_whose_side_no_template_can_tell_is_refused(modality: Objec
     assert found.rejection.reason == "SIDE_TOO_LONG"
 
 
-def test_nothing_is_called_strong_where_shared_clutter_cannot_be_told(modality: ObjectModality) -> None:
+def test_nothing_is_called_strong_where_shared_clutter_cannot_be_recognised(modality: ObjectModality) -> None:
     """Whether it can be told depends on how many references were searched, not on how many are compared."""
     probe = template(modality, things.thing(1), Mode.PROBE)
     same, *others = (template(modality, things.thing(n), Mode.ENROL) for n in range(1, 10))

@@ -52,7 +52,7 @@ def test_a_field_outside_the_list_is_left_out_and_named(stream: io.StringIO) -> 
     assert lines(stream)[0]["dropped"] == ["subject_id"]
 
 
-def test_the_message_of_an_error_is_left_out_and_its_reason_and_stack_are_kept(stream: io.StringIO) -> None:
+def test_the_message_of_an_error_is_left_out_and_its_reason_and_stack_are_logged(stream: io.StringIO) -> None:
     try:
         raise InvalidInput("jane-roe.jpg holds no face.", reason="NO_FACE")
     except InvalidInput as error:

@@ -42,7 +42,7 @@ def test_a_commit_records_its_entries_and_its_time() -> None:
     assert value("likeness_commit_duration_seconds_bucket", chain="test-chain", le="0.25") == 1
 
 
-def test_recall_is_told_with_its_sample() -> None:
+def test_recall_is_reported_with_its_sample() -> None:
     metrics.index_recall("test-a", 0.995, 256)
     assert value("likeness_index_recall_ratio", modality="test-a") == 0.995
     assert value("likeness_index_recall_sample_vectors", modality="test-a") == 256

@@ -60,8 +60,8 @@ class OneShot(ABC):
             np.concatenate([level.scores for level in levels]),
             np.concatenate([level.landmarks for level in levels]),
         )
-        kept = suppress(faces.boxes, faces.scores, self._settings.nms_iou)
-        return faces.take(kept).detections(canvas.scale)
+        chosen = suppress(faces.boxes, faces.scores, self._settings.nms_iou)
+        return faces.take(chosen).detections(canvas.scale)
 
     def warm(self) -> None:
         """See `Detector.warm`."""
@@ -143,7 +143,7 @@ class Layout:
         for kind, width in enumerate(self._widths):
             fitting = {name: value for name, value in outputs.items() if _fits(value, width)}
             if self._widths.count(width) > 1:
-                fitting = self._told_apart(fitting, kind, width)
+                fitting = self._of_kind(fitting, kind, width)
             if len(fitting) != count:
                 raise self._unfit(
                     f"{len(fitting)} outputs look like {self._names[kind]}, {count} expected", outputs
@@ -151,7 +151,7 @@ class Layout:
             groups.append(sorted(fitting.values(), key=lambda value: -value.size))
         return groups
 
-    def _told_apart(self, fitting: dict[str, Array], kind: int, width: int) -> dict[str, Array]:
+    def _of_kind(self, fitting: dict[str, Array], kind: int, width: int) -> dict[str, Array]:
         """Those of one kind among outputs of the same width: by name, else by the family's order."""
         named = {name: value for name, value in fitting.items() if self._names[kind] in name.lower()}
         if named:

@@ -101,8 +101,8 @@ class Mtcnn:
         out = self._rnet.run(batch(crops(halves, boxes, _REFINE_SIDE), self._input), ["probability", "box"])
         scores = out["probability"][:, 1]
         sure = np.flatnonzero(scores >= self._settings.stage_thresholds[1])
-        kept = sure[suppress(boxes[sure], scores[sure], parameters.MTCNN_NMS_REFINED)]
-        return _square(_shift(boxes[kept], out["box"][kept]))
+        best = sure[suppress(boxes[sure], scores[sure], parameters.MTCNN_NMS_REFINED)]
+        return _square(_shift(boxes[best], out["box"][best]))
 
     def _decide(self, halves: list[Pixels], boxes: Floats) -> Faces:
         """The faces that O-Net finds in the squares, with their landmarks."""
