@@ -35,7 +35,7 @@ from likeness.inference.turns import Turns
 from likeness.object import views
 from likeness.object.companion import DetailVotes
 from likeness.object.local import Details, coded, raw
-from likeness.object.matcher import Prepared
+from likeness.object.matcher import PreparedObject
 from likeness.object.modality import MODEL, ObjectModality
 
 SEARCHES = 60
@@ -98,7 +98,7 @@ class Maker:
 
     def __init__(self, templates: Sequence[Template], seed: int) -> None:
         self._templates = templates
-        self._details = [Prepared.from_bytes(t.detail).details for t in templates]
+        self._details = [PreparedObject.from_bytes(t.detail).details for t in templates]
         self._random = np.random.default_rng(seed)
 
     def make(self) -> Template:
@@ -127,7 +127,7 @@ class Maker:
         )
         one = self._templates[0]
         unit = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-        return Template(one.space, one.model, unit, Prepared(details).to_bytes())
+        return Template(one.space, one.model, unit, PreparedObject(details).to_bytes())
 
 
 class Gallery:

@@ -12,7 +12,7 @@ from likeness.inference.turns import Turns
 from likeness.object import parameters as p
 from likeness.object.codebook import codebook
 from likeness.object.local import Details, first
-from likeness.object.matcher import Prepared
+from likeness.object.matcher import PreparedObject
 
 
 class DetailVotes:
@@ -39,7 +39,7 @@ class DetailVotes:
 
     def add(self, row: int, template: Template) -> None:
         """See `Companion.add`."""
-        details = Prepared.from_bytes(template.detail).details
+        details = PreparedObject.from_bytes(template.detail).details
         words = details.words if len(details.words) else codebook().nearest(details.codes)
         self.index.add(row, details.codes, words, details.turn, details.octave)
 
@@ -54,7 +54,7 @@ class DetailVotes:
 
     def _search(self, probe: Template, count: int, mask: NDArray[np.bool_]) -> Proposal:
         """In a turn that is held."""
-        prepared = Prepared.from_bytes(probe.detail)
+        prepared = PreparedObject.from_bytes(probe.detail)
         sides = [first(prepared.details, p.VOTING_DETAILS)]
         if prepared.mirrored is not None:
             sides.append(first(prepared.mirrored, p.VOTING_MIRRORED))

@@ -28,7 +28,7 @@ _LENGTHS = struct.Struct("<II")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Prepared:
+class PreparedObject:
     """The details of a photograph and, of a probe, those of its mirror image."""
 
     details: Details
@@ -41,7 +41,7 @@ class Prepared:
         return _MAGIC + _LENGTHS.pack(len(plain), len(mirrored)) + plain + mirrored
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Prepared:
+    def from_bytes(cls, data: bytes) -> PreparedObject:
         """Read what `to_bytes` wrote.
 
         Raises:
@@ -57,7 +57,7 @@ class Prepared:
         return cls(details, Details.from_bytes(data[start + plain :]) if mirrored else None)
 
 
-def prepare(image: Pixels, region: Box | None = None, *, as_probe: bool = False) -> Prepared:
+def prepare(image: Pixels, region: Box | None = None, *, as_probe: bool = False) -> PreparedObject:
     """Take down the details of a photograph uint8 [h, w, 3] RGB inside a region, of all of it without one.
 
     A probe has more details, since it may show other things around the object, and those of its mirror image.
@@ -66,10 +66,10 @@ def prepare(image: Pixels, region: Box | None = None, *, as_probe: bool = False)
     descriptors, geometry = raw(image, region, p.PROBE_DETAILS if as_probe else p.MAX_DETAILS)
     details = coded(descriptors, geometry, width, height, with_words=not as_probe)
     if not as_probe:
-        return Prepared(details)
+        return PreparedObject(details)
     strongest = slice(p.MAX_DETAILS)
     turned = mirrored(descriptors[strongest], geometry[strongest], width)
-    return Prepared(details, coded(*turned, width, height, with_words=False))
+    return PreparedObject(details, coded(*turned, width, height, with_words=False))
 
 
 def compare(
@@ -116,7 +116,7 @@ def measured(
     if not candidates:
         return []
     plain, normalised = cosines(probe.vectors, [candidate.vectors for candidate in candidates])
-    prepared = Prepared.from_bytes(probe.detail)
+    prepared = PreparedObject.from_bytes(probe.detail)
 
     weights = np.ones(len(prepared.details), np.float32)
     if clutter is not None:
@@ -164,11 +164,11 @@ def _measures(seen: _Seen, cosine: float, normalised: float) -> Measures:
     )
 
 
-def _as_reference(template: Template) -> Prepared:
-    return Prepared(first(Prepared.from_bytes(template.detail).details, p.MAX_DETAILS))
+def _as_reference(template: Template) -> PreparedObject:
+    return PreparedObject(first(PreparedObject.from_bytes(template.detail).details, p.MAX_DETAILS))
 
 
-def _better(probe: Prepared, candidate: Prepared, weights: Floats | None = None) -> _Seen:
+def _better(probe: PreparedObject, candidate: PreparedObject, weights: Floats | None = None) -> _Seen:
     """The photograph or its mirror image, whichever agrees more; `weights` as those of `verify`, of both."""
     plain = verify(probe.details, candidate.details, weights)
     if probe.mirrored is not None and plain.spread < p.CLEARLY:
@@ -180,10 +180,10 @@ def _better(probe: Prepared, candidate: Prepared, weights: Floats | None = None)
 
 def evidence(probe: Template, candidate: Template) -> Evidence:
     """The inliers, the transform and the outlines of a comparison, in pixels of the two photographs as sent."""
-    return _evidence(Prepared.from_bytes(probe.detail), _as_reference(candidate))
+    return _evidence(PreparedObject.from_bytes(probe.detail), _as_reference(candidate))
 
 
-def _evidence(probe: Prepared, candidate: Prepared) -> Evidence:
+def _evidence(probe: PreparedObject, candidate: PreparedObject) -> Evidence:
     seen = _better(probe, candidate)
     pairs, transform = seen.found.pairs, seen.found.transform
     if transform is None:

@@ -24,7 +24,7 @@ from likeness.object import alike, matcher, views
 from likeness.object import parameters as p
 from likeness.object.companion import DetailVotes
 from likeness.object.explain import Side, picture
-from likeness.object.matcher import Prepared
+from likeness.object.matcher import PreparedObject
 from likeness.object.quality import assess, issues
 from likeness.object.views import Pixels
 
@@ -42,7 +42,7 @@ class _Seen:
 
     extraction: Extraction
     squares: Sequence[Pixels] = ()
-    prepared: Prepared | None = None
+    prepared: PreparedObject | None = None
 
 
 class ObjectModality:

@@ -102,7 +102,7 @@ def test_while_all_turns_are_held_no_modality_computes(
         "imaging.codec.read",
         "fingerprint.modality.read",
         "fingerprint.matcher.Matcher.compare",
-        "object.matcher.Prepared.from_bytes",
+        "object.matcher.PreparedObject.from_bytes",
     ):
         monkeypatch.setattr(f"likeness.{place}", lambda *_, place=place, **__: computed.append(place))
     with ThreadPoolExecutor(len(work)) as pool, ExitStack() as held:

@@ -12,7 +12,7 @@ from likeness.domain.answers import Likelihood
 from likeness.domain.modality import Clutter
 from likeness.domain.samples import Mode
 from likeness.object import parameters as p
-from likeness.object.matcher import Prepared
+from likeness.object.matcher import PreparedObject
 from likeness.object.modality import ObjectModality
 from tests.unit.object import frames, things
 from tests.unit.object.things import Pixels, template
@@ -47,7 +47,7 @@ def pixels(path: Path) -> Pixels:
 
 def clutter_of(made: object, counts: int) -> Clutter:
     """A search over enough references that learnt so much of every detail."""
-    details = Prepared.from_bytes(made.detail).details  # type: ignore[attr-defined]
+    details = PreparedObject.from_bytes(made.detail).details  # type: ignore[attr-defined]
     return Clutter(np.full(len(details), counts, np.int64), 2 * p.CLUTTER_KNOWN_FROM)
 
 

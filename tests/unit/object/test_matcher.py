@@ -7,7 +7,7 @@ import pytest
 from likeness.domain.errors import Corrupt
 from likeness.object import parameters as p
 from likeness.object.local import first
-from likeness.object.matcher import Prepared, prepare
+from likeness.object.matcher import PreparedObject, prepare
 from tests.unit.object import things
 
 
@@ -33,18 +33,18 @@ def test_the_details_of_a_reference_are_the_first_of_a_probe() -> None:
 
 def test_bytes_give_back_both() -> None:
     made = prepare(things.thing(1), as_probe=True)
-    again = Prepared.from_bytes(made.to_bytes())
+    again = PreparedObject.from_bytes(made.to_bytes())
     assert again.mirrored is not None
     assert made.mirrored is not None
     assert again.details.codes.tolist() == made.details.codes.tolist()
     assert again.mirrored.codes.tolist() == made.mirrored.codes.tolist()
-    assert Prepared.from_bytes(prepare(things.thing(1)).to_bytes()).mirrored is None
+    assert PreparedObject.from_bytes(prepare(things.thing(1)).to_bytes()).mirrored is None
 
 
 @pytest.mark.parametrize("cut", [3, 11, 200])
 def test_damaged_bytes_are_refused(cut: int) -> None:
     data = prepare(things.thing(1)).to_bytes()
     with pytest.raises(Corrupt):
-        Prepared.from_bytes(data[:cut])
+        PreparedObject.from_bytes(data[:cut])
     with pytest.raises(Corrupt):
-        Prepared.from_bytes(data + b"x")
+        PreparedObject.from_bytes(data + b"x")

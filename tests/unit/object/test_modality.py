@@ -17,7 +17,7 @@ from likeness.inference.pictures import PictureEmbedder
 from likeness.inference.turns import Turns
 from likeness.object import parameters as p
 from likeness.object import views
-from likeness.object.matcher import Prepared
+from likeness.object.matcher import PreparedObject
 from likeness.object.modality import MODEL, ObjectModality
 from tests.unit.object import things
 from tests.unit.object.things import Pixels, encoded, template
@@ -43,8 +43,8 @@ def test_a_probe_begins_as_a_reference_and_goes_on_with_its_mirror_image_and_sma
     assert np.linalg.norm(probe.vectors, axis=1) == pytest.approx(1, abs=1e-4)
     assert reference.vectors == pytest.approx(probe.vectors[: views.REFERENCE], abs=1e-5)
     assert modality.levels(probe).shape == (len(probe.vectors),)
-    assert Prepared.from_bytes(reference.detail).mirrored is None
-    assert Prepared.from_bytes(probe.detail).mirrored is not None
+    assert PreparedObject.from_bytes(reference.detail).mirrored is None
+    assert PreparedObject.from_bytes(probe.detail).mirrored is not None
     assert reference.space == modality.space.space_id == ObjectModality.SPACE
 
 
@@ -207,7 +207,7 @@ def test_nothing_is_called_strong_where_shared_clutter_cannot_be_recognised(moda
     same, *others = (template(modality, things.thing(n), Mode.ENROL) for n in range(1, 10))
     assert modality.compare(probe, [same])[0].likelihood == Likelihood.PROBABLE
     assert modality.compare(probe, [same, *others])[0].likelihood == Likelihood.PROBABLE
-    counts = np.ones(len(Prepared.from_bytes(probe.detail).details), np.int64)
+    counts = np.ones(len(PreparedObject.from_bytes(probe.detail).details), np.int64)
     few, many = (
         modality.compare(probe, [same], clutter=Clutter(counts, references))[0]
         for references in (p.CLUTTER_KNOWN_FROM - 1, p.CLUTTER_KNOWN_FROM)
@@ -220,7 +220,7 @@ def test_the_score_of_a_pair_depends_on_probe_candidate_and_clutter_alone(modali
     """To the last bit: among others, in any order, and through pickle."""
     held = [template(modality, things.thing(n), Mode.ENROL) for n in range(12)]
     probe = template(modality, things.tilted(things.thing(3)), Mode.PROBE)
-    counts = np.arange(len(Prepared.from_bytes(probe.detail).details)) % 9
+    counts = np.arange(len(PreparedObject.from_bytes(probe.detail).details)) % 9
     for clutter in (None, Clutter(counts, 40)):
         alone = [modality.compare(probe, [one], clutter=clutter)[0] for one in held]
         assert modality.compare(probe, held, clutter=clutter) == alone
