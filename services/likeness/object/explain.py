@@ -21,7 +21,7 @@ _REGION = (0, 110, 220)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Side:
+class ExplainedObject:
     """One of the two that are compared: what the caller calls it, its pixels, the region that was meant."""
 
     name: str
@@ -29,7 +29,7 @@ class Side:
     region: Box | None = None
 
 
-def picture(sides: list[Side], evidence: Evidence, captions: list[str]) -> bytes:
+def picture(sides: list[ExplainedObject], evidence: Evidence, captions: list[str]) -> bytes:
     """Draws the sides beside each other with what corresponds, captions below; a PNG."""
     scales = [min(_HEIGHT / side.image.shape[0], _WIDEST / side.image.shape[1]) for side in sides]
     shown = [_resized(side.image, scale) for side, scale in zip(sides, scales, strict=True)]

@@ -23,7 +23,7 @@ from likeness.inference.turns import Turns
 from likeness.object import alike, matcher, views
 from likeness.object import parameters as p
 from likeness.object.companion import DetailVotes
-from likeness.object.explain import Side, picture
+from likeness.object.explain import ExplainedObject, picture
 from likeness.object.matcher import PreparedObject
 from likeness.object.quality import assess, issues
 from likeness.object.views import Pixels
@@ -248,12 +248,12 @@ class ObjectModality:
         captions.append("A lead for a person to verify, not an identification")
         return Explanation(picture(sides, found, captions), found)
 
-    def _side(self, presented: Presented) -> Side:
+    def _side(self, presented: Presented) -> ExplainedObject:
         if presented.sample is None:
             raise InvalidInput(f"A picture of {presented.name} needs its photograph; send it, or do not ask.")
         with opened(presented.sample, self._limits, working=0) as photograph, self._turns.one():
             image = photograph.pixels()
-        return Side(presented.name, image, _region(presented.sample, image))
+        return ExplainedObject(presented.name, image, _region(presented.sample, image))
 
     def warm(self) -> None:
         """Take down a drawn photograph and compare it with itself.
