@@ -16,7 +16,7 @@ _CHIP = 224  # pixels of each aligned face
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Side:
+class ExplainedFace:
     """One of the two that are compared: what the caller calls it, the photograph, the face, the aligned face."""
 
     name: str
@@ -25,7 +25,7 @@ class Side:
     chip: Pixels
 
 
-def picture(sides: list[Side], captions: list[str]) -> bytes:
+def picture(sides: list[ExplainedFace], captions: list[str]) -> bytes:
     """Draws the sides beside each other with captions below; a PNG."""
     columns = [_column(side) for side in sides]
     height = max(column.shape[0] for column in columns)
@@ -33,7 +33,7 @@ def picture(sides: list[Side], captions: list[str]) -> bytes:
     return captioned(body, captions)
 
 
-def _column(side: Side) -> Pixels:
+def _column(side: ExplainedFace) -> Pixels:
     """The name, the photograph with box and landmarks, and the aligned face."""
     scale = min(_HEIGHT / side.image.shape[0], _WIDEST / side.image.shape[1])
     shown = resize(side.image, scale).copy()

@@ -19,7 +19,7 @@ from likeness.face import parameters
 from likeness.face.align import chip
 from likeness.face.detect import Detection, Detector, Floats, Pixels
 from likeness.face.detectors import load_detector
-from likeness.face.explain import Side, picture
+from likeness.face.explain import ExplainedFace, picture
 from likeness.face.judge import issues, limits_of, several
 from likeness.face.quality import assess
 from likeness.face.selection import Indexed, choose, without_bystanders
@@ -309,7 +309,7 @@ class FaceModality:
         with self._limits.memory.pair():
             return self._explained([self._side(probe), self._side(candidate)])
 
-    def _explained(self, sides: list[Side]) -> Explanation:
+    def _explained(self, sides: list[ExplainedFace]) -> Explanation:
         one, other = self._batcher.run([side.chip for side in sides])
         score = float(cosines(one[None], other[None])[0, 0])
         captions = [f"Score {score:.3f} (cosine)", f"Model {self.model}"]
@@ -319,7 +319,7 @@ class FaceModality:
         captions.append("A lead for a person to verify, not an identification")
         return Explanation(picture(sides, captions))
 
-    def _side(self, presented: Presented) -> Side:
+    def _side(self, presented: Presented) -> ExplainedFace:
         sample = presented.sample
         if sample is None:
             raise InvalidInput(f"A picture of {presented.name} needs its photograph; send it, or do not ask.")
@@ -328,14 +328,14 @@ class FaceModality:
         with opened(sample, self._limits, working=0) as photograph, self._turns.one():
             return self._side_of(photograph.pixels(), sample)
 
-    def _side_of(self, image: Pixels, sample: Sample) -> Side:
+    def _side_of(self, image: Pixels, sample: Sample) -> ExplainedFace:
         """In a turn that is held."""
         sight = look(self.detector, image)
         chosen = self._choose(sight.as_sent, sample, Mode.PROBE, (image.shape[1], image.shape[0]))
         if isinstance(chosen, Issue):
             raise SampleRejected(chosen.message, reason=chosen.reason)
         face = sight.faces[chosen[0][0]]
-        return Side(sample.name, sight.image, face, self.align(sight.image, face))
+        return ExplainedFace(sample.name, sight.image, face, self.align(sight.image, face))
 
     def warm(self) -> None:
         """Run detector and embedder once on blank pictures."""
