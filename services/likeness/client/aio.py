@@ -16,13 +16,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from likeness.client import connection
 from likeness.client.errors import CallFailed, Unavailable, from_rpc
 from likeness.client.requests import (
+    ComparandLike,
     EnrollOptions,
     ListOptions,
     Progress,
     Requests,
     SampleLike,
     SearchOptions,
-    Side,
 )
 from likeness.client.retry import Attempts
 from likeness.client.stream import WINDOW, Enrolment, Outcome, Pending, ended_early
@@ -219,7 +219,12 @@ class AsyncModality:
         return await self._tried(searched, math.inf if timeout is None else timeout)
 
     async def compare(
-        self, probe: Side, candidate: Side, *, explain: bool = False, timeout: float | None = None
+        self,
+        probe: ComparandLike,
+        candidate: ComparandLike,
+        *,
+        explain: bool = False,
+        timeout: float | None = None,
     ) -> matching.CompareResponse:
         """Compare two samples or references, 1:1."""
         request = self._requests.compare(probe, candidate, explain=explain)

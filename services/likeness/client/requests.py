@@ -19,7 +19,7 @@ from likeness.v1 import matching_pb2 as matching
 SampleLike = bytes | str | os.PathLike[str] | common.Sample
 """The bytes of a file, the path of one, or a sample from `sample(...)` with a name or a selection."""
 
-Side = SampleLike | matching.Comparand
+ComparandLike = SampleLike | matching.Comparand
 """One side of a comparison; an enrolled reference is given by `reference(...)`."""
 
 Progress = Callable[[int, int], None]
@@ -264,7 +264,9 @@ class Requests:
         )
         return matching.SearchRequest(caller=self.caller, probe=sample(probe), options=options)
 
-    def compare(self, probe: Side, candidate: Side, *, explain: bool = False) -> matching.CompareRequest:
+    def compare(
+        self, probe: ComparandLike, candidate: ComparandLike, *, explain: bool = False
+    ) -> matching.CompareRequest:
         """Compare 1:1."""
         return matching.CompareRequest(
             caller=self.caller, probe=_side(probe), candidate=_side(candidate), explain=explain
@@ -286,7 +288,7 @@ def _several(name: str, texts: Iterable[str]) -> Iterable[str]:
     return texts
 
 
-def _side(side: Side) -> matching.Comparand:
+def _side(side: ComparandLike) -> matching.Comparand:
     return side if isinstance(side, matching.Comparand) else matching.Comparand(sample=sample(side))
 
 
