@@ -43,7 +43,7 @@ class Asked:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Found:
+class Votes:
     """What a probe's details voted for.
 
     `rows` int64 [m], best first, with `votes` float32 [m]. `common` int64 [n]: for each detail of the probe, how
@@ -156,14 +156,14 @@ class VotingIndex:
         """How many rows of the mask, bool [rows], are held."""
         return self._geometry.held(mask)
 
-    def search(self, asked: Asked, count: int, mask: NDArray[np.bool_]) -> Found:
+    def search(self, asked: Asked, count: int, mask: NDArray[np.bool_]) -> Votes:
         """The rows of the mask, bool [rows], that the details of a probe vote for.
 
         A detail is as common as there are rows among its neighbours that may show the same; at most as many as
         neighbours are asked for.
         """
         if not len(asked.codes) or not self.details or not mask.any():
-            return Found(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(len(asked.codes), np.int64))
+            return Votes(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(len(asked.codes), np.int64))
         with self._lock.shared():
             distance, ids = self._nearest(asked.codes, mask)
             detail, place = np.nonzero(ids[:, :-1] >= 0)
@@ -178,7 +178,7 @@ class VotingIndex:
         common = _distinct(detail[same], row[same], len(asked.codes))
         votes = self._fullest(cells, worth, len(unique))[0]
         best = np.argsort(-votes, kind="stable")[:count]
-        return Found(unique[best], votes[best], common)
+        return Votes(unique[best], votes[best], common)
 
     def _nearest(self, codes: Codes, mask: NDArray[np.bool_]) -> tuple[Floats, Ints]:
         """Distance and number of the nearest stored details of rows of the mask; infinite and -1 where missing."""

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from likeness.domain.modality import Clutter, Proposal
 from likeness.domain.samples import Template
-from likeness.index.voting import Asked, Found, VotingIndex
+from likeness.index.voting import Asked, Votes, VotingIndex
 from likeness.inference.turns import Turns
 from likeness.object import parameters as p
 from likeness.object.codebook import codebook
@@ -74,5 +74,5 @@ class DetailVotes:
         """See `Companion.clutter`: what many references hold (a carpet, a ruler, a watermark)."""
         return self.search(probe, 0, mask).clutter
 
-    def _vote(self, details: Details, count: int, mask: NDArray[np.bool_]) -> Found:
+    def _vote(self, details: Details, count: int, mask: NDArray[np.bool_]) -> Votes:
         return self.index.search(Asked(details.codes, details.turn, details.octave), count, mask)
