@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from likeness.index.rows import Mask
 
 Vectors = NDArray[np.float32]
-Found = tuple[NDArray[np.float32], NDArray[np.int64]]
+Neighbours = tuple[NDArray[np.float32], NDArray[np.int64]]
 """Scores float32 [q, k], descending, and where they were found, int64 [q, k]; padded with -inf and -1."""
 
 GATHER_SHARE = 0.08
@@ -26,12 +26,12 @@ def one_thread() -> None:
     faiss.omp_set_num_threads(1)
 
 
-def nothing(queries: int, k: int) -> Found:
+def nothing(queries: int, k: int) -> Neighbours:
     """The answer where nothing may be found."""
     return np.full((queries, k), -np.inf, np.float32), np.full((queries, k), -1, np.int64)
 
 
-def scan(queries: Vectors, vectors: Vectors, k: int, allowed: Mask | None = None) -> Found:
+def scan(queries: Vectors, vectors: Vectors, k: int, allowed: Mask | None = None) -> Neighbours:
     """The best `k` of `vectors` [n, d] for each of `queries` [q, d], by inner product.
 
     Positions are rows of `vectors`; `allowed` bool [n] leaves rows out, None leaves out none.
@@ -76,7 +76,7 @@ def renumber(at: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64
     return np.where(at < 0, np.int64(-1), rows[at])
 
 
-def merge(found: list[Found], k: int) -> Found:
+def merge(found: list[Neighbours], k: int) -> Neighbours:
     """The best `k` of several answers to the same queries, ties by the lower row."""
     scores = np.concatenate([s for s, _ in found], axis=1)
     rows = np.concatenate([r for _, r in found], axis=1)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.index.rows import Mask, RowMap, Rows
-from likeness.index.scan import Found, Vectors, merge, nothing, scan
+from likeness.index.scan import Neighbours, Vectors, merge, nothing, scan
 
 CHUNK_BYTES = 16 << 20
 """Memory of one chunk of the tail; it is reserved, and only pages that are written take memory."""
@@ -36,7 +36,7 @@ class Segment(Protocol):
     def nbytes(self) -> int:
         """Memory that the rows take."""
 
-    def search(self, queries: Vectors, k: int, allowed: Mask | None, *, exact: bool) -> Found:
+    def search(self, queries: Vectors, k: int, allowed: Mask | None, *, exact: bool) -> Neighbours:
         """The best `k` rows for each query. `allowed` is a bool per row of the index, from row 0."""
 
     def blocks(self) -> Iterator[tuple[Rows, Vectors]]:
@@ -94,11 +94,11 @@ class Tail:
             done += len(part)
         self._count = count + done
 
-    def search(self, queries: Vectors, k: int, allowed: Mask | None, *, exact: bool) -> Found:  # noqa: ARG002
+    def search(self, queries: Vectors, k: int, allowed: Mask | None, *, exact: bool) -> Neighbours:  # noqa: ARG002
         """See `Segment.search`; always exact."""
         rows = self.rows
         part = None if allowed is None else rows.part(allowed)
-        found: list[Found] = []
+        found: list[Neighbours] = []
         for start, chunk in self._filled(len(rows)):
             scores, at = scan(queries, chunk, k, None if part is None else part[start : start + len(chunk)])
             found.append((scores, np.where(at < 0, at, at + (self.first + start))))
@@ -166,7 +166,7 @@ class Flat:
         """Memory that the vectors and the row numbers take."""
         return self._vectors.nbytes + self._rows.nbytes
 
-    def search(self, queries: Vectors, k: int, allowed: Mask | None, *, exact: bool) -> Found:  # noqa: ARG002
+    def search(self, queries: Vectors, k: int, allowed: Mask | None, *, exact: bool) -> Neighbours:  # noqa: ARG002
         """See `Segment.search`; always exact."""
         part = None if allowed is None else self._rows.part(allowed)
         scores, at = scan(queries, self._vectors, k, part)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from likeness.index.fourbit import FourBit
 from likeness.index.rows import Mask, RowMap, Rows
-from likeness.index.scan import Found, Vectors, nothing
+from likeness.index.scan import Neighbours, Vectors, nothing
 from likeness.index.segments import State
 from likeness.index.wide import Wide
 
@@ -76,7 +76,7 @@ class Shortlisted:
         """Memory that codes, 16-bit vectors and row numbers take."""
         return self._codes.nbytes + self._wide.values.nbytes + self._rows.nbytes
 
-    def search(self, queries: Vectors, k: int, allowed: Mask | None, *, exact: bool) -> Found:
+    def search(self, queries: Vectors, k: int, allowed: Mask | None, *, exact: bool) -> Neighbours:
         """See `Segment.search`."""
         part = None if allowed is None else self._rows.part(allowed)
         count = len(self._wide) if part is None else int(np.count_nonzero(part))
@@ -132,7 +132,7 @@ class Shortlisted:
             codes = _coded(wide)  # another version may lay its code blocks out otherwise
         return cls(rows, wide, codes)
 
-    def _rank(self, queries: Vectors, k: int, depth: int, part: Mask | None, count: int) -> Found:
+    def _rank(self, queries: Vectors, k: int, depth: int, part: Mask | None, count: int) -> Neighbours:
         """Shortlist and rank; a query whose best came from deep in its shortlist is asked again, deeper."""
         scores, at = nothing(len(queries), k)
         open_ = np.arange(len(queries))

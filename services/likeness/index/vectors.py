@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from likeness.domain.errors import Corrupt, InvalidInput
 from likeness.index.kinds import FLAT_COMPONENTS, restored, seal
 from likeness.index.rows import Mask, Rows
-from likeness.index.scan import Found, Vectors, merge, nothing
+from likeness.index.scan import Neighbours, Vectors, merge, nothing
 from likeness.index.segments import Segment, Tail
 from likeness.index.snapshot import Generation, IndexState
 
@@ -123,7 +123,7 @@ class VectorIndex:
 
     def search(
         self, queries: NDArray[np.float32], k: int, allowed: Mask | None = None, *, exact: bool = False
-    ) -> Found:
+    ) -> Neighbours:
         """The best `k` rows for each query.
 
         Args:
@@ -147,7 +147,7 @@ class VectorIndex:
                 return scores, rows
             # A row was removed while it was being read: its score means nothing and its place is another's.
 
-    def _search(self, queries: Vectors, k: int, allowed: Mask | None, exact: bool) -> Found:
+    def _search(self, queries: Vectors, k: int, allowed: Mask | None, exact: bool) -> Neighbours:
         view = self._view
         total = view.tail.first + len(view.tail)
         alive = self._alive

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.index.rows import Mask
-from likeness.index.scan import Found, Vectors, merge, nothing, renumber, scan
+from likeness.index.scan import Neighbours, Vectors, merge, nothing, renumber, scan
 
 BLOCK_ROWS = 16_384
 """Vectors decoded at once: a few MiB, small enough to stay in a core's cache."""
@@ -53,7 +53,7 @@ class Wide:
         for start in range(0, len(self), BLOCK_ROWS):
             yield start, self.take(slice(start, start + BLOCK_ROWS))
 
-    def search(self, queries: Vectors, k: int, allowed: Mask | None) -> Found:
+    def search(self, queries: Vectors, k: int, allowed: Mask | None) -> Neighbours:
         """The best `k` for each query among all vectors, or those that `allowed` bool [n] marks."""
         if allowed is not None:
             positions = np.flatnonzero(allowed)
@@ -65,7 +65,7 @@ class Wide:
             found = [merge([*found, (scores, np.where(at < 0, at, at + start))], k)]
         return found[0]
 
-    def search_at(self, queries: Vectors, k: int, positions: NDArray[np.int64]) -> Found:
+    def search_at(self, queries: Vectors, k: int, positions: NDArray[np.int64]) -> Neighbours:
         """The best `k` for each query among the vectors at these positions."""
         found = nothing(len(queries), k)
         for start in range(0, len(positions), BLOCK_ROWS):

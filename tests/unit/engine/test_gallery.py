@@ -21,7 +21,7 @@ from likeness.engine.gallery import Gallery
 from likeness.engine.opening import open_engine, self_test
 from likeness.engine.register import Register
 from likeness.engine.upkeep import open_gallery
-from likeness.index.scan import Found, Vectors, nothing
+from likeness.index.scan import Neighbours, Vectors, nothing
 from likeness.index.snapshot import Snapshots, furthest
 from likeness.index.vectors import VectorIndex
 from likeness.store.store import Store
@@ -262,7 +262,7 @@ class TestRegister:
 class Blind(VectorIndex):
     """An index whose search has lost its rows."""
 
-    def search(self, queries: Vectors, k: int, *_: object, **__: object) -> Found:
+    def search(self, queries: Vectors, k: int, *_: object, **__: object) -> Neighbours:
         return nothing(len(queries), k)
 
 
