@@ -52,7 +52,7 @@ class Seal(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class ContainerManifest:
     """What is said of a container in the clear; every field is bound to the container's bytes."""
 
     name: str
@@ -81,7 +81,7 @@ class Manifest:
         return (json.dumps(fields | {"check": _check(fields)}, indent=1) + "\n").encode()
 
     @classmethod
-    def read(cls, path: Path) -> Manifest:
+    def read(cls, path: Path) -> ContainerManifest:
         """Read and check a manifest.
 
         Raises:
@@ -108,7 +108,7 @@ class Manifest:
 
 def write(
     path: Path, name: str, position: int, about: Mapping[str, object], arrays: Arrays, seal: Seal
-) -> Manifest:
+) -> ContainerManifest:
     """Write a container to `path`, which must not exist, and return its manifest; it is durable on return.
 
     `about` is anything that JSON can hold. Arrays are of bool, uint8, int8, int16, int32, int64 or float32.
@@ -121,10 +121,12 @@ def write(
     table = [[key, array.dtype.str, list(array.shape)] for key, array in ordered.items()]
     header = json.dumps({"about": about, "arrays": table}).encode()
     frames = 1 + sum(math.ceil(array.nbytes / FRAME_BYTES) for array in ordered.values())
-    return _write(path, Manifest(name, position, frames, 0, ""), _plaintexts(header, ordered), seal)
+    return _write(path, ContainerManifest(name, position, frames, 0, ""), _plaintexts(header, ordered), seal)
 
 
-def _write(path: Path, unsigned: Manifest, plaintexts: Iterable[bytes | memoryview], seal: Seal) -> Manifest:
+def _write(
+    path: Path, unsigned: ContainerManifest, plaintexts: Iterable[bytes | memoryview], seal: Seal
+) -> ContainerManifest:
     """Write a magic number and a frame for each plaintext; returns the manifest with length and digest."""
     try:
         with path.open("xb") as file:
@@ -151,8 +153,12 @@ def _write(path: Path, unsigned: Manifest, plaintexts: Iterable[bytes | memoryvi
 
 
 def reseal(
-    path: Path, manifest: Manifest, partial: Path, seal: Seal, stop: Callable[[], bool] = lambda: False
-) -> Manifest:
+    path: Path,
+    manifest: ContainerManifest,
+    partial: Path,
+    seal: Seal,
+    stop: Callable[[], bool] = lambda: False,
+) -> ContainerManifest:
     """Write what a container holds to `partial`, which must not exist, sealed as `seal` seals now.
 
     Raises:
@@ -183,7 +189,7 @@ def first_sealed(path: Path, size: int) -> bytes:
         return b""
 
 
-def write_manifest(path: Path, manifest: Manifest) -> None:
+def write_manifest(path: Path, manifest: ContainerManifest) -> None:
     """Write a manifest beside, make it durable and publish it.
 
     Raises:
@@ -220,7 +226,7 @@ def publish(partial: Path, path: Path) -> None:
 
 
 def read(
-    path: Path, manifest: Manifest, seal: Seal
+    path: Path, manifest: ContainerManifest, seal: Seal
 ) -> tuple[dict[str, object], dict[str, NDArray[np.generic]]]:
     """Check a container against its manifest, unseal it and return what it says of itself and its arrays.
 
@@ -233,7 +239,7 @@ def read(
 
 
 @contextmanager
-def _checked(path: Path, manifest: Manifest) -> Iterator[IO[bytes]]:
+def _checked(path: Path, manifest: ContainerManifest) -> Iterator[IO[bytes]]:
     """The open container, its length and digest those of the manifest."""
     try:
         with path.open("rb") as file:
@@ -248,7 +254,7 @@ def _checked(path: Path, manifest: Manifest) -> Iterator[IO[bytes]]:
 
 
 def _unseal(
-    file: IO[bytes], manifest: Manifest, seal: Seal
+    file: IO[bytes], manifest: ContainerManifest, seal: Seal
 ) -> tuple[dict[str, object], dict[str, NDArray[np.generic]]]:
     frames = _frames(file, manifest, seal)
     header = json.loads(next(frames))
@@ -271,7 +277,7 @@ def _unseal(
     return dict(header["about"]), arrays
 
 
-def _frames(file: IO[bytes], manifest: Manifest, seal: Seal) -> Iterator[bytes]:
+def _frames(file: IO[bytes], manifest: ContainerManifest, seal: Seal) -> Iterator[bytes]:
     if file.read(len(_MAGIC)) != _MAGIC:
         raise ValueError("it does not begin with its magic number")
     for number in range(manifest.frames):

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from likeness.domain.errors import Corrupt, Unavailable, WrongKey
 from likeness.index import container
 from likeness.index.columns import ColumnsState
-from likeness.index.container import Manifest, Seal
+from likeness.index.container import ContainerManifest, Seal
 
 RETAINED = 2
 """Snapshots kept: the newest, and the one to fall back on."""
@@ -92,7 +92,7 @@ def furthest(folder: Path) -> int:
     positions = [0]
     for path in folder.glob("*.json"):
         try:
-            positions.append(Manifest.read(path).position)
+            positions.append(ContainerManifest.read(path).position)
         except Corrupt:
             continue
     return max(positions)
@@ -136,7 +136,7 @@ class Snapshots:
         self._prune()
         return path
 
-    def _publish(self, partial: Path, manifest: Manifest) -> Path:
+    def _publish(self, partial: Path, manifest: ContainerManifest) -> Path:
         stem = f"{manifest.position:020d}-{manifest.sha256[:16]}"
         container.publish(partial, self._folder / f"{stem}.snapshot")
         path = self._folder / f"{stem}.json"
@@ -164,7 +164,7 @@ class Snapshots:
             partial = path.with_suffix(".new")
             partial.unlink(missing_ok=True)
             try:
-                manifest = Manifest.read(path)
+                manifest = ContainerManifest.read(path)
                 sealed = path.with_suffix(".snapshot")
                 self._publish(partial, container.reseal(sealed, manifest, partial, self._seal, stop))
             except WrongKey:
@@ -207,7 +207,7 @@ class Snapshots:
             Corrupt: a byte of it was changed, or a part is missing.
             WrongKey: it was sealed under another key.
         """
-        manifest = Manifest.read(path)
+        manifest = ContainerManifest.read(path)
         about, arrays = container.read(path.with_suffix(".snapshot"), manifest, self._seal)
 
         def part(prefix: str) -> dict[str, NDArray[np.generic]]:

@@ -13,7 +13,7 @@ import pytest
 from likeness.domain.errors import Corrupt, Exhausted, LikenessError, Unavailable, WrongKey
 from likeness.domain.references import Facets
 from likeness.index import Columns, Snapshot, Snapshots, VectorIndex, container
-from likeness.index.container import Manifest
+from likeness.index.container import ContainerManifest
 from likeness.store.vault import KeyRing, KeyUse, Vault
 from tests.oracle.index.naive import clustered
 
@@ -52,7 +52,7 @@ def test_a_snapshot_comes_back_whole(snapshots: Snapshots, monkeypatch: pytest.M
     monkeypatch.setattr(container, "FRAME_BYTES", 4096)  # several frames for one array
     saved = snapshot()
     path = snapshots.save(saved)
-    assert Manifest.read(path).frames > 5
+    assert ContainerManifest.read(path).frames > 5
     loaded = snapshots.newest()
     assert loaded.refused == ()
     assert loaded.snapshot is not None
@@ -120,11 +120,11 @@ def test_a_file_cut_short_grown_or_missing_is_noticed(snapshots: Snapshots, fold
         snapshots.load(path)
 
 
-def vouched(path: Path, manifest: Manifest, data: bytes) -> None:
+def vouched(path: Path, manifest: ContainerManifest, data: bytes) -> None:
     """Write data with a manifest that agrees with it, as someone with access to the disk but no key could."""
     path.with_suffix(".snapshot").write_bytes(data)
     path.write_bytes(
-        Manifest(
+        ContainerManifest(
             manifest.name, manifest.position, manifest.frames, len(data), hashlib.sha256(data).hexdigest()
         ).to_bytes()
     )
@@ -147,11 +147,11 @@ def test_whoever_has_the_disk_but_no_key_cannot_rearrange_a_snapshot(
 ) -> None:
     monkeypatch.setattr(container, "FRAME_BYTES", 2048)
     path = snapshots.save(snapshot())
-    manifest, whole = Manifest.read(path), parts(folder)[1].read_bytes()
+    manifest, whole = ContainerManifest.read(path), parts(folder)[1].read_bytes()
     listed = frames(whole)
     twin = next(n for n in range(1, len(listed)) if len(listed[n]) == len(listed[n + 1]))
     assert b"".join([whole[:8], *listed]) == whole
-    fewer = Manifest(manifest.name, manifest.position, manifest.frames - 1, 0, "")
+    fewer = ContainerManifest(manifest.name, manifest.position, manifest.frames - 1, 0, "")
     listings = {
         "swap": [*listed[:twin], listed[twin + 1], listed[twin], *listed[twin + 2 :]],
         "twice": [*listed[: twin + 1], listed[twin], *listed[twin + 2 :]],
@@ -163,8 +163,8 @@ def test_whoever_has_the_disk_but_no_key_cannot_rearrange_a_snapshot(
     data = b"".join([b"LKSNAP2\n" if change == "magic" else whole[:8], *listings.get(change, listed)])
     unsealed = {
         "drop": fewer,
-        "position": Manifest(manifest.name, manifest.position + 1, manifest.frames, 0, ""),
-        "name": Manifest("other", manifest.position, manifest.frames, 0, ""),
+        "position": ContainerManifest(manifest.name, manifest.position + 1, manifest.frames, 0, ""),
+        "name": ContainerManifest("other", manifest.position, manifest.frames, 0, ""),
     }.get(change, manifest)
     vouched(path, unsealed, data)
     with pytest.raises(Corrupt):
@@ -174,7 +174,7 @@ def test_whoever_has_the_disk_but_no_key_cannot_rearrange_a_snapshot(
 def test_a_length_that_no_frame_has_is_refused_before_it_is_read(snapshots: Snapshots, folder: Path) -> None:
     path = snapshots.save(snapshot())
     whole = parts(folder)[1].read_bytes()
-    vouched(path, Manifest.read(path), whole[:8] + b"\xff\xff\xff\xff" + whole[12:])
+    vouched(path, ContainerManifest.read(path), whole[:8] + b"\xff\xff\xff\xff" + whole[12:])
     with pytest.raises(Corrupt, match="longer than a frame"):
         snapshots.load(path)
 
@@ -259,16 +259,16 @@ def test_arrays_of_objects_are_not_saved(snapshots: Snapshots, folder: Path) -> 
     assert list(folder.iterdir()) == []
 
 
-def sealed_by_hand(tmp_path: Path, header: object, *payload: bytes) -> tuple[Path, Manifest]:
+def sealed_by_hand(tmp_path: Path, header: object, *payload: bytes) -> tuple[Path, ContainerManifest]:
     """A container with a chosen header, sealed with the right key: a writer of ours gone wrong."""
     seal, path = vault(tmp_path), tmp_path / "made.snapshot"
-    unsealed = Manifest("made", 1, 1 + len(payload), 0, "")
+    unsealed = ContainerManifest("made", 1, 1 + len(payload), 0, "")
     data = b"LKSNAP1\n"
     for number, plaintext in enumerate([json.dumps(header).encode(), *payload]):
         sealed = seal.seal(plaintext, aad=unsealed.aad(number))
         data += len(sealed).to_bytes(4, "little") + sealed
     path.write_bytes(data)
-    return path, Manifest("made", 1, unsealed.frames, len(data), hashlib.sha256(data).hexdigest())
+    return path, ContainerManifest("made", 1, unsealed.frames, len(data), hashlib.sha256(data).hexdigest())
 
 
 @pytest.mark.parametrize(
