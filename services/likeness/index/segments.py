@@ -13,7 +13,7 @@ from likeness.index.scan import Neighbours, Vectors, merge, nothing, scan
 
 CHUNK_BYTES = 16 << 20
 """Memory of one chunk of the tail; it is reserved, and only pages that are written take memory."""
-State = tuple[dict[str, object], dict[str, NDArray[np.generic]]]
+SegmentState = tuple[dict[str, object], dict[str, NDArray[np.generic]]]
 """What a segment says of itself (JSON) and its arrays, by name."""
 
 
@@ -48,7 +48,7 @@ class Segment(Protocol):
     def erase(self, row: int) -> None:
         """Overwrite the vector of this row with zeros, if it is here."""
 
-    def state(self) -> State:
+    def state(self) -> SegmentState:
         """What the segment is restored from. Arrays that still grow are copied."""
 
 
@@ -125,7 +125,7 @@ class Tail:
             chunk, offset = divmod(row - self.first, self._per_chunk)
             self._chunks[chunk][offset] = 0.0
 
-    def state(self) -> State:
+    def state(self) -> SegmentState:
         """See `Segment.state`."""
         blocks = [vectors for _, vectors in self.blocks()] or [np.zeros((0, self._dimension), np.float32)]
         return {"kind": self.kind, "first": self.first}, {"vectors": np.concatenate(blocks)}
@@ -186,7 +186,7 @@ class Flat:
         if position is not None:
             self._vectors[position] = 0.0
 
-    def state(self) -> State:
+    def state(self) -> SegmentState:
         """See `Segment.state`."""
         return {"kind": self.kind}, {"rows": self._rows.array(), "vectors": self._vectors}
 

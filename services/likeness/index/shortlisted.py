@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from likeness.index.fourbit import FourBit
 from likeness.index.rows import Mask, RowMap, Rows
 from likeness.index.scan import Neighbours, Vectors, nothing
-from likeness.index.segments import State
+from likeness.index.segments import SegmentState
 from likeness.index.wide import Wide
 
 GATHER_PART = 32
@@ -107,7 +107,7 @@ class Shortlisted:
             self._wide.values[position] = 0
             self._codes.erase(position)
 
-    def state(self) -> State:
+    def state(self) -> SegmentState:
         """See `Segment.state`."""
         about: dict[str, object] = {
             "kind": self.kind,
