@@ -11,7 +11,7 @@ from likeness.domain.samples import Issue, Mode, Quality, QualityComponent, Seve
 from likeness.face.parameters import CONFIDENCE_LIMITS, LIMITS, Limit
 from likeness.inference.manifest import Manifest
 
-Limits = Mapping[str, Limit]
+QualityLimits = Mapping[str, Limit]
 
 
 def limits_of(detector: Manifest, recogniser: Manifest) -> dict[str, Limit]:
@@ -36,7 +36,7 @@ def limits_of(detector: Manifest, recogniser: Manifest) -> dict[str, Limit]:
     return limits
 
 
-def issues(quality: Quality, limits: Limits, mode: Mode, name: str) -> tuple[Issue, ...]:
+def issues(quality: Quality, limits: QualityLimits, mode: Mode, name: str) -> tuple[Issue, ...]:
     """What is wrong with a face.
 
     Args:
