@@ -15,7 +15,7 @@ from likeness.client import DeadlineExceeded, InvalidArgument, LikenessClient, R
 from likeness.engine.engine import Engine
 from likeness.engine.gallery import Gallery
 from likeness.imaging import cost, parameters
-from likeness.imaging.decode import Limits
+from likeness.imaging.decode import DecodeLimits
 from likeness.imaging.headers import inspect
 from likeness.imaging.memory import Memory
 from likeness.inference.turns import Turns
@@ -39,7 +39,7 @@ MEMORY = Memory(cost.of(inspect(PHOTOGRAPH), len(PHOTOGRAPH), parameters.WORKING
 
 @pytest.fixture(scope="module")
 def objects() -> ObjectModality:
-    return ObjectModality.load(calibration=None, turns=Turns(1), limits=Limits(memory=MEMORY))
+    return ObjectModality.load(calibration=None, turns=Turns(1), limits=DecodeLimits(memory=MEMORY))
 
 
 @pytest.fixture

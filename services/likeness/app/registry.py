@@ -23,7 +23,7 @@ from likeness.domain.errors import Exhausted
 from likeness.domain.modality import Modality
 from likeness.domain.samples import Extraction
 from likeness.engine import calibrate
-from likeness.imaging.decode import Limits
+from likeness.imaging.decode import DecodeLimits
 from likeness.imaging.headers import Reason
 from likeness.imaging.memory import Memory
 from likeness.inference.batcher import BatchReport
@@ -218,8 +218,8 @@ def _set_or_shipped(chosen: Path | None, shipped: str) -> Calibration | None:
     return calibrate.load(path)
 
 
-def _limits(settings: Settings) -> Limits:
-    return Limits(
+def _limits(settings: Settings) -> DecodeLimits:
+    return DecodeLimits(
         max_bytes=settings.max_sample_bytes,
         max_pixels=settings.max_pixels,
         memory=_memory(settings.max_bytes_decoding - _assistant_bytes(settings)),

@@ -24,7 +24,7 @@ from likeness.face.judge import issues, limits_of, several
 from likeness.face.quality import assess
 from likeness.face.selection import Indexed, choose, without_bystanders
 from likeness.face.turning import Sight, look
-from likeness.imaging.decode import Limits, Picture, opened
+from likeness.imaging.decode import DecodeLimits, Picture, opened
 from likeness.index.cosines import cosines
 from likeness.inference.assistant import Assistant
 from likeness.inference.batcher import Batcher, BatchReport
@@ -32,7 +32,7 @@ from likeness.inference.catalogue import Catalogue
 from likeness.inference.embedder import Embedder
 from likeness.inference.turns import Turns
 
-_NO_LIMITS = Limits()
+_NO_LIMITS = DecodeLimits()
 
 Task = tuple[Sample, Mode]
 """What an assistant is given: one sample to extract."""
@@ -76,7 +76,7 @@ class FaceModality:
         quality_limits: Mapping[str, parameters.Limit],
         calibration: Calibration | None,
         turns: Turns,
-        limits: Limits = _NO_LIMITS,
+        limits: DecodeLimits = _NO_LIMITS,
         observe: Callable[[BatchReport], None] | None = None,
     ) -> None:
         if calibration is not None and calibration.space != embedder.space:
@@ -116,7 +116,7 @@ class FaceModality:
         recogniser_id: str,
         calibration: Calibration | None,
         turns: Turns,
-        limits: Limits = _NO_LIMITS,
+        limits: DecodeLimits = _NO_LIMITS,
         observe: Callable[[BatchReport], None] | None = None,
     ) -> FaceModality:
         """Load the two models by the ids of their manifests.

@@ -33,7 +33,7 @@ _PROCESS = Memory()
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class DecodeLimits:
     """What a sample may cost.
 
     `max_bytes`: length of the file. `max_pixels`: width times height. `min_side`: the shorter side in pixels, below
@@ -62,7 +62,7 @@ _NO_CLAIM = frozenset(("", "application/octet-stream", "binary/octet-stream", "i
 class Picture:
     """A sample whose header was read and whose memory is taken: see `opened`."""
 
-    def __init__(self, sample: Sample, limits: Limits, working: int, deadline: Deadline | None) -> None:
+    def __init__(self, sample: Sample, limits: DecodeLimits, working: int, deadline: Deadline | None) -> None:
         self._sample = sample
         self._working = working
         self._deadline = deadline
@@ -110,7 +110,7 @@ class Picture:
 @contextmanager
 def opened(
     sample: Sample,
-    limits: Limits,
+    limits: DecodeLimits,
     *,
     working: int = parameters.WORKING_BYTES,
     deadline: Deadline | None = None,
@@ -134,7 +134,7 @@ def opened(
         picture.close()
 
 
-def decode(sample: Sample, limits: Limits = Limits()) -> Pixels:
+def decode(sample: Sample, limits: DecodeLimits = DecodeLimits()) -> Pixels:
     """The pixels of a photograph as it is seen: EXIF orientation applied, transparency laid over white.
 
     Grey, palette, 16-bit and CMYK pictures become 8-bit RGB.
@@ -175,7 +175,7 @@ def _too_dear(header: Header, size: int, most: int) -> Refusal:
     )
 
 
-def _admit(sample: Sample, limits: Limits) -> tuple[bytes, Header]:
+def _admit(sample: Sample, limits: DecodeLimits) -> tuple[bytes, Header]:
     """The file without blanks before it, and its header, if declared type, length and size are acceptable."""
     size = len(sample.data)
     if size == 0:

@@ -16,7 +16,7 @@ from likeness.domain.deadline import NO_DEADLINE, Deadline
 from likeness.domain.errors import InvalidInput, LikenessError, SampleRejected
 from likeness.domain.modality import Clutter, Companion, Presented, TemplateSpace
 from likeness.domain.samples import Box, Extraction, Finding, Issue, Mode, Pick, Sample, Template
-from likeness.imaging.decode import Limits, Picture, opened
+from likeness.imaging.decode import DecodeLimits, Picture, opened
 from likeness.inference.batcher import Batcher, BatchReport
 from likeness.inference.pictures import PictureEmbedder
 from likeness.inference.turns import Turns
@@ -33,7 +33,7 @@ Floats = NDArray[np.float32]
 MODEL = "object-embed"
 """Name of the shipped embedder's manifest."""
 
-_NO_LIMITS = Limits()
+_NO_LIMITS = DecodeLimits()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -75,7 +75,7 @@ class ObjectModality:
         *,
         calibration: Calibration | None,
         turns: Turns,
-        limits: Limits = _NO_LIMITS,
+        limits: DecodeLimits = _NO_LIMITS,
         observe: Callable[[BatchReport], None] | None = None,
     ) -> None:
         for what, space in (
@@ -110,7 +110,7 @@ class ObjectModality:
         *,
         calibration: Calibration | None,
         turns: Turns,
-        limits: Limits = _NO_LIMITS,
+        limits: DecodeLimits = _NO_LIMITS,
         observe: Callable[[BatchReport], None] | None = None,
     ) -> ObjectModality:
         """Load the shipped models.

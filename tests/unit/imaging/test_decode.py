@@ -14,12 +14,12 @@ from PIL import Image, ImageOps
 
 from likeness.domain.errors import SampleRejected
 from likeness.domain.samples import Sample
-from likeness.imaging.decode import Limits, decode
+from likeness.imaging.decode import DecodeLimits, decode
 from likeness.imaging.headers import Reason
 from likeness.imaging.opencv import cv2
 
 WIDTH, HEIGHT = 96, 64
-NO_LIMITS = Limits()
+NO_LIMITS = DecodeLimits()
 
 
 def photograph() -> Image.Image:
@@ -35,7 +35,7 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def reason_of(data: bytes, media_type: str = "", limits: Limits = NO_LIMITS) -> str:
+def reason_of(data: bytes, media_type: str = "", limits: DecodeLimits = NO_LIMITS) -> str:
     with pytest.raises(SampleRejected) as caught:
         decode(Sample(data, name="case-7.jpg", media_type=media_type), limits)
     assert caught.value.message.startswith("case-7.jpg ")
@@ -244,14 +244,14 @@ def test_the_header_is_judged_before_the_codec_sees_the_file(monkeypatch: pytest
     monkeypatch.setattr(cv2, "imdecode", codec)
     assert reason_of(_png_claiming(60_000, 60_000)) == Reason.IMAGE_TOO_LARGE
     ordinary = encoded(photograph(), "JPEG")
-    assert reason_of(ordinary, limits=Limits(max_bytes=len(ordinary) - 1)) == Reason.IMAGE_TOO_LARGE
-    assert reason_of(ordinary, limits=Limits(max_pixels=WIDTH * HEIGHT - 1)) == Reason.IMAGE_TOO_LARGE
-    assert reason_of(ordinary, limits=Limits(min_side=HEIGHT + 1)) == Reason.IMAGE_TOO_SMALL
+    assert reason_of(ordinary, limits=DecodeLimits(max_bytes=len(ordinary) - 1)) == Reason.IMAGE_TOO_LARGE
+    assert reason_of(ordinary, limits=DecodeLimits(max_pixels=WIDTH * HEIGHT - 1)) == Reason.IMAGE_TOO_LARGE
+    assert reason_of(ordinary, limits=DecodeLimits(min_side=HEIGHT + 1)) == Reason.IMAGE_TOO_SMALL
 
 
 def test_a_picture_exactly_at_the_limits_is_read() -> None:
     data = encoded(photograph(), "JPEG")
-    limits = Limits(max_bytes=len(data), max_pixels=WIDTH * HEIGHT, min_side=HEIGHT)
+    limits = DecodeLimits(max_bytes=len(data), max_pixels=WIDTH * HEIGHT, min_side=HEIGHT)
     assert decode(Sample(data), limits).shape == (HEIGHT, WIDTH, 3)
 
 

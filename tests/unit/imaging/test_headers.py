@@ -15,7 +15,7 @@ from PIL import Image
 
 from likeness.domain.errors import SampleRejected
 from likeness.domain.samples import Sample
-from likeness.imaging.decode import Limits, decode
+from likeness.imaging.decode import DecodeLimits, decode
 from likeness.imaging.headers import Format, Reason, Refusal, inspect, jpeg, tiff
 
 KINDS = ["JPEG", "PNG", "WEBP", "BMP", "TIFF"]
@@ -79,7 +79,7 @@ def test_changed_bytes_never_crash_and_never_take_more_memory_than_is_allowed(
             st.one_of(st.integers(0, min(200, len(changed) - 1)), st.integers(0, len(changed) - 1))
         )
         changed[at] = data.draw(st.sampled_from([0, 1, 2, 127, 128, 254, 255]))
-    limits = Limits(max_pixels=1_000_000, min_side=1)
+    limits = DecodeLimits(max_pixels=1_000_000, min_side=1)
     tracemalloc.start()
     try:
         pixels = decode(Sample(bytes(changed)), limits)

@@ -15,7 +15,7 @@ from likeness.domain.deadline import Deadline
 from likeness.domain.errors import DeadlineExceeded, SampleRejected, TooBusy
 from likeness.domain.samples import Sample
 from likeness.imaging import cost, parameters
-from likeness.imaging.decode import Limits, decode, opened
+from likeness.imaging.decode import DecodeLimits, decode, opened
 from likeness.imaging.headers import Reason, inspect
 from likeness.imaging.memory import Memory, Share
 from tests.unit.imaging.files import colours, encoded
@@ -35,7 +35,7 @@ def waiting(memory: Memory) -> int:
 
 def test_pixels_hold_their_bytes_until_the_last_part_of_them_is_gone() -> None:
     memory = Memory(COST)
-    pixels = decode(Sample(PHOTOGRAPH), Limits(memory=memory))
+    pixels = decode(Sample(PHOTOGRAPH), DecodeLimits(memory=memory))
     assert memory.used == pixels.nbytes
     part = pixels[10:20, 10:20]
     del pixels
@@ -51,15 +51,15 @@ def test_what_is_refused_or_not_decoded_holds_nothing() -> None:
     damaged = PHOTOGRAPH.replace(b"IDAT", b"IDAX")
     for data in (b"", b"text", damaged, PHOTOGRAPH[:50]):
         with pytest.raises(SampleRejected):
-            decode(Sample(data), Limits(memory=memory))
-    with opened(Sample(PHOTOGRAPH), Limits(memory=memory), working=0):
+            decode(Sample(data), DecodeLimits(memory=memory))
+    with opened(Sample(PHOTOGRAPH), DecodeLimits(memory=memory), working=0):
         assert memory.used == COST
     assert memory.used == 0
 
 
 def test_what_the_work_takes_is_held_as_long_as_the_work() -> None:
     memory = Memory(COST * 3)
-    with opened(Sample(PHOTOGRAPH), Limits(memory=memory), working=10) as picture:
+    with opened(Sample(PHOTOGRAPH), DecodeLimits(memory=memory), working=10) as picture:
         pixels = picture.pixels()
         assert memory.used == pixels.size // 3 * (3 + 10)
     assert memory.used == pixels.nbytes
@@ -67,7 +67,7 @@ def test_what_the_work_takes_is_held_as_long_as_the_work() -> None:
 
 def test_a_picture_that_can_never_fit_is_refused_with_both_numbers_and_a_remedy() -> None:
     with pytest.raises(SampleRejected, match=r"MiB.*MiB.*; scale it down") as caught:
-        decode(Sample(PHOTOGRAPH), Limits(memory=Memory(COST - 1)))
+        decode(Sample(PHOTOGRAPH), DecodeLimits(memory=Memory(COST - 1)))
     assert caught.value.reason == Reason.IMAGE_TOO_LARGE
 
 
@@ -77,7 +77,7 @@ def test_memory_is_taken_before_a_decoder_is_called(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("likeness.imaging.codec.read", codec)
     with pytest.raises(SampleRejected):
-        decode(Sample(PHOTOGRAPH), Limits(memory=Memory(COST - 1)))
+        decode(Sample(PHOTOGRAPH), DecodeLimits(memory=Memory(COST - 1)))
 
 
 def test_a_wait_ends_with_the_deadline_or_as_too_busy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +159,7 @@ def test_many_at_once_never_have_more_than_there_is() -> None:
     def work(_: int) -> None:
         nonlocal most
         for _ in range(20):
-            pixels = decode(Sample(PHOTOGRAPH), Limits(memory=memory))
+            pixels = decode(Sample(PHOTOGRAPH), DecodeLimits(memory=memory))
             most = max(most, memory.used)
             assert np.array_equal(pixels[0, 0], colours()[0, 0])
 
