@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FileKind:
     """A file type: how a sentence names it, whether it is an image, whether images of it may move.
 
     `remedy` is what its sender can do where that is not the same for every image.
@@ -78,22 +78,22 @@ _LOOK_AT = 512  # bytes; a text file shows itself within them
 _TEXT_CONTROLS = frozenset(b"\t\n\r\f\x1b")
 
 
-def foreign_kind(data: bytes) -> Kind:
+def foreign_kind(data: bytes) -> FileKind:
     """The best name for a file in none of the accepted formats."""
     if data[:6] in (b"GIF87a", b"GIF89a"):
-        return Kind("GIF", image=True, animated=True)
+        return FileKind("GIF", image=True, animated=True)
     if data[4:8] == b"ftyp":
         brand = _brand(data)
         if brand:
-            return Kind(brand, image=True, remedy=_REMEDIES.get(brand, ""))
+            return FileKind(brand, image=True, remedy=_REMEDIES.get(brand, ""))
     for at, magic, name in _RAW_MAGICS:
         if data.startswith(magic, at):
-            return Kind(name, image=True, raw=True)
+            return FileKind(name, image=True, raw=True)
     for magic, name in _IMAGE_MAGICS + _OTHER_MAGICS:
         if data.startswith(magic):
-            return Kind(name, image=(magic, name) in _IMAGE_MAGICS)
+            return FileKind(name, image=(magic, name) in _IMAGE_MAGICS)
     if data[4:8] == b"ftyp":
-        return Kind("an MP4 or QuickTime video")
+        return FileKind("an MP4 or QuickTime video")
     return _text_kind(data[:_LOOK_AT])
 
 
@@ -105,19 +105,19 @@ def _brand(data: bytes) -> str:
     return next((name for name in found if name != "HEIF"), found[0] if found else "")
 
 
-def _text_kind(head: bytes) -> Kind:
+def _text_kind(head: bytes) -> FileKind:
     lowered = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if lowered.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
-        return Kind("an HTML page")
+        return FileKind("an HTML page")
     if b"<svg" in lowered:
-        return Kind("SVG", image=True, remedy=_REMEDIES["SVG"])
+        return FileKind("SVG", image=True, remedy=_REMEDIES["SVG"])
     if lowered.startswith(b"<?xml"):
-        return Kind("an XML document")
+        return FileKind("an XML document")
     if lowered[:1] in (b"{", b"["):
-        return Kind("a JSON text")
+        return FileKind("a JSON text")
     if head and all(byte >= 0x20 or byte in _TEXT_CONTROLS for byte in head) and _decodes(head):
-        return Kind("a text")
-    return Kind(f"data of an unknown kind beginning with {head[:8].hex(' ')}")
+        return FileKind("a text")
+    return FileKind(f"data of an unknown kind beginning with {head[:8].hex(' ')}")
 
 
 def _decodes(head: bytes) -> bool:
