@@ -1,4 +1,4 @@
-"""One class of error per status code, with what the service said beside it."""
+"""One class of error per status code, with what the service sent with it."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ ComparandLike = SampleLike | matching.Comparand
 """One side of a comparison; an enrolled reference is given by `reference(...)`."""
 
 Progress = Callable[[int, int], None]
-"""Told how many references were compared, and how many there are to compare."""
+"""Called with how many references were compared, and how many there are to compare."""
 
 
 class EnrollOptions(TypedDict, total=False):

@@ -15,7 +15,7 @@ class Attempts:
     """The attempts at one request.
 
     Pauses double from `FIRST_PAUSE`, each drawn between half and the whole of its length so that clients that
-    failed together do not return together; a longer pause that the service asked for is kept.
+    failed together do not return together; a longer pause that the service asked for is waited.
 
     Args:
         seconds: for all attempts and pauses together.

@@ -249,7 +249,7 @@ class Modality:
         """Enrol many samples over one stream; yields each outcome as it comes, in any order.
 
         Items are taken from `enrolments` as places in the window fall free. A stream that breaks is opened
-        anew, and what had no outcome is sent again with the same request ids. An outcome that came while
+        again, and what had no outcome is sent again with the same request ids. An outcome that came while
         `enrolments` is slow to give its next item is yielded after that item was taken.
         """
         pending = Pending(self._requests, window, self._retries)

@@ -132,7 +132,7 @@ def suppress(boxes: Floats, scores: Floats, limit: float, *, of_smaller: bool = 
             another one.
 
     Returns:
-        Indices of the boxes kept, best first; of equal ones the first. A box without area, or with a side or score
+        Indices of the boxes left, best first; of equal ones the first. A box without area, or with a side or score
         that is not finite, shows nothing and is dropped.
     """
     sides = boxes[:, 2:] - boxes[:, :2]

@@ -26,7 +26,7 @@ class ExplainedFace:
 
 
 def picture(sides: list[ExplainedFace], captions: list[str]) -> bytes:
-    """Draws the sides beside each other with captions below; a PNG."""
+    """Draws the sides next to each other with captions below; a PNG."""
     columns = [_column(side) for side in sides]
     height = max(column.shape[0] for column in columns)
     body = np.hstack([on_paper(column, height, column.shape[1] + MARGIN) for column in columns])

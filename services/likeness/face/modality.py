@@ -57,7 +57,7 @@ class FaceModality:
         calibration: the table for the embedder's template space, or None.
         turns: at computing, shared with the embedder; it makes as many runs at once as there are cores.
         limits: what one photograph may cost.
-        observe: told of every batch of the embedder.
+        observe: called with every batch of the embedder.
 
     Raises:
         InvalidInput: the calibration belongs to another template space.

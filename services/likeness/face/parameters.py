@@ -35,7 +35,7 @@ STRETCH_MIN_RANGE = 16.0
 BYSTANDER_SHARE = 0.33
 """Share of the main face's inter-eye distance under which another face does not make a portrait ambiguous: a
 person three times as far away. Ours; on press photographs, of which one in eight shows several faces, any value
-from 1/4 to 1/3 decides all but one in twenty of them alike."""
+from 1/4 to 1/3 decides all but one in twenty of them the same way."""
 
 MEAN_HEAD = ((-31.5, 0.0, 0.0), (31.5, 0.0, 0.0), (0.0, 37.2, 25.0), (-27.9, 70.2, 5.0), (27.9, 70.2, 5.0))
 """Millimetres: left eye, right eye, nose tip, left and right mouth corner as seen from the front; x to the right, y

@@ -46,7 +46,7 @@ _FRAMING = frozenset(
 """How the picture is framed for a document; it does not bear on recognition and stays out of the unified score."""
 
 _APART = _FRAMING | {"Uprightness"}
-"""What stays out of the unified score: besides the framing, a test that a face passes or fails."""
+"""What stays out of the unified score: apart from the framing, a test that a face passes or fails."""
 
 _MAX_CORRECTED_YAW = 60.0  # degrees; beyond, the cosine would blow up a distance that is mostly error
 

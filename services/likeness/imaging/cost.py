@@ -10,7 +10,8 @@ _QUARTER_TURNS = frozenset((5, 6, 7, 8))
 
 
 def of(header: Header, length: int, working: int = 0) -> int:
-    """An upper bound of the bytes that decoding, and then looking at the picture, hold at once beside the file.
+    """An upper bound of the bytes that decoding, and then looking at the picture, hold at once in addition to the
+    file.
 
     Args:
         header: of the file.

@@ -119,8 +119,8 @@ def opened(
 
     Open before taking a turn at computing, so that nobody waits for memory in a turn while others wait for turns
     with memory. A sample that is refused is refused by `pixels`. `working` is bytes a pixel that are taken for the
-    work within the block, beside the pixels. `deadline` is that of the wait for memory; None means that of the call
-    under way in this thread.
+    work within the block, in addition to the pixels. `deadline` is that of the wait for memory; None means that of
+    the call under way in this thread.
 
     Raises:
         DeadlineExceeded, TooBusy: as `decode`.

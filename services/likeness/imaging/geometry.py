@@ -18,7 +18,7 @@ Pixels = NDArray[np.uint8]
 
 SHRINK_BELOW = 0.8
 """Scale under which a warp first shrinks by area; at 0.8 and above bilinear sampling skips next to nothing."""
-_MARGIN = 3  # pixels kept around the part of a picture that a warp reads; bilinear sampling reads one beyond
+_MARGIN = 3  # pixels left around the part of a picture that a warp reads; bilinear sampling reads one beyond
 
 
 def similarity(source: Floats, target: Floats) -> NDArray[np.float64]:

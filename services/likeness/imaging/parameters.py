@@ -45,7 +45,7 @@ that decodes a picture of 24 million pixels, measured with OpenCV 5.0 and rounde
 keeps two bytes a coefficient until its last scan. TIFF: without its strips, see below."""
 
 WORKING_BYTES = 10
-"""Bytes a pixel that a modality takes while it looks at a picture, beside the pixels: detecting faces and
+"""Bytes a pixel that a modality takes while it looks at a picture, in addition to the pixels: detecting faces and
 describing an object each let the process grow by 9 to 9.3 bytes a pixel, measured at 50 million."""
 
 TURNED = 6
@@ -55,7 +55,7 @@ INFLATED_COPIES, UNPACKED_COPIES = 2, 5
 """Bytes for each byte of an unpacked strip or tile of a TIFF: by zlib, and by libtiff through OpenCV."""
 
 FILE_COPIES = 3
-"""Bytes for each byte of the file: parts of it are put together anew for the decoder."""
+"""Bytes for each byte of the file: parts of it are put together again for the decoder."""
 
 BAND_BYTES = 24
 """Bytes for each pixel of a band that is being composed."""

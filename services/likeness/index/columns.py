@@ -1,11 +1,11 @@
-"""Filter columns, row for row beside the vectors, turned into one boolean mask per search.
+"""Filter columns, parallel to the rows of vectors, turned into one boolean mask per search.
 
 Facets repeat: a million references share a few hundred combinations of owner, galleries, category, status and
 restrictions. Each distinct combination is interned as a code, so a predicate runs once per combination, its
 answers become a look-up table, and the table is gathered over the rows in one vectorised pass (about 1 ms per
 million rows; `benchmarks/index.py` prints it).
 
-A row is one 64-bit cell that holds the code and the expiry together, so that a reader beside the writer sees
+A row is one 64-bit cell that holds the code and the expiry together, so that a concurrent reader sees
 a row before or after an update, never half of it.
 """
 
@@ -30,7 +30,7 @@ _MAX_CODES = 1 << (63 - _EXPIRY_BITS)
 _GONE = 0
 """The code of a row whose reference was expunged: no predicate is ever asked about it."""
 _CACHED_TABLES = 256
-"""Look-up tables kept for predicates that came with a key."""
+"""Look-up tables cached for predicates that came with a key."""
 _FIRST_ROWS = 1024
 _NOTHING = np.zeros(0, np.bool_)
 
@@ -47,7 +47,7 @@ class ColumnsState:
 
 
 class Columns:
-    """The facets of every row. One writer; any number of readers beside it, without locks."""
+    """The facets of every row. One writer; any number of concurrent readers, without locks."""
 
     def __init__(self) -> None:
         self._cells = np.zeros(_FIRST_ROWS, np.int64)

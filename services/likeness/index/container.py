@@ -53,7 +53,7 @@ class Seal(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ContainerManifest:
-    """What is said of a container in the clear; every field is bound to the container's bytes."""
+    """What is written about a container in the clear; every field is bound to the container's bytes."""
 
     name: str
     position: int
@@ -162,8 +162,8 @@ def reseal(
     """Write what a container holds to `partial`, which must not exist, sealed as `seal` seals now.
 
     Raises:
-        Unavailable: `stop`, which is asked before each frame, said so; nothing is left beside.
-        Corrupt: it is missing, or not what its manifest vouches for; nothing is left beside.
+        Unavailable: `stop`, which is asked before each frame, said so; no partial file is left.
+        Corrupt: it is missing, or not what its manifest vouches for; no partial file is left.
         WrongKey: from the seal.
         Exhausted, Unavailable: as `write`.
     """
@@ -190,7 +190,7 @@ def first_sealed(path: Path, size: int) -> bytes:
 
 
 def write_manifest(path: Path, manifest: ContainerManifest) -> None:
-    """Write a manifest beside, make it durable and publish it.
+    """Write a manifest to a partial file, make it durable and publish it.
 
     Raises:
         Exhausted, Unavailable: as `write`.

@@ -10,7 +10,7 @@ with the offset that all vectors share, and face embeddings share one. So that d
 does, a vector x gets one more component, sqrt(r^2 - |x|^2) for the largest norm r, and a probe gets 0 (Bachrach
 et al., "Speeding up the Xbox recommender system", RecSys 2014). For L2-normalised vectors that component is 0.
 
-Rows are kept in one inverted list because only faiss's IVF form of fast scan takes a selector of allowed rows.
+Rows are stored in one inverted list because only faiss's IVF form of fast scan takes a selector of allowed rows.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class FourBit:
 
     @property
     def nbytes(self) -> int:
-        """Memory of the codes and of the position kept with each."""
+        """Memory of the codes and of the position stored with each."""
         return self._blocks().nbytes + 8 * len(self)
 
     def add(self, vectors: Vectors) -> None:

@@ -53,7 +53,7 @@ class Segment(Protocol):
 
 
 class Tail:
-    """Exact float32 vectors in fixed chunks that fill up. One writer; readers beside it without locks."""
+    """Exact float32 vectors in fixed chunks that fill up. One writer; concurrent readers without locks."""
 
     kind = "tail"
 

@@ -2,9 +2,9 @@
 
 Every allowed row is read in every search, so the recall does not depend on how many rows a filter leaves, as it
 does with graphs and with inverted lists. Reading is cheap because a row's code is a sixteenth of its float32
-size. `python benchmarks/index.py` sets it beside the others. On one core at 1,000,000 x 128 and a recall@10 of .99
-it took 2.5 to 2.8 ms, a flat scan 18 ms, IVF1024,SQ8 4.7 ms (in so many dimensions half of the cells must be read)
-and HNSW32,SQ8 7 ms (`--peer-size 1000000`), which took 435 s to build where this took 6, in twice the memory.
+size. `python benchmarks/index.py` compares it with the others. On one core at 1,000,000 x 128 and a recall@10 of
+.99 it took 2.5 to 2.8 ms, a flat scan 18 ms, IVF1024,SQ8 4.7 ms (in so many dimensions half of the cells must be
+read) and HNSW32,SQ8 7 ms (`--peer-size 1000000`), which took 435 s to build where this took 6, in twice the memory.
 """
 
 from __future__ import annotations

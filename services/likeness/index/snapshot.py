@@ -22,7 +22,7 @@ from likeness.index.columns import ColumnsState
 from likeness.index.container import ContainerManifest, Seal
 
 RETAINED = 2
-"""Snapshots kept: the newest, and the one to fall back on."""
+"""Snapshots retained: the newest, and the one to fall back on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class VectorIndex:
     """Vectors by row, searched by inner product (cosine, for L2-normalised vectors).
 
     Rows are numbered 0, 1, 2, ... as they are added and never used again. One writer at a time (`add`,
-    `remove`); any number of searches beside it, without locks; `build` beside both.
+    `remove`); any number of searches at the same time, without locks; `build` at the same time as both.
     """
 
     def __init__(self, dimension: int, *, space: str, flat_components: int = FLAT_COMPONENTS) -> None:

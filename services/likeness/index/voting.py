@@ -27,7 +27,7 @@ SLOTS = 512
 _FLAT_BELOW = 64
 """Rows of the mask under which many lists are visited: cheaper than missing a neighbour in the next list. Rows of
 the
-mask and not of the index, lest rows that a search may not see change its answer."""
+mask and not of the index, so that rows that a search may not see do not change its answer."""
 _MANY_LISTS = 64
 _TURN = 256.0 / 360.0
 _OCTAVE, _OCTAVE_ZERO = 16.0, 64.0  # a stored octave is 16 per doubling, 4 doublings under 1 pixel being 0
@@ -56,7 +56,7 @@ class Votes:
 
 
 class VotingIndex:
-    """Details by row. One writer; any number of readers beside each other, none while a row is written.
+    """Details by row. One writer; any number of concurrent readers, none while a row is written.
 
     Args:
         words: float32 [k, d], centres of the inverted lists.
@@ -296,7 +296,7 @@ class _Geometry:
 
 
 class _Shared:
-    """A lock that readers hold beside each other and a writer alone; a waiting writer goes before new readers."""
+    """A lock that readers share and a writer holds exclusively; a waiting writer goes before new readers."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()

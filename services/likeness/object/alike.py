@@ -1,4 +1,4 @@
-"""How alike two photographs are by the vectors of their squares, see `views`."""
+"""The similarity of two photographs by the vectors of their squares, see `views`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def cosines(
 ) -> tuple[Floats, Floats]:
     """The cosines of a probe float32 [v, d] with candidates float32 [r, d] each: plain, and above their levels.
 
-    Both float32 [m], of the two squares that are most alike after normalisation. Of a candidate the squares of a
+    Both float32 [m], of the two squares that are most similar after normalisation. Of a candidate the squares of a
     reference count, so that it makes no difference whether it was read as one.
     """
     held = [one[: views.REFERENCE] for one in candidates]

@@ -1,4 +1,4 @@
-"""How alike a photograph is to photographs at random: what a cosine is measured against.
+"""How similar a photograph is to photographs at random: what a cosine is measured against.
 
 Some photographs are near to many (a plain white ground), others to none, so one threshold does not fit all. The
 mean cosine with the nearest of a fixed set of unrelated photographs says which, and is taken away (score

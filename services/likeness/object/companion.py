@@ -19,7 +19,7 @@ class DetailVotes:
     """Implements `likeness.domain.modality.Companion`.
 
     Args:
-        turns: at computing; the mirrored probe votes beside the plain one where a core is idle.
+        turns: at computing; the mirrored probe votes in parallel with the plain one where a core is idle.
     """
 
     def __init__(self, turns: Turns) -> None:

@@ -30,7 +30,7 @@ class ExplainedObject:
 
 
 def picture(sides: list[ExplainedObject], evidence: Evidence, captions: list[str]) -> bytes:
-    """Draws the sides beside each other with what corresponds, captions below; a PNG."""
+    """Draws the sides next to each other with what corresponds, captions below; a PNG."""
     scales = [min(_HEIGHT / side.image.shape[0], _WIDEST / side.image.shape[1]) for side in sides]
     shown = [_resized(side.image, scale) for side, scale in zip(sides, scales, strict=True)]
     outlines = (evidence.probe_outline, evidence.candidate_outline)

@@ -1,7 +1,7 @@
 """From what was measured between two photographs to one score, a log-odds, and to what it was measured to mean.
 
 The weights come from `models/train/object_fusion.py`: a logistic regression on attacked photographs against their
-hardest strangers, among them other objects before the same background, beside the same ruler or under the same
+hardest strangers, among them other objects before the same background, next to the same ruler or under the same
 watermark.
 """
 

@@ -19,10 +19,10 @@ Floats = NDArray[np.float32]
 
 _MAGIC = b"LKO2"
 _HEAD = struct.Struct("<HHHH")
-_UNIT = 32.0  # coordinates are kept in 32nds of a pixel
+_UNIT = 32.0  # coordinates are stored in 32nds of a pixel
 _TURN = 256.0 / 360.0
 _SCALE_STEPS = 16.0  # per doubling
-_EXTRA_BYTES = 6  # bytes of one detail beside its code and word: place 2 x 2, turn 1, octave 1
+_EXTRA_BYTES = 6  # bytes of one detail in addition to its code and word: place 2 x 2, turn 1, octave 1
 _MIRRORED = np.arange(128).reshape(4, 4, 8)[::-1][:, :, -np.arange(8) % 8].reshape(-1)
 """Places of a SIFT descriptor in that of the mirrored photograph: rows of cells and turns run the other way."""
 

@@ -56,7 +56,7 @@ class ObjectModality:
         calibration: the table for this template space, or None.
         turns: at computing; the embedder makes as many runs at once as there are cores.
         limits: what one photograph may cost.
-        observe: told of every batch of the embedder.
+        observe: called with every batch of the embedder.
 
     Raises:
         InvalidInput: embedder or calibration belong to another template space.
@@ -85,7 +85,7 @@ class ObjectModality:
             if space != self.SPACE:
                 raise InvalidInput(
                     f"{what} belongs to template space {space}, not to {self.SPACE}, which this version makes; "
-                    "restore the shipped file, or calibrate anew.",
+                    "restore the shipped file, or calibrate again.",
                     reason="CALIBRATION_UNFIT" if what == "The calibration" else "MODEL_UNFIT",
                 )
         self.model = embedder.manifest.label

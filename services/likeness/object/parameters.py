@@ -8,20 +8,21 @@ SHORTEST_SIDE = 320
 """Pixels: a smaller photograph is enlarged to this, since details are sought from a few pixels up. Of groceries on
 shelves, whose product pictures are 198 pixels wide, 160 finds 75% at first place and 320 84%."""
 MAX_DETAILS = 320
-"""Details kept of a reference, spread over it."""
+"""Details stored of a reference, spread over it."""
 PROBE_DETAILS = 900
-"""Details kept of a probe, in which the object may be one thing among many: on shelf photographs of groceries 320
+"""Details used of a probe, in which the object may be one thing among many: on shelf photographs of groceries 320
 find 60% at first place, 800 75%, 1,200 no more than a few percent beyond."""
 CLEARLY = 16.0
 """Spread from which a photograph agrees so clearly that its mirror image is not tried."""
 BACKGROUND_NEAREST = 30
-"""Nearest photographs of the background that say how alike to others a photograph is."""
+"""Nearest photographs of the background that show how similar to others a photograph is."""
 UNCOMMON = 5
 """References in which a detail may be found before it counts for less: an object has about so many views."""
 COARSE = 1.0
-"""Power of its size by which the strength of a detail counts when those to be kept are chosen. Fine details are
+"""Power of its size by which the strength of a detail counts when they are chosen. Fine details are
 the stronger, and the first to go when a photograph is blurred, pressed or made small: of mates attacked in three
-ways at once 0 puts 87% at first place, 0.5 90% and 1 92%. Groceries on shelves are found alike by all three."""
+ways at once 0 puts 87% at first place, 0.5 90% and 1 92%. Groceries on shelves are found equally well by all
+three."""
 GRID = 6
 """The photograph is divided into so many rows and columns, each of which may keep its share of details."""
 CONTRAST = 0.01

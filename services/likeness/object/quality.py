@@ -1,4 +1,4 @@
-"""What can be said of a photograph before it is compared: size, sharpness, contrast, details; and what is amiss."""
+"""What is measured of a photograph before it is compared: size, sharpness, contrast, details; and what is amiss."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Structured logs, one JSON object per line, that personal data cannot slip into.
 
 A line holds the UTC time, the level, the logger, the event (a constant phrase) and fields from `FIELDS`. What
-is not in that list is left out and only its name is told, under `dropped`. Messages of errors are left out
+is not in that list is left out and only its name is logged, under `dropped`. Messages of errors are left out
 as well, since they speak of inputs by the caller's own names: a line carries the error's type, its reason
 and its stack instead.
 """
@@ -33,7 +33,8 @@ FIELDS = frozenset(
         "line",
     }
 )  # fmt: skip
-"""The only names that a log line may carry beside its own. None of them can hold personal data, but for `line`."""
+"""The only names that a log line may carry in addition to its own. None of them can hold personal data, but for
+`line`."""
 
 _MAX_TEXT = 256
 """Characters of one text value; longer ones are cut, so that a line stays one line."""

@@ -241,7 +241,7 @@ _references = Gauge(
 )
 _tail = Gauge(
     "likeness_index_tail_references",
-    "References enrolled since the current generation was built, searched exactly beside it.",
+    "References enrolled since the current generation was built, searched exactly in addition to it.",
     ("modality",),
     registry=REGISTRY,
 )
@@ -425,7 +425,7 @@ def index_references(modality: str) -> Gauge:
 
 
 def index_tail(modality: str) -> Gauge:
-    """References beside the current generation."""
+    """References outside the current generation."""
     return _tail.labels(modality)
 
 

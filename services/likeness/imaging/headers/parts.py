@@ -122,7 +122,7 @@ def truncated(label: str, where: str) -> Refusal:
 def corrupt(label: str, what: str) -> Refusal:
     """The file contradicts itself."""
     return Refusal(
-        Reason.CORRUPT_IMAGE, f"is a damaged {label} file: {what}", "send an undamaged copy or save it anew"
+        Reason.CORRUPT_IMAGE, f"is a damaged {label} file: {what}", "send an undamaged copy or save it again"
     )
 
 
