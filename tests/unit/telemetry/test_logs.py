@@ -62,7 +62,7 @@ def test_the_message_of_an_error_is_left_out_and_its_reason_and_stack_are_logged
     assert line["error"] == "likeness.domain.errors.InvalidInput"
     assert line["error_reason"] == "NO_FACE"
     assert line["stack"][-1].endswith(
-        "test_the_message_of_an_error_is_left_out_and_its_reason_and_stack_are_kept"
+        "test_the_message_of_an_error_is_left_out_and_its_reason_and_stack_are_logged"
     )
 
 
