@@ -43,7 +43,8 @@ class Presented:
 class Clutter:
     """How common each detail of a probe is in the references of a search: a background, a ruler, a watermark.
 
-    A value that can be pickled; those of disjoint parts of a scope add up to that of the whole.
+    A value that can be pickled; those that `Companion.clutter` learnt in disjoint parts of a scope add up to that
+    of the whole.
 
     Attributes:
         counts: int64 [n], for each detail of the probe, how many references hold it.

@@ -18,16 +18,14 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from likeness.index.nearest import FEW_ROWS, Agreement, NearestDetails, NearestInPart, Votes
+
 Codes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 SLOTS = 512
 """Details that one row may hold; a stored detail is row * SLOTS + its place. A multiple of 8, for the bitmap."""
-_FLAT_BELOW = 64
-"""Rows of the mask under which many lists are visited: cheaper than missing a neighbour in the next list. Rows of
-the
-mask and not of the index, so that rows that a search may not see do not change its answer."""
 _MANY_LISTS = 64
 _TURN = 256.0 / 360.0
 _OCTAVE, _OCTAVE_ZERO = 16.0, 64.0  # a stored octave is 16 per doubling, 4 doublings under 1 pixel being 0
@@ -42,19 +40,6 @@ class Asked:
     octave: Floats
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Votes:
-    """What a probe's details voted for.
-
-    `rows` int64 [m], best first, with `votes` float32 [m]. `common` int64 [n]: for each detail of the probe, how
-    many rows hold one that may be of the same place of the same thing.
-    """
-
-    rows: Ints
-    votes: Floats
-    common: Ints
-
-
 class VotingIndex:
     """Details by row. One writer; any number of concurrent readers, none while a row is written.
 
@@ -62,12 +47,7 @@ class VotingIndex:
         words: float32 [k, d], centres of the inverted lists.
         neighbours: stored details asked for each detail of a probe.
         probes: lists visited for each.
-        angle_bins: bins of 360 degrees of turn.
-        scale_bins: bins of one doubling of size each.
-        near, slack: a stored detail may be of the same place of the same thing as the probe's if it is nearer than
-            `near` and at most `slack` farther than the nearest, in units of codes.
-        wide_near, wide_slack, sure_from: of a row with `sure_from` such details that agree on one turn and one
-            scale, details that agree with them may be so much farther.
+        agreement: of neighbours of one row.
     """
 
     def __init__(
@@ -76,19 +56,11 @@ class VotingIndex:
         *,
         neighbours: int,
         probes: int,
-        angle_bins: int,
-        scale_bins: int,
-        near: float,
-        slack: float,
-        wide_near: float,
-        wide_slack: float,
-        sure_from: int,
+        agreement: Agreement,
     ) -> None:
         self._dimension = int(words.shape[1])
         self._neighbours, self._probes = neighbours, probes
-        self._near, self._slack = near, slack
-        self._wide_near, self._wide_slack, self._sure_from = wide_near, wide_slack, sure_from
-        self._angle_bins, self._scale_bins = angle_bins, scale_bins
+        self._agreement = agreement
         self._quantiser = faiss.IndexFlatL2(self._dimension)
         self._quantiser.add(np.ascontiguousarray(words, np.float32))
         self._index = faiss.IndexIVFScalarQuantizer(
@@ -157,33 +129,43 @@ class VotingIndex:
         return self._geometry.held(mask)
 
     def search(self, asked: Asked, count: int, mask: NDArray[np.bool_]) -> Votes:
-        """The rows of the mask, bool [rows], that the details of a probe vote for.
+        """The rows of the mask, bool [rows], that the details of a probe vote for; how common each detail is."""
+        lists = _MANY_LISTS if np.count_nonzero(mask) < FEW_ROWS else self._probes
+        return self._neighbours_of(asked, mask, lists).found(self._agreement, count)
 
-        A detail is as common as there are rows among its neighbours that may show the same; at most as many as
-        neighbours are asked for.
-        """
+    def nearest(self, asked: Asked, mask: NDArray[np.bool_]) -> NearestInPart:
+        """What `search` is made of where the mask, bool [rows], is a part of what the search may see."""
+        rows = int(np.count_nonzero(mask))
+        few = self._neighbours_of(asked, mask, _MANY_LISTS) if rows < FEW_ROWS else None
+        return NearestInPart(rows, self._neighbours_of(asked, mask, self._probes), few)
+
+    def _neighbours_of(self, asked: Asked, mask: NDArray[np.bool_], lists: int) -> NearestDetails:
         if not len(asked.codes) or not self.details or not mask.any():
-            return Votes(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(len(asked.codes), np.int64))
+            return self._none(len(asked.codes))
         with self._lock.shared():
-            distance, ids = self._nearest(asked.codes, mask)
-            detail, place = np.nonzero(ids[:, :-1] >= 0)
-            chosen = ids[detail, place]
-            stored = self._geometry.of(chosen)
-        worth = self._worth(distance)[detail, place]
-        angle = np.mod(asked.turn[detail] - stored[0], 360.0) * (self._angle_bins / 360.0)
-        scale = np.clip(asked.octave[detail] - stored[1] + self._scale_bins / 2, 0, self._scale_bins - 1e-3)
-        unique, row = np.unique(chosen // SLOTS, return_inverse=True)
-        cells = _Cells(row, angle.astype(np.int64) % self._angle_bins, scale.astype(np.int64))
-        same = self._same(distance, detail, place, cells, len(unique))
-        common = _distinct(detail[same], row[same], len(asked.codes))
-        votes = self._fullest(cells, worth, len(unique))[0]
-        best = np.argsort(-votes, kind="stable")[:count]
-        return Votes(unique[best], votes[best], common)
+            distance, ids = self._nearest(asked.codes, mask, lists)
+            stored = self._geometry.of(np.maximum(ids, 0).reshape(-1)).reshape(2, *ids.shape)
+        rule = self._agreement
+        angle = np.mod(asked.turn[:, None] - stored[0], 360.0) * (rule.angle_bins / 360.0)
+        scale = np.clip(asked.octave[:, None] - stored[1] + rule.scale_bins / 2, 0, rule.scale_bins - 1e-3)
+        return NearestDetails(
+            distance,
+            np.where(ids >= 0, ids // SLOTS, -1),
+            (angle.astype(np.int64) % rule.angle_bins).astype(np.int8),
+            scale.astype(np.int8),
+        )
 
-    def _nearest(self, codes: Codes, mask: NDArray[np.bool_]) -> tuple[Floats, Ints]:
+    def _none(self, details: int) -> NearestDetails:
+        shape = (details, self._neighbours + 1)
+        nothing = np.zeros(shape, np.int8)
+        return NearestDetails(
+            np.full(shape, np.inf, np.float32), np.full(shape, -1, np.int64), nothing, nothing
+        )
+
+    def _nearest(self, codes: Codes, mask: NDArray[np.bool_], lists: int) -> tuple[Floats, Ints]:
         """Distance and number of the nearest stored details of rows of the mask; infinite and -1 where missing."""
         parameters = faiss.SearchParametersIVF()
-        parameters.nprobe = _MANY_LISTS if np.count_nonzero(mask) < _FLAT_BELOW else self._probes
+        parameters.nprobe = lists
         bits = np.repeat(np.where(mask, np.uint8(255), np.uint8(0)), SLOTS // 8)
         selector = faiss.IDSelectorBitmap(len(bits), faiss.swig_ptr(bits))
         if not mask.all() or len(mask) < self._geometry.end:
@@ -192,48 +174,6 @@ class VotingIndex:
         distance = np.sqrt(np.maximum(squared, 0.0))
         distance[ids < 0] = np.inf
         return distance, ids
-
-    def _worth(self, distance: Floats) -> Floats:
-        """How much nearer each neighbour is than the last one, 0..1; 0 for one that was not found."""
-        # Where fewer were found than asked for, the last that was found sets no standard: twice the first does.
-        last = np.where(np.isfinite(distance[:, -1]), distance[:, -1], 2.0 * distance[:, 0])[:, None]
-        worth = np.zeros((len(distance), distance.shape[1] - 1), np.float32)
-        there = np.isfinite(distance[:, :-1])
-        np.divide(distance[:, :-1], np.maximum(last, 1e-6), out=worth, where=there)
-        return np.where(there, np.clip(1.0 - worth, 0.0, 1.0), np.float32(0))
-
-    def _same(
-        self, distance: Floats, detail: Ints, place: Ints, cells: _Cells, rows: int
-    ) -> NDArray[np.bool_]:
-        """Which neighbours may be of the same place of the same thing, bool [m]; see `near` and `wide_near`."""
-        apart, nearest = distance[detail, place], distance[detail, 0]
-        near = apart <= np.minimum(self._near, nearest + self._slack)
-        wide = apart <= np.minimum(self._wide_near, nearest + self._wide_slack)
-        agreeing, angle, scale = self._fullest(cells, near.astype(np.float32), rows)
-        turned = (cells.angle - angle[cells.row]) % self._angle_bins <= 1
-        sized = (cells.scale == scale[cells.row]) | (cells.scale == scale[cells.row] + 1)
-        return np.asarray(near | (wide & turned & sized & (agreeing >= self._sure_from)[cells.row]), np.bool_)
-
-    def _fullest(self, cells: _Cells, votes: Floats, rows: int) -> tuple[Floats, Ints, Ints]:
-        """Of each row, the votes in its fullest pair of neighbouring bins of turn and scale, and the first bins."""
-        flat = (cells.row * self._angle_bins + cells.angle) * self._scale_bins + cells.scale
-        shape = (rows, self._angle_bins, self._scale_bins)
-        bins = np.bincount(flat, votes, rows * self._angle_bins * self._scale_bins).reshape(shape)
-        both = bins.astype(np.float32)
-        both = both + np.roll(both, -1, axis=1)
-        both[:, :, :-1] += both[:, :, 1:].copy()
-        total = both.reshape(rows, -1)
-        place = total.argmax(1)
-        return total[np.arange(rows), place], place // self._scale_bins, place % self._scale_bins
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _Cells:
-    """Where m neighbours vote, int64 [m] each: place of the row among those found, bins of turn and of scale."""
-
-    row: Ints
-    angle: Ints
-    scale: Ints
 
 
 class _Geometry:
@@ -331,11 +271,3 @@ class _Shared:
                 self._writers -= 1
                 self._writing = False
                 self._changed.notify_all()
-
-
-def _distinct(detail: Ints, rows: Ints, count: int) -> Ints:
-    """How many different rows each of `count` details has."""
-    if not len(detail):
-        return np.zeros(count, np.int64)
-    pairs = np.unique(detail * (int(rows.max()) + 1) + rows)
-    return np.bincount(pairs // (int(rows.max()) + 1), minlength=count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from likeness.index.nearest import Agreement
 from likeness.index.voting import SLOTS, Asked, VotingIndex
 from tests.waiting import PATIENCE
 
@@ -18,6 +20,7 @@ WORDS = np.random.default_rng(1).integers(0, 256, (64, D)).astype(np.float32)
 NEIGHBOURS, ANGLES, SCALES = 8, 12, 8
 NEAR, SLACK = 40.0, 15.0
 WIDE_NEAR, WIDE_SLACK, SURE_FROM = 60.0, 30.0, 6
+AGREEMENT = Agreement(ANGLES, SCALES, NEAR, SLACK, WIDE_NEAR, WIDE_SLACK, SURE_FROM)
 
 
 def make(probes: int = 64) -> VotingIndex:
@@ -25,13 +28,7 @@ def make(probes: int = 64) -> VotingIndex:
         WORDS,
         neighbours=NEIGHBOURS,
         probes=probes,
-        angle_bins=ANGLES,
-        scale_bins=SCALES,
-        near=NEAR,
-        slack=SLACK,
-        wide_near=WIDE_NEAR,
-        wide_slack=WIDE_SLACK,
-        sure_from=SURE_FROM,
+        agreement=AGREEMENT,
     )
 
 
@@ -316,3 +313,24 @@ def test_farther_details_are_common_where_nearer_ones_of_their_row_agree() -> No
     other = make()
     add(other, 0, turned)
     assert other.search(probe, 1, mask).common[~half].sum() == 0
+
+
+@pytest.mark.parametrize("rows", [20, 40, 100])
+@pytest.mark.parametrize("parts", [2, 4])
+def test_the_nearest_of_parts_are_those_of_the_whole(rows: int, parts: int) -> None:
+    """Also where each part has few rows and the whole has not, so that a part visits more lists than the whole."""
+    whole, split = make(probes=2), [make(probes=2) for _ in range(parts)]
+    seen = drawn(7)
+    for row in range(rows):
+        one = moved(seen, 50 + row, noise=20) if row % 3 else drawn(row)
+        add(whole, row, one)
+        add(split[row % parts], row // parts, one)
+    found = whole.search(seen, 5, np.ones(rows, np.bool_))
+    each = [part.nearest(seen, np.ones(len(range(n, rows, parts)), np.bool_)) for n, part in enumerate(split)]
+    together = pickle.loads(pickle.dumps(sum(each[1:], each[0])))  # noqa: S301
+    again = together.counting.found(AGREEMENT, 5)
+    assert found.common.any()
+    assert again.common.tolist() == found.common.tolist()
+    assert again.votes.tolist() == found.votes.tolist()
+    alone = [part.counting.found(AGREEMENT, 5).common for part in each]
+    assert np.sum(alone, axis=0).tolist() != found.common.tolist()  # adding up counts would not do
