@@ -30,10 +30,10 @@ NOT_RUN = {
     "umask": "is of the shell",
     "likeness serve": "does not end; every end-to-end test runs it",
     "likeness demo": "takes a minute; tests/e2e/test_faces.py runs it",
-    "likeness calibrate": "needs photographs of many people; tests/unit/cli/test_calibrate.py runs it",
-    "likeness keys reseal": "needs the home without a server; tests/unit/cli/test_keys.py runs it",
-    "likeness keys remove": "needs a key that seals nothing more; tests/unit/cli/test_keys.py runs it",
-    "likeness models add": "needs a model; tests/unit/cli/test_model_add.py runs it",
+    "likeness calibrate": "needs photographs of many people; tests/unit/cli/commands/test_calibrate.py runs it",
+    "likeness keys reseal": "needs the home without a server; tests/unit/cli/commands/test_keys.py runs it",
+    "likeness keys remove": "needs a key that seals nothing more; tests/unit/cli/commands/test_keys.py runs it",
+    "likeness models add": "needs a model; tests/unit/cli/commands/test_model_add.py runs it",
     "likeness models fetch": "needs a model with an address; tests/unit/inference/test_catalogue.py runs it",
 }
 """What commands begin with that no test runs as they are written, and why."""

@@ -7,16 +7,16 @@ from typing import Annotated
 import typer
 
 from likeness import __version__
-from likeness.cli import audit, config, keys, models, references
-from likeness.cli.calibrate import calibrate
-from likeness.cli.compare import compare
+from likeness.cli.commands import audit, config, keys, models, references
+from likeness.cli.commands.calibrate import calibrate
+from likeness.cli.commands.compare import compare
+from likeness.cli.commands.doctor import doctor
+from likeness.cli.commands.enroll import enroll
+from likeness.cli.commands.search import search
+from likeness.cli.commands.serve import serve
 from likeness.cli.demo.command import demo
-from likeness.cli.doctor import doctor
-from likeness.cli.enroll import enroll
 from likeness.cli.failures import EXIT_CODES, Commands
 from likeness.cli.output import tolerate_encodings
-from likeness.cli.search import search
-from likeness.cli.serve import serve
 from likeness.cli.words import LEAD
 
 app = typer.Typer(

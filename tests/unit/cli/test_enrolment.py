@@ -12,7 +12,7 @@ import pytest
 
 from likeness.cli import rejects
 from likeness.cli.caller import Asking
-from likeness.cli.enroll import what_next
+from likeness.cli.commands.enroll import what_next
 from likeness.cli.enrolment import BulkEnrolment, Fate
 from likeness.cli.files import find
 from likeness.cli.journal import Entry, Journal

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from likeness.app.settings import load
-from likeness.cli import health, models
+from likeness.cli import health
+from likeness.cli.commands import models
 from likeness.cli.health import State
 from likeness.domain.errors import Precondition
 

@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from likeness.cli import output
+from likeness.cli.commands.models import set_up
 from likeness.cli.demo.faces import FaceSection
 from likeness.cli.demo.fingerprints import FingerprintSection
 from likeness.cli.demo.objects import ObjectSection
 from likeness.cli.demo.stage import Section, Stage, serving
-from likeness.cli.models import set_up
 from likeness.domain.errors import InvalidInput
 from likeness.inference.catalogue import Catalogue
 

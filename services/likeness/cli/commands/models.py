@@ -10,8 +10,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from likeness.cli.commands.model_add import add
 from likeness.cli.failures import Commands, Exit
-from likeness.cli.model_add import add
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, fail, heartbeat, note, plain_table, warn
 from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from

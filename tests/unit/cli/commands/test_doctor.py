@@ -214,7 +214,7 @@ def stranger(port: int) -> Iterator[None]:
 def test_a_port_held_by_something_else_is_red(
     home: Path, stranger: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("likeness.cli.doctor.HEALTH_TIMEOUT", 0.3)
+    monkeypatch.setattr("likeness.cli.commands.doctor.HEALTH_TIMEOUT", 0.3)
     _, checks = examined()
     assert checks["server"]["state"] == "red"
     assert "ss -ltnp" in checks["server"]["fix"]

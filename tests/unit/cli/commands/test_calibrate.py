@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from likeness.app import registry
-from likeness.cli.calibrate import read_groups
+from likeness.cli.commands.calibrate import read_groups
 from likeness.cli.failures import Exit
 from likeness.cli.main import app
 from likeness.domain.errors import InvalidInput

@@ -229,7 +229,7 @@ def test_the_doctor_tells_of_an_old_key_in_use(home: Path, old: str) -> None:
 
 INTERRUPTED = """
 import os, signal
-from likeness.cli import keys
+from likeness.cli.commands import keys
 from likeness.cli.main import main
 from likeness.store import reseal
 
