@@ -30,7 +30,7 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ErrorReport:
     """What a client is told of an error."""
 
     kind: Kind
@@ -52,7 +52,7 @@ class _Aborts(Protocol):
     ) -> NoReturn: ...
 
 
-def told(error: Exception) -> Told:
+def report_of(error: Exception) -> ErrorReport:
     """What a client is told.
 
     An error of our tree speaks for itself. Anything else is a fault of ours: it is logged with its stack under
@@ -61,7 +61,7 @@ def told(error: Exception) -> Told:
     if isinstance(error, LikenessError):
         if error.kind in (Kind.INTERNAL, Kind.CORRUPT):
             logs.event(_logger, logging.ERROR, "request failed", error=error)
-        return Told(
+        return ErrorReport(
             kind=error.kind,
             reason=error.reason,
             message=error.message[:_MAX_MESSAGE],
@@ -71,7 +71,7 @@ def told(error: Exception) -> Told:
         )
     incident = secrets.token_hex(8)
     logs.event(_logger, logging.ERROR, "request failed unexpectedly", error=error, incident=incident)
-    return Told(
+    return ErrorReport(
         kind=Kind.INTERNAL,
         reason="INTERNAL",
         message=f"The service failed; nothing was half-done. Give the operator the incident id {incident}.",
@@ -79,25 +79,25 @@ def told(error: Exception) -> Told:
     )
 
 
-def to_status(said: Told) -> status_pb2.Status:
+def to_status(report: ErrorReport) -> status_pb2.Status:
     """The rich status: of a call that ends with it, or of one item of a stream."""
-    info = error_details_pb2.ErrorInfo(domain=DOMAIN, reason=said.reason, metadata=said.metadata)
+    info = error_details_pb2.ErrorInfo(domain=DOMAIN, reason=report.reason, metadata=report.metadata)
     details = [_packed(info)]
-    if said.field:
+    if report.field:
         violation = error_details_pb2.BadRequest.FieldViolation(
-            field=said.field, description=said.message, reason=said.reason
+            field=report.field, description=report.message, reason=report.reason
         )
         details.append(_packed(error_details_pb2.BadRequest(field_violations=[violation])))
-    if said.retry_after is not None:
+    if report.retry_after is not None:
         delay = duration_pb2.Duration()
-        delay.FromNanoseconds(int(said.retry_after * 1e9))
+        delay.FromNanoseconds(int(report.retry_after * 1e9))
         details.append(_packed(error_details_pb2.RetryInfo(retry_delay=delay)))
-    return status_pb2.Status(code=said.code.value[0], message=said.message, details=details)
+    return status_pb2.Status(code=report.code.value[0], message=report.message, details=details)
 
 
-async def abort(context: _Aborts, said: Told) -> NoReturn:
+async def abort(context: _Aborts, report: ErrorReport) -> NoReturn:
     """End the RPC with the rich status."""
-    status = rpc_status.to_status(to_status(said))
+    status = rpc_status.to_status(to_status(report))
     await context.abort(status.code, status.details, status.trailing_metadata)
 
 

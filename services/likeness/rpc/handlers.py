@@ -30,7 +30,7 @@ from likeness.rpc.enrol_stream import WINDOW_BYTES, Window, outcomes
 from likeness.rpc.gate import starting
 from likeness.rpc.identity import Peer, Request
 from likeness.rpc.interceptors import current
-from likeness.rpc.latest import Latest
+from likeness.rpc.latest import NewestValue
 from likeness.rpc.notes import noted
 from likeness.rpc.workers import Workers
 from likeness.telemetry import metrics
@@ -147,16 +147,16 @@ class Handlers:
     ) -> AsyncIterator[matching.SearchUpdate]:
         """Finds the references that resemble a probe, and tells how far it has come."""
         call = current()
-        latest: Latest[tuple[int, int]] = Latest(asyncio.get_running_loop())
+        newest: NewestValue[tuple[int, int]] = NewestValue(asyncio.get_running_loop())
         work = asyncio.create_task(
             self._workers.run(
-                lambda deadline: self._search(request, call.caller, deadline, lambda *done: latest.put(done)),
+                lambda deadline: self._search(request, call.caller, deadline, lambda *done: newest.put(done)),
                 call.deadline,
             )
         )
-        work.add_done_callback(lambda _: latest.close())
+        work.add_done_callback(lambda _: newest.close())
         try:
-            async for compared, total in latest.every(PROGRESS_SECONDS):
+            async for compared, total in newest.every(PROGRESS_SECONDS):
                 progress = matching.SearchProgress(compared=compared, total=total)
                 yield matching.SearchUpdate(progress=progress)
             answer = await work
@@ -197,7 +197,7 @@ class Handlers:
                     seconds=self._limits.item_seconds,
                 )
         except Exception as error:
-            status = errors.to_status(errors.told(error))
+            status = errors.to_status(errors.report_of(error))
             return matching.EnrollManyResponse(sequence=item.sequence, rejected=status)
         return matching.EnrollManyResponse(sequence=item.sequence, enrolled=enrolled)
 

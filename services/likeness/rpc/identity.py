@@ -58,25 +58,25 @@ def identify(request: Request, auth_context: AuthContext, metadata: Metadata) ->
     """
     del auth_context, metadata
     check_printable(request)
-    said = request.caller
-    if not said.entity:
+    context = request.caller
+    if not context.entity:
         raise Unauthenticated(
             "The request does not say who asks; set caller.entity to the requesting authority, for example "
             "NCB-FR."
         )
-    if not NAME.fullmatch(said.entity):
+    if not NAME.fullmatch(context.entity):
         raise InvalidInput(
             "caller.entity is malformed; give 1 to 64 letters, digits or ._:/- beginning with a letter or digit.",
             field="caller.entity",
         )
     for field in ("case_reference", "operator"):
-        text: str = getattr(said, field)
+        text: str = getattr(context, field)
         if len(text) > MAX_TEXT:
             raise InvalidInput(
                 f"caller.{field} has {len(text)} characters; the limit is {MAX_TEXT}.",
                 field=f"caller.{field}",
             )
-    purpose = member(PURPOSES, said.purpose, "caller.purpose")
+    purpose = member(PURPOSES, context.purpose, "caller.purpose")
     if purpose is Purpose.UNSPECIFIED and isinstance(
         request, matching.SearchRequest | matching.CompareRequest
     ):
@@ -86,4 +86,4 @@ def identify(request: Request, auth_context: AuthContext, metadata: Metadata) ->
             field="caller.purpose",
             reason="PURPOSE_REQUIRED",
         )
-    return Caller(said.entity, purpose, said.case_reference, said.operator)
+    return Caller(context.entity, purpose, context.case_reference, context.operator)

@@ -108,12 +108,12 @@ async def observed(call: Call) -> AsyncIterator[None]:
         code = grpc.StatusCode.CANCELLED.name
         raise
     except Exception as error:
-        said = errors.told(error)
-        code, reason = said.code.name, said.reason
+        report = errors.report_of(error)
+        code, reason = report.code.name, report.reason
         metrics.rpc_errors(call.service, call.method, code, reason).inc()
         if isinstance(error, AnswerNotRead):
             raise asyncio.CancelledError from None  # behind an answer that is not read gRPC sends no status
-        await errors.abort(call.context, said)
+        await errors.abort(call.context, report)
     finally:
         seconds = time.monotonic() - started
         in_flight.dec()

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 _Word = TypeVar("_Word")
 
 
-class Latest(Generic[_Word]):
+class NewestValue(Generic[_Word]):
     """A place for one word; a new one takes the place of one that was not read.
 
     Args:

@@ -59,10 +59,10 @@ def reader(parse: Callable[[bytes], Any], kind: Descriptor, max_bytes: int) -> C
 def _check(data: bytes, kind: Descriptor, max_bytes: int) -> None:
     if len(data) <= max_bytes:
         return
-    beside = len(data) - _Frame().sample_bytes(memoryview(data), kind)
-    if beside > max_bytes:
+    others = len(data) - _Frame().sample_bytes(memoryview(data), kind)
+    if others > max_bytes:
         raise Exhausted(
-            f"The request has {beside} bytes besides its samples; the limit is {max_bytes}. Send fewer or shorter "
+            f"The request has {others} bytes besides its samples; the limit is {max_bytes}. Send fewer or shorter "
             "names, texts and filters.",
             reason="REQUEST_TOO_LARGE",
             metadata={"limit_bytes": str(max_bytes)},

@@ -81,7 +81,7 @@ class Others:
         try:
             return await self._arrivals.only(requests, context.peer())
         except LikenessError as error:
-            await errors.abort(context, errors.told(error))
+            await errors.abort(context, errors.report_of(error))
 
     async def _written(self, answer: Callable[[], Any], context: _Context) -> None:
         """Let a handler write its answers, or write those that it yields, within the number of streams."""
@@ -95,7 +95,7 @@ class Others:
                     async for one in answers:
                         await context.write(one)
         except TooBusy as error:
-            await errors.abort(context, errors.told(error))
+            await errors.abort(context, errors.report_of(error))
 
     @contextmanager
     def _stream(self) -> Iterator[None]:

@@ -160,7 +160,7 @@ def test_an_expiry_is_cut_to_the_second_before() -> None:
         ),
     ],
 )
-def test_a_selection_says_which_presentation_is_meant(
+def test_a_selection_names_the_presentation_that_is_meant(
     selection: common.Selection, expected: tuple[Pick, int, Box | None]
 ) -> None:
     sample = requests.sample(common.Sample(data=b"x", selection=selection), "sample", max_bytes=10)
@@ -377,13 +377,13 @@ def finding(**changes: Any) -> Finding:
     return Finding(**given | changes)
 
 
-def test_a_reference_is_told_with_its_times_in_utc() -> None:
-    told = answers.reference(REFERENCE)
-    assert told.create_time.ToDatetime(tzinfo=UTC) == REFERENCE.created_at
-    assert told.update_time.ToJsonString() == "2024-01-02T03:04:05Z"
-    assert (told.log_position, told.model, told.template_space) == (7, "m@1", SPACE)
-    assert not told.metadata.HasField("expire_time")
-    sharp, pose = told.quality.components
+def test_a_reference_is_sent_with_its_times_in_utc() -> None:
+    made = answers.reference(REFERENCE)
+    assert made.create_time.ToDatetime(tzinfo=UTC) == REFERENCE.created_at
+    assert made.update_time.ToJsonString() == "2024-01-02T03:04:05Z"
+    assert (made.log_position, made.model, made.template_space) == (7, "m@1", SPACE)
+    assert not made.metadata.HasField("expire_time")
+    sharp, pose = made.quality.components
     assert (sharp.native, sharp.unit) == (12.5, "px")
     assert not pose.HasField("native")
 
@@ -439,14 +439,14 @@ def test_a_page_ends_where_it_would_be_too_large_and_the_next_goes_on_there() ->
 def test_an_answer_tells_how_it_came_to_be_and_never_a_vector() -> None:
     fmr = Fmr(1e-3, 5e-4, 2e-3)
     candidate = Candidate(1, REFERENCE, Score(0.9, {"cosine": 0.9}), fmr, 0.042)
-    told = answers.found(SearchAnswer(HEADER, (ProbeAnswer(finding(), (candidate,)),)), LIMIT)
-    header = told.header
+    made = answers.found(SearchAnswer(HEADER, (ProbeAnswer(finding(), (candidate,)),)), LIMIT)
+    header = made.header
     assert (header.log_position, header.generation, header.coverage, header.searched) == (7, "g-1", 0.5, 42)
     assert [(t.stage, t.duration.ToNanoseconds()) for t in header.timings] == [
         ("decode", 250_000_000),
         ("audit", 1),
     ]
-    (answer,) = told.answers
+    (answer,) = made.answers
     severities = [issue.severity for issue in answer.finding.issues]
     assert severities == [common.SEVERITY_REJECT, common.SEVERITY_WARN]
     assert [(p.x, p.y) for p in answer.finding.landmarks] == [(1, 2), (3, 4)]
@@ -459,15 +459,15 @@ def test_an_answer_tells_how_it_came_to_be_and_never_a_vector() -> None:
     again = answers.found(SearchAnswer(HEADER, (ProbeAnswer(finding(), (candidate,)),)), LIMIT)
     assert again.answers[0].candidates[0].reference == answers.reference(REFERENCE)
 
-    assert np.float32(0.123).tobytes() not in told.SerializeToString()
+    assert np.float32(0.123).tobytes() not in made.SerializeToString()
 
 
 def test_a_comparison_of_references_has_no_findings_and_an_unmeasurable_rate_says_so() -> None:
     comparison = Comparison(HEADER, Score(1.0), Fmr(1e-6, 0.0, 3e-6, measurable=False))
-    told = answers.compared(comparison, LIMIT)
-    assert not told.HasField("probe")
-    assert not told.HasField("candidate")
-    assert not told.score.fmr.measurable
+    made = answers.compared(comparison, LIMIT)
+    assert not made.HasField("probe")
+    assert not made.HasField("candidate")
+    assert not made.score.fmr.measurable
 
 
 def test_a_finding_without_an_image_has_no_box() -> None:

@@ -56,7 +56,7 @@ def test_samples_do_not_count(request_: matching.SearchRequest) -> None:
         matching.SearchRequest(probe=common.Sample(name="x" * LIMIT)),
     ],
 )
-def test_what_is_beside_the_samples_has_a_limit(request_: matching.SearchRequest) -> None:
+def test_all_other_bytes_than_the_samples_have_a_limit(request_: matching.SearchRequest) -> None:
     found = read(type(request_), request_.SerializeToString())
     assert isinstance(found, Unreadable)
     assert isinstance(found.error, Exhausted)

@@ -23,7 +23,7 @@ from likeness.rpc.convert.enums import (
     severity_value,
     status_value,
 )
-from likeness.rpc.convert.kept import Kept
+from likeness.rpc.convert.kept import MessageCache
 from likeness.rpc.convert.tokens import PageTokens
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
@@ -196,7 +196,7 @@ def reference(value: Reference) -> common.Reference:
     )
 
 
-_references = Kept(reference)
+_references = MessageCache(reference)
 
 
 def _metadata(value: Reference) -> common.ReferenceMetadata:

@@ -14,7 +14,7 @@ V = TypeVar("V")
 M = TypeVar("M")
 
 
-class Kept(Generic[V, M]):
+class MessageCache(Generic[V, M]):
     """What `make` makes of values that never change. Thread-safe.
 
     Args:
@@ -31,9 +31,9 @@ class Kept(Generic[V, M]):
     def of(self, value: V) -> M:
         """What was made of this very object."""
         key = id(value)
-        kept = self._made.get(key)
-        if kept is not None and kept[0]() is value:
-            return kept[1]
+        entry = self._made.get(key)
+        if entry is not None and entry[0]() is value:
+            return entry[1]
         made = self._make(value)
         self._made[key] = (weakref.ref(value, lambda _: self._made.pop(key, None)), made)
         return made
