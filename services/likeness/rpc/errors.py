@@ -31,7 +31,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ErrorReport:
-    """What a client is told of an error."""
+    """What a client learns of an error."""
 
     kind: Kind
     reason: str
@@ -53,7 +53,7 @@ class _Aborts(Protocol):
 
 
 def report_of(error: Exception) -> ErrorReport:
-    """What a client is told.
+    """What a client learns of an error.
 
     An error of our tree speaks for itself. Anything else is a fault of ours: it is logged with its stack under
     an incident id, and the client learns the id alone.

@@ -79,7 +79,7 @@ tenth of the time that is left, if that is less."""
 @dataclass(frozen=True, slots=True)
 class ArrivalLimits:
     """`calls` whose first message is waited for at once, `message_seconds` for it, and for an answer to be read;
-    `stream_seconds` for that of a stream of requests; `metadata_bytes` of a request besides its samples."""
+    `stream_seconds` for that of a stream of requests; `metadata_bytes` of a request apart from its samples."""
 
     calls: int
     message_seconds: float

@@ -19,7 +19,7 @@ MAX_STREAMS = 1024
 """Streams at once: clients that watch the health of a connection have one each."""
 
 LONGEST_QUESTIONS = 60.0
-"""Seconds that a stream of questions may last, as reflection's is; its client asks anew."""
+"""Seconds that a stream of questions may last, as reflection's is; its client asks again."""
 
 
 _Context = grpc.aio.ServicerContext[Any, Any]

@@ -1,4 +1,4 @@
-"""The gRPC server: listens first, warms up, reports SERVING, and drains when it is told to stop."""
+"""The gRPC server: listens first, warms up, reports SERVING, and drains when it receives a signal."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Server:
 
     Args:
         settings: limits and addresses.
-        compose: builds and warms the engines; blocks, and runs beside the event loop.
+        compose: builds and warms the engines; blocks, and runs in a thread of its own.
         services: what is offered; calls of a service whose modality is not composed are refused with the reason.
     """
 

@@ -29,7 +29,7 @@ from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 
 _ENTRY_OVERHEAD = 6
-"""Bytes that a message of less than 256 MiB takes in another beside its own: a tag and its length."""
+"""Bytes that a message of less than 256 MiB takes in another in addition to its own: a tag and its length."""
 _PAGE_OVERHEAD = 32
 """Bytes for the token of the next page."""
 LEAST_ANSWER_BYTES = 256 << 10

@@ -32,7 +32,7 @@ def member(table: Mapping[int, _Member], number: int, field: str) -> _Member:
     """The domain's member for a number of the protocol.
 
     Raises:
-        InvalidInput: the protocol has no such number, or it stands for `not said` where something must be.
+        InvalidInput: the protocol has no such number, or it stands for `unspecified` where a value is required.
     """
     if number not in table:
         known = ", ".join(str(value) for value in table)

@@ -1,4 +1,4 @@
-"""Messages kept for as long as the values that they were made of.
+"""Messages cached for as long as the values that they were made of.
 
 A reference that is found again and again is held in memory by the engine until it changes or is expunged; what was
 made of it for an answer is dropped in the same moment, so nothing outlives an expungement here.
