@@ -210,7 +210,7 @@ def test_a_call_that_the_client_cancels_is_counted_so(served: Served, modality: 
         eventually(lambda: value("likeness_rpc_duration_seconds_count", **labels) == before + 1)
 
 
-def test_an_explanation_without_a_kept_source_is_a_failed_precondition(served: Served) -> None:
+def test_an_explanation_without_a_stored_source_is_a_failed_precondition(served: Served) -> None:
     client = served.client()
     enrolled = client.face.enroll(b"1,0,0")
     request = matching.Comparand(reference_id=enrolled.reference.reference_id)

@@ -40,7 +40,7 @@ from tests.support import VectorModality
 
 
 def test_an_enrolled_reference_is_found_read_listed_updated_and_expunged(client: LikenessClient) -> None:
-    said = metadata(
+    given = metadata(
         subject_id="someone",
         galleries=["wanted"],
         category="wanted",
@@ -48,7 +48,7 @@ def test_an_enrolled_reference_is_found_read_listed_updated_and_expunged(client:
         attributes={"hair": "brown"},
         expire_time=datetime(2999, 1, 1, tzinfo=UTC),
     )
-    enrolled = client.face.enroll(b"1,0,0", metadata=said)
+    enrolled = client.face.enroll(b"1,0,0", metadata=given)
     reference_id = enrolled.reference.reference_id
     assert enrolled.reference.metadata.owner == "NCB-AA"
     assert enrolled.reference.metadata.status == common.STATUS_ACTIVE
@@ -101,10 +101,10 @@ def test_a_selected_presentation_is_enrolled(client: LikenessClient) -> None:
 
 
 def test_a_threshold_leaves_out_what_strangers_score_too(client: LikenessClient) -> None:
-    kept = client.face.enroll(b"1,0.1,0")
+    stays = client.face.enroll(b"1,0.1,0")
     client.face.enroll(b"0.3,1,0")
     found = client.face.search(b"1,0,0", max_fmr=0.01, exhaustive=True)
-    assert [c.reference.reference_id for c in found.answers[0].candidates] == [kept.reference.reference_id]
+    assert [c.reference.reference_id for c in found.answers[0].candidates] == [stays.reference.reference_id]
     with pytest.raises(FailedPrecondition) as caught:
         client.face.search(b"1,0,0", max_fmr=1e-9)
     assert caught.value.reason == "FMR_NOT_MEASURABLE"
@@ -154,11 +154,11 @@ def test_the_same_request_id_with_the_same_content_is_answered_with_the_first_re
 
 def test_an_update_of_something_that_changed_meanwhile_is_aborted(client: LikenessClient) -> None:
     enrolled = client.face.enroll(b"1,0,0")
-    said = metadata(status="active", category="witness")
+    given = metadata(status="active", category="witness")
     reference_id = enrolled.reference.reference_id
-    client.face.update(reference_id, said)
+    client.face.update(reference_id, given)
     with pytest.raises(Aborted):
-        client.face.update(reference_id, said, expected_log_position=enrolled.log_position)
+        client.face.update(reference_id, given, expected_log_position=enrolled.log_position)
 
 
 @pytest.mark.parametrize("status", ["active", "suspended"])

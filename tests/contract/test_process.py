@@ -86,10 +86,10 @@ def test_a_signal_drains_and_ends_with_0_and_the_log_tells_the_story(
     process.send_signal(number)
     _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
-    told = [json.loads(line) for line in errors.splitlines()]
-    assert [line["event"] for line in told] == ["serving", "rpc", "draining", "stopped"]
-    assert told[0]["address"] == address
-    assert told[1]["method"] == "Enroll"
+    events = [json.loads(line) for line in errors.splitlines()]
+    assert [line["event"] for line in events] == ["serving", "rpc", "draining", "stopped"]
+    assert events[0]["address"] == address
+    assert events[1]["method"] == "Enroll"
 
 
 def test_a_second_signal_ends_the_process_at_once(launch: Launch) -> None:
@@ -132,8 +132,8 @@ def test_what_a_peer_says_as_it_leaves_forges_no_line_of_the_log(launch: Launch)
             seen += more
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=PATIENCE)
-    told = [json.loads(line) for line in errors.splitlines()]
-    assert {line["event"] for line in told} <= {
+    events = [json.loads(line) for line in errors.splitlines()]
+    assert {line["event"] for line in events} <= {
         "serving",
         "libraries wrote to standard error",
         "draining",

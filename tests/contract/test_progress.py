@@ -74,8 +74,8 @@ def test_the_answer_is_that_of_a_search_without_progress(
     client: LikenessClient, modality: SlowModality
 ) -> None:
     modality.go_on.set()
-    told: list[tuple[int, int]] = []
-    answer = client.face.search(b"1,0", exhaustive=True, k=3, progress=lambda *words: told.append(words))
+    reports: list[tuple[int, int]] = []
+    answer = client.face.search(b"1,0", exhaustive=True, k=3, progress=lambda *words: reports.append(words))
     plain = client.face.search(b"1,0", exhaustive=True, k=3)
 
     def ids(response: matching.SearchResponse) -> list[str]:
@@ -84,30 +84,32 @@ def test_the_answer_is_that_of_a_search_without_progress(
     assert len(ids(plain)) == 3
     assert ids(answer) == ids(plain)
     assert answer.header.audit_position > 0
-    assert all(total == 7 for _, total in told)
+    assert all(total == 7 for _, total in reports)
 
 
-def test_progress_is_told_before_the_answer(client: LikenessClient, modality: SlowModality) -> None:
-    told: list[tuple[int, int]] = []
+def test_progress_is_reported_before_the_answer(client: LikenessClient, modality: SlowModality) -> None:
+    reports: list[tuple[int, int]] = []
 
-    def tell(compared: int, total: int) -> None:
-        told.append((compared, total))
+    def report(compared: int, total: int) -> None:
+        reports.append((compared, total))
         modality.go_on.set()
 
-    client.face.search(b"1,0", exhaustive=True, progress=tell)
-    assert told[0] == (2, 7)
+    client.face.search(b"1,0", exhaustive=True, progress=report)
+    assert reports[0] == (2, 7)
     assert modality.compared == 7
 
 
-async def test_the_asynchronous_client_is_told_as_well(served: Served, modality: SlowModality) -> None:
+async def test_progress_is_reported_to_the_asynchronous_client_as_well(
+    served: Served, modality: SlowModality
+) -> None:
     modality.go_on.set()
-    told: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
     async with AsyncLikenessClient(served.address, entity="NCB-AA", purpose="wanted_person") as other:
         answer = await other.face.search(
-            b"1,0;0,1", exhaustive=True, progress=lambda *words: told.append(words)
+            b"1,0;0,1", exhaustive=True, progress=lambda *words: reports.append(words)
         )
     assert len(answer.answers) == 2
-    assert all(total == 14 for _, total in told)
+    assert all(total == 14 for _, total in reports)
 
 
 def test_a_cancelled_search_stops_and_leaves_no_entry(

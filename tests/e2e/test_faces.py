@@ -19,28 +19,28 @@ pytestmark = [pytest.mark.models, pytest.mark.slow]
 
 
 def test_a_person_is_enrolled_found_and_expunged(run: Run, photographs: Path, tmp_path: Path) -> None:
-    code, (summary,), told = run(
+    code, (summary,), stderr = run(
         "enroll", photographs / "obama.jpg", photographs / "astronaut.png", "-g", "g1"
     )
-    assert (code, summary["enrolled"]) == (0, 2), told
+    assert (code, summary["enrolled"]) == (0, 2), stderr
 
-    code, (answer,), told = run("search", photographs / "obama3.jpg", "-g", "g1", "--sheet", "sheet.png")
-    assert code == 0, told
+    code, (answer,), stderr = run("search", photographs / "obama3.jpg", "-g", "g1", "--sheet", "sheet.png")
+    assert code == 0, stderr
     first, second = answer["answers"][0]["candidates"]
     assert first["reference"]["owner_reference"] == "obama"
     assert first["score"]["fmr"]["value"] < 1e-3 < second["score"]["fmr"]["value"]
     assert (tmp_path / "sheet.png").stat().st_size > 10_000
 
-    code, _, told = run("expunge", first["reference"]["reference_id"], "--reason", "test", "--yes")
-    assert code == 0, told
+    code, _, stderr = run("expunge", first["reference"]["reference_id"], "--reason", "test", "--yes")
+    assert code == 0, stderr
     _, (after,), _ = run("search", photographs / "obama3.jpg", "-g", "g1")
     assert [c["reference"]["owner_reference"] for c in after["answers"][0]["candidates"]] == ["astronaut"]
 
 
-def test_a_gallery_that_nobody_enrolled_into_is_told(run: Run, photographs: Path) -> None:
-    code, (answer,), told = run("search", photographs / "obama3.jpg", "-g", "no such gallery")
+def test_a_gallery_that_nobody_enrolled_into_is_named(run: Run, photographs: Path) -> None:
+    code, (answer,), stderr = run("search", photographs / "obama3.jpg", "-g", "no such gallery")
     assert (code, answer["header"]["searched"]) == (0, 0)
-    assert "no such gallery" in told
+    assert "no such gallery" in stderr
 
 
 def test_a_picture_without_a_face_is_rejected_with_its_reason(
@@ -74,7 +74,7 @@ def test_the_demonstration_ends_with_a_contact_sheet(models: None, photographs: 
     assert "%" not in done.stdout
 
 
-def test_a_server_that_is_told_to_stop_drains_and_says_so(models: None, tmp_path: Path) -> None:
+def test_a_server_that_is_stopped_drains_and_logs_it(models: None, tmp_path: Path) -> None:
     words = ["serve", "--home", str(tmp_path / "home"), "--address", "127.0.0.1:0", "--metrics-address", ""]
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -86,6 +86,6 @@ def test_a_server_that_is_told_to_stop_drains_and_says_so(models: None, tmp_path
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=PATIENCE) == 0
-    said = (tmp_path / "log").read_text()
-    assert said.rstrip().endswith("stopped")
-    assert "Traceback" not in said
+    output = (tmp_path / "log").read_text()
+    assert output.rstrip().endswith("stopped")
+    assert "Traceback" not in output

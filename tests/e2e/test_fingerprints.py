@@ -29,11 +29,11 @@ def fingers(tmp_path: Path) -> Path:
 
 
 def test_fingers_are_found_by_another_impression_in_either_profile(run: Run, fingers: Path) -> None:
-    code, (summary,), told = run("enroll", fingers / "enrol", *WORDS, "-g", "fingers")
-    assert (code, summary["enrolled"]) == (0, FINGERS), told
+    code, (summary,), stderr = run("enroll", fingers / "enrol", *WORDS, "-g", "fingers")
+    assert (code, summary["enrolled"]) == (0, FINGERS), stderr
     for profile in ((), ("--exhaustive",)):
-        code, answers, told = run("search", fingers / "probe", *WORDS, "-g", "fingers", "-k", 1, *profile)
-        assert code == 0, told
+        code, answers, stderr = run("search", fingers / "probe", *WORDS, "-g", "fingers", "-k", 1, *profile)
+        assert code == 0, stderr
         found = [a["answers"][0]["candidates"][0]["reference"]["owner_reference"] for a in answers]
         hits = sum(name == f"{number:02d}" for number, name in enumerate(found))
         assert hits >= FINGERS - 1, found
@@ -41,8 +41,8 @@ def test_fingers_are_found_by_another_impression_in_either_profile(run: Run, fin
 
 def test_a_comparison_is_explained_by_picture_and_parts(run: Run, fingers: Path, tmp_path: Path) -> None:
     pair = (fingers / "enrol" / "00.fmr", fingers / "probe" / "00.fmr")
-    code, (answer,), told = run("compare", *pair, *WORDS, "--explain", "pair.png")
-    assert code == 0, told
+    code, (answer,), stderr = run("compare", *pair, *WORDS, "--explain", "pair.png")
+    assert code == 0, stderr
     assert (tmp_path / "pair.png").read_bytes().startswith(b"\x89PNG")
     _, (other,), _ = run("compare", pair[0], fingers / "probe" / "01.fmr", *WORDS)
     assert answer["score"]["value"] > other["score"]["value"]
@@ -51,6 +51,6 @@ def test_a_comparison_is_explained_by_picture_and_parts(run: Run, fingers: Path,
 
 def test_a_photograph_is_no_record_and_the_refusal_says_where(run: Run, tmp_path: Path) -> None:
     (tmp_path / "bad.fmr").write_bytes(b"FMR\0 20\0" + bytes(3))
-    code, answers, told = run("search", tmp_path / "bad.fmr", *WORDS)
-    assert code == 1, (answers, told)
-    assert "byte" in told
+    code, answers, stderr = run("search", tmp_path / "bad.fmr", *WORDS)
+    assert code == 1, (answers, stderr)
+    assert "byte" in stderr

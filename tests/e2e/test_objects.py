@@ -55,12 +55,12 @@ def pictures(tmp_path: Path) -> Path:
 
 
 def test_an_object_is_found_however_it_was_photographed(run: Run, pictures: Path) -> None:
-    code, (summary,), told = run(
+    code, (summary,), stderr = run(
         "enroll", pictures / "enrol", *WORDS, "-g", "things", "--subject-from-folder"
     )
-    assert (code, summary["enrolled"]) == (0, 8), told
-    code, answers, told = run("search", pictures / "probe", *WORDS, "-g", "things", "-k", 1)
-    assert code == 0, told
+    assert (code, summary["enrolled"]) == (0, 8), stderr
+    code, answers, stderr = run("search", pictures / "probe", *WORDS, "-g", "things", "-k", 1)
+    assert code == 0, stderr
     first = [a["answers"][0]["candidates"][0] for a in answers]
     assert [c["reference"]["owner_reference"] for c in first[:3]] == ["0", "3", "5"]
     assert [c["score"]["likelihood"] != "similar only" for c in first] == [True, True, True, False]
@@ -68,8 +68,8 @@ def test_an_object_is_found_however_it_was_photographed(run: Run, pictures: Path
 
 def test_the_evidence_is_drawn_over_both_photographs(run: Run, pictures: Path, tmp_path: Path) -> None:
     pair = (pictures / "probe" / "03.jpg", pictures / "enrol" / "3.png")
-    code, (answer,), told = run("compare", *pair, *WORDS, "--explain", "pair.png")
-    assert code == 0, told
+    code, (answer,), stderr = run("compare", *pair, *WORDS, "--explain", "pair.png")
+    assert code == 0, stderr
     assert (tmp_path / "pair.png").stat().st_size > 50_000
     assert answer["score"]["parts"]["inliers"] >= 8
 

@@ -70,7 +70,7 @@ def test_the_service_accepts_its_variables(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RENDERED)
-def test_what_is_kept_lies_on_the_volume(name: str) -> None:
+def test_what_is_stored_lies_on_the_volume(name: str) -> None:
     home = str(settings_of(name).home)
     mounted = {mount["name"]: mount["mountPath"] for mount in service_container(name)["volumeMounts"]}
     (claim,) = one(name, "StatefulSet")["spec"]["volumeClaimTemplates"]

@@ -18,9 +18,9 @@ def test_the_checked_in_code_is_what_the_generator_makes(tmp_path: Path) -> None
         pytest.skip("the pinned generator is not here; `make protos` sets it up")
     subprocess.run(["make", "--silent", "protos", f"PROTOS_OUT={tmp_path}"], cwd=ROOT, check=True)
     made = {p.name: p.read_bytes() for p in (tmp_path / "likeness" / "v1").iterdir()}
-    kept = {p.name: p.read_bytes() for p in CHECKED_IN.glob("*_pb2*")}
-    assert sorted(made) == sorted(kept), "run `make protos` and remove what no longer belongs"
-    changed = [name for name in made if made[name] != kept[name]]
+    checked_in = {p.name: p.read_bytes() for p in CHECKED_IN.glob("*_pb2*")}
+    assert sorted(made) == sorted(checked_in), "run `make protos` and remove what no longer belongs"
+    changed = [name for name in made if made[name] != checked_in[name]]
     assert not changed, f"{changed} differ from protos/; run `make protos`"
 
 

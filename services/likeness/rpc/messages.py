@@ -62,8 +62,8 @@ def _check(data: bytes, kind: Descriptor, max_bytes: int) -> None:
     others = len(data) - _Frame().sample_bytes(memoryview(data), kind)
     if others > max_bytes:
         raise Exhausted(
-            f"The request has {others} bytes apart from its samples; the limit is {max_bytes}. Send fewer or shorter "
-            "names, texts and filters.",
+            f"The request has {others} bytes apart from its samples; the limit is {max_bytes}. Send fewer or "
+            "shorter names, texts and filters.",
             reason="REQUEST_TOO_LARGE",
             metadata={"limit_bytes": str(max_bytes)},
         )

@@ -125,7 +125,7 @@ def test_the_modalities_served_are_named_in_any_order(tmp_path: Path) -> None:
     assert load(environment=some).served == ("face", "object")
 
 
-@pytest.mark.parametrize(("value", "told"), [("face,iris", "'iris' is not a modality"), (" ,", "nothing")])
-def test_what_is_no_modality_is_refused(tmp_path: Path, value: str, told: str) -> None:
-    with pytest.raises(InvalidInput, match=told):
+@pytest.mark.parametrize(("value", "message"), [("face,iris", "'iris' is not a modality"), (" ,", "nothing")])
+def test_what_is_no_modality_is_refused(tmp_path: Path, value: str, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
         load(environment={"LIKENESS_HOME": str(tmp_path), "LIKENESS_MODALITIES": value})

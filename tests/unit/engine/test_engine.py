@@ -54,7 +54,7 @@ def test_every_candidate_carries_score_rate_and_expected_strangers(bench: Bench)
     assert answer.header.coverage == 1.0
 
 
-def test_a_score_beyond_the_calibration_is_said_to_be_not_measurable(bench: Bench) -> None:
+def test_a_score_beyond_the_calibration_is_reported_as_not_measurable(bench: Bench) -> None:
     bench.enrol("1,0")
     answer = bench.engine.search(ALICE, Sample(b"1,0"), SearchOptions())
     fmr = answer.probes[0].candidates[0].fmr
@@ -416,7 +416,7 @@ def test_metadata_is_counted_as_utf8_whatever_the_letters(bench: Bench) -> None:
     assert caught.value.field == "metadata"
 
 
-def test_a_gallery_in_which_the_caller_may_know_of_nothing_is_named_as_unknown(bench: Bench) -> None:
+def test_a_gallery_with_nothing_that_the_caller_may_know_of_is_named_as_unknown(bench: Bench) -> None:
     def header(caller: Caller, *galleries: str) -> Header:
         options = SearchOptions(galleries=frozenset(galleries))
         return bench.engine.search(caller, Sample(b"1,0"), options).header

@@ -34,26 +34,26 @@ def ids(held: Gallery) -> list[str]:
 
 
 def fill(bench: Bench) -> tuple[str, str, str]:
-    kept, moved, gone = (bench.enrol(text).reference for text in ("1,0", "0,1", "0,0,1"))
+    unchanged, moved, gone = (bench.enrol(text).reference for text in ("1,0", "0,1", "0,0,1"))
     facets = Facets("NCB-AA", galleries=frozenset({"moved"}))
     bench.engine.update(ALICE, bench.key(ALICE), replace(moved, facets=facets))
     bench.engine.expunge(ALICE, bench.key(ALICE), gone.reference_id, reason="test")
-    return kept.reference_id, moved.reference_id, gone.reference_id
+    return unchanged.reference_id, moved.reference_id, gone.reference_id
 
 
 def test_a_fold_of_the_whole_log_equals_the_one_that_followed_it(bench: Bench, store: Store) -> None:
-    kept, moved, _ = fill(bench)
+    unchanged, moved, _ = fill(bench)
     again = Gallery("face", bench.gallery.space, store)
     again.start()
-    assert ids(again) == ids(bench.gallery) == [kept, moved]
+    assert ids(again) == ids(bench.gallery) == [unchanged, moved]
     assert again.position == bench.gallery.position == store.head()
 
 
 def test_a_snapshot_and_the_tail_equal_the_whole_log(bench: Bench, store: Store) -> None:
-    kept, moved, gone = fill(bench)
+    unchanged, moved, gone = fill(bench)
     snapshot = bench.gallery.capture()
     later = bench.enrol("0,0,0,1").reference.reference_id
-    bench.engine.expunge(ALICE, bench.key(ALICE), kept, reason="later")
+    bench.engine.expunge(ALICE, bench.key(ALICE), unchanged, reason="later")
     restored = Gallery("face", bench.gallery.space, store)
     restored.restore(snapshot)
     restored.start()
@@ -82,11 +82,11 @@ def test_an_engine_leaves_a_snapshot_and_starts_from_it(store: Store, tmp_path: 
     folder = tmp_path / "snapshots"
     first = open_engine(VectorModality(), store, folder)
     bench = Bench(VectorModality(), store)
-    kept, moved, _ = fill(bench)
+    unchanged, moved, _ = fill(bench)
     first.close()
     assert list(folder.glob("*.snapshot"))
     second = open_engine(VectorModality(), store, folder)
-    assert ids(second.engine.gallery) == [kept, moved]
+    assert ids(second.engine.gallery) == [unchanged, moved]
     second.close()
 
 
@@ -113,14 +113,14 @@ def test_a_start_from_the_log_alone_leaves_a_snapshot_too(store: Store, tmp_path
 def test_a_damaged_snapshot_is_passed_over(store: Store, tmp_path: Path) -> None:
     folder = tmp_path / "snapshots"
     running = open_engine(VectorModality(), store, folder)
-    kept, moved, _ = fill(Bench(VectorModality(), store))
+    unchanged, moved, _ = fill(Bench(VectorModality(), store))
     running.close()
     (path,) = folder.glob("*.snapshot")
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     again = open_engine(VectorModality(), store, folder)
-    assert ids(again.engine.gallery) == [kept, moved]
+    assert ids(again.engine.gallery) == [unchanged, moved]
     again.close()
 
 
@@ -142,14 +142,14 @@ def test_a_snapshot_ahead_of_the_log_is_refused_whatever_its_space(tmp_path: Pat
 
 @pytest.mark.parametrize("modality", ["face", "object"])
 def test_an_entry_of_a_kind_that_is_not_known_stops_the_fold(bench: Bench, modality: str) -> None:
-    kept = bench.enrol("1,0").reference.reference_id
+    unchanged = bench.enrol("1,0").reference.reference_id
     held, position = ids(bench.gallery), bench.gallery.position
-    entry = LogEntry(position + 1, "rename", modality, kept, datetime.now(UTC), None)  # type: ignore[arg-type]
+    entry = LogEntry(position + 1, "rename", modality, unchanged, datetime.now(UTC), None)  # type: ignore[arg-type]
     for _ in range(2):
         with pytest.raises(Corrupt, match="A newer release wrote this log"):
             bench.gallery.apply([entry])
     assert (ids(bench.gallery), bench.gallery.position) == (held, position)
-    assert bench.search("1,0") == [kept]
+    assert bench.search("1,0") == [unchanged]
 
 
 def test_suspended_references_count_as_held_and_are_not_searched(bench: Bench) -> None:

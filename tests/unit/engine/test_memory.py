@@ -17,12 +17,12 @@ def test_an_answer_shows_an_update_that_was_acknowledged(bench: Bench) -> None:
         bench.search("1,0")
         facets = Facets("NCB-AA", galleries=frozenset({f"g{number}"}))
         bench.engine.update(ALICE, bench.key(ALICE), replace(reference, facets=facets))
-        (kept,) = bench.gallery.memory.references([reference.reference_id]).values()
-        assert kept.facets.galleries == frozenset({f"g{number}"})
-        assert kept == bench.store.get(reference.reference_id)
+        (cached,) = bench.gallery.memory.references([reference.reference_id]).values()
+        assert cached.facets.galleries == frozenset({f"g{number}"})
+        assert cached == bench.store.get(reference.reference_id)
 
 
-def test_nothing_is_kept_of_an_expunged_reference(bench: Bench) -> None:
+def test_nothing_is_cached_of_an_expunged_reference(bench: Bench) -> None:
     reference = bench.enrol("1,0").reference
     bench.search("1,0")
     bench.engine.expunge(ALICE, bench.key(ALICE), reference.reference_id, reason="x")
@@ -46,7 +46,7 @@ def test_a_second_read_does_not_touch_the_store(bench: Bench, monkeypatch: pytes
     assert memory.templates(ids)[ids[0]] is first[ids[0]]
 
 
-def test_a_read_that_began_before_a_change_is_not_kept(bench: Bench) -> None:
+def test_a_read_that_began_before_a_change_is_not_cached(bench: Bench) -> None:
     reference = bench.enrol("1,0").reference
 
     class Slow:

@@ -63,7 +63,7 @@ def test_a_group_counts_unless_it_is_the_users_own(folder: Path, monkeypatch: py
     assert exposed(folder / "data", folder / "key.json") == []
 
 
-def test_the_files_beside_an_open_database_are_looked_at_too(tmp_path: Path) -> None:
+def test_the_other_files_of_an_open_database_are_looked_at_too(tmp_path: Path) -> None:
     with open_store(tmp_path) as store:
         store.audit(act(1))
         for suffix in ("-wal", "-shm"):

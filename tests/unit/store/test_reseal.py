@@ -112,8 +112,8 @@ def test_a_second_run_changes_nothing(rotated: Path) -> None:
     with open_store(rotated) as store:
         assert store.reseal() == ResealReport(0, [], finished=True)
     with tampering(rotated) as database:
-        kept = list(database.execute("SELECT body FROM template ORDER BY key"))
-    assert all(body in first for (body,) in kept)
+        bodies = list(database.execute("SELECT body FROM template ORDER BY key"))
+    assert all(body in first for (body,) in bodies)
 
 
 def test_positions_and_times_of_references_stay(rotated: Path) -> None:

@@ -25,7 +25,7 @@ def ring(path: Path) -> KeyRing:
     return KeyRing.create(path)
 
 
-def test_a_new_key_file_is_the_owners_alone_and_leaves_nothing_beside_it(path: Path, ring: KeyRing) -> None:
+def test_a_new_key_file_is_the_owners_alone_and_leaves_no_other_file(path: Path, ring: KeyRing) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert list(path.parent.iterdir()) == [path]
     assert KeyRing.load(path).to_json() == ring.to_json()
@@ -113,7 +113,7 @@ def test_a_blob_opens_only_in_its_place_and_for_its_use(ring: KeyRing) -> None:
     assert ring.vault(KeyUse.TEMPLATES).unseal(memoryview(blob), aad=AAD) == b"a template"
 
 
-def test_equal_plaintexts_do_not_look_alike(ring: KeyRing) -> None:
+def test_equal_plaintexts_have_different_ciphertexts(ring: KeyRing) -> None:
     vault = ring.vault(KeyUse.TEMPLATES)
     assert vault.seal(memoryview(b"same"), aad=AAD) != vault.seal(b"same", aad=AAD)
 
@@ -174,7 +174,7 @@ def test_the_file_behind_a_link_is_rotated_and_the_link_stays(
     assert KeyRing.load(path).active == rotated.active
 
 
-def test_what_a_killed_change_left_beside_is_removed_by_the_next(path: Path, ring: KeyRing) -> None:
+def test_partial_files_of_a_killed_change_are_removed_by_the_next(path: Path, ring: KeyRing) -> None:
     (path.parent / f".{path.name}.0a1b2c3d").write_bytes(ring.to_json())
     KeyRing.rotate(path)
     assert list(path.parent.iterdir()) == [path]
