@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _run(command: Sequence[str], busy: str) -> int:
-    began, latest = time.monotonic(), deque[str](maxlen=FAILURE_LINES)
+    began, recent = time.monotonic(), deque[str](maxlen=FAILURE_LINES)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None  # noqa: S101  it was asked for
         for line in _lines(process.stdout):
@@ -54,11 +54,11 @@ def _run(command: Sequence[str], busy: str) -> int:
                 _print(f"  still {busy} ({time.monotonic() - began:.0f} s)")
                 continue
             busy = line.strip() or busy
-            latest.append(line)
+            recent.append(line)
             if SHOWN.match(line):
                 _print(line)
     if process.returncode:
-        for line in latest:
+        for line in recent:
             _print(line)
     return process.returncode
 

@@ -126,8 +126,8 @@ def _face_models(settings: Settings) -> str:
     """What faces are extracted with: the release, the models' versions, and a digest of all their manifests say."""
     catalogue = Catalogue.standard(settings.home)
     used = [catalogue.get(name) for name in (settings.detector, settings.recogniser)]
-    said = hashlib.sha256("".join(one.model_dump_json() for one in used).encode()).hexdigest()
-    return f"{' and '.join(one.label for one in used)} (manifests {said[:16]}) by {__version__}"
+    digest = hashlib.sha256("".join(one.model_dump_json() for one in used).encode()).hexdigest()
+    return f"{' and '.join(one.label for one in used)} (manifests {digest[:16]}) by {__version__}"
 
 
 def fingerprint_modality(settings: Settings, turns: Turns, *, calibrated: bool = True) -> FingerprintModality:

@@ -377,9 +377,9 @@ def _unknown(name: str, origin: str, known: list[str]) -> InvalidInput:
 def _refused(error: ValidationError, origins: Mapping[str, str]) -> InvalidInput:
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0]) if first["loc"] else ""
-    told = first["msg"].removeprefix("Value error, ")
+    message = first["msg"].removeprefix("Value error, ")
     return InvalidInput(
-        f"The setting '{name}' from {origins.get(name, 'default')} is {first['input']!r}: {told}.",
+        f"The setting '{name}' from {origins.get(name, 'default')} is {first['input']!r}: {message}.",
         field=name,
         reason="INVALID_SETTING",
     )

@@ -202,9 +202,9 @@ def save(calibration: Calibration, path: Path) -> None:
         "groups": calibration.groups,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(path.suffix + ".part")
-    beside.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    beside.replace(path)
+    partial = path.with_suffix(path.suffix + ".part")
+    partial.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)
 
 
 def load(path: Path, *, space: str | None = None) -> Calibration:

@@ -37,7 +37,7 @@ def _bytes(template: Template) -> int:
     return template.vectors.nbytes + len(template.detail)
 
 
-class _Kept(Generic[T]):
+class _Cache(Generic[T]):
     """The entries of one kind used last, at most `capacity` and `budget` by what they weigh. Not locked."""
 
     def __init__(self, capacity: int, budget: int = 0, weigh: Callable[[T], int] = _nothing) -> None:
@@ -71,8 +71,8 @@ class Memory:
     def __init__(self, store: Storage, *, capacity: int = CAPACITY, budget: int = BUDGET) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._references: _Kept[Reference] = _Kept(capacity)
-        self._templates: _Kept[Template] = _Kept(capacity, budget, _bytes)
+        self._references: _Cache[Reference] = _Cache(capacity)
+        self._templates: _Cache[Template] = _Cache(capacity, budget, _bytes)
         self._changed: OrderedDict[str, int] = OrderedDict()
         self._known_since = 0
 
@@ -95,23 +95,23 @@ class Memory:
                 _, self._known_since = self._changed.popitem(last=False)
 
     def _through(
-        self, kept: _Kept[T], ids: Iterable[str], read: Callable[[list[str]], Mapping[str, T]]
+        self, cache: _Cache[T], ids: Iterable[str], read: Callable[[list[str]], Mapping[str, T]]
     ) -> dict[str, T]:
         listed = list(ids)
         with self._lock:
-            found = {key: entry for key in listed if (entry := kept.get(key)) is not None}
+            found = {key: entry for key in listed if (entry := cache.get(key)) is not None}
         missing = [key for key in listed if key not in found]
         if missing:
             began = self._store.head()
             fresh = read(missing)
-            self._keep(kept, fresh, began)
+            self._put(cache, fresh, began)
             found |= fresh
         return {key: found[key] for key in listed if key in found}
 
-    def _keep(self, kept: _Kept[T], fresh: Mapping[str, T], began: int) -> None:
+    def _put(self, cache: _Cache[T], fresh: Mapping[str, T], began: int) -> None:
         with self._lock:
             if began < self._known_since:
                 return
             for key, entry in fresh.items():
                 if self._changed.get(key, 0) <= began:
-                    kept.put(key, entry)
+                    cache.put(key, entry)

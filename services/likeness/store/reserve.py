@@ -86,19 +86,19 @@ class Reserve:
         with self._lock:
             if self._held:
                 return True
-            beside = self.path.with_name(f"{self.path.name}.new")
-            for remnant in (self.path, beside):  # of another size, or half made
+            partial = self.path.with_name(f"{self.path.name}.new")
+            for remnant in (self.path, partial):  # of another size, or half made
                 remnant.unlink(missing_ok=True)
             if not self.size:
                 return True
             if _free(self.path) < ROOM * self.size:
                 return False
             try:
-                _fill(beside, self.size)
-                beside.replace(self.path)
+                _fill(partial, self.size)
+                partial.replace(self.path)
                 sync_directory(self.path.parent)
             except OSError as error:
-                beside.unlink(missing_ok=True)
+                partial.unlink(missing_ok=True)
                 if error.errno not in _NO_SPACE:
                     logger.exception("The reserve of the store cannot be made.")
                 return False

@@ -130,7 +130,7 @@ class KeyRing:
             Unavailable: it cannot be written.
         """
         ring = _with_new_key({}, {})
-        _write_beside(path, ring.to_json(), replace=False)
+        _write_atomically(path, ring.to_json(), replace=False)
         return ring
 
     @classmethod
@@ -157,7 +157,7 @@ class KeyRing:
             data = ring.to_json()
             if len(data) > _MAX_KEY_FILE_BYTES:
                 raise Unavailable(f"The key file {path} is full; remove keys that seal nothing more.")
-            _write_beside(file, data, replace=True)
+            _write_atomically(file, data, replace=True)
         return ring
 
     @classmethod
@@ -180,7 +180,7 @@ class KeyRing:
             keys = {name: key for name, key in old._keys.items() if name != key_id}
             created = {name: at for name, at in old.created.items() if name != key_id}
             ring = cls(keys, old.active, created)
-            _write_beside(file, ring.to_json(), replace=True)
+            _write_atomically(file, ring.to_json(), replace=True)
         return ring
 
     @classmethod
@@ -391,7 +391,7 @@ def _changing(path: Path) -> Iterator[Path]:
         os.close(folder)
 
 
-def _write_beside(path: Path, data: bytes, *, replace: bool) -> None:
+def _write_atomically(path: Path, data: bytes, *, replace: bool) -> None:
     """Write beside, fsync, then rename over the old file or link without ever overwriting one.
 
     A file that is replaced keeps its owner, or the service could not read what root has changed.
@@ -399,7 +399,7 @@ def _write_beside(path: Path, data: bytes, *, replace: bool) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
-        beside = Path(name)
+        partial = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 if replace and os.geteuid() == 0:
@@ -409,11 +409,11 @@ def _write_beside(path: Path, data: bytes, *, replace: bool) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             if replace:
-                beside.replace(path)
+                partial.replace(path)
             else:
-                path.hardlink_to(beside)
+                path.hardlink_to(partial)
         finally:
-            beside.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
         sync_directory(path.parent)
     except FileExistsError as error:
         raise Conflict(f"The key file {path} already exists and is never overwritten.") from error

@@ -253,7 +253,7 @@ class Writer:
                 return
             raise
         self._measure(before, time.monotonic() - began)
-        self._tell(entries)
+        self._notify(entries)
         for job, outcome in zip(jobs, outcomes, strict=True):
             job.future.set_result(outcome)
 
@@ -335,7 +335,7 @@ class Writer:
             if new.position > old.position:
                 self.observe(chain, new.position - old.position, seconds)
 
-    def _tell(self, entries: Sequence[LogEntry]) -> None:
+    def _notify(self, entries: Sequence[LogEntry]) -> None:
         if not entries:
             return
         for listener in tuple(self._listeners):
