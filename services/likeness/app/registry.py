@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from likeness.object.modality import ObjectModality
 
 _CALIBRATIONS = "calibrations"
-"""Folder of the tables that are shipped, beside the manifests."""
+"""Folder of the tables that are shipped, next to the manifests."""
 
 _ASSISTANT_PART = 8
 """One part in so many of the memory for decoding is the assistant's, which decodes one photograph at a time: with
@@ -169,7 +169,7 @@ leave scores unrated."""
 
 
 def load(name: str, settings: Settings, turns: Turns, *, calibrated: bool = True) -> Modality:
-    """One modality by its name; a calibration that is not there is told in the log.
+    """One modality by its name; a calibration that is not there is reported in the log.
 
     `turns`: one budget of computing, the same for all modalities of the process.
 

@@ -49,8 +49,9 @@ OTHER_VARIABLES = frozenset(
 )
 """Variables with our prefix that belong to other parts of the product."""
 
-# Kubernetes hands every pod the addresses of the services beside it; one that is named likeness or likeness-x
-# arrives as these (https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables).
+# Kubernetes hands every pod the addresses of the services of its namespace; one that is named likeness or
+# likeness-x arrives as these
+# (https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables).
 _SERVICE_LINK = re.compile(r"LIKENESS_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP)\w*)?)")
 
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+):(\d{1,5})")
@@ -108,7 +109,7 @@ class Settings(BaseModel):
 
     home: Annotated[Path, AfterValidator(lambda path: path.expanduser())] = Field(
         default_factory=lambda: default_home(os.environ),
-        description="Folder of everything that is kept: database, keys, snapshots, own models.",
+        description="Folder of everything that is stored: database, keys, snapshots, own models.",
     )
     address: Annotated[str, AfterValidator(_address)] = Field(
         default="127.0.0.1:50051",
@@ -204,7 +205,7 @@ class Settings(BaseModel):
         default=512 << 10,
         ge=64 << 10,
         le=64 * _MIB,
-        description="Bytes of one request besides its samples: names, texts, filters.",
+        description="Bytes of one request apart from its samples: names, texts, filters.",
     )
     max_arriving: int = Field(
         default=128,

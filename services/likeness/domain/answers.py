@@ -19,12 +19,12 @@ class Likelihood(StrEnum):
     PROBABLE = "probable"
     """Probably the same object: of probes without a mate, at most 1 in 100 has such a candidate."""
     SIMILAR = "similar only"
-    """Looks alike; nothing says that it is the same object."""
+    """Looks similar; nothing shows that it is the same object."""
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How alike two templates are, on the modality's own scale, with the named parts it was made of.
+    """The similarity of two templates, on the modality's own scale, with the named parts it was made of.
 
     `likelihood` is what the score was measured to mean; None where the modality has no such bands.
     """

@@ -80,7 +80,7 @@ class SampleRejected(InvalidInput):
 
 
 class NotFound(LikenessError):
-    """No such thing, or the caller may not know of it; the two are deliberately not told apart."""
+    """No such thing, or the caller may not know of it; the two are deliberately not distinguished."""
 
     kind = Kind.NOT_FOUND
     reason = "NOT_FOUND"

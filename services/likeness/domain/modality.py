@@ -68,9 +68,9 @@ class Proposal:
 
 
 class Companion(Protocol):
-    """A second way to candidates, folded from the log beside the vectors, row for row with them.
+    """A second way to candidates, folded from the log like the vectors, row for row with them.
 
-    One writer calls `add` and `remove`; any number of readers call `search` and `clutter` beside it.
+    One writer calls `add` and `remove`; any number of readers call `search` and `clutter` at the same time.
     """
 
     def add(self, row: int, template: Template) -> None:

@@ -109,7 +109,7 @@ ALL_METADATA = frozenset(MetadataField)
 
 @dataclass(frozen=True, slots=True)
 class Facets:
-    """The part of a reference that filters searches; held row for row beside the vectors.
+    """The part of a reference that filters searches; held in parallel to the rows of vectors.
 
     `expires_at` is in whole Unix seconds; None means never.
     """

@@ -90,7 +90,7 @@ def parse_token(token: str) -> int:
 
 @dataclass(slots=True)
 class ResealReport:
-    """What a run did: references sealed anew, why others could not be, and whether it came to the end.
+    """What a run did: references resealed, why others could not be, and whether it came to the end.
 
     `retired` are the keys that it found to seal nothing more.
     """
@@ -236,7 +236,7 @@ class Ledger(Protocol):
 
 
 class SnapshotSeal(Protocol):
-    """Encryption, under the keys of a store, of the snapshots that lie beside it."""
+    """Encryption, under the keys of a store, of its snapshots."""
 
     @property
     def prefix_bytes(self) -> int:

@@ -72,7 +72,7 @@ def table(
     """Rows (score, FMR, lower, upper), scores ascending, from the scores of stranger pairs float64 [n].
 
     Raises:
-        InvalidInput: fewer pairs than the table needs, or all scores alike.
+        InvalidInput: fewer pairs than the table needs, or all scores are equal.
     """
     n = len(scores)
     if n < MIN_FALSE_MATCHES * 10:
@@ -84,7 +84,7 @@ def table(
     wanted = np.logspace(np.log10(n), np.log10(MIN_FALSE_MATCHES), int(decades * ROWS_PER_DECADE) + 2)
     rows = np.unique(ordered[n - np.clip(np.round(wanted).astype(int), MIN_FALSE_MATCHES, n)])
     if len(rows) < 2:
-        raise InvalidInput("All stranger pairs score alike; the model does not tell subjects apart.")
+        raise InvalidInput("All stranger pairs have the same score; the model does not distinguish subjects.")
     counts = (n - np.searchsorted(ordered, rows, side="left")).astype(np.float64)
     lower, upper = wilson(counts, n)
     return rows, counts / n, lower, upper
@@ -180,7 +180,7 @@ def _by_group(
 
 
 def save(calibration: Calibration, path: Path) -> None:
-    """Write a calibration as JSON, beside and renamed."""
+    """Write a calibration as JSON, to a partial file that is then renamed."""
     document = {
         "schema": SCHEMA,
         "calibration_id": calibration.calibration_id,

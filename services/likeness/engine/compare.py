@@ -19,7 +19,7 @@ from likeness.engine.finding_rules import single_finding, template_of
 from likeness.engine.gallery import Gallery
 
 SAME_PRESENTATION = 0.01
-"""How much less than against itself a template made anew of the same presentation may score."""
+"""How much less than against itself a template made again of the same presentation may score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Comparer:
             SampleRejected: a sample holds no presentation, or several and none is selected.
             NotFound: a reference is not there, not active, or not the caller's to use.
             Precondition: the templates live in different spaces, or an explanation needs a source that is not
-                kept.
+                stored.
         """
         with Timings(self._observe) as timings:
             one = self._side(caller, probe, "probe", deadline, timings)
@@ -128,7 +128,7 @@ class Comparer:
         """The sample of a side; of a reference, its source with the presentation selected that was enrolled.
 
         Raises:
-            Precondition: the source is not kept, or no longer yields the template, so that a picture would show
+            Precondition: the source is not stored, or no longer yields the template, so that a picture would show
                 something else.
         """
         if side.sample is not None:
@@ -149,7 +149,7 @@ class Comparer:
         best = max(zip(scores, usable, strict=True), key=lambda entry: entry[0].value, default=None)
         if best is None or best[0].value < itself - SAME_PRESENTATION:
             raise Precondition(
-                "The kept source of that reference does not yield its template with the models in use, so a "
+                "The stored source of that reference does not yield its template with the models in use, so a "
                 "picture would not show what was compared; ask without explain.",
                 reason="SOURCE_DOES_NOT_MATCH",
             )

@@ -51,7 +51,7 @@ class Engine:
         modality: what extracts and compares.
         store: the log; the engine subscribes to it and does not close it.
         gallery: the fold of the log, already started.
-        keep_sources: whether enrolled samples are kept (encrypted) beside their templates.
+        keep_sources: whether enrolled samples are stored (encrypted) with their templates.
     """
 
     def __init__(

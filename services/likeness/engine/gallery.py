@@ -83,7 +83,7 @@ class Shortlist:
 class Gallery:
     """Folds the log of one modality into an index.
 
-    `apply` is called by the store's writer, in order; searches go on beside it.
+    `apply` is called by the store's writer, in order; searches go on meanwhile.
 
     Args:
         modality: whose references are folded.

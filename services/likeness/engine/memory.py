@@ -1,8 +1,8 @@
-"""Templates and references that were read of late, so that a small or much-searched gallery is not decrypted anew
+"""Templates and references that were read of late, so that a small or much-searched gallery is not decrypted again
 for every answer.
 
-What is kept always equals what is stored: the fold of the log calls `forget` for every change before the change is
-acknowledged, and a read that may have begun before a change is not kept.
+What is cached always equals what is stored: the fold of the log calls `forget` for every change before the change
+is acknowledged, and a read that may have begun before a change is not cached.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ CAPACITY = 8192
 """Entries of each kind."""
 
 BUDGET = 128 << 20
-"""Bytes of the templates kept. Those of 8192 faces take 8 MB; a fingerprint's takes 14 KB, an object's 19, and that
-of a record of many fingers as much as it has fingers."""
+"""Bytes of the templates cached. Those of 8192 faces take 8 MB; a fingerprint's takes 14 KB, an object's 19, and
+that of a record of many fingers as much as it has fingers."""
 
 _CHANGES = 8192
 """Changes remembered, to tell whether a read began before one of them."""
@@ -85,7 +85,7 @@ class Memory:
         return self._through(self._templates, ids, self._store.templates)
 
     def forget(self, reference_id: str, position: int) -> None:
-        """The reference was changed at a log position: drop what is kept of it."""
+        """The reference was changed at a log position: drop what is cached of it."""
         with self._lock:
             self._references.drop(reference_id)
             self._templates.drop(reference_id)

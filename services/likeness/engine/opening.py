@@ -44,9 +44,9 @@ def open_engine(
     Args:
         modality: what extracts and compares.
         store: the open log.
-        snapshot_folder: where snapshots are kept, sealed; None keeps none.
+        snapshot_folder: where snapshots are stored, sealed; None stores none.
         snapshot_seconds: how often, at most, a snapshot is taken.
-        keep_sources: whether enrolled samples are kept beside their templates.
+        keep_sources: whether enrolled samples are stored with their templates.
 
     Raises:
         Corrupt: the log and the store disagree, or a template does not fit its space.

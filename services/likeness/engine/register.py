@@ -18,7 +18,7 @@ _FIRST_ROWS = 1024
 class Register:
     """Rows in order of enrolment; a reference has one row per vector, side by side.
 
-    One writer; any number of readers beside it, without locks. Identifiers are UUIDs, held as 16 bytes.
+    One writer; any number of concurrent readers, without locks. Identifiers are UUIDs, held as 16 bytes.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Bringing everything under the current key of the ring: the store, and the snapshots beside it."""
+"""Bringing everything under the current key of the ring: the store and its snapshots."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from likeness.telemetry import logs
 log = logging.getLogger(__name__)
 
 REST = 4.0
-"""Seconds of rest for every second of work beside serving: at most a fifth of the time the disk works for it."""
+"""Seconds of rest for every second of work while serving: at most a fifth of the time the disk works for it."""
 
 ROWS = 16
-"""References in one transaction beside serving, which any commit of others may have to wait for. On two busy cores
-one in a hundred then waits 40 ms; with 64 it is 80 ms, and 20 ms where nothing is sealed anew."""
+"""References in one transaction while serving, which any commit of others may have to wait for. On two busy cores
+one in a hundred then waits 40 ms; with 64 it is 80 ms, and 20 ms where nothing is resealed."""
 
 RETRY_SECONDS = 60.0
 """After a failure that may pass, such as a full disk."""
@@ -63,7 +63,7 @@ def _sealed_snapshots(folder: Path, seal: SnapshotSeal) -> Iterator[tuple[Snapsh
 
 
 class Resealing:
-    """A thread that seals under the current key what older keys sealed, beside serving, until nothing is left.
+    """A thread that seals under the current key what older keys sealed, while serving, until nothing is left.
 
     Args:
         store: the open store.

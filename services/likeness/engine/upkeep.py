@@ -1,4 +1,4 @@
-"""What a gallery needs done beside serving: builds, snapshots and the recall gauge; and its other gauges."""
+"""What a gallery needs done while it serves: builds, snapshots and the recall gauge; and its other gauges."""
 
 from __future__ import annotations
 

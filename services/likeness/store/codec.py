@@ -14,7 +14,7 @@ from likeness.domain.samples import Quality, QualityComponent
 from likeness.store.canonical import canonical_json, from_micros, to_micros
 
 _FACETS_REMEMBERED = 4096
-"""Distinct facets whose decoded form is kept; most references of an owner share theirs."""
+"""Distinct facets whose decoded form is cached; most references of an owner share theirs."""
 
 Subject = Mapping[str, Any]
 
@@ -133,7 +133,7 @@ def facet_columns(facets: Facets, text: str) -> dict[str, Any]:
 
 
 def description_columns(reference: Reference) -> dict[str, Any]:
-    """The columns of a reference row that its owner may change, beside the facets.
+    """The columns of a reference row that its owner may change, apart from the facets.
 
     Raises:
         InvalidInput: `review_at` has no time zone.

@@ -20,7 +20,7 @@ PAGE_BYTES = 8192
 BUSY_MILLISECONDS = 10_000
 READ_CONNECTIONS = 8
 MORE_CONNECTIONS = 24
-"""Opened beyond those kept while more threads read at once."""
+"""Opened beyond the pool while more threads read at once."""
 
 CHECKPOINT_PAGES = 2000
 """Write-ahead log pages before SQLite copies them into the file; 16 MB."""

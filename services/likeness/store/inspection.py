@@ -181,7 +181,7 @@ def _behind(stored: Heads, witnessed: Heads, witness: Witness) -> Corrupt:
 
 def _without_witness(stored: Heads, witness: Witness) -> Corrupt:
     return Corrupt(
-        f"{witness.path} is missing beside a database of {stored.log.position} log entries and "
+        f"{witness.path} is missing next to a database of {stored.log.position} log entries and "
         f"{stored.audit.position} audit entries: it was lost, or removed together with the newest of them. Restore "
         f"the newest backup of the whole folder. {_accepting(witness)}",
         reason="WITNESS_MISSING",

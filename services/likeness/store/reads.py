@@ -76,7 +76,7 @@ def read_templates(connection: sa.Connection, seals: Seals, ids: Iterable[str]) 
 
 
 def read_source(connection: sa.Connection, seals: Seals, reference_id: str) -> bytes | None:
-    """The source bytes of a reference; None where none are kept.
+    """The source bytes of a reference; None where none are stored.
 
     Raises:
         NotFound: there is no such reference.

@@ -3,7 +3,7 @@
 No search is answered that is not on record, and nothing is erased without an entry of the log: on a full disk both
 would stop. So a file of zeros holds some space. When a commit finds the disk full the file is removed, enrolments
 are refused from then on, and what remains goes on in the space that it held. When there is space again the file is
-made anew, and enrolment goes on.
+made again, and enrolment goes on.
 """
 
 from __future__ import annotations

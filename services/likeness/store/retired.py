@@ -19,7 +19,7 @@ from likeness.store.sealing import Seals
 from likeness.store.vault import KEY_BYTES, KeyRing, KeyUse
 
 USES = (KeyUse.LOG, KeyUse.AUDIT, KeyUse.PROBES)
-"""The uses whose subkeys are kept, in the order in which they are written."""
+"""The uses whose subkeys are stored, in the order in which they are written."""
 
 _PREFIX = "retired:"
 

@@ -392,7 +392,7 @@ def _changing(path: Path) -> Iterator[Path]:
 
 
 def _write_atomically(path: Path, data: bytes, *, replace: bool) -> None:
-    """Write beside, fsync, then rename over the old file or link without ever overwriting one.
+    """Write a partial file, fsync, then rename it over the old file or link without ever overwriting one.
 
     A file that is replaced keeps its owner, or the service could not read what root has changed.
     """

@@ -37,7 +37,7 @@ from likeness.store.witness import Heads, Witness
 logger = logging.getLogger(__name__)
 
 Observer = Callable[[str, int, float], None]
-"""Told of every commit: the chain (log or audit), the entries added to it, and the seconds it took."""
+"""Called after every commit with: the chain (log or audit), the entries added to it, and the seconds it took."""
 
 GROUP_WRITES = 4096
 """Writes and audit entries in one commit; bounds the memory and the latency of a transaction."""
@@ -86,7 +86,7 @@ Result = TypeVar("Result")
 
 
 class _Signal(enum.Enum):
-    """What the writer's thread is told through its queue, besides jobs."""
+    """What the writer's thread receives through its queue apart from jobs."""
 
     END = enum.auto()
     ERASE = enum.auto()  # a caller's commit left something to be erased
@@ -365,7 +365,7 @@ class Writer:
             logger.exception("The heads of the log cannot be read after a failed commit.")
 
     def _connected(self) -> sa.Connection:
-        """The kept connection; where a failure closed it a new one, and the heads that it reads."""
+        """The open connection; where a failure closed it a new one, and the heads that it reads."""
         if self._connection.closed:
             connection = _held(self._engine)
             try:
@@ -392,7 +392,7 @@ class Writer:
 
 
 def _held(engine: sa.Engine) -> sa.Connection:
-    """The one connection, kept: to fetch it from its pool for every commit costs as much as what is then
+    """The one connection, held open: to fetch it from its pool for every commit costs as much as what is then
     written."""
     with guarded():
         return engine.connect()

@@ -200,7 +200,7 @@ def test_an_older_copy_is_refused_until_it_is_accepted(closed: Path) -> None:
     with pytest.raises(Corrupt, match=r"remove .*likeness\.head, and start once with .* expected_audit_head"):
         open_store(closed)
     (closed / "data" / "likeness.head").unlink()
-    with pytest.raises(Corrupt, match="missing beside a database of 3 log entries and 2 audit entries"):
+    with pytest.raises(Corrupt, match="missing next to a database of 3 log entries and 2 audit entries"):
         open_store(closed)
     with open_store(closed, audit_end(closed)) as store:
         assert store.head() == 3
@@ -221,10 +221,10 @@ def test_an_act_taken_out_together_with_the_witness_is_noticed(closed: Path) -> 
         database.execute("DELETE FROM audit WHERE position = 2")
     (closed / "data" / "likeness.head").unlink()
     before = contents(closed)
-    with pytest.raises(Corrupt, match="is missing beside") as refusal:
+    with pytest.raises(Corrupt, match="is missing next to") as refusal:
         open_store(closed)
     assert refusal.value.reason == "WITNESS_MISSING"
-    with pytest.raises(Corrupt, match="missing beside"):
+    with pytest.raises(Corrupt, match="missing next to"):
         open_store(closed, noted)
     assert contents(closed) == before
 
