@@ -29,7 +29,7 @@ from likeness.domain.samples import Extraction, Finding, Mode, Pick, Sample, Sel
 from likeness.face.modality import FaceModality
 from likeness.imaging.decode import decode
 from likeness.imaging.opencv import cv2
-from likeness.inference import turns as computing
+from likeness.inference.concurrency import turns as computing
 
 TURNS = (0, 90, 180, 270)
 FMR = 1e-4

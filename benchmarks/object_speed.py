@@ -30,8 +30,8 @@ from benchmarks.common.object_attacks import ATTACKS, load, probe
 from benchmarks.common.table import Row, finish, parser
 from likeness.domain.samples import Mode, Sample, Template
 from likeness.index.vectors import VectorIndex
-from likeness.inference.pictures import PictureEmbedder
-from likeness.inference.turns import Turns
+from likeness.inference.concurrency.turns import Turns
+from likeness.inference.models.pictures import PictureEmbedder
 from likeness.object import views
 from likeness.object.companion import DetailVotes
 from likeness.object.local import Details, coded, raw

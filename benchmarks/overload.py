@@ -32,7 +32,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from benchmarks.common.service import running_service
 from benchmarks.common.table import Row, finish, parser
 from likeness.client.errors import from_rpc
-from likeness.inference.threads import plan_threads
+from likeness.inference.concurrency.threads import plan_threads
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 from likeness.v1 import object_pb2_grpc

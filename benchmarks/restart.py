@@ -29,7 +29,7 @@ from likeness.domain.errors import LikenessError
 from likeness.domain.ids import new_id
 from likeness.domain.references import Facets, Reference
 from likeness.domain.samples import Template
-from likeness.inference.turns import Turns
+from likeness.inference.concurrency.turns import Turns
 from likeness.store.store import Store
 
 BATCH = 4000

@@ -35,8 +35,8 @@ from likeness.client import LikenessClient, metadata, sample
 from likeness.domain.samples import Mode, Pick, Sample, Selection, Severity
 from likeness.face.modality import FaceModality
 from likeness.imaging.decode import decode
-from likeness.inference.threads import plan_threads
-from likeness.inference.turns import Turns
+from likeness.inference.concurrency.threads import plan_threads
+from likeness.inference.concurrency.turns import Turns
 from likeness.v1 import common_pb2 as common
 
 SUFFIXES = {".jpg", ".jpeg", ".png"}

@@ -34,7 +34,7 @@ NOT_RUN = {
     "likeness keys reseal": "needs the home without a server; tests/unit/cli/commands/test_keys.py runs it",
     "likeness keys remove": "needs a key that seals nothing more; tests/unit/cli/commands/test_keys.py runs it",
     "likeness models add": "needs a model; tests/unit/cli/commands/test_model_add.py runs it",
-    "likeness models fetch": "needs a model with an address; tests/unit/inference/test_catalogue.py runs it",
+    "likeness models fetch": "needs a model with an address; tests/unit/inference/models/test_catalogue.py runs it",
 }
 """What commands begin with that no test runs as they are written, and why."""
 

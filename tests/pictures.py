@@ -8,7 +8,7 @@ import pytest
 
 from likeness.cli.demo import pictures
 from likeness.domain.errors import Unavailable
-from likeness.inference.catalogue import default_cache
+from likeness.inference.models.catalogue import default_cache
 
 
 def demo_photographs() -> Path:

@@ -14,7 +14,7 @@ from likeness.domain.references import Caller, Facets, Purpose, Reference
 from likeness.domain.samples import Sample, Template
 from likeness.engine.engine import Engine
 from likeness.engine.opening import open_engine
-from likeness.inference.turns import Turns
+from likeness.inference.concurrency.turns import Turns
 from likeness.object.modality import ObjectModality
 from likeness.store.store import Store
 

@@ -31,7 +31,7 @@ from likeness.inference.conversion.dlib_format import Network, read_network
 from likeness.inference.conversion.dlib_resnet import MeasuringWriter, QuantisedWriter, ResNetWriter
 from likeness.inference.conversion.packages import packaged_file
 from likeness.inference.conversion.quantise import Range
-from likeness.inference.runtime import OnnxModel
+from likeness.inference.models.runtime import OnnxModel
 
 REQUIREMENT = "face_recognition_models==0.3.0"
 WEIGHTS_NAME = "dlib_face_recognition_resnet_model_v1.dat"

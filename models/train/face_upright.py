@@ -31,7 +31,7 @@ from likeness.face.detectors import load_detector
 from likeness.face.turning import unturned
 from likeness.face.upright import FILE, Upright, features
 from likeness.imaging.opencv import cv2
-from likeness.inference.catalogue import Catalogue
+from likeness.inference.models.catalogue import Catalogue
 
 DETECTOR = "face-detect-mtcnn"
 CATEGORY, BACKGROUND = "/Faces/", "/BACKGROUND_Google/"

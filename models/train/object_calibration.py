@@ -22,7 +22,7 @@ import numpy as np
 from likeness.domain.calibration import Calibration
 from likeness.domain.samples import Mode, Sample, Template
 from likeness.engine import calibrate
-from likeness.inference.turns import Turns
+from likeness.inference.concurrency.turns import Turns
 from likeness.object.fusion import fusion
 from likeness.object.modality import ObjectModality
 

@@ -27,8 +27,8 @@ from benchmarks.common.object_attacks import ATTACKS, load, probe
 from benchmarks.common.object_clutter import as_png, kinds
 from benchmarks.common.photographs import drawn
 from likeness.domain.samples import Mode, Sample, Template
-from likeness.inference.pictures import PictureEmbedder
-from likeness.inference.turns import Turns
+from likeness.inference.concurrency.turns import Turns
+from likeness.inference.models.pictures import PictureEmbedder
 from likeness.object import background as backgrounds
 from likeness.object import fusion as fusions
 from likeness.object import views

@@ -27,8 +27,8 @@ from onnxruntime.quantization import (  # type: ignore[import-untyped]
 from onnxruntime.quantization.shape_inference import quant_pre_process  # type: ignore[import-untyped]
 
 from benchmarks.common.photographs import drawn
-from likeness.inference.digest import file_sha256
-from likeness.inference.runtime import OnnxModel
+from likeness.inference.models.digest import file_sha256
+from likeness.inference.models.runtime import OnnxModel
 from likeness.object import views
 
 NAME = "object-embed"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from likeness.inference import sums
+from likeness.inference.models import sums
 
 if __name__ == "__main__":
     sums.write(Path(__file__).resolve().parents[1])

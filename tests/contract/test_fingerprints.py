@@ -18,7 +18,7 @@ from likeness.fingerprint.formats import Standard, write
 from likeness.fingerprint.minutiae import Extended, FingerView, Record
 from likeness.fingerprint.modality import FingerprintModality
 from likeness.fingerprint.synthesis import impressions, record_of
-from likeness.inference.turns import Turns
+from likeness.inference.concurrency.turns import Turns
 from likeness.store.store import Store
 from likeness.v1 import common_pb2
 from tests.contract.conftest import Built, Served

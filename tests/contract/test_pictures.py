@@ -18,7 +18,7 @@ from likeness.imaging import cost, parameters
 from likeness.imaging.decode import DecodeLimits
 from likeness.imaging.headers import inspect
 from likeness.imaging.memory import Memory
-from likeness.inference.turns import Turns
+from likeness.inference.concurrency.turns import Turns
 from likeness.object.modality import ObjectModality
 from likeness.store.store import Store
 from tests.contract.conftest import Built, Served

@@ -13,7 +13,7 @@ import pytest
 
 from likeness.app.settings import load
 from likeness.cli.demo.stage import Stage, serving
-from likeness.inference.catalogue import Catalogue, FileState
+from likeness.inference.models.catalogue import Catalogue, FileState
 from tests.pictures import demo_photographs
 from tests.waiting import PATIENCE
 

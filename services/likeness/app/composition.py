@@ -15,9 +15,9 @@ from likeness.engine.gauges import Gauges
 from likeness.engine.opening import Running, open_engine
 from likeness.engine.resealing import Resealing
 from likeness.engine.store_upkeep import StoreUpkeep
-from likeness.inference.memory import memory_limit
-from likeness.inference.threads import plan_threads
-from likeness.inference.turns import Turns
+from likeness.inference.concurrency.memory import memory_limit
+from likeness.inference.concurrency.threads import plan_threads
+from likeness.inference.concurrency.turns import Turns
 from likeness.store.modes import exposed
 from likeness.store.opening import SNAPSHOTS
 from likeness.store.store import Store
@@ -25,7 +25,7 @@ from likeness.telemetry import logs, metrics
 from likeness.telemetry.build import report_build
 
 if TYPE_CHECKING:
-    from likeness.inference.assistant import Assistant
+    from likeness.inference.concurrency.assistant import Assistant
 
 _logger = logging.getLogger(__name__)
 

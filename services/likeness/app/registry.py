@@ -26,17 +26,17 @@ from likeness.engine import calibrate
 from likeness.imaging.decode import DecodeLimits
 from likeness.imaging.headers import Reason
 from likeness.imaging.memory import Memory
-from likeness.inference.batcher import BatchReport
-from likeness.inference.catalogue import Catalogue, shipped_manifests
-from likeness.inference.manifest import Manifest
-from likeness.inference.threads import plan_threads
-from likeness.inference.turns import Turns
+from likeness.inference.concurrency.batcher import BatchReport
+from likeness.inference.concurrency.threads import plan_threads
+from likeness.inference.concurrency.turns import Turns
+from likeness.inference.models.catalogue import Catalogue, shipped_manifests
+from likeness.inference.models.manifest import Manifest
 from likeness.telemetry import logs, metrics, strays
 
 if TYPE_CHECKING:
     from likeness.face.modality import FaceModality, Task
     from likeness.fingerprint.modality import FingerprintModality
-    from likeness.inference.assistant import Assistant
+    from likeness.inference.concurrency.assistant import Assistant
     from likeness.object.modality import ObjectModality
 
 _CALIBRATIONS = "calibrations"
@@ -83,7 +83,7 @@ def assist(modality: Modality, settings: Settings) -> Assistant[Task, Extraction
 
     if not isinstance(modality, FaceModality):
         return None
-    from likeness.inference.assistant import Assistant
+    from likeness.inference.concurrency.assistant import Assistant
 
     modality.assistant = Assistant(
         partial(

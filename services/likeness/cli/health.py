@@ -17,9 +17,9 @@ from pathlib import Path
 from likeness import DISTRIBUTION
 from likeness.app.settings import Settings, split_address
 from likeness.domain.errors import LikenessError
-from likeness.inference.catalogue import Catalogue, FileState
-from likeness.inference.manifest import Kind
-from likeness.inference.threads import available_cpus, plan_threads
+from likeness.inference.concurrency.threads import available_cpus, plan_threads
+from likeness.inference.models.catalogue import Catalogue, FileState
+from likeness.inference.models.manifest import Kind
 
 _FORMER_DISTRIBUTION = "likeness"
 OLDEST_PYTHON = (3, 11)

@@ -19,7 +19,7 @@ from likeness.domain.calibration import Calibration
 from likeness.domain.errors import InvalidInput
 from likeness.domain.modality import Modality
 from likeness.domain.samples import Template
-from likeness.inference import sums
+from likeness.inference.models import sums
 
 SCHEMA = "likeness-calibration/1"
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from likeness.domain.errors import InvalidInput
 from likeness.domain.samples import Issue, Mode, Quality, QualityComponent, Severity
 from likeness.face.parameters import CONFIDENCE_LIMITS, LIMITS, Limit
-from likeness.inference.manifest import Manifest
+from likeness.inference.models.manifest import Manifest
 
 QualityLimits = Mapping[str, Limit]
 

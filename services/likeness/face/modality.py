@@ -26,11 +26,11 @@ from likeness.face.selection import Indexed, choose, without_bystanders
 from likeness.face.turning import Sight, look
 from likeness.imaging.decode import DecodeLimits, Picture, opened
 from likeness.index.cosines import cosines
-from likeness.inference.assistant import Assistant
-from likeness.inference.batcher import Batcher, BatchReport
-from likeness.inference.catalogue import Catalogue
-from likeness.inference.embedder import Embedder
-from likeness.inference.turns import Turns
+from likeness.inference.concurrency.assistant import Assistant
+from likeness.inference.concurrency.batcher import Batcher, BatchReport
+from likeness.inference.concurrency.turns import Turns
+from likeness.inference.models.catalogue import Catalogue
+from likeness.inference.models.embedder import Embedder
 
 _NO_LIMITS = DecodeLimits()
 

@@ -17,8 +17,8 @@ from likeness.domain.errors import Corrupt
 from likeness.face import parameters as p
 from likeness.face.detect import Floats, Pixels
 from likeness.imaging.opencv import cv2
-from likeness.inference.arrays import read_arrays
-from likeness.inference.catalogue import shipped_manifests
+from likeness.inference.models.arrays import read_arrays
+from likeness.inference.models.catalogue import shipped_manifests
 
 FILE = "face-upright.npz"
 

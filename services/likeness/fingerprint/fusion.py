@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from likeness.domain.errors import Corrupt, NotFound
 from likeness.fingerprint import parameters as p
 from likeness.fingerprint.evidence import MEASURES
-from likeness.inference import sums
-from likeness.inference.catalogue import shipped_manifests
+from likeness.inference.models import sums
+from likeness.inference.models.catalogue import shipped_manifests
 
 FILE = "fingerprint-fusion.json"
 

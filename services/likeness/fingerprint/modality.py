@@ -26,8 +26,8 @@ from likeness.fingerprint.matcher import Matcher
 from likeness.fingerprint.minutiae import FingerView, Record, position_of
 from likeness.fingerprint.prepared import prepare
 from likeness.fingerprint.shortlist import MODEL, Shortlister
-from likeness.inference.sets import SetEmbedder
-from likeness.inference.turns import Turns
+from likeness.inference.concurrency.turns import Turns
+from likeness.inference.models.sets import SetEmbedder
 
 
 @dataclass(frozen=True, eq=False, slots=True)

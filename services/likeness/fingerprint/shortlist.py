@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from likeness.fingerprint import parameters as p
 from likeness.fingerprint.minutiae import Minutiae
-from likeness.inference.sets import SetEmbedder
+from likeness.inference.models.sets import SetEmbedder
 
 MODEL = "fingerprint-embed"
 """Name of the shipped manifest."""

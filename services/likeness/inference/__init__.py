@@ -1,4 +1,4 @@
 """Floor 1: models described by manifests, run by onnxruntime, batched across callers.
 
-`runtime` holds the only import of onnxruntime; everything above it speaks numpy arrays.
+`models.runtime` holds the only import of onnxruntime; everything above it speaks numpy arrays.
 """

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from likeness.domain.errors import Corrupt
 from likeness.index import cosines as exact
-from likeness.inference.arrays import read_arrays
-from likeness.inference.catalogue import shipped_manifests
+from likeness.inference.models.arrays import read_arrays
+from likeness.inference.models.catalogue import shipped_manifests
 from likeness.object import parameters as p
 
 FILE = "object-background.npz"

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.domain.errors import Corrupt
-from likeness.inference.arrays import read_arrays
-from likeness.inference.catalogue import shipped_manifests
+from likeness.inference.models.arrays import read_arrays
+from likeness.inference.models.catalogue import shipped_manifests
 
 FILE = "object-codebook.npz"
 VERSION = 1

@@ -13,7 +13,7 @@ from likeness.domain.modality import Clutter, Proposal
 from likeness.domain.samples import Template
 from likeness.index.nearest import Agreement, NearestInPart, Votes
 from likeness.index.voting import Asked, VotingIndex
-from likeness.inference.turns import Turns
+from likeness.inference.concurrency.turns import Turns
 from likeness.object import parameters as p
 from likeness.object.codebook import codebook
 from likeness.object.local import first

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from likeness.domain.answers import Likelihood
 from likeness.domain.errors import Corrupt, NotFound
-from likeness.inference import sums
-from likeness.inference.catalogue import shipped_manifests
+from likeness.inference.models import sums
+from likeness.inference.models.catalogue import shipped_manifests
 from likeness.object import parameters as p
 
 FILE = "object-fusion.json"

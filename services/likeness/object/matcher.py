@@ -13,7 +13,7 @@ from likeness.domain.answers import Evidence, Likelihood, Points, Score
 from likeness.domain.errors import Corrupt
 from likeness.domain.modality import Clutter
 from likeness.domain.samples import Box, Template
-from likeness.inference.turns import Turns
+from likeness.inference.concurrency.turns import Turns
 from likeness.object import parameters as p
 from likeness.object.alike import cosines
 from likeness.object.fusion import Measures, fusion

@@ -17,9 +17,9 @@ from likeness.domain.errors import InvalidInput, LikenessError, SampleRejected
 from likeness.domain.modality import Clutter, Companion, Presented, TemplateSpace
 from likeness.domain.samples import Box, Extraction, Finding, Issue, Mode, Pick, Sample, Template
 from likeness.imaging.decode import DecodeLimits, Picture, opened
-from likeness.inference.batcher import Batcher, BatchReport
-from likeness.inference.pictures import PictureEmbedder
-from likeness.inference.turns import Turns
+from likeness.inference.concurrency.batcher import Batcher, BatchReport
+from likeness.inference.concurrency.turns import Turns
+from likeness.inference.models.pictures import PictureEmbedder
 from likeness.object import alike, matcher, views
 from likeness.object import parameters as p
 from likeness.object.companion import DetailVotes

@@ -11,8 +11,8 @@ import likeness
 from likeness.app.composition import Composed, compose
 from likeness.app.settings import load
 from likeness.domain.errors import LikenessError
-from likeness.inference.memory import memory_limit
-from likeness.inference.turns import Turns
+from likeness.inference.concurrency.memory import memory_limit
+from likeness.inference.concurrency.turns import Turns
 from likeness.store.store import Store
 from likeness.telemetry import metrics
 from likeness.telemetry.build import REVISION_VARIABLE

@@ -20,9 +20,9 @@ from likeness.domain.deadline import NO_DEADLINE, CallDeadline, Deadline, hold
 from likeness.domain.errors import DeadlineExceeded, Exhausted
 from likeness.domain.modality import Modality
 from likeness.domain.samples import Extraction, Issue, Mode, Sample, Template
-from likeness.inference.catalogue import Catalogue, FileState
-from likeness.inference.runtime import OnnxModel
-from likeness.inference.turns import SURPLUS, Turns
+from likeness.inference.concurrency.turns import SURPLUS, Turns
+from likeness.inference.models.catalogue import Catalogue, FileState
+from likeness.inference.models.runtime import OnnxModel
 from tests.unit.fingerprint.drawn import sample as record_of_a_finger
 from tests.unit.fingerprint.drawn import view
 from tests.unit.object.things import encoded, thing
@@ -98,7 +98,7 @@ def test_while_all_turns_are_held_no_modality_computes(
             work.append(partial(compared, one, template, gone))
     computed: list[str] = []
     for place in (
-        "inference.runtime.OnnxModel.run",
+        "inference.models.runtime.OnnxModel.run",
         "imaging.codec.read",
         "fingerprint.modality.read",
         "fingerprint.matcher.Matcher.compare",

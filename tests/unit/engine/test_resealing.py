@@ -17,7 +17,7 @@ from likeness.engine import resealing
 from likeness.engine.gallery import Gallery
 from likeness.engine.resealing import Resealing, reseal_snapshots, snapshot_keys
 from likeness.index.snapshot import Snapshots
-from likeness.inference.turns import Turns
+from likeness.inference.concurrency.turns import Turns
 from likeness.store import reseal
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing, KeyUse

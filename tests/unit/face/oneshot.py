@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from likeness.face.detect import Detector
 from likeness.face.detectors import load_detector
-from likeness.inference.catalogue import Catalogue
+from likeness.inference.models.catalogue import Catalogue
 
 STRIDES = (8, 16, 32)
 Floats = NDArray[np.float32]

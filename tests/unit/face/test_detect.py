@@ -6,7 +6,7 @@ import pytest
 from likeness.domain.samples import Box
 from likeness.face.detect import Detection, batch, find_faces, fit, resize, stretched, suppress
 from likeness.imaging.geometry import overlap
-from likeness.inference.manifest import Input
+from likeness.inference.models.manifest import Input
 
 DYNAMIC = Input(colour="RGB", mean=(0, 0, 0), std=(1, 1, 1), multiple_of=32)
 FIXED = Input(colour="BGR", mean=(10, 10, 10), std=(2, 2, 2), width=320, height=160)

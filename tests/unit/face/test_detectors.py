@@ -10,7 +10,7 @@ import pytest
 from likeness.domain.errors import InvalidInput, Precondition
 from likeness.face.detect import Detection
 from likeness.face.detectors import load_detector
-from likeness.inference.catalogue import Catalogue
+from likeness.inference.models.catalogue import Catalogue
 from tests.unit.face.oneshot import Known, as_maps, detector, encode, known
 
 FACES = [known(40, 30, 30, 0.95, 8), known(130, 50, 60, 0.9, 16), known(20, 100, 80, 0.85, 32)]

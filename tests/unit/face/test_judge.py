@@ -9,8 +9,8 @@ from likeness.domain.errors import InvalidInput
 from likeness.domain.samples import Issue, Mode, Quality, QualityComponent, Severity
 from likeness.face.judge import issues, limits_of, several
 from likeness.face.parameters import CONFIDENCE_LIMITS, LIMITS
-from likeness.inference.catalogue import shipped_manifests
-from likeness.inference.manifest import Edges, Family, Kind, Manifest, read_manifest
+from likeness.inference.models.catalogue import shipped_manifests
+from likeness.inference.models.manifest import Edges, Family, Kind, Manifest, read_manifest
 
 REJECT, WARN = Severity.REJECT, Severity.WARN
 

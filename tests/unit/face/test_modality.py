@@ -20,8 +20,8 @@ from likeness.face.modality import FaceModality
 from likeness.face.parameters import MAX_BATCH
 from likeness.imaging.decode import decode
 from likeness.imaging.opencv import cv2
-from likeness.inference.catalogue import Catalogue, FileState
-from likeness.inference.turns import Turns
+from likeness.inference.concurrency.turns import Turns
+from likeness.inference.models.catalogue import Catalogue, FileState
 from tests.pictures import demo_photographs
 from tests.waiting import eventually
 

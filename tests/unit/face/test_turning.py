@@ -21,8 +21,8 @@ from likeness.face.quality import assess, face_view
 from likeness.face.turning import look, unturned
 from likeness.imaging.decode import decode
 from likeness.imaging.opencv import cv2
-from likeness.inference.catalogue import Catalogue, FileState
-from likeness.inference.turns import Turns
+from likeness.inference.concurrency.turns import Turns
+from likeness.inference.models.catalogue import Catalogue, FileState
 from tests.pictures import demo_photographs
 
 DEFAULTS = load(environment={"LIKENESS_HOME": "/nowhere"})

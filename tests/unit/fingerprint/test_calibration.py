@@ -1,7 +1,7 @@
 from likeness.engine import calibrate
 from likeness.fingerprint.modality import FingerprintModality
-from likeness.inference.catalogue import shipped_manifests
-from likeness.inference.turns import Turns
+from likeness.inference.concurrency.turns import Turns
+from likeness.inference.models.catalogue import shipped_manifests
 
 
 def test_the_shipped_calibration_belongs_to_the_shipped_models_and_claims_no_more_than_its_sample() -> None:

@@ -146,7 +146,7 @@ def test_after_set_up_the_service_compiles_nothing() -> None:
     program = (
         "from likeness.fingerprint import kernel, kernels\n"
         "from likeness.fingerprint.modality import FingerprintModality\n"
-        "from likeness.inference.turns import Turns\n"
+        "from likeness.inference.concurrency.turns import Turns\n"
         "kernels.load_kernels()\n"
         "compiled = []\n"
         "with kernel.watching(compiled.append):\n"

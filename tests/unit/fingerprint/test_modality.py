@@ -13,7 +13,7 @@ from likeness.fingerprint.fingers import NOTHING_IN_COMMON
 from likeness.fingerprint.formats import Standard
 from likeness.fingerprint.minutiae import FingerView, Minutiae
 from likeness.fingerprint.modality import FingerprintModality
-from likeness.inference.turns import Turns
+from likeness.inference.concurrency.turns import Turns
 from tests.unit.fingerprint.drawn import record, sample, view
 
 

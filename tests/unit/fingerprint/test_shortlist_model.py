@@ -10,9 +10,9 @@ from onnx import TensorProto, helper
 
 from likeness.domain.errors import Corrupt, InvalidInput, LikenessError, NotFound
 from likeness.fingerprint.shortlist import MODEL
-from likeness.inference.catalogue import shipped_manifests
-from likeness.inference.sets import SetEmbedder, SetManifest
-from likeness.inference.shipped import read_manifest
+from likeness.inference.models.catalogue import shipped_manifests
+from likeness.inference.models.sets import SetEmbedder, SetManifest
+from likeness.inference.models.shipped import read_manifest
 
 
 def write_model(folder: Path, node: str = "Identity", **changes: Any) -> Path:

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from likeness.inference.digest import file_sha256
-from likeness.inference.manifest import Manifest, parse_manifest
-from likeness.inference.runtime import OnnxModel
+from likeness.inference.models.digest import file_sha256
+from likeness.inference.models.manifest import Manifest, parse_manifest
+from likeness.inference.models.runtime import OnnxModel
 
 TEMPLATE = "[[4.0, 5.0], [9.0, 5.0], [6.5, 8.0], [4.5, 11.0], [8.5, 11.0]]"
 

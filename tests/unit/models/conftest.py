@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from likeness.domain.errors import Precondition
-from likeness.inference.catalogue import Catalogue, shipped_manifests
+from likeness.inference.models.catalogue import Catalogue, shipped_manifests
 
 
 @pytest.fixture(scope="session")

@@ -11,14 +11,14 @@ import numpy.typing as npt
 import pytest
 
 from likeness.domain.errors import Corrupt
-from likeness.inference.catalogue import Catalogue
 from likeness.inference.conversion.dlib_format import read_network
 from likeness.inference.conversion.dlib_resnet import ResNetWriter
 from likeness.inference.conversion.packages import packaged_file
 from likeness.inference.conversion.quantise import Range
-from likeness.inference.embedder import Embedder
-from likeness.inference.manifest import Manifest
-from likeness.inference.runtime import OnnxModel
+from likeness.inference.models.catalogue import Catalogue
+from likeness.inference.models.embedder import Embedder
+from likeness.inference.models.manifest import Manifest
+from likeness.inference.models.runtime import OnnxModel
 from tests.unit.models.chips import CHIPS
 
 pytestmark = pytest.mark.models

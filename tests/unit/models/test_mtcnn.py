@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from likeness.inference.catalogue import Catalogue
 from likeness.inference.conversion.packages import packaged_file
+from likeness.inference.models.catalogue import Catalogue
 
 pytestmark = pytest.mark.models
 
@@ -120,7 +120,7 @@ def test_onet(built: Catalogue) -> None:
 def test_landmarks_agree_with_another_detector(built: Catalogue, shared_faces: Path, tmp_path: Path) -> None:
     from likeness.face.detectors import load_detector
     from likeness.imaging.opencv import cv2
-    from likeness.inference.inspect import draft_manifest
+    from likeness.inference.onboarding.inspect import draft_manifest
 
     yunet_file = shared_faces.parents[1] / "models" / "yunet_n_dynamic.onnx"
     if not yunet_file.is_file():

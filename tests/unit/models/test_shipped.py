@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from likeness.inference.catalogue import Catalogue, FileState, shipped_manifests
-from likeness.inference.manifest import Kind
-from likeness.inference.selftest import verify
+from likeness.inference.models.catalogue import Catalogue, FileState, shipped_manifests
+from likeness.inference.models.manifest import Kind
+from likeness.inference.onboarding.selftest import verify
 
 IDS = ["face-detect-mtcnn", "face-embed-dlib-resnet29", "face-embed-dlib-resnet29-int8"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from likeness.inference.turns import Turns
+from likeness.inference.concurrency.turns import Turns
 from likeness.object.modality import ObjectModality
 
 

@@ -13,8 +13,8 @@ from likeness.domain.calibration import Calibration
 from likeness.domain.errors import InvalidInput
 from likeness.domain.modality import Clutter, Presented
 from likeness.domain.samples import Box, Extraction, Mode, Pick, Sample, Selection, Severity
-from likeness.inference.pictures import PictureEmbedder
-from likeness.inference.turns import Turns
+from likeness.inference.concurrency.turns import Turns
+from likeness.inference.models.pictures import PictureEmbedder
 from likeness.object import parameters as p
 from likeness.object import views
 from likeness.object.matcher import PreparedObject

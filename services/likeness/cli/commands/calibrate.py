@@ -31,8 +31,8 @@ from likeness.domain.rounding import rounded_down, rounded_up
 from likeness.domain.samples import Mode, Pick, Sample, Selection, Template
 from likeness.domain.text import printable
 from likeness.engine.calibrate import REPORTED_RATES, Report, measure, save
-from likeness.inference.threads import plan_threads
-from likeness.inference.turns import Turns
+from likeness.inference.concurrency.threads import plan_threads
+from likeness.inference.concurrency.turns import Turns
 
 MAX_GROUP_ROWS = 1_000_000
 

@@ -29,7 +29,7 @@ from likeness.cli.words import plural
 from likeness.domain.calibration import Calibration
 from likeness.domain.errors import LikenessError
 from likeness.domain.rounding import rounded_up
-from likeness.inference.catalogue import Catalogue
+from likeness.inference.models.catalogue import Catalogue
 from likeness.store.inspection import check_keys
 from likeness.store.lock import holder
 from likeness.store.opening import LOCK, check_not_emptied

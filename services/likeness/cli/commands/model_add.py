@@ -11,7 +11,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from likeness.cli import files, isolated
+from likeness.cli import files
 from likeness.cli.failures import Exit
 from likeness.cli.files import Found
 from likeness.cli.options import AsJson
@@ -24,10 +24,11 @@ from likeness.face.detect import Detection, Detector
 from likeness.face.detectors import load_detector
 from likeness.imaging.decode import Pixels, decode
 from likeness.imaging.geometry import similarity, warp
-from likeness.inference.catalogue import Catalogue
-from likeness.inference.inspect import Draft, draft_manifest
-from likeness.inference.manifest import Kind, Manifest, parse_manifest
-from likeness.inference.trials import AlignedFaces
+from likeness.inference.models.catalogue import Catalogue
+from likeness.inference.models.manifest import Kind, Manifest, parse_manifest
+from likeness.inference.onboarding import isolated
+from likeness.inference.onboarding.inspect import Draft, draft_manifest
+from likeness.inference.onboarding.trials import AlignedFaces
 
 MAX_PEOPLE = 40
 MAX_EACH = 3

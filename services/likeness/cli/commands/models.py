@@ -15,9 +15,9 @@ from likeness.cli.failures import Commands, Exit
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, fail, heartbeat, note, plain_table, warn
 from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
-from likeness.inference import selftest
-from likeness.inference.catalogue import Catalogue, FileState
-from likeness.inference.manifest import Manifest
+from likeness.inference.models.catalogue import Catalogue, FileState
+from likeness.inference.models.manifest import Manifest
+from likeness.inference.onboarding import selftest
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, help="Models: list, build, fetch, verify, add.")
 

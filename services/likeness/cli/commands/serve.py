@@ -9,7 +9,7 @@ import typer
 from likeness.app.composition import compose
 from likeness.cli import output
 from likeness.cli.settings_options import PANEL, ConfigFile, Home, Set, settings_from
-from likeness.inference.process import favour_throughput
+from likeness.inference.concurrency.process import favour_throughput
 from likeness.rpc.server import serve as serve_until_stopped
 
 

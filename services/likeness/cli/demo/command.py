@@ -15,7 +15,7 @@ from likeness.cli.demo.fingerprints import FingerprintSection
 from likeness.cli.demo.objects import ObjectSection
 from likeness.cli.demo.stage import Section, Stage, serving
 from likeness.domain.errors import InvalidInput
-from likeness.inference.catalogue import Catalogue
+from likeness.inference.models.catalogue import Catalogue
 
 MARKER = ".likeness-demo"
 """Says that a folder is the demonstration's own, and may be emptied by the next one."""

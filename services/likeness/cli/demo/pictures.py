@@ -19,7 +19,7 @@ from pathlib import Path
 
 from likeness.cli import output
 from likeness.domain.errors import Corrupt, Unavailable
-from likeness.inference.digest import file_sha256
+from likeness.inference.models.digest import file_sha256
 
 MAX_PICTURE_BYTES = 4 << 20
 """Five times the largest picture wanted."""

@@ -7,8 +7,8 @@ from likeness.face.detect import Detector
 from likeness.face.detectors.mtcnn import Mtcnn
 from likeness.face.detectors.scrfd import Scrfd
 from likeness.face.detectors.yunet import YuNet
-from likeness.inference.catalogue import Catalogue
-from likeness.inference.manifest import Family, Manifest
+from likeness.inference.models.catalogue import Catalogue
+from likeness.inference.models.manifest import Family, Manifest
 
 
 def load_detector(catalogue: Catalogue, manifest: Manifest, threads: int = 1) -> Detector:

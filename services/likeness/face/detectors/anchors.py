@@ -14,9 +14,9 @@ import numpy as np
 
 from likeness.domain.errors import Precondition
 from likeness.face.detect import Detection, Faces, Floats, Pixels, fit, suppress, tensor, thorough_side
-from likeness.inference.catalogue import Catalogue
-from likeness.inference.manifest import Manifest
-from likeness.inference.runtime import Array, OnnxModel
+from likeness.inference.models.catalogue import Catalogue
+from likeness.inference.models.manifest import Manifest
+from likeness.inference.models.runtime import Array, OnnxModel
 
 _MAX_ANCHORS = 16  # anchors per cell; the families use one to three
 

@@ -24,9 +24,9 @@ from likeness.face.detect import (
     thorough_side,
 )
 from likeness.imaging.opencv import cv2
-from likeness.inference.catalogue import Catalogue
-from likeness.inference.manifest import Manifest
-from likeness.inference.runtime import OnnxModel
+from likeness.inference.models.catalogue import Catalogue
+from likeness.inference.models.manifest import Manifest
+from likeness.inference.models.runtime import OnnxModel
 
 _STRIDE = 2  # pixels of a pyramid level between two windows of P-Net
 _CELL = 12  # pixels, side of P-Net's window

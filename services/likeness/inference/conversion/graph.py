@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from likeness.domain.errors import Precondition
-from likeness.inference.digest import file_sha256
+from likeness.inference.models.digest import file_sha256
 
 OPSET = 17
 """ONNX operator set of converted graphs: the first with everything used here, read by onnxruntime >= 1.12."""

@@ -6,7 +6,7 @@ import importlib.metadata
 from pathlib import Path
 
 from likeness.domain.errors import Corrupt, Precondition
-from likeness.inference.digest import file_sha256
+from likeness.inference.models.digest import file_sha256
 
 
 def packaged_file(requirement: str, name: str, sha256: str) -> Path:

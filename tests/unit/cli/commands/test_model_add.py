@@ -9,10 +9,10 @@ import pytest
 from onnx import TensorProto, helper
 from typer.testing import CliRunner, Result
 
-from likeness.cli import isolated
 from likeness.cli.failures import Exit
 from likeness.cli.main import app
-from likeness.inference.manifest import read_manifest
+from likeness.inference.models.manifest import read_manifest
+from likeness.inference.onboarding import isolated
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""How the work of concurrent requests shares cores, batches, processes and memory."""
