@@ -58,8 +58,8 @@ def privacy(settings: Settings) -> Result:
     more = f" and {len(found) - 1} more" if len(found) > 1 else ""
     worst = sorted(found, key=lambda item: not item.grave)
     fix = f"run: chmod go= {' '.join(shlex.quote(str(item.path)) for item in found)}"
-    told = f"open to others than the owner: {worst[0]}{more}"
-    return red("privacy", told, fix) if worst[0].grave else yellow("privacy", told, fix)
+    message = f"open to others than the owner: {worst[0]}{more}"
+    return red("privacy", message, fix) if worst[0].grave else yellow("privacy", message, fix)
 
 
 def reserve(settings: Settings) -> Result:

@@ -14,25 +14,25 @@ Document = dict[str, object]
 
 def reference(message: common.Reference) -> Document:
     """A reference with all that its owner says of it."""
-    said = message.metadata
+    stated = message.metadata
     return {
         "reference_id": message.reference_id,
         "modality": modality(message.modality),
-        "owner": said.owner,
-        "subject_id": said.subject_id,
-        "owner_reference": said.owner_reference,
-        "galleries": list(said.galleries),
-        "category": category(said.category),
-        "status": status(said.status),
-        "notices": list(said.notices),
-        "attributes": dict(said.attributes),
+        "owner": stated.owner,
+        "subject_id": stated.subject_id,
+        "owner_reference": stated.owner_reference,
+        "galleries": list(stated.galleries),
+        "category": category(stated.category),
+        "status": status(stated.status),
+        "notices": list(stated.notices),
+        "attributes": dict(stated.attributes),
         "restrictions": {
-            "denied_entities": list(said.restrictions.denied_entities),
-            "permitted_entities": list(said.restrictions.permitted_entities),
-            "permitted_purposes": [purpose(p) for p in said.restrictions.permitted_purposes],
+            "denied_entities": list(stated.restrictions.denied_entities),
+            "permitted_entities": list(stated.restrictions.permitted_entities),
+            "permitted_purposes": [purpose(p) for p in stated.restrictions.permitted_purposes],
         },
-        "review_time": _time(said.review_time) if said.HasField("review_time") else None,
-        "expire_time": _time(said.expire_time) if said.HasField("expire_time") else None,
+        "review_time": _time(stated.review_time) if stated.HasField("review_time") else None,
+        "expire_time": _time(stated.expire_time) if stated.HasField("expire_time") else None,
         "quality": round(message.quality.unified, 1),
         "quality_override": message.quality_override,
         "template_space": message.template_space,

@@ -11,7 +11,7 @@ from likeness.cli import files
 from likeness.cli.files import Found
 from likeness.cli.journal import Entry, Journal
 from likeness.cli.rejects import Reject
-from likeness.cli.said import Said, Tag
+from likeness.cli.said import EnrolmentFields, Tag
 from likeness.client import CallFailed, Enrolment, Outcome
 from likeness.domain.errors import LikenessError
 from likeness.v1 import common_pb2 as common
@@ -53,7 +53,7 @@ class BulkEnrolment:
 
     def __init__(
         self,
-        said: Said,
+        fields: EnrolmentFields,
         journal: Journal,
         *,
         again: bool = False,
@@ -67,7 +67,7 @@ class BulkEnrolment:
         """Of the rejects, those for the state of the service, by reason: the next run sends these files again."""
         self.log_position = 0
         """The highest position acknowledged; a search with it as min_log_position sees everything."""
-        self._said = said
+        self._fields = fields
         self._journal = journal
         self._again = again
         self._retry_rejected = retry_rejected
@@ -97,7 +97,7 @@ class BulkEnrolment:
             except OSError as error:
                 self._reject(Reject(str(file.path), "UNREADABLE_FILE", f"{file.path}: {error.strerror}"))
             else:
-                yield self._said.enrolment(file, data)
+                yield self._fields.enrolment(file, data)
 
     def settle(self, outcome: Outcome) -> None:
         """Record what became of one file."""

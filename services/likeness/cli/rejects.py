@@ -52,10 +52,10 @@ def write(path: Path, rejects: Sequence[Reject]) -> Path:
     """
     text = _text(path, rejects)
     path = _reserved(path)
-    beside = path.with_name(path.name + ".part")
+    partial = path.with_name(path.name + ".part")
     try:
-        beside.write_text(text, encoding="utf-8", newline="")
-        beside.replace(path)
+        partial.write_text(text, encoding="utf-8", newline="")
+        partial.replace(path)
     except OSError:
         path.unlink(missing_ok=True)
         raise

@@ -49,7 +49,7 @@ class Tag:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class EnrolmentFields:
     """The same words for every file of a run.
 
     `subject` names the subject of all; with `subject_from_folder` it is the folder that holds the file. Names of

@@ -198,8 +198,8 @@ def _candidate(
     enrolled: Mapping[str, Entry],
     pictures: Pictures,
 ) -> Tile:
-    said, fmr = candidate.reference.metadata, candidate.score.fmr
-    name = label_of(said) or candidate.reference.reference_id
+    stated, fmr = candidate.reference.metadata, candidate.score.fmr
+    name = label_of(stated) or candidate.reference.reference_id
     lines = [
         f"{candidate.rank}. {name}",
         f"score {candidate.score.value:.3f}",

@@ -127,9 +127,9 @@ def save(sheet: Pixels, path: Path) -> None:
     if not done:
         raise OSError(f"{path} could not be encoded as PNG.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    beside.write_bytes(encoded.tobytes())
-    beside.replace(path)
+    partial = path.with_name(path.name + ".part")
+    partial.write_bytes(encoded.tobytes())
+    partial.replace(path)
 
 
 def crop(picture: Pixels, box: Rectangle | None) -> tuple[Pixels, Rectangle | None]:

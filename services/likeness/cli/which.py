@@ -14,7 +14,7 @@ LARGEST = "largest"
 CENTRAL = "central"
 
 
-def selection(which: str, *, otherwise: str) -> common.Selection | None:
+def selection(select: str, *, otherwise: str) -> common.Selection | None:
     """What `--which` says as the protocol has it.
 
     Args:
@@ -28,7 +28,7 @@ def selection(which: str, *, otherwise: str) -> common.Selection | None:
     Raises:
         InvalidInput: it is none of these.
     """
-    match which:
+    match select:
         case "largest":
             return common.Selection(pick=common.PICK_MOST_PROMINENT)
         case "central":
@@ -41,5 +41,5 @@ def selection(which: str, *, otherwise: str) -> common.Selection | None:
         case word if word == otherwise:
             return None
     raise InvalidInput(
-        f"--which {which} is none of: {otherwise}, {LARGEST}, {CENTRAL}, an index, or a region X,Y,WIDTH,HEIGHT."
+        f"--which {select} is none of: {otherwise}, {LARGEST}, {CENTRAL}, an index, or a region X,Y,WIDTH,HEIGHT."
     )

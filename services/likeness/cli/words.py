@@ -78,15 +78,15 @@ def plural(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
-def label_of(said: common.ReferenceMetadata) -> str:
+def label_of(metadata: common.ReferenceMetadata) -> str:
     """What the owner calls a reference: subject and own number; the number alone if it begins with the subject.
 
     Runs of spaces become one and what is longer than MAX_LABEL is cut: a cell of a table must not look like a row.
     """
-    if said.owner_reference.startswith(said.subject_id):
-        label = said.owner_reference or said.subject_id
+    if metadata.owner_reference.startswith(metadata.subject_id):
+        label = metadata.owner_reference or metadata.subject_id
     else:
-        label = " / ".join(text for text in (said.subject_id, said.owner_reference) if text)
+        label = " / ".join(text for text in (metadata.subject_id, metadata.owner_reference) if text)
     label = " ".join(label.split())
     return label if len(label) <= MAX_LABEL else label[: MAX_LABEL - 3] + "..."
 

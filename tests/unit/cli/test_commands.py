@@ -298,7 +298,7 @@ def test_an_unknown_reference_is_one_line_without_a_traceback(cli: Cli) -> None:
     assert unknown.exit_code == Exit.PARTLY
 
 
-def test_no_server_is_said_with_the_remedy(cli: Cli, folder: Path) -> None:
+def test_no_server_is_reported_with_the_remedy(cli: Cli, folder: Path) -> None:
     result = cli("list", "--server", "127.0.0.1:1", "--timeout", "20")
     assert result.exit_code == Exit.UNREACHABLE
     assert "likeness serve" in result.stderr
@@ -306,16 +306,16 @@ def test_no_server_is_said_with_the_remedy(cli: Cli, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "words", "said"),
+    ("variable", "words", "message"),
     [
         ("LIKENESS_ENTITY", ["list"], "--entity"),
         ("LIKENESS_PURPOSE", ["search", "x.jpg"], "--purpose"),
     ],
 )
-def test_who_asks_and_why_must_be_said(
-    cli: Cli, monkeypatch: pytest.MonkeyPatch, variable: str, words: list[str], said: str
+def test_who_asks_and_why_must_be_given(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, variable: str, words: list[str], message: str
 ) -> None:
     monkeypatch.delenv(variable)
     result = cli(*words)
     assert result.exit_code == Exit.USAGE
-    assert said in result.stderr
+    assert message in result.stderr

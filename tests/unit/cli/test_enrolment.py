@@ -18,7 +18,7 @@ from likeness.cli.files import find
 from likeness.cli.journal import Entry, Journal
 from likeness.cli.modality import ModalityName
 from likeness.cli.rejects import Reject
-from likeness.cli.said import Label, Said
+from likeness.cli.said import EnrolmentFields, Label
 from likeness.client import CallFailed, Enrolment, InvalidArgument, Outcome
 from likeness.domain.errors import InvalidInput
 from likeness.domain.references import Category, Purpose
@@ -26,7 +26,7 @@ from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 
 ASKING = Asking(ModalityName.FACE, "127.0.0.1:1", "NCB-XX", Purpose.SYSTEM_TEST, "case-1", "someone", 5.0)
-SAID = Said(ASKING, galleries=("wanted",), category=Category.WANTED)
+FIELDS = EnrolmentFields(ASKING, galleries=("wanted",), category=Category.WANTED)
 
 
 def refusal(reason: str, message: str) -> CallFailed:
@@ -63,9 +63,11 @@ class Server:
             yield Outcome(item, enrolled=answer)
 
 
-def run(folder: Path, journal: Path, server: Server, said: Said = SAID, **options: Any) -> BulkEnrolment:
+def run(
+    folder: Path, journal: Path, server: Server, fields: EnrolmentFields = FIELDS, **options: Any
+) -> BulkEnrolment:
     with Journal(journal) as opened:
-        enrolment = BulkEnrolment(said, opened, step=lambda _: None, **options)
+        enrolment = BulkEnrolment(fields, opened, step=lambda _: None, **options)
         for enrolments in (enrolment.pending(find([folder])), enrolment.conflicting()):
             for outcome in server.enrol(enrolments):
                 enrolment.settle(outcome)
@@ -115,7 +117,7 @@ def test_a_run_that_lost_its_journal_makes_no_duplicates(folder: Path, journal: 
 def test_a_run_that_was_cut_short_goes_on_where_it_was(folder: Path, journal: Path) -> None:
     server = Server()
     with Journal(journal) as opened:
-        enrolment = BulkEnrolment(SAID, opened, step=lambda _: None)
+        enrolment = BulkEnrolment(FIELDS, opened, step=lambda _: None)
         stream = server.enrol(enrolment.pending(find([folder])))
         enrolment.settle(next(stream))
         next(stream)  # the server did this one, but its answer was never recorded
@@ -138,7 +140,7 @@ def test_what_the_state_of_the_service_refused_is_sent_again_by_the_next_run(
 ) -> None:
     full = CallFailed("the disk is full", code=code, reason=reason)
     with Journal(journal) as opened:
-        enrolment = BulkEnrolment(SAID, opened, step=lambda _: None)
+        enrolment = BulkEnrolment(FIELDS, opened, step=lambda _: None)
         for item in enrolment.pending(find([folder])):
             enrolment.settle(Outcome(item, rejected=full))
     assert enrolment.counts == {Fate.REJECTED: 4}
@@ -166,8 +168,8 @@ def test_rejected_files_are_sent_again_only_when_asked(folder: Path, journal: Pa
 def test_other_words_or_another_file_are_another_enrolment(folder: Path, journal: Path) -> None:
     server = Server()
     run(folder, journal, server)
-    run(folder, journal, server, replace(SAID, galleries=("missing",)))
-    run(folder, journal, server, replace(SAID, salt="2"))
+    run(folder, journal, server, replace(FIELDS, galleries=("missing",)))
+    run(folder, journal, server, replace(FIELDS, salt="2"))
     (folder / "ada" / "1.jpg").write_bytes(b"changed")
     done = run(folder, journal, server)
     assert done.counts[Fate.ENROLLED] == 1
@@ -177,31 +179,31 @@ def test_other_words_or_another_file_are_another_enrolment(folder: Path, journal
 def test_another_modality_is_another_enrolment(folder: Path, journal: Path) -> None:
     server = Server()
     run(folder, journal, server)
-    said = replace(SAID, asking=replace(ASKING, modality=ModalityName.OBJECT))
-    assert run(folder, journal, server, said).counts[Fate.ENROLLED] == 3
+    fields = replace(FIELDS, asking=replace(ASKING, modality=ModalityName.OBJECT))
+    assert run(folder, journal, server, fields).counts[Fate.ENROLLED] == 3
     assert len(server.seen) == 6
 
 
 def test_another_server_is_another_enrolment_even_with_the_same_journal(folder: Path, journal: Path) -> None:
     run(folder, journal, Server())
     other = Server()
-    said = replace(SAID, asking=replace(ASKING, server="127.0.0.1:2"))
-    assert run(folder, journal, other, said).counts[Fate.ENROLLED] == 3
+    fields = replace(FIELDS, asking=replace(ASKING, server="127.0.0.1:2"))
+    assert run(folder, journal, other, fields).counts[Fate.ENROLLED] == 3
 
 
-def former_key(said: Said, file: Path) -> str:
+def former_key(fields: EnrolmentFields, file: Path) -> str:
     """The key that releases made which left the modality out of it."""
     sha256 = hashlib.sha256(file.read_bytes())
-    caller = said.asking.context
+    caller = fields.asking.context
     caller.ClearField("operator")
     metadata = common.ReferenceMetadata(
-        galleries=sorted(said.galleries),
-        category=common.Category.Value(f"CATEGORY_{said.category.name}"),
+        galleries=sorted(fields.galleries),
+        category=common.Category.Value(f"CATEGORY_{fields.category.name}"),
         owner_reference=file.stem,
     )
     content = matching.EnrollRequest(caller=caller, metadata=metadata, sample=common.Sample())
     digest = hashlib.sha256(sha256.digest())
-    digest.update(hashlib.sha256(said.salt.encode()).digest())
+    digest.update(hashlib.sha256(fields.salt.encode()).digest())
     digest.update(content.SerializeToString(deterministic=True))
     return digest.hexdigest()[:32]
 
@@ -211,7 +213,7 @@ def enrolled_before(folder: Path, journal: Path, server: Server, recorded: int) 
     files = [file for file in sorted(folder.rglob("*.jpg")) if not file.read_bytes().startswith(b"bad")]
     with Journal(journal) as opened:
         for number, file in enumerate(files):
-            key = former_key(SAID, file)
+            key = former_key(FIELDS, file)
             server.seen[f"cli-{key}"] = f"ref-{number}"
             if number < recorded:
                 sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -258,14 +260,14 @@ def test_a_colleague_resumes_a_run_and_a_moved_folder_is_recognised(folder: Path
     server = Server()
     run(folder, journal, server)
     moved = folder.rename(folder.with_name("elsewhere"))
-    said = replace(SAID, asking=replace(ASKING, operator="another"))
-    assert run(moved, journal, server, said).counts[Fate.KNOWN] == 3
+    fields = replace(FIELDS, asking=replace(ASKING, operator="another"))
+    assert run(moved, journal, server, fields).counts[Fate.KNOWN] == 3
 
 
 def test_one_photograph_in_two_places_is_sent_once(folder: Path, journal: Path) -> None:
     (folder / "bob" / "2.jpg").write_bytes(b"b")
-    said = replace(SAID, label=Label.NONE)
-    done = run(folder, journal, Server(), said)
+    fields = replace(FIELDS, label=Label.NONE)
+    done = run(folder, journal, Server(), fields)
     assert done.counts == {Fate.ENROLLED: 3, Fate.TWICE: 1, Fate.REJECTED: 1}
 
 
@@ -273,23 +275,23 @@ def test_a_file_that_cannot_be_read_is_a_reject_and_the_run_goes_on(folder: Path
     found = find([folder])
     (folder / "ada" / "1.jpg").unlink()
     with Journal(journal) as opened:
-        enrolment = BulkEnrolment(SAID, opened, step=lambda _: None)
+        enrolment = BulkEnrolment(FIELDS, opened, step=lambda _: None)
         for outcome in Server().enrol(enrolment.pending(found)):
             enrolment.settle(outcome)
     assert enrolment.counts == {Fate.ENROLLED: 2, Fate.REJECTED: 2}
     assert enrolment.rejects[0].path.endswith("ada/1.jpg")
 
 
-def test_what_is_said_reaches_the_request(folder: Path) -> None:
-    said = replace(
-        SAID,
+def test_the_fields_reach_the_request(folder: Path) -> None:
+    fields = replace(
+        FIELDS,
         subject_from_folder=True,
         selection=common.Selection(pick=common.PICK_MOST_PROMINENT),
         override="court order",
         notices=("n",),
     )
     file = find([folder])[0]
-    sent = said.enrolment(file, b"data")
+    sent = fields.enrolment(file, b"data")
     assert sent.metadata is not None
     assert sent.metadata.subject_id == "ada"
     assert sent.metadata.owner_reference == "1"
@@ -298,7 +300,7 @@ def test_what_is_said_reaches_the_request(folder: Path) -> None:
     assert isinstance(sent.sample, common.Sample)
     assert sent.sample.selection.pick == common.PICK_MOST_PROMINENT
     assert sent.quality_override == "court order"
-    by_path = replace(said, label=Label.PATH).enrolment(file, b"data").metadata
+    by_path = replace(fields, label=Label.PATH).enrolment(file, b"data").metadata
     assert by_path is not None
     assert by_path.owner_reference == "ada/1.jpg"
 

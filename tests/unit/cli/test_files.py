@@ -51,7 +51,7 @@ def test_a_loop_of_links_ends(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["nowhere", "empty"])
-def test_nothing_to_take_is_said(tmp_path: Path, name: str) -> None:
+def test_nothing_to_take_is_reported(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InvalidInput, match=name):
         files.find([tmp_path / name])

@@ -54,13 +54,13 @@ def test_what_was_interrupted_is_gone_on_with_and_nothing_is_enrolled_twice(
     while time.monotonic() < until and not (journal.exists() and journal.stat().st_size):
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    out, told = process.communicate(timeout=PATIENCE)
-    assert process.returncode == Exit.INTERRUPTED, told
+    out, stderr = process.communicate(timeout=PATIENCE)
+    assert process.returncode == Exit.INTERRUPTED, stderr
     first = json.loads(out)
     assert first["interrupted"] is True
     assert 0 < first["enrolled"] < FILES
-    assert "run the same command again" in told
-    assert "Traceback" not in told
+    assert "run the same command again" in stderr
+    assert "Traceback" not in stderr
     assert len(journal.read_text().splitlines()) == first["enrolled"]
 
     second = json.loads(cli(*words).stdout)

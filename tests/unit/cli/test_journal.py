@@ -41,7 +41,7 @@ def test_what_was_recorded_is_found_after_reopening(path: Path) -> None:
         assert journal.get(entry(3).key) is None
 
 
-def test_the_latest_outcome_of_a_file_counts(path: Path) -> None:
+def test_the_last_outcome_of_a_file_counts(path: Path) -> None:
     with Journal(path) as journal:
         journal.append(entry(1, reference_id="", reason="NO_FACE"))
         journal.append(entry(1))
@@ -50,7 +50,7 @@ def test_the_latest_outcome_of_a_file_counts(path: Path) -> None:
         assert journal.get(entry(1).key) == entry(1)
 
 
-def test_a_line_torn_by_a_crash_is_cut_off_and_the_rest_kept(path: Path) -> None:
+def test_a_line_torn_by_a_crash_is_cut_off_and_the_rest_read(path: Path) -> None:
     with Journal(path) as journal:
         journal.append(entry(1))
         journal.append(entry(2))

@@ -10,7 +10,7 @@ from likeness.cli.caller import Asking
 from likeness.cli.files import find
 from likeness.cli.journal import Entry, Journal
 from likeness.cli.modality import ModalityName
-from likeness.cli.said import Said, Tag
+from likeness.cli.said import EnrolmentFields, Tag
 from likeness.client import LikenessClient
 from likeness.domain.references import Purpose
 from tests.unit.cli.conftest import Cli
@@ -21,14 +21,14 @@ def enrolled_by_an_older_release(
 ) -> dict[str, str]:
     """Enrol every file under the request id of the older release; the journal has some. References by file name."""
     asking = Asking(ModalityName.FACE, server, "NCB-XX", Purpose.SYSTEM_TEST, "", "someone", 30.0)
-    said = Said(asking, galleries=("older",))
+    fields = EnrolmentFields(asking, galleries=("older",))
     references: dict[str, str] = {}
     with (
         LikenessClient(server, entity="NCB-XX", purpose="system_test", operator="someone") as client,
         Journal(journal) as opened,
     ):
         for file in find([folder]):
-            item = said.enrolment(file, file.path.read_bytes())
+            item = fields.enrolment(file, file.path.read_bytes())
             assert isinstance(item.tag, Tag)
             (done,) = client.face.enroll_many([replace(item, request_id=item.tag.plain_request_id)])
             assert done.enrolled is not None

@@ -153,10 +153,10 @@ def test_the_texts_of_another_authority_draw_nothing(
     response = matching.SearchResponse(header=common.AnswerHeader(calibration="c", searched=1, model=forged))
     candidate = response.answers.add().candidates.add(rank=1)
     candidate.reference.reference_id = "r-1"
-    said = candidate.reference.metadata
-    said.subject_id = said.owner_reference = forged
-    said.notices.append(forged)
-    said.attributes[forged] = forged
+    metadata = candidate.reference.metadata
+    metadata.subject_id = metadata.owner_reference = forged
+    metadata.notices.append(forged)
+    metadata.attributes[forged] = forged
     output = Output(as_json=False)
     output.answer({}, tables("probe.jpg", with_printable_texts(response), WORDS[ModalityName.FACE]))
     # What reaches the terminal without being replaced before: shown as escapes all the same.

@@ -7,24 +7,24 @@ from likeness.v1 import common_pb2 as common
 
 
 @pytest.mark.parametrize(
-    ("rate", "said"), [(4.13e-5, "24,000"), (0.5, "2"), (0.03, "33"), (1.0, "1"), (1e-6, "1,000,000")]
+    ("rate", "text"), [(4.13e-5, "24,000"), (0.5, "2"), (0.03, "33"), (1.0, "1"), (1e-6, "1,000,000")]
 )
-def test_one_in(rate: float, said: str) -> None:
-    assert words.one_in(rate) == said
+def test_one_in(rate: float, text: str) -> None:
+    assert words.one_in(rate) == text
 
 
-def test_a_rate_is_told_with_its_bounds() -> None:
-    said = words.rate_words(4e-5, 2e-5, 8e-5, measurable=True)
-    assert said == (
+def test_a_rate_is_written_with_its_bounds() -> None:
+    text = words.rate_words(4e-5, 2e-5, 8e-5, measurable=True)
+    assert text == (
         "About 1 in 25,000 pairs of strangers scores at least this high "
         "(FMR 4.0e-05, 95% bounds 2.0e-05 to 8.0e-05)."
     )
 
 
 def test_a_rate_below_the_sample_is_not_extrapolated() -> None:
-    said = words.rate_words(1e-5, 0, 2e-5, measurable=False)
-    assert "less often than 1 in 100,000" in said
-    assert "not measurable" in said
+    text = words.rate_words(1e-5, 0, 2e-5, measurable=False)
+    assert "less often than 1 in 100,000" in text
+    assert "not measurable" in text
     assert words.rate_short(1e-5, measurable=False) == "below 1.0e-05"
 
 
@@ -34,18 +34,18 @@ def test_without_a_calibration_nothing_is_claimed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("expected", "said"), [(0.0, "0"), (4.2e-4, "4e-04"), (0.0231, "0.023"), (3.14, "3.1"), (1234.5, "1,234")]
+    ("expected", "text"), [(0.0, "0"), (4.2e-4, "4e-04"), (0.0231, "0.023"), (3.14, "3.1"), (1234.5, "1,234")]
 )
-def test_expected_false_candidates(expected: float, said: str) -> None:
-    assert words.expected_words(expected) == said
+def test_expected_false_candidates(expected: float, text: str) -> None:
+    assert words.expected_words(expected) == text
 
 
 @pytest.mark.parametrize(
-    ("subject", "number", "said"),
+    ("subject", "number", "text"),
     [("ada", "1", "ada / 1"), ("ada", "ada_1", "ada_1"), ("ada", "", "ada"), ("", "1", "1"), ("", "", "")],
 )
-def test_what_the_owner_calls_a_reference(subject: str, number: str, said: str) -> None:
-    assert words.label_of(common.ReferenceMetadata(subject_id=subject, owner_reference=number)) == said
+def test_what_the_owner_calls_a_reference(subject: str, number: str, text: str) -> None:
+    assert words.label_of(common.ReferenceMetadata(subject_id=subject, owner_reference=number)) == text
 
 
 def test_plural() -> None:

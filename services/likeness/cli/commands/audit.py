@@ -194,15 +194,15 @@ def _entry(record: AuditRecord) -> Table:
     if entry.searched or entry.rpc == "Search":
         table.add_row("", f"{plural(entry.searched, 'reference')} searched by {entry.model or 'no model'}")
     for candidate in entry.candidates:
-        told = _scored(candidate.score, candidate.fmr, candidate.measurable, entry)
-        table.add_row("", f"  {candidate.reference_id}  {told}")
+        score_text = _scored(candidate.score, candidate.fmr, candidate.measurable, entry)
+        table.add_row("", f"  {candidate.reference_id}  {score_text}")
     details = {name: value for name, value in entry.details.items() if value not in ("", None, [])}
     score, fmr, measurable = (details.pop(name, None) for name in ("score", "fmr", "measurable"))
     if isinstance(score, float) and isinstance(fmr, float):
         table.add_row("", f"  {_scored(score, fmr, measurable, entry)}")
     details.pop(_PER_PRESENTATION, None)
     if details:
-        shown = (f"{name.replace('_', ' ')} {_told(value)}" for name, value in details.items())
+        shown = (f"{name.replace('_', ' ')} {_shown(value)}" for name, value in details.items())
         table.add_row("", ", ".join(shown), style="dim")
     table.add_row("", f"digest {record.digest.hex()}", style="dim")
     return table
@@ -215,7 +215,7 @@ def _scored(score: float, fmr: float, measurable: object, entry: AuditEntry) -> 
     return f"score {score:.3f}  FMR {rate}{unsure}"
 
 
-def _told(value: JsonValue) -> str:
+def _shown(value: JsonValue) -> str:
     """A detail as a person reads it: a list by its parts."""
     return printable(" and ".join(map(str, value)) if isinstance(value, list) else str(value))
 

@@ -32,7 +32,7 @@ def compare(
     probe: Annotated[Path, typer.Argument(help="A file, or the id of a reference.")],
     candidate: Annotated[Path, typer.Argument(help="A file, or the id of a reference.")],
     *,
-    which: Annotated[
+    select: Annotated[
         str,
         typer.Option(
             "--which",
@@ -49,7 +49,7 @@ def compare(
     asking: Asking,
 ) -> None:
     """Compare two samples or references and say how often strangers score as high. The judgement is a person's."""
-    chosen = selection(which, otherwise="only")
+    chosen = selection(select, otherwise="only")
     one, other = _side(probe, chosen), _side(candidate, chosen)
     with connect(asking) as client:
         response = client.of(asking.modality).compare(one, other, explain=explain is not None)
@@ -61,9 +61,9 @@ def compare(
     )
     if explain is not None:  # after the answer, which is on record and must not be lost for want of a folder
         explain.parent.mkdir(parents=True, exist_ok=True)
-        beside = explain.with_name(explain.name + ".part")
-        beside.write_bytes(response.explanation)
-        beside.replace(explain)
+        partial = explain.with_name(explain.name + ".part")
+        partial.write_bytes(response.explanation)
+        partial.replace(explain)
         note(f"explanation: {explain}")
 
 
@@ -105,7 +105,7 @@ def _shown(probe: str, candidate: str, response: matching.CompareResponse, words
     table.add_row(probe, _quality(response.HasField("probe"), response.probe, words))
     table.add_row(candidate, _quality(response.HasField("candidate"), response.candidate, words))
     calibrated = bool(response.header.calibration)
-    said = rate_words(fmr.value, fmr.lower, fmr.upper, fmr.measurable, calibrated)
+    rate = rate_words(fmr.value, fmr.lower, fmr.upper, fmr.measurable, calibrated)
     issues = [
         Text(issue.message, style="yellow")
         for finding in (response.probe, response.candidate)
@@ -115,7 +115,7 @@ def _shown(probe: str, candidate: str, response: matching.CompareResponse, words
         f"models {response.header.model}; calibration {response.header.calibration or 'none'}; "
         f"audit entry {response.header.audit_position}"
     )
-    return Group(table, *issues, Text(said, style="bold"), Text(origin, style="dim"))
+    return Group(table, *issues, Text(rate, style="bold"), Text(origin, style="dim"))
 
 
 def _quality(found: bool, finding: common.Finding, words: Words) -> str:

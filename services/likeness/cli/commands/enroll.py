@@ -20,7 +20,7 @@ from likeness.cli.files import Found
 from likeness.cli.journal import Journal, default_path
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, note, plain_table, progress, warn
-from likeness.cli.said import Label, Said
+from likeness.cli.said import EnrolmentFields, Label
 from likeness.cli.which import selection
 from likeness.cli.words import plural
 from likeness.client import Modality, NotFound
@@ -75,7 +75,7 @@ def enroll(
         list[str] | None,
         typer.Option(help="Identifier or link of a notice; repeatable.", rich_help_panel=PANEL),
     ] = None,
-    which: Annotated[
+    select: Annotated[
         str,
         typer.Option(
             "--which",
@@ -139,7 +139,7 @@ def enroll(
     asking: Asking,
 ) -> None:
     """Enrol samples. Run the same command again to go on after an interruption: nothing is enrolled twice."""
-    said = Said(
+    fields = EnrolmentFields(
         asking,
         galleries=tuple(gallery or ()),
         category=category,
@@ -147,7 +147,7 @@ def enroll(
         subject_from_folder=subject_from_folder,
         label=label,
         notices=tuple(notice or ()),
-        selection=selection(which, otherwise="only"),
+        selection=selection(select, otherwise="only"),
         override=override,
         salt=salt,
     )
@@ -162,7 +162,7 @@ def enroll(
     found = files.find(paths, asking.words, passed)
     if passed:
         note(files.passed_over(passed))
-    done = run(said, found, plan)
+    done = run(fields, found, plan)
     Output(as_json).answer(_document(done, plan), _table(done.enrolment))
     if done.interrupted:
         if done.rejects is not None:
@@ -198,7 +198,7 @@ class Done:
     interrupted: bool = False
 
 
-def run(said: Said, found: list[Found], plan: Plan) -> Done:
+def run(fields: EnrolmentFields, found: list[Found], plan: Plan) -> Done:
     """Enrol the files.
 
     The journal is durable and the rejects file written however this ends.
@@ -213,15 +213,15 @@ def run(said: Said, found: list[Found], plan: Plan) -> Done:
             )
         rejected: Path | None = None
         interrupted = False
-        with connect(said.asking) as connected:
-            client = connected.of(said.asking.modality)
+        with connect(fields.asking) as connected:
+            client = connected.of(fields.asking.modality)
             enrolment = BulkEnrolment(
-                said,
+                fields,
                 journal,
                 again=plan.again,
                 retry_rejected=plan.retry_rejected,
                 step=step,
-                holds=partial(_holds, client, said.asking),
+                holds=partial(_holds, client, fields.asking),
             )
             try:
                 if not plan.again:

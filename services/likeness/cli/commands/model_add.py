@@ -101,7 +101,7 @@ def add(
         fail(f"{drafted.id} is not fit for use: {draft.unfit}. See models/README.md for what a draft needs.")
         raise typer.Exit(Exit.PARTLY)
     if not dry_run:
-        _tell(drafted, target, len(questions))
+        _report(drafted, target, len(questions))
 
 
 def _draft(model: Path, model_id: str, seen: Sequence[Face], step: isolated.Step) -> Draft:
@@ -171,12 +171,12 @@ def _write(text: str, target: Path, catalogue: Catalogue, drafted: Manifest, *, 
         )
     target.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # the home, if it is the first
     target.parent.mkdir(mode=0o700, exist_ok=True)
-    beside = target.with_suffix(".toml.part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(target)
+    partial = target.with_suffix(".toml.part")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(target)
 
 
-def _tell(drafted: Manifest, target: Path, questions: int) -> None:
+def _report(drafted: Manifest, target: Path, questions: int) -> None:
     note(f"draft written to {target}; {plural(questions, 'question is', 'questions are')} open in it", "bold")
     if drafted.kind is Kind.RECOGNISER:
         note(

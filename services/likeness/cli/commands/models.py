@@ -46,7 +46,7 @@ def list_models(
             output.answer(_document(manifest, state), "")
     else:
         output.answer({}, _table(rows))
-    _tell_problems(catalogue)
+    _report_problems(catalogue)
 
 
 @app.command(
@@ -99,7 +99,7 @@ def verify(
             selftest.verify(catalogue, manifest)
     document = {manifest.id: state.value for manifest, state in rows}
     Output(as_json).answer(document, _table(rows))
-    _tell_problems(catalogue)
+    _report_problems(catalogue)
     states = {state for _, state in rows}
     if FileState.DAMAGED in states:
         raise typer.Exit(Exit.DAMAGED)
@@ -144,7 +144,7 @@ def compile_kernels() -> None:
 
     began, compiled = time.monotonic(), 0
 
-    def tell(name: str) -> None:
+    def report(name: str) -> None:
         nonlocal compiled
         if not compiled:
             note(
@@ -153,7 +153,7 @@ def compile_kernels() -> None:
         compiled += 1
         note(f"  {compiled}. {name}", "dim")
 
-    with heartbeat("compiling"), kernel.watching(tell):
+    with heartbeat("compiling"), kernel.watching(report):
         kernels.load_kernels()
     if not compiled:
         note("fingerprint kernels: compiled and checked")
@@ -167,7 +167,7 @@ def compile_kernels() -> None:
         )
 
 
-def _tell_problems(catalogue: Catalogue) -> None:
+def _report_problems(catalogue: Catalogue) -> None:
     for problem in catalogue.problems:
         fail(problem.message)
     if catalogue.problems:

@@ -163,15 +163,15 @@ def _table(found: list[common.Reference]) -> Table:
     who = ("Reference", "Owner's label", "Category", "Galleries") if roomy else ("Reference",)
     table = plain_table(*who, "Status", "Quality", whole=("Reference", "Status"), right=("Quality",))
     for reference in found:
-        said = reference.metadata
-        known = (label_of(said), documents.category_words(said.category), ", ".join(said.galleries))
+        stated = reference.metadata
+        known = (label_of(stated), documents.category_words(stated.category), ", ".join(stated.galleries))
         table.add_row(
             *(
                 (reference.reference_id, *known)
                 if roomy
                 else ("\n".join((", ".join(filter(None, known)), reference.reference_id)),)
             ),
-            documents.status(said.status),
+            documents.status(stated.status),
             f"{reference.quality.unified:.0f}",
         )
     return table

@@ -75,7 +75,7 @@ def search(
             rich_help_panel=FILTERS,
         ),
     ] = False,
-    which: Annotated[
+    select: Annotated[
         str,
         typer.Option(
             "--which",
@@ -145,7 +145,7 @@ def search(
         exhaustive=exhaustive,
         min_log_position=min_log_position,
     )
-    chosen = selection(which, otherwise="each")
+    chosen = selection(select, otherwise="each")
     began = datetime.now(UTC)
     output = Output(as_json)
     answered = []
@@ -218,8 +218,8 @@ def _searched(
     search_with = client.of(asking.modality).search
     if not options.get("exhaustive"):
         return search_with(probe, **options)
-    with meter("comparing") as told:
-        return search_with(probe, progress=told, **options)
+    with meter("comparing") as report:
+        return search_with(probe, progress=report, **options)
 
 
 def _concerns_the_probe(error: CallFailed) -> bool:
@@ -257,8 +257,8 @@ def tables(name: str, response: matching.SearchResponse, words: Words) -> Render
 
 def _heading(name: str, answer: matching.ProbeAnswer, presentation: str) -> Text:
     finding = answer.finding
-    which = f", {presentation} {finding.index}" if presentation else ""
-    heading = Text(f"{name}{which}", style="bold")
+    place = f", {presentation} {finding.index}" if presentation else ""
+    heading = Text(f"{name}{place}", style="bold")
     return heading.append(f"  quality {finding.quality.unified:.0f} of 100", style="not bold dim")
 
 
@@ -271,12 +271,12 @@ def _candidates(answer: matching.ProbeAnswer, header: common.AnswerHeader) -> Re
         whole=("Reference", "Candidate", "Score", "FMR"), right=("Rank", "Score", "FMR", "Expected false"),
     )  # fmt: skip
     for candidate in answer.candidates:
-        said, fmr = candidate.reference.metadata, candidate.score.fmr
+        stated, fmr = candidate.reference.metadata, candidate.score.fmr
         # Where an answer would have been too long the rest was left out, and was not empty.
         named = (
             (_ABRIDGED, "")
             if candidate.abridged
-            else (label_of(said), documents.category_words(said.category))
+            else (label_of(stated), documents.category_words(stated.category))
         )
         known = (candidate.reference.reference_id, *named)
         table.add_row(

@@ -100,8 +100,8 @@ class FaceSection:
     def run(self, stage: Stage) -> None:
         """Enrol, then search every probe."""
         words = ("--gallery", "demo", "--table")
-        said = (*words, "--category", "other", "--subject-from-folder", "--rejects", str(self._rejects))
-        stage.likeness("enroll", str(self._enrol), *said, allow=(Exit.DONE, Exit.PARTLY))
+        enrolling = (*words, "--category", "other", "--subject-from-folder", "--rejects", str(self._rejects))
+        stage.likeness("enroll", str(self._enrol), *enrolling, allow=(Exit.DONE, Exit.PARTLY))
         if self._rejects.exists():
             lines = self._rejects.read_text(encoding="utf-8").splitlines()
             output.note(f"$ head -n {SHOWN_REJECTS + 1} {self._rejects}", "cyan")

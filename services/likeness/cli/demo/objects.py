@@ -86,8 +86,8 @@ class ObjectSection:
     def run(self, stage: Stage) -> None:
         """Enrol, search every probe, and draw the evidence of one comparison."""
         words = ("--gallery", "demo", "--modality", "object", "--table")
-        said = (*words, "--category", "other", "--subject-from-folder")
-        stage.likeness("enroll", str(self._enrol), *said)
+        enrolling = (*words, "--category", "other", "--subject-from-folder")
+        stage.likeness("enroll", str(self._enrol), *enrolling)
         stage.likeness("search", str(self._probes), *words, "-k", "2", allow=(Exit.DONE, Exit.PARTLY))
         pair = (self._probes / "coffee-cup-at-an-angle.jpg", self._enrol / "coffee-cup" / "coffee.png")
         stage.likeness(

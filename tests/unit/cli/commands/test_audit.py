@@ -39,11 +39,11 @@ def run(*words: str) -> Result:
 
 def test_a_whole_chain_is_verified_and_gives_a_digest_to_keep(home: Path) -> None:
     result = run("verify")
-    said = json.loads(result.stdout)
+    report = json.loads(result.stdout)
     assert result.exit_code == 0
-    assert (said["entries"], said["verified_to"], said["problems"]) == (3, 3, [])
-    assert run("verify", "--expect", f"3:{said['digest']}").exit_code == 0
-    assert f"\n3:{said['digest']}" in run("verify", "--table").stdout
+    assert (report["entries"], report["verified_to"], report["problems"]) == (3, 3, [])
+    assert run("verify", "--expect", f"3:{report['digest']}").exit_code == 0
+    assert f"\n3:{report['digest']}" in run("verify", "--table").stdout
 
 
 @pytest.mark.parametrize("expected", [f"3:{'0' * 64}", f"4:{'0' * 64}"])
@@ -122,7 +122,7 @@ def test_a_server_may_have_the_store_open(home: Path) -> None:
         assert len(run("show").stdout.splitlines()) == 3
 
 
-def test_no_store_is_said_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_store_is_reported_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIKENESS_HOME", str(tmp_path / "none"))
     result = run("verify")
     assert result.exit_code == Exit.REFUSED

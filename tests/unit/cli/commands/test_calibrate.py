@@ -42,18 +42,18 @@ def run(*words: object) -> Result:
 def test_the_table_is_written_and_can_be_loaded(people: Path) -> None:
     result = run(people, "--id", "test/1", "--about", "made up", "--out", "c.json")
     assert result.exit_code == 0
-    said = json.loads(result.stdout)
+    report = json.loads(result.stdout)
     calibration = load(Path("c.json"), space=SPACE)
     digest = hashlib.sha256(Path("c.json").read_bytes()).hexdigest()[:12]
     assert (calibration.calibration_id, calibration.measured_on) == (f"test/1@{digest}", "made up")
-    assert said["stranger_pairs"] == calibration.pairs == 60 * 59 // 2
-    assert said["mate_pairs"] == 60
-    assert [rate["fmr"] for rate in said["rates"]] == [1e-2]
-    assert said["rates"][0]["mates_found"] > 0.9
+    assert report["stranger_pairs"] == calibration.pairs == 60 * 59 // 2
+    assert report["mate_pairs"] == 60
+    assert [rate["fmr"] for rate in report["rates"]] == [1e-2]
+    assert report["rates"][0]["mates_found"] > 0.9
     assert "1 photograph could not be used: 1 NOT_A_VECTOR" in result.stderr
 
 
-def test_rates_that_the_sample_does_not_support_are_said_to_be_so(people: Path) -> None:
+def test_rates_that_the_sample_does_not_support_are_marked(people: Path) -> None:
     shown = run(people, "--table").stdout
     assert shown.count("not measurable") == 3
     assert "no FMR under 5.65e-03 can be measured" in shown

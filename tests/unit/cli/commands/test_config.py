@@ -42,12 +42,12 @@ def test_a_table_names_value_and_origin() -> None:
 
 
 @pytest.mark.parametrize(
-    ("argument", "said"),
+    ("argument", "message"),
     [("adress=x:1", "did you mean 'address'"), ("queue=-1", "queue"), ("queue", "NAME=VALUE")],
 )
-def test_what_is_not_a_setting_is_refused_in_one_line(argument: str, said: str) -> None:
+def test_what_is_not_a_setting_is_refused_in_one_line(argument: str, message: str) -> None:
     result = CliRunner().invoke(app, ["config", "show", "--set", argument])
     assert result.exit_code == Exit.USAGE
     assert result.stdout == ""
-    assert said in result.stderr
+    assert message in result.stderr
     assert result.stderr.count("\n") == 1

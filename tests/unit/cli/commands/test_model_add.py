@@ -43,10 +43,10 @@ def run(*words: object) -> Result:
 def test_a_draft_is_written_and_says_what_it_could_not_tell(graph: Path, tmp_path: Path) -> None:
     result = run(graph)
     assert result.exit_code == 0
-    said = json.loads(result.stdout)
-    assert (said["kind"], said["family"], said["id"]) == ("recogniser", "arcface", "some-model-v2")
-    assert any("licence" in question for question in said["open_questions"])
-    assert any("normalisation" in question for question in said["open_questions"])
+    report = json.loads(result.stdout)
+    assert (report["kind"], report["family"], report["id"]) == ("recogniser", "arcface", "some-model-v2")
+    assert any("licence" in question for question in report["open_questions"])
+    assert any("normalisation" in question for question in report["open_questions"])
     assert (
         stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700
     )  # what is stored there later is the owner's

@@ -64,9 +64,9 @@ def run(*arguments: str) -> tuple[int, str, str]:
 
 def test_a_model_is_built_once_and_then_verified(folder: Path, tmp_path: Path) -> None:
     assert run("verify")[0] == Exit.PARTLY
-    code, _, told = run("build")
+    code, _, stderr = run("build")
     assert code == 0
-    assert "built and verified in" in told
+    assert "built and verified in" in stderr
     assert (tmp_path / "cache" / "test-recogniser" / "test.onnx").read_bytes() == (
         tmp_path / "graph.onnx"
     ).read_bytes()
@@ -92,11 +92,11 @@ def test_the_list_tells_licence_space_and_state(folder: Path) -> None:
     assert "test-recogniser@2" in run("list", "--table")[1]
 
 
-def test_an_unknown_model_and_a_broken_manifest_are_told_in_one_line(folder: Path) -> None:
-    code, _, told = run("build", "no-such-model")
+def test_an_unknown_model_and_a_broken_manifest_are_reported_in_one_line(folder: Path) -> None:
+    code, _, stderr = run("build", "no-such-model")
     assert code == Exit.REFUSED
-    assert "known: test-recogniser" in told
+    assert "known: test-recogniser" in stderr
     (folder / "broken.toml").write_text("schema = ")
-    code, _, told = run("list")
+    code, _, stderr = run("list")
     assert code == Exit.PARTLY
-    assert "broken.toml is not TOML" in told
+    assert "broken.toml is not TOML" in stderr

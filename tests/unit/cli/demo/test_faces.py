@@ -39,7 +39,7 @@ def test_of_a_person_with_several_photographs_the_last_is_searched_with(tmp_path
     assert probes == ["altered-1.jpg", "another-photograph-3.png"]
 
 
-def test_of_loose_files_some_are_kept_out(tmp_path: Path) -> None:
+def test_of_loose_files_some_are_left_out(tmp_path: Path) -> None:
     own = tmp_path / "own"
     for number in range(25):
         picture(own / f"{number:02}.png")

