@@ -46,3 +46,6 @@ OfStatuses = Annotated[
         "--status", help="Only this status; repeatable.", rich_help_panel=FILTERS, show_default=False
     ),
 ]
+
+FormerSelect = Annotated[str, typer.Option("--which", hidden=True)]
+"""The name of `--select` in earlier releases; still accepted."""

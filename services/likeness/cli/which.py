@@ -1,4 +1,4 @@
-"""Which of several presentations in a sample is meant: `--which`."""
+"""Which of several presentations in a sample is meant: `--select`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CENTRAL = "central"
 
 
 def selection(select: str, *, otherwise: str) -> common.Selection | None:
-    """What `--which` says as the protocol has it.
+    """What `--select` says as the protocol has it.
 
     Args:
         which: `largest`, `central`, an index as answers tell it, a region `X,Y,WIDTH,HEIGHT` in pixels, or
@@ -41,5 +41,5 @@ def selection(select: str, *, otherwise: str) -> common.Selection | None:
         case word if word == otherwise:
             return None
     raise InvalidInput(
-        f"--which {select} is none of: {otherwise}, {LARGEST}, {CENTRAL}, an index, or a region X,Y,WIDTH,HEIGHT."
+        f"--select {select} is none of: {otherwise}, {LARGEST}, {CENTRAL}, an index, or a region X,Y,WIDTH,HEIGHT."
     )

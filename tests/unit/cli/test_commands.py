@@ -127,13 +127,14 @@ def test_one_of_several_faces_can_be_searched_with(
 ) -> None:
     two = folder / "two.jpg"
     two.write_text("1,0,0;0,1,0")
-    (answer,) = lines(cli("search", two, "-g", enrolled, "--face", face).stdout)
+    (answer,) = lines(cli("search", two, "-g", enrolled, "--select", face).stdout)
     assert [a["finding"]["index"] for a in answer["answers"]] == indices
 
 
+@pytest.mark.parametrize("option", ["--select", "--face", "--which"])
 @pytest.mark.parametrize("words", [["search"], ["enroll"], ["compare", "a.jpg"]])
-def test_a_face_that_is_none_is_refused(cli: Cli, folder: Path, words: list[str]) -> None:
-    result = cli(*words, folder / "ada" / "1.jpg", "--face", "nicest")
+def test_a_face_that_is_none_is_refused(cli: Cli, folder: Path, words: list[str], option: str) -> None:
+    result = cli(*words, folder / "ada" / "1.jpg", option, "nicest")
     assert result.exit_code == Exit.USAGE
     assert "an index, or a region" in result.stderr
 

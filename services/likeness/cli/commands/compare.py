@@ -15,7 +15,7 @@ from likeness.cli.caller import Asking, asks
 from likeness.cli.connection import connect
 from likeness.cli.files import sent_name
 from likeness.cli.modality import Words
-from likeness.cli.options import AsJson
+from likeness.cli.options import AsJson, FormerSelect
 from likeness.cli.output import Output, note, plain_table
 from likeness.cli.which import selection
 from likeness.cli.words import rate_words
@@ -35,12 +35,13 @@ def compare(
     select: Annotated[
         str,
         typer.Option(
-            "--which",
+            "--select",
             "--face",
             metavar="only|largest|central|INDEX|X,Y,WIDTH,HEIGHT",
             help="Of several faces, the one compared. Of an object: where it is, in pixels.",
         ),
     ] = "largest",
+    former_select: FormerSelect = "",
     explain: Annotated[
         Path | None,
         typer.Option(help="Also write a picture of what was compared, PNG.", show_default=False),
@@ -49,7 +50,7 @@ def compare(
     asking: Asking,
 ) -> None:
     """Compare two samples or references and say how often strangers score as high. The judgement is a person's."""
-    chosen = selection(select, otherwise="only")
+    chosen = selection(former_select or select, otherwise="only")
     one, other = _side(probe, chosen), _side(candidate, chosen)
     with connect(asking) as client:
         response = client.of(asking.modality).compare(one, other, explain=explain is not None)

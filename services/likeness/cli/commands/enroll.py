@@ -18,7 +18,7 @@ from likeness.cli.enrolment import BulkEnrolment, Fate
 from likeness.cli.failures import Exit, Stopped
 from likeness.cli.files import Found
 from likeness.cli.journal import Journal, default_path
-from likeness.cli.options import AsJson
+from likeness.cli.options import AsJson, FormerSelect
 from likeness.cli.output import Output, note, plain_table, progress, warn
 from likeness.cli.said import EnrolmentFields, Label
 from likeness.cli.which import selection
@@ -78,7 +78,7 @@ def enroll(
     select: Annotated[
         str,
         typer.Option(
-            "--which",
+            "--select",
             "--face",
             metavar="only|largest|central|INDEX|X,Y,WIDTH,HEIGHT",
             help="Of several faces: reject the photograph, or take one. Of an object: where it is, in pixels. "
@@ -86,6 +86,7 @@ def enroll(
             rich_help_panel=PANEL,
         ),
     ] = "only",
+    former_select: FormerSelect = "",
     override: Annotated[
         str,
         typer.Option(
@@ -147,7 +148,7 @@ def enroll(
         subject_from_folder=subject_from_folder,
         label=label,
         notices=tuple(notice or ()),
-        selection=selection(select, otherwise="only"),
+        selection=selection(former_select or select, otherwise="only"),
         override=override,
         salt=salt,
     )
@@ -181,12 +182,12 @@ def enroll(
 def what_next(rejected: int, passing: Counter[str]) -> str:
     """What to do about rejected files: mend them, or wait for the service. `passing` as of `BulkEnrolment`."""
     if not passing:
-        return "Mend them and run again, or see --which and --override."
+        return "Mend them and run again, or see --select and --override."
     waiting = passing.total()
     whose = "them" if waiting == rejected else f"{waiting:,} of them"
     why = ", ".join(sorted(passing))
     later = f"The service was not able to take {whose} ({why}): run the same command again later."
-    return later if waiting == rejected else f"{later} Mend the others, or see --which and --override."
+    return later if waiting == rejected else f"{later} Mend the others, or see --select and --override."
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from likeness.cli.failures import Exit
 from likeness.cli.files import Found
 from likeness.cli.journal import default_path
 from likeness.cli.modality import Words
-from likeness.cli.options import FILTERS, AsJson, InGalleries, OfCategories, OfOwners
+from likeness.cli.options import FILTERS, AsJson, FormerSelect, InGalleries, OfCategories, OfOwners
 from likeness.cli.output import ROOMY, Output, fail, meter, note, output_width, plain_table, warn
 from likeness.cli.search_sheet import heading, save_pages
 from likeness.cli.which import selection
@@ -78,13 +78,14 @@ def search(
     select: Annotated[
         str,
         typer.Option(
-            "--which",
+            "--select",
             "--face",
             metavar="each|largest|central|INDEX|X,Y,WIDTH,HEIGHT",
             help="Of several faces, the one searched with. Of an object: where it is, in pixels. Not for records.",
             rich_help_panel=ANSWER,
         ),
     ] = "each",
+    former_select: FormerSelect = "",
     k: Annotated[
         int,
         typer.Option(
@@ -145,7 +146,7 @@ def search(
         exhaustive=exhaustive,
         min_log_position=min_log_position,
     )
-    chosen = selection(select, otherwise="each")
+    chosen = selection(former_select or select, otherwise="each")
     began = datetime.now(UTC)
     output = Output(as_json)
     answered = []
