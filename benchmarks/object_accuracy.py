@@ -38,7 +38,7 @@ from benchmarks.common.object_engine import Service, service
 from benchmarks.common.object_peers import Vlad, normalised, pdq, phash
 from benchmarks.common.table import Row, parser, print_table, write_json
 from likeness.domain.answers import Candidate, Likelihood
-from likeness.object.alike import cosines
+from likeness.object.similarity import cosines
 
 Floats = NDArray[np.float32]
 

@@ -33,7 +33,7 @@ from likeness.index.vectors import VectorIndex
 from likeness.inference.concurrency.turns import Turns
 from likeness.inference.models.pictures import PictureEmbedder
 from likeness.object import views
-from likeness.object.companion import DetailVotes
+from likeness.object.detail_votes import DetailVotes
 from likeness.object.local import Details, coded, raw
 from likeness.object.matcher import PreparedObject
 from likeness.object.modality import MODEL, ObjectModality

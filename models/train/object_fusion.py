@@ -32,11 +32,11 @@ from likeness.inference.models.pictures import PictureEmbedder
 from likeness.object import background as backgrounds
 from likeness.object import fusion as fusions
 from likeness.object import views
-from likeness.object.alike import cosines
 from likeness.object.background import Background
 from likeness.object.fusion import FEATURES, Fusion, Measures, features
 from likeness.object.matcher import measured
 from likeness.object.modality import MODEL, ObjectModality
+from likeness.object.similarity import cosines
 
 Floats = NDArray[np.float64]
 

@@ -17,7 +17,7 @@ with atheris.instrument_imports(include=["likeness.fingerprint.formats"]):
     from likeness.domain.errors import SampleRejected
     from likeness.fingerprint.formats import Standard, read, write
 
-from tests.unit.fingerprint.formats.made import BINARY, WRAPPERS, block_378, efs
+from tests.unit.fingerprint.formats.records import BINARY, WRAPPERS, block_378, efs
 
 
 def fuzz(data: bytes) -> None:

@@ -31,7 +31,7 @@ from likeness.inference.concurrency.threads import plan_threads
 from likeness.inference.concurrency.turns import Turns
 from likeness.inference.models.catalogue import Catalogue, shipped_manifests
 from likeness.inference.models.manifest import Manifest
-from likeness.telemetry import logs, metrics, strays
+from likeness.telemetry import logs, metrics, standard_error
 
 if TYPE_CHECKING:
     from likeness.face.modality import FaceModality, Task
@@ -103,7 +103,7 @@ _for_life = ExitStack()
 
 def _face_extractor(settings: Settings) -> tuple[str, Callable[[Task, Deadline], Extraction]]:
     """What the assistant runs, in its own process, to its end."""
-    _for_life.enter_context(strays.collected())
+    _for_life.enter_context(standard_error.collected())
     logs.configure(settings.log_level)
     modality = face_modality(settings, Turns(settings.threads), calibrated=False)
     modality.warm()

@@ -11,8 +11,8 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from likeness.cli.given import check_text, check_texts
 from likeness.cli.modality import WORDS, ModalityName, Words
+from likeness.cli.option_checks import check_text, check_texts
 from likeness.domain.errors import InvalidInput
 from likeness.domain.references import Purpose
 from likeness.v1 import common_pb2 as common

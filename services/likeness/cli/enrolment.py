@@ -8,10 +8,10 @@ from dataclasses import replace
 from enum import StrEnum
 
 from likeness.cli import files
+from likeness.cli.enrolment_fields import EnrolmentFields, Tag
 from likeness.cli.files import Found
 from likeness.cli.journal import Entry, Journal
 from likeness.cli.rejects import Reject
-from likeness.cli.said import EnrolmentFields, Tag
 from likeness.client import CallFailed, Enrolment, Outcome
 from likeness.domain.errors import LikenessError
 from likeness.v1 import common_pb2 as common

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from likeness.app.settings import Settings, load
-from likeness.cli.given import check_texts
+from likeness.cli.option_checks import check_texts
 from likeness.domain.errors import InvalidInput
 
 PANEL = "Settings"

@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What was measured between two photographs; see `verify.Verification` and `alike.cosines`.
+    """What was measured between two photographs; see `verify.Verification` and `similarity.cosines`.
 
     `cosine` of the embeddings and `normalised_cosine`, above that of photographs at random; `inliers` by count, the
     rest by their weight: `spread` in cells; `hull_area`, `agreement` and `inlier_share` of all matches, 0..1.

@@ -15,10 +15,10 @@ from likeness.domain.modality import Clutter
 from likeness.domain.samples import Box, Template
 from likeness.inference.concurrency.turns import Turns
 from likeness.object import parameters as p
-from likeness.object.alike import cosines
 from likeness.object.fusion import Measures, fusion
 from likeness.object.local import Details, Pixels, coded, first, mirrored, raw
 from likeness.object.overlap import contradicted
+from likeness.object.similarity import cosines
 from likeness.object.verify import Verification, hull, verify
 
 Floats = NDArray[np.float32]

@@ -20,9 +20,9 @@ from likeness.imaging.decode import DecodeLimits, Picture, opened
 from likeness.inference.concurrency.batcher import Batcher, BatchReport
 from likeness.inference.concurrency.turns import Turns
 from likeness.inference.models.pictures import PictureEmbedder
-from likeness.object import alike, matcher, views
+from likeness.object import matcher, similarity, views
 from likeness.object import parameters as p
-from likeness.object.companion import DetailVotes
+from likeness.object.detail_votes import DetailVotes
 from likeness.object.explain import ExplainedObject, picture
 from likeness.object.matcher import PreparedObject
 from likeness.object.quality import assess, issues
@@ -199,7 +199,7 @@ class ObjectModality:
 
     def levels(self, probe: Template) -> Floats:
         """See `Modality.levels`; how near each square is to photographs at random."""
-        return alike.levels(probe.vectors)
+        return similarity.levels(probe.vectors)
 
     def compare(
         self,

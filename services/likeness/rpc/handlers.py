@@ -30,8 +30,8 @@ from likeness.rpc.enrol_stream import WINDOW_BYTES, Window, outcomes
 from likeness.rpc.gate import starting
 from likeness.rpc.identity import Peer, Request
 from likeness.rpc.interceptors import current
-from likeness.rpc.latest import NewestValue
-from likeness.rpc.notes import noted
+from likeness.rpc.log_fields import noted
+from likeness.rpc.newest_value import NewestValue
 from likeness.rpc.workers import Workers
 from likeness.telemetry import metrics
 from likeness.v1 import matching_pb2 as matching

@@ -29,9 +29,9 @@ from likeness.rpc.convert.required import check_required
 from likeness.rpc.departure import AnswerNotRead, write_all
 from likeness.rpc.gate import Gate
 from likeness.rpc.identity import Peer
+from likeness.rpc.log_fields import asked
 from likeness.rpc.messages import reader
-from likeness.rpc.notes import asked
-from likeness.rpc.others import Others
+from likeness.rpc.standard_services import Others
 from likeness.telemetry import logs, metrics
 
 PACKAGE = "likeness."
@@ -184,7 +184,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
 
     A call exists from its headers on, and whoever sends no more than those must not hold what others wait for. So
     the methods that take one request are registered as if they took a stream: on the wire that is the same, and
-    here the wait for the message can be refused, and ended. See `others` for health and reflection.
+    here the wait for the message can be refused, and ended. See `standard_services` for health and reflection.
 
     Args:
         gate: asked before a message is waited for.

@@ -22,7 +22,7 @@ from likeness.rpc.gate import Gate
 from likeness.rpc.handlers import Handlers, Limits
 from likeness.rpc.interceptors import ArrivalLimits, Interceptor, gated, identified, timed
 from likeness.rpc.workers import Workers
-from likeness.telemetry import logs, metrics, strays
+from likeness.telemetry import logs, metrics, standard_error
 from likeness.telemetry.http import MetricsPage
 
 OVERALL = ""
@@ -227,7 +227,7 @@ def serve(
         Precondition: an address cannot be listened on.
         LikenessError: the engines could not be built.
     """
-    with strays.collected():
+    with standard_error.collected():
         logs.configure(settings.log_level)
         logging.getLogger(_GRPC_LOGGER).addFilter(is_no_departure)
         page = _metrics_page(settings)

@@ -9,7 +9,7 @@ from pathlib import Path
 from likeness.domain.changes import Receipt
 from likeness.domain.errors import LikenessError
 from likeness.store.store import Store
-from tests.unit.store.making import act, enrol, expunge
+from tests.unit.store.writes import act, enrol, expunge
 
 MOUNT_MIB = 24
 RESERVED = 6 << 20

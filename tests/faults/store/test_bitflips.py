@@ -18,7 +18,7 @@ from likeness.domain.errors import LikenessError
 from likeness.domain.references import Category, Status
 from likeness.domain.storage import ListFilter
 from likeness.store.store import Store
-from tests.unit.store.making import act, enrol, expunge, open_store, update
+from tests.unit.store.writes import act, enrol, expunge, open_store, update
 
 FLIPS = 8 * int(os.environ.get("LIKENESS_FAULT_ROUNDS", "8"))
 REFERENCES = 25

@@ -16,7 +16,7 @@ from likeness.domain.errors import Unavailable
 from likeness.domain.storage import only
 from likeness.store.database import CHECKPOINT_PAGES, PAGE_BYTES
 from likeness.store.store import Store
-from tests.unit.store.making import act, enrol, expunge, open_store
+from tests.unit.store.writes import act, enrol, expunge, open_store
 
 SOURCE = bytes(30_000)
 LONG_ACT = act(1, value="x" * 1_000_000)

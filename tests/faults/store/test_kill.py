@@ -16,7 +16,7 @@ from likeness.domain.references import Status
 from likeness.domain.storage import only
 from likeness.store.store import Store
 from tests.faults.store.worker import write_for
-from tests.unit.store.making import open_store, template, template_bytes
+from tests.unit.store.writes import open_store, template, template_bytes
 
 ROUNDS = int(os.environ.get("LIKENESS_FAULT_ROUNDS", "8"))
 EARLY_SHARE = 0.15

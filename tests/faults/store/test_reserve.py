@@ -25,7 +25,7 @@ from likeness.store.database import PAGE_BYTES
 from likeness.store.reserve import RESERVE
 from likeness.store.store import Store
 from tests.faults.store.small_disk import MOUNT_MIB, fill
-from tests.unit.store.making import act, enrol, expunge
+from tests.unit.store.writes import act, enrol, expunge
 
 ROOT = Path(__file__).parents[3]
 RESERVED = 256 * PAGE_BYTES

@@ -15,7 +15,7 @@ from pathlib import Path
 from likeness.domain.changes import Enrol, Write
 from likeness.domain.storage import only
 from likeness.store.store import Store
-from tests.unit.store.making import act, enrol, expunge, open_store, update
+from tests.unit.store.writes import act, enrol, expunge, open_store, update
 
 THREADS = 3
 

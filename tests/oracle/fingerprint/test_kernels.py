@@ -20,7 +20,7 @@ from likeness.fingerprint.similarity import (
     trusted,
 )
 from tests.oracle.fingerprint import naive
-from tests.oracle.fingerprint.drawn import of_one_finger
+from tests.oracle.fingerprint.drawn_fingers import of_one_finger
 
 COUNT = 24
 """Minutiae of the templates that are compared; the slow definition is slow."""

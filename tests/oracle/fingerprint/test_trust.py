@@ -24,7 +24,7 @@ from likeness.fingerprint.similarity import (
     relax,
     trusted,
 )
-from tests.oracle.fingerprint.drawn import of_one_finger
+from tests.oracle.fingerprint.drawn_fingers import of_one_finger
 
 COUNT = 30
 

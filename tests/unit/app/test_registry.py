@@ -23,8 +23,8 @@ from likeness.domain.samples import Extraction, Issue, Mode, Sample, Template
 from likeness.inference.concurrency.turns import SURPLUS, Turns
 from likeness.inference.models.catalogue import Catalogue, FileState
 from likeness.inference.models.runtime import OnnxModel
-from tests.unit.fingerprint.drawn import sample as record_of_a_finger
-from tests.unit.fingerprint.drawn import view
+from tests.unit.fingerprint.drawn_fingers import sample as record_of_a_finger
+from tests.unit.fingerprint.drawn_fingers import view
 from tests.unit.object.things import encoded, thing
 from tests.waiting import PATIENCE, eventually
 

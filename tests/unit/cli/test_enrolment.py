@@ -14,11 +14,11 @@ from likeness.cli import rejects
 from likeness.cli.caller import Asking
 from likeness.cli.commands.enroll import what_next
 from likeness.cli.enrolment import BulkEnrolment, Fate
+from likeness.cli.enrolment_fields import EnrolmentFields, Label
 from likeness.cli.files import find
 from likeness.cli.journal import Entry, Journal
 from likeness.cli.modality import ModalityName
 from likeness.cli.rejects import Reject
-from likeness.cli.said import EnrolmentFields, Label
 from likeness.client import CallFailed, Enrolment, InvalidArgument, Outcome
 from likeness.domain.errors import InvalidInput
 from likeness.domain.references import Category, Purpose

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from likeness.cli.caller import Asking
+from likeness.cli.enrolment_fields import EnrolmentFields, Tag
 from likeness.cli.files import find
 from likeness.cli.journal import Entry, Journal
 from likeness.cli.modality import ModalityName
-from likeness.cli.said import EnrolmentFields, Tag
 from likeness.client import LikenessClient
 from likeness.domain.references import Purpose
 from tests.unit.cli.conftest import Cli

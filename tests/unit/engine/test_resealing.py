@@ -22,7 +22,7 @@ from likeness.store import reseal
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing, KeyUse
 from tests.support import VectorModality
-from tests.unit.store.making import enrol
+from tests.unit.store.writes import enrol
 from tests.waiting import eventually
 
 

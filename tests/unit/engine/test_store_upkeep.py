@@ -9,7 +9,7 @@ from likeness.domain.audit import AuditMark
 from likeness.engine import store_upkeep
 from likeness.engine.store_upkeep import StoreUpkeep
 from likeness.store.store import Store
-from tests.unit.store.making import act
+from tests.unit.store.writes import act
 from tests.waiting import eventually
 
 

@@ -7,7 +7,7 @@ from likeness.fingerprint.fingers import Finger
 from likeness.fingerprint.matcher import Matcher, Pairing
 from likeness.fingerprint.prepared import prepare
 from likeness.imaging.opencv import cv2
-from tests.unit.fingerprint.drawn import fingers
+from tests.unit.fingerprint.drawn_fingers import fingers
 
 SCORE = Score(7.5, {"paired_minutiae": 20.0, "residual": 3.25, "fingers": 1.0})
 

@@ -17,7 +17,7 @@ from likeness.fingerprint.matcher import Matcher
 from likeness.fingerprint.minutiae import UNKNOWN, fingers_of, position_of
 from likeness.fingerprint.parameters import CASCADE_LIST
 from likeness.fingerprint.prepared import prepare
-from tests.unit.fingerprint.drawn import fingers
+from tests.unit.fingerprint.drawn_fingers import fingers
 
 
 def finger(number: int, position: int = UNKNOWN, impression: int = 0, possible: Iterable[int] = ()) -> Finger:

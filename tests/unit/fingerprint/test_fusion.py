@@ -19,7 +19,7 @@ from likeness.fingerprint.fusion import (
 )
 from likeness.fingerprint.matcher import measures
 from likeness.fingerprint.prepared import prepare
-from tests.unit.fingerprint.drawn import fingers
+from tests.unit.fingerprint.drawn_fingers import fingers
 
 
 def measured(*, cheap: bool = False) -> np.ndarray:

@@ -10,7 +10,7 @@ from likeness.fingerprint.fusion import fusion
 from likeness.fingerprint.matcher import Matcher, cascade, measures
 from likeness.fingerprint.minutiae import Minutiae, MinutiaKind
 from likeness.fingerprint.prepared import PreparedFinger, prepare, trust_of
-from tests.unit.fingerprint.drawn import fingers
+from tests.unit.fingerprint.drawn_fingers import fingers
 
 COMPARED = MEASURES.index("compared")
 

@@ -14,7 +14,7 @@ from likeness.fingerprint.formats import Standard
 from likeness.fingerprint.minutiae import FingerView, Minutiae
 from likeness.fingerprint.modality import FingerprintModality
 from likeness.inference.concurrency.turns import Turns
-from tests.unit.fingerprint.drawn import record, sample, view
+from tests.unit.fingerprint.drawn_fingers import record, sample, view
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 from likeness.domain.samples import Mode, Severity
 from likeness.fingerprint import quality
 from likeness.fingerprint.minutiae import FingerView, Minutiae
-from tests.unit.fingerprint.drawn import view
+from tests.unit.fingerprint.drawn_fingers import view
 
 
 def with_quality(of: FingerView, value: int, count: int | None = None) -> FingerView:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from likeness.store.store import Store
-from tests.unit.store.making import open_store
+from tests.unit.store.writes import open_store
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from likeness.domain.audit import AuditMark
 from likeness.domain.errors import Corrupt, InvalidInput
 from likeness.store.store import Store
-from tests.unit.store.making import act, open_store, tampering
+from tests.unit.store.writes import act, open_store, tampering
 
 
 def rechain(database: Connection) -> bytes:

@@ -9,7 +9,7 @@ from likeness.domain.storage import only
 from likeness.store.chain import Head
 from likeness.store.store import Store
 from likeness.store.witness import Heads
-from tests.unit.store.making import enrol, expunge, open_store, tampering, update
+from tests.unit.store.writes import enrol, expunge, open_store, tampering, update
 from tests.waiting import eventually
 
 PIECE = 24

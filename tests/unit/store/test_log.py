@@ -16,7 +16,7 @@ from likeness.store.audit import encode_entry
 from likeness.store.log import read_log
 from likeness.store.store import Store
 from likeness.store.writer import AuditJob
-from tests.unit.store.making import (
+from tests.unit.store.writes import (
     act,
     enrol,
     expunge,

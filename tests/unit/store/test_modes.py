@@ -9,7 +9,7 @@ import pytest
 
 from likeness.index.snapshot import Snapshots
 from likeness.store.modes import exposed
-from tests.unit.store.making import act, open_store
+from tests.unit.store.writes import act, open_store
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="there are no POSIX modes")
 

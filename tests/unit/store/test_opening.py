@@ -14,7 +14,7 @@ from likeness.domain.errors import Corrupt, LikenessError, Precondition, Unavail
 from likeness.domain.storage import only
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing
-from tests.unit.store.making import act, enrol, open_store, tampering
+from tests.unit.store.writes import act, enrol, open_store, tampering
 
 
 @pytest.fixture

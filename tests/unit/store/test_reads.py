@@ -12,7 +12,7 @@ from likeness.domain.references import Category, Status
 from likeness.domain.storage import ListFilter, parse_token
 from likeness.store.reads import MAX_PAGE
 from likeness.store.store import Store
-from tests.unit.store.making import enrol, expunge, open_store, tampering, update
+from tests.unit.store.writes import enrol, expunge, open_store, tampering, update
 
 WANTED = frozenset({"wanted"})
 MISSING = frozenset({"missing"})

@@ -21,7 +21,7 @@ from likeness.store.reseal import KeyLoad, key_loads
 from likeness.store.sealing import place
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing
-from tests.unit.store.making import (
+from tests.unit.store.writes import (
     act,
     enrol,
     expunge,
@@ -153,7 +153,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from likeness.store import reseal
-from tests.unit.store.making import open_store
+from tests.unit.store.writes import open_store
 
 reseal.BATCH_ROWS = 1
 left = int(sys.argv[2])

@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql
 from likeness.store.database import writer_engine
 from likeness.store.migrate import MIGRATIONS, upgrade
 from likeness.store.schema import REVISIONS, metadata
-from tests.unit.store.making import open_store, tampering
+from tests.unit.store.writes import open_store, tampering
 
 FIRST_TABLES = "7c8377d17b1360fb29ac0e16d4b3779de893a82db3615a4060c5054fdfb45720"
 """SHA-256 of what SQLite has of the tables and indices of revision 0001, as every store before this has them."""

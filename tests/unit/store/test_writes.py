@@ -20,7 +20,7 @@ from likeness.domain.storage import only
 from likeness.store import writer
 from likeness.store.database import driver_of
 from likeness.store.store import Store
-from tests.unit.store.making import (
+from tests.unit.store.writes import (
     act,
     enrol,
     expunge,

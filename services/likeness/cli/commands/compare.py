@@ -17,7 +17,7 @@ from likeness.cli.files import sent_name
 from likeness.cli.modality import Words
 from likeness.cli.options import AsJson, FormerSelect
 from likeness.cli.output import Output, note, plain_table
-from likeness.cli.which import selection
+from likeness.cli.selection import selection
 from likeness.cli.words import rate_words
 from likeness.client import reference, sample
 from likeness.domain.errors import InvalidInput

@@ -15,13 +15,13 @@ from likeness.cli import files, rejects
 from likeness.cli.caller import Asking, asks
 from likeness.cli.connection import connect, explained
 from likeness.cli.enrolment import BulkEnrolment, Fate
+from likeness.cli.enrolment_fields import EnrolmentFields, Label
 from likeness.cli.failures import Exit, Stopped
 from likeness.cli.files import Found
 from likeness.cli.journal import Journal, default_path
 from likeness.cli.options import AsJson, FormerSelect
 from likeness.cli.output import Output, note, plain_table, progress, warn
-from likeness.cli.said import EnrolmentFields, Label
-from likeness.cli.which import selection
+from likeness.cli.selection import selection
 from likeness.cli.words import plural
 from likeness.client import Modality, NotFound
 from likeness.domain.references import Category

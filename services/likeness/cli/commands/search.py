@@ -23,7 +23,7 @@ from likeness.cli.modality import Words
 from likeness.cli.options import FILTERS, AsJson, FormerSelect, InGalleries, OfCategories, OfOwners
 from likeness.cli.output import ROOMY, Output, fail, meter, note, output_width, plain_table, warn
 from likeness.cli.search_sheet import heading, save_pages
-from likeness.cli.which import selection
+from likeness.cli.selection import selection
 from likeness.cli.words import LEAD, expected_of, label_of, plural, rate_short
 from likeness.client import CallFailed, LikenessClient, SearchOptions, sample
 from likeness.domain.errors import InvalidInput

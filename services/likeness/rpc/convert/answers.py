@@ -23,7 +23,7 @@ from likeness.rpc.convert.enums import (
     severity_value,
     status_value,
 )
-from likeness.rpc.convert.kept import MessageCache
+from likeness.rpc.convert.message_cache import MessageCache
 from likeness.rpc.convert.tokens import PageTokens
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching

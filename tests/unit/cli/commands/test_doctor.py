@@ -20,7 +20,7 @@ from likeness.store.opening import DATABASE, SNAPSHOTS, WITNESS
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing
 from tests.support import Bench, VectorModality
-from tests.unit.store.making import act
+from tests.unit.store.writes import act
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from likeness.store.reserve import RESERVE
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing
 from tests.support import VectorModality
-from tests.unit.store.making import act, enrol, expunge
+from tests.unit.store.writes import act, enrol, expunge
 from tests.waiting import PATIENCE
 
 Keys = Callable[..., Result]

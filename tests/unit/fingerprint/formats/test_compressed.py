@@ -12,7 +12,7 @@ import pytest
 
 from likeness.domain.errors import SampleRejected
 from likeness.fingerprint.formats import MAX_RECORD_BYTES, read
-from tests.unit.fingerprint.formats.made import iso_2005, same
+from tests.unit.fingerprint.formats.records import iso_2005, same
 
 RECORD = iso_2005()
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "zlib": zlib.compress}

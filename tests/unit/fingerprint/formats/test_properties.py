@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from likeness.domain.errors import SampleRejected
 from likeness.fingerprint.formats import MAX_VIEWS, Standard, read
 from likeness.fingerprint.formats.wrapping import MAX_DEPTH
-from tests.unit.fingerprint.formats.made import BINARY, WRAPPERS, block_378, efs, same
+from tests.unit.fingerprint.formats.records import BINARY, WRAPPERS, block_378, efs, same
 
 RECORDS = [*BINARY.values(), efs(b"2"), block_378(b"2", b"3"), efs(b"1") + efs(b"7")]
 AROUND_ANYTHING = (

@@ -11,7 +11,7 @@ import pytest
 
 from likeness.domain.errors import SampleRejected
 from likeness.fingerprint.formats import read
-from tests.unit.fingerprint.formats.made import BINARY, bir, block_378, efs
+from tests.unit.fingerprint.formats.records import BINARY, bir, block_378, efs
 
 ONE, OTHER = list(BINARY.values())[:2]
 HEADER = b"\x03\x0d" + bytes(86)

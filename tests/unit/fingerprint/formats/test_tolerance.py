@@ -10,7 +10,7 @@ import pytest
 
 from likeness.domain.errors import SampleRejected
 from likeness.fingerprint.formats import MAX_RECORD_BYTES, Standard, read, standards, write
-from tests.unit.fingerprint.formats.made import (
+from tests.unit.fingerprint.formats.records import (
     BINARY,
     WRAPPERS,
     bir,

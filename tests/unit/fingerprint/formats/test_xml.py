@@ -9,7 +9,7 @@ import pytest
 from likeness.domain.errors import SampleRejected
 from likeness.fingerprint.formats import read
 from likeness.fingerprint.formats.leaves import MAX_ELEMENTS
-from tests.unit.fingerprint.formats.made import BINARY, iso_2005, same
+from tests.unit.fingerprint.formats.records import BINARY, iso_2005, same
 
 RECORD = iso_2005()
 TEXT = base64.b64encode(RECORD)

@@ -22,7 +22,7 @@ from likeness.domain.errors import DeadlineExceeded, Unavailable
 from likeness.inference.concurrency import assistant as module
 from likeness.inference.concurrency import assistant_process
 from likeness.inference.concurrency.assistant import ROOM, Announced, Assistant, Undone, Withdrawn
-from tests.unit.inference.concurrency.assisted import IDENTITY, broken, make, work
+from tests.unit.inference.concurrency.assistant_work import IDENTITY, broken, make, work
 from tests.waiting import PATIENCE, eventually
 
 Shared = Assistant[str, tuple[int, str]]
@@ -226,12 +226,12 @@ def test_what_it_logs_is_not_taken_for_what_libraries_write() -> None:
     script = (
         "import logging, threading\n"
         "from likeness.inference.concurrency.assistant import Assistant\n"
-        "from likeness.telemetry import strays\n"
-        "from tests.unit.inference.concurrency.assisted import broken\n"
+        "from likeness.telemetry import standard_error\n"
+        "from tests.unit.inference.concurrency.assistant_work import broken\n"
         "ended = threading.Event()\n"
         "logger = logging.getLogger('likeness.inference.concurrency.assistant')\n"
         "logger.addFilter(lambda record: ended.set() or True)\n"
-        "with strays.collected():\n"
+        "with standard_error.collected():\n"
         "    assistant = Assistant(broken, identity='tests', name='tests')\n"
         "    assistant.start()\n"
         f"    assert ended.wait({PATIENCE})\n"
@@ -275,7 +275,7 @@ def test_it_does_not_outlive_a_process_that_was_killed() -> None:
     script = (
         "import threading, time\n"
         "from likeness.inference.concurrency.assistant import Assistant\n"
-        "from tests.unit.inference.concurrency.assisted import make, work\n"
+        "from tests.unit.inference.concurrency.assistant_work import make, work\n"
         "assistant = Assistant(make, identity='tests', name='tests')\n"
         "assistant.start()\n"
         "while not assistant.ready: time.sleep(0.01)\n"

@@ -7,8 +7,8 @@ import pytest
 
 from likeness.object import parameters as p
 from likeness.object import views
-from likeness.object.alike import cosines, levels
 from likeness.object.background import Background
+from likeness.object.similarity import cosines, levels
 
 SIDE = 8
 AXES = np.eye(SIDE, dtype=np.float32)

@@ -11,9 +11,9 @@ from tests.waiting import PATIENCE
 
 PROGRAM = """
 import os, sys
-from likeness.telemetry import logs, strays
+from likeness.telemetry import logs, standard_error
 
-with strays.collected():
+with standard_error.collected():
     logs.configure(sys.argv[1])
     os.write(2, b'{"level": "INFO", "event": "forged"}\\n\\xff a line\\n')
     print("from Python", file=sys.stderr)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from likeness.rpc.latest import NewestValue
+from likeness.rpc.newest_value import NewestValue
 from tests.waiting import PATIENCE
 
 

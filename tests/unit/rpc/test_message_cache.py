@@ -6,7 +6,7 @@ import gc
 import weakref
 
 from likeness.domain.references import Facets, Reference
-from likeness.rpc.convert.kept import MessageCache
+from likeness.rpc.convert.message_cache import MessageCache
 
 
 def reference(subject: str) -> Reference:

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from likeness.telemetry import logs
 
 EVERY_SECONDS = 10.0
-"""Between two lines of the log about strays."""
+"""Between two lines of the log about such lines."""
 
 _STDERR = 2
 _LAST_WORDS = 1.0
@@ -48,7 +48,9 @@ def collected() -> Iterator[None]:
     )
     faulthandler.enable(sys.stderr)
     reports = _Reports()
-    reader = threading.Thread(target=_read, args=(reading, reports), name="likeness-strays", daemon=True)
+    reader = threading.Thread(
+        target=_read, args=(reading, reports), name="likeness-standard-error", daemon=True
+    )
     reader.start()
     try:
         yield
@@ -66,7 +68,7 @@ def collected() -> Iterator[None]:
 
 
 class _Reports:
-    """Counts strays and logs of them now and then."""
+    """Counts lines and logs of them now and then."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
