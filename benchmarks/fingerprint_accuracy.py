@@ -123,7 +123,7 @@ def fit_order(measured: Floats, mates: NDArray[np.bool_]) -> tuple[Floats, float
 
 
 def fitted(
-    every: Sequence[Pairs], version: str, told: str, without: str | None = None, but: Pairs | None = None
+    every: Sequence[Pairs], version: str, fitted_on: str, without: str | None = None, but: Pairs | None = None
 ) -> Fusion:
     """The fit on all pairs but those of `but` and those with an impression of the set `without`."""
     parts, mates = [], []
@@ -133,7 +133,7 @@ def fitted(
             parts.append(pairs.measured[chosen])
             mates.append(pairs.mates[chosen])
     measured, mated = np.concatenate(parts), np.concatenate(mates)
-    return Fusion(*fit(features(measured), mated), *fit_order(measured, mated), version, told)
+    return Fusion(*fit(features(measured), mated), *fit_order(measured, mated), version, fitted_on)
 
 
 def left_out(pairs: Pairs, every: Sequence[Pairs], but: Pairs | None = None) -> tuple[Floats, Floats]:
@@ -218,8 +218,8 @@ def main() -> None:
     every = [compare_all(folder) for folder in (chosen.data, *chosen.more)]
     if chosen.fit is not None:
         sets = sorted({str(s) for pairs in every for s in pairs.set_})
-        told = f"{' and '.join(p.name for p in every)} templates of {', '.join(sets)}"
-        fitted(every, chosen.version, told).write(chosen.fit)
+        fitted_on = f"{' and '.join(p.name for p in every)} templates of {', '.join(sets)}"
+        fitted(every, chosen.version, fitted_on).write(chosen.fit)
     shipped = fusion() if chosen.fit is None else Fusion.load(chosen.fit)
     print(f"Shipped weights were fitted on {shipped.fitted_on}.")
     rows, curves = [], {}

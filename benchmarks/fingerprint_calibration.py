@@ -106,15 +106,15 @@ class Strangers:
 
     def _rates(self, inside: NDArray[np.bool_], calibration: Calibration) -> dict[str, float]:
         scores = self.scores[inside]
-        told = {"pairs": float(len(scores))}
+        summary = {"pairs": float(len(scores))}
         for rate in REPORTED_RATES:
             if rate >= calibration.floor and len(scores):
                 count = np.array([float((scores >= calibration.threshold(rate)).sum())])
                 lower, upper = wilson(count, len(scores))
-                told[f"fmr_at_{rate:.0e}"] = float(f"{count[0] / len(scores):.4g}")
-                told[f"lower_at_{rate:.0e}"] = float(f"{lower[0]:.4g}")
-                told[f"upper_at_{rate:.0e}"] = float(f"{upper[0]:.4g}")
-        return told
+                summary[f"fmr_at_{rate:.0e}"] = float(f"{count[0] / len(scores):.4g}")
+                summary[f"lower_at_{rate:.0e}"] = float(f"{lower[0]:.4g}")
+                summary[f"upper_at_{rate:.0e}"] = float(f"{upper[0]:.4g}")
+        return summary
 
 
 def measure(folders: Sequence[Path], calibration_id: str, seed: int) -> Calibration:
@@ -161,8 +161,8 @@ def main() -> None:
     ]
     rows += [
         Row(label, name, value)
-        for label, told in calibration.groups.items()
-        for name, value in told.items()
+        for label, summary in calibration.groups.items()
+        for name, value in summary.items()
         if name == "pairs" or name.startswith("fmr")
     ]
     finish(f"{calibration.pairs:,} stranger pairs", rows, chosen)

@@ -78,8 +78,8 @@ def _cylinders(minutiae: Minutiae) -> Vectors:
     valid = np.zeros(len(xy), np.uint8)
     if len(xy):
         build_cylinders(xy, turn, convex_hull(xy), bits, masks, valid)
-    kept = np.ascontiguousarray(bits.T[valid > 0]).view(np.uint8)
-    return np.unpackbits(kept, axis=1, bitorder="little").astype(np.float32)
+    rows = np.ascontiguousarray(bits.T[valid > 0]).view(np.uint8)
+    return np.unpackbits(rows, axis=1, bitorder="little").astype(np.float32)
 
 
 def missed(scores: Vectors, mate: NDArray[np.int64]) -> NDArray[np.float64]:

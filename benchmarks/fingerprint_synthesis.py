@@ -35,11 +35,13 @@ DECILES = (10, 30, 50, 70, 90)
 def scores(fingers: Sequence[Sequence[Minutiae]]) -> tuple[Floats, Floats]:
     """Scores of all pairs of mates and of all pairs of strangers; impressions without minutiae are left out."""
     matcher = Matcher()
-    kept = [(number, prepare(one)) for number, held in enumerate(fingers) for one in held if len(one)]
-    finger = np.array([number for number, _ in kept])
+    impressions = [(number, prepare(one)) for number, held in enumerate(fingers) for one in held if len(one)]
+    finger = np.array([number for number, _ in impressions])
     mates, strangers = [], []
-    for i, (number, probe) in enumerate(kept[:-1]):
-        found = np.array([c.score for c in matcher.compare(probe, [other for _, other in kept[i + 1 :]])])
+    for i, (number, probe) in enumerate(impressions[:-1]):
+        found = np.array(
+            [c.score for c in matcher.compare(probe, [other for _, other in impressions[i + 1 :]])]
+        )
         same = finger[i + 1 :] == number
         mates.append(found[same])
         strangers.append(found[~same])

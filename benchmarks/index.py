@@ -80,7 +80,7 @@ def _sections(arguments: argparse.Namespace) -> Iterator[tuple[str, list[Row]]]:
         yield f"{size}, {embeddings.source}", _compared(embeddings, [large, flat, *peers])
         del flat, peers
         yield f"{size}, filtered", list(_filtered(embeddings, index, np.random.default_rng(arguments.seed)))
-        yield f"{size}, beside the search", list(_beside(index, size))
+        yield f"{size}, beside the search", list(_concurrent(index, size))
         few = embeddings.first(arguments.peer_size * 128 // dimension)
         systems = [ours(few.stored, flat=False)[0], ours(few.stored, flat=True)[0]]
         for build in graphs():
@@ -141,7 +141,7 @@ def _filtered(embeddings: Embeddings, index: VectorIndex, random: np.random.Gene
         yield Row(what, "p50 of a flat scan of just these", float(np.percentile(flat_ms, 50)), "ms")
 
 
-def _beside(index: VectorIndex, size: str) -> Iterator[Row]:
+def _concurrent(index: VectorIndex, size: str) -> Iterator[Row]:
     """What stands beside the search: columns, the gauge, and snapshots under AES-256-GCM."""
     columns = Columns()
     for n in range(OWNERS * 12):

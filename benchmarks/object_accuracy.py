@@ -42,7 +42,7 @@ from likeness.object.similarity import cosines
 
 Floats = NDArray[np.float32]
 
-KEPT = 10
+CANDIDATES = 10
 """Candidates of a probe that enter the micro-AP."""
 CLUTTERED, CLUTTER_PROBES = 24, 16
 """References that share one clutter, and probes of other objects with it."""
@@ -64,7 +64,7 @@ class Query:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Ranked:
-    """The first `KEPT` of one system for one probe: which are the mate, with what score, best first."""
+    """The first `CANDIDATES` of one system for one probe: which are the mate, with what score, best first."""
 
     mate: NDArray[np.bool_]
     scores: NDArray[np.float64]
@@ -124,7 +124,7 @@ class Peers:
         return {peer: make(image) for peer, make in self._makers.items()}
 
     def _ranked(self, scores: Floats, mate: str) -> Ranked:
-        best = np.argsort(-scores, kind="stable")[:KEPT]
+        best = np.argsort(-scores, kind="stable")[:CANDIDATES]
         return Ranked(np.array([self._names[n] == mate for n in best]), scores[best].astype(np.float64))
 
 
@@ -134,12 +134,12 @@ def attacks(data: Path, seed: int, probes: int, limit: int | None) -> tuple[Outc
     order = np.random.default_rng(seed).permutation(len(paths))[:limit]
     names = [paths[n].name for n in order]
     half, quarter = len(names) // 2, len(names) // 4
-    sources, distractors, kept = names[:half], names[half : half + quarter], names[half + quarter :]
-    if min(len(sources), len(kept)) < 2:
+    sources, distractors, withheld = names[:half], names[half : half + quarter], names[half + quarter :]
+    if min(len(sources), len(withheld)) < 2:
         raise SystemExit(f"{data} holds {len(names)} photographs; at least 8 are needed")
     files = {name: (data / name).read_bytes() for name in names}
     vlad = Vlad([load(files[name]) for name in distractors[:VLAD_PHOTOGRAPHS]], seed)
-    queries = list(_queries(sources, kept, probes, seed))
+    queries = list(_queries(sources, withheld, probes, seed))
     with service() as ours, ThreadPoolExecutor(2) as pool:
         peers = Peers(vlad)
         enrolled = [*sources, *distractors]
@@ -149,7 +149,7 @@ def attacks(data: Path, seed: int, probes: int, limit: int | None) -> tuple[Outc
 
         def answer(query: Query) -> tuple[dict[str, Ranked], str]:
             random = np.random.default_rng(query.seed)
-            scene = load(files[kept[int(random.integers(len(kept)))]])
+            scene = load(files[withheld[int(random.integers(len(withheld)))]])
             asked = probe(ATTACKS[query.attack], load(files[query.name]), random, scene)
             return _answer(asked, query, ours, peers)
 
@@ -163,10 +163,10 @@ def attacks(data: Path, seed: int, probes: int, limit: int | None) -> tuple[Outc
     return outcome, len(enrolled)
 
 
-def _queries(sources: Sequence[str], kept: Sequence[str], probes: int, seed: int) -> Iterable[Query]:
+def _queries(sources: Sequence[str], withheld: Sequence[str], probes: int, seed: int) -> Iterable[Query]:
     for number, attack in enumerate(ATTACKS):
         random = np.random.default_rng((seed, number))
-        for mated, names in ((True, sources), (False, kept)):
+        for mated, names in ((True, sources), (False, withheld)):
             # Where there are fewer photographs than probes are asked for, they come again, changed otherwise.
             chosen = [names[n % len(names)] for n in range(probes)]
             if probes <= len(names):
@@ -176,7 +176,7 @@ def _queries(sources: Sequence[str], kept: Sequence[str], probes: int, seed: int
 
 
 def _answer(asked: bytes, query: Query, ours: Service, peers: Peers) -> tuple[dict[str, Ranked], str]:
-    answer = ours.search(asked, KEPT).probes[0]
+    answer = ours.search(asked, CANDIDATES).probes[0]
     mate = query.name if query.mated else ""
     template = answer.finding.template
     if template is None:

@@ -196,7 +196,7 @@ def search_rows(gallery: Gallery, probes: Sequence[bytes], references: int) -> l
     taken = [gallery.search(data) for data in probes]
     begun = time.perf_counter()
     with ThreadPoolExecutor(2) as pool:
-        beside = [one["search"] for one in pool.map(gallery.search, probes)]
+        in_parallel = [one["search"] for one in pool.map(gallery.search, probes)]
     per_second = len(probes) / (time.perf_counter() - begun)
     what = f"{references:,} references"
     whole = [one["search"] for one in taken]
@@ -213,7 +213,7 @@ def search_rows(gallery: Gallery, probes: Sequence[bytes], references: int) -> l
             "bar 500" if references == 50_000 else "",
         ),
         Row(what, "search p95", float(np.percentile(whole, 95)), "ms"),
-        Row(what, "search p50, two beside each other", float(np.percentile(beside, 50)), "ms"),
+        Row(what, "search p50, two beside each other", float(np.percentile(in_parallel, 50)), "ms"),
         Row(what, "searches, two beside each other", per_second, "1/s"),
         Row(what, "memory per reference", gallery.bytes_per_reference, "bytes"),
         Row(what, "stored per reference", gallery.stored_per_reference, "bytes"),

@@ -45,8 +45,8 @@ def ruler(thing: Pixels, seed: int) -> Pixels:
         if n % 40 == 0:
             _write(out, str(n // 40), (n + 2, SIZE - 6), 0.45, (20, 20, 20))
     cv2.rectangle(out, (SIZE - 130, 8), (SIZE - 8, 70), (255, 230, 80), -1)
-    for line, said in enumerate(("EVIDENCE", "UNIT 7  EX.")):
-        _write(out, said, (SIZE - 124, 32 + 26 * line), 0.55, (30, 30, 30))
+    for line, text in enumerate(("EVIDENCE", "UNIT 7  EX.")):
+        _write(out, text, (SIZE - 124, 32 + 26 * line), 0.55, (30, 30, 30))
     return _photographed(out, random)
 
 
@@ -83,5 +83,5 @@ def _photographed(image: Pixels, random: np.random.Generator) -> Pixels:
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
 
 
-def _write(image: Pixels, said: str, at: tuple[int, int], size: float, colour: tuple[int, int, int]) -> None:
-    cv2.putText(image, said, at, cv2.FONT_HERSHEY_SIMPLEX, size, colour, 2, cv2.LINE_AA)
+def _write(image: Pixels, text: str, at: tuple[int, int], size: float, colour: tuple[int, int, int]) -> None:
+    cv2.putText(image, text, at, cv2.FONT_HERSHEY_SIMPLEX, size, colour, 2, cv2.LINE_AA)

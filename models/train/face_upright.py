@@ -171,8 +171,8 @@ def main() -> None:
     fit: list[tuple[NDArray[np.float32], bool]] = []
     left_out: list[tuple[NDArray[np.float32], bool]] = []
     for place, image in enumerate(photographs(arguments.data, arguments.manifest, CATEGORY)):
-        kept_out = place // BLOCK % BLOCKS == BLOCKS - 1
-        (left_out if kept_out else fit).extend(maker.views(image, OF_CATEGORY))
+        held_back = place // BLOCK % BLOCKS == BLOCKS - 1
+        (left_out if held_back else fit).extend(maker.views(image, OF_CATEGORY))
     for image in photographs(arguments.data, arguments.manifest, BACKGROUND):
         fit.extend(maker.views(image, OF_BACKGROUND))
     model, measured = fitted(gathered(fit)), gathered(left_out)

@@ -29,7 +29,7 @@ from torch.nn import functional as F  # noqa: N812  torch's own habit
 
 SLOTS = 144
 """Minutiae of a drawn finger, at most."""
-KEPT = 80
+MOST = 80
 """Minutiae of a drawn impression, at most."""
 NEIGHBOURS = 12
 WIDTH = 96
@@ -67,19 +67,19 @@ def smooth(xy: Tensor, length: float, terms: int = 16) -> Tensor:
     return torch.cos(xy @ frequency + phase).sum(-1) * math.sqrt(2.0 / terms)
 
 
-def spread(count: int, alike: bool) -> Tensor:
-    """Draws from 0..1, one per finger [b]; where `alike`, all within a tenth of one another."""
-    return 0.9 * torch.rand(1) + 0.1 * torch.rand(count) if alike else torch.rand(count)
+def spread(count: int, uniform: bool) -> Tensor:
+    """Draws from 0..1, one per finger [b]; where `uniform`, all within a tenth of one another."""
+    return 0.9 * torch.rand(1) + 0.1 * torch.rand(count) if uniform else torch.rand(count)
 
 
-def draw_fingers(count: int, alike: bool) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]:
+def draw_fingers(count: int, uniform: bool) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]:
     """Fingers: xy [b, SLOTS, 2] px, turn [b, SLOTS], present [b, SLOTS], and what `orientation` takes.
 
-    `alike`: all have nearly the same size, spacing and density of minutiae, as fingers taken by one sensor and one
-    extractor have. A network that never saw such fingers side by side tells fingers apart by these instead.
+    `uniform`: all have nearly the same size, spacing and density of minutiae, as fingers taken by one sensor and
+    one extractor have. A network that never saw such fingers side by side tells fingers apart by these instead.
     """
-    size = torch.stack([110 + 45 * spread(count, alike), 140 + 65 * spread(count, alike)], -1)
-    gap = 7.0 + 6.0 * spread(count, alike)[:, None]
+    size = torch.stack([110 + 45 * spread(count, uniform), 140 + 65 * spread(count, uniform)], -1)
+    gap = 7.0 + 6.0 * spread(count, uniform)[:, None]
     tries = 420
     radius = torch.rand(count, tries).sqrt()
     around = torch.rand(count, tries) * TAU
@@ -87,7 +87,7 @@ def draw_fingers(count: int, alike: bool) -> tuple[Tensor, Tensor, Tensor, tuple
     crowding = smooth(points, 60.0)
     wanted = torch.rand(count, tries) < torch.sigmoid(crowding)
     area = math.pi * size.prod(-1)
-    density = torch.exp(0.35 * 3.46 * (spread(count, alike) - 0.5))
+    density = torch.exp(0.35 * 3.46 * (spread(count, uniform) - 0.5))
     target = (area * density * 1.25e-3).clamp(12, SLOTS)
     xy = torch.full((count, SLOTS, 2), 1e6)
     taken = torch.zeros(count, dtype=torch.long)
@@ -141,9 +141,9 @@ def draw_impression(
     fake = torch.stack([radius * torch.cos(around), radius * torch.sin(around)], -1) * contact[:, None]
     fake = fake + centre[:, None]
     host = torch.randint(0, SLOTS, (count, extra))
-    beside = torch.gather(xy, 1, host[..., None].expand(-1, -1, 2)) + 9 * torch.randn(count, extra, 2)
+    placed = torch.gather(xy, 1, host[..., None].expand(-1, -1, 2)) + 9 * torch.randn(count, extra, 2)
     by_host = torch.gather(seen, 1, host) & (torch.rand(count, extra) < 0.5)
-    fake = torch.where(by_host[..., None], beside, fake)
+    fake = torch.where(by_host[..., None], placed, fake)
     fake_turn = orientation(fake, *frame) + math.pi * (torch.rand(count, extra) < 0.5)
     fake_turn = fake_turn + 0.25 * torch.randn(count, extra)
     fake_seen = torch.arange(extra) < most
@@ -167,7 +167,7 @@ def draw_impression(
     x = c * moved[..., 0] - s * moved[..., 1]
     y = s * moved[..., 0] + c * moved[..., 1]
     packed = torch.stack([x, y, towards + spin, there.float()], -1)
-    order = torch.argsort(there.float() - torch.rand(count, everyone) * 0.5, dim=1, descending=True)[:, :KEPT]
+    order = torch.argsort(there.float() - torch.rand(count, everyone) * 0.5, dim=1, descending=True)[:, :MOST]
     packed = torch.gather(packed, 1, order[..., None].expand(-1, -1, 4))
     slots = torch.where(packed[..., 3] > 0, torch.gather(slots, 1, order), -1)
     return packed * packed[..., 3:], slots
@@ -191,7 +191,7 @@ class Messages(nn.Module):
         self.pair = nn.Linear(geometry, WIDTH)
         self.own = nn.Linear(WIDTH, WIDTH, bias=False)
         self.other = nn.Linear(WIDTH, WIDTH, bias=False)
-        self.told = nn.Linear(WIDTH, WIDTH)
+        self.heard_from = nn.Linear(WIDTH, WIDTH)
         self.after = nn.Sequential(nn.LayerNorm(2 * WIDTH), nn.Linear(2 * WIDTH, WIDTH), nn.GELU())
         self.out = nn.Linear(WIDTH, WIDTH)
 
@@ -201,7 +201,7 @@ class Messages(nn.Module):
         others = self.other(state).reshape(batch * count, WIDTH)
         others = others.index_select(0, neighbours.reshape(-1)).reshape(batch, count, NEIGHBOURS, WIDTH)
         heard = F.relu(self.pair(geometry) + others + self.own(state)[:, :, None])
-        heard = weighed(F.relu(self.told(heard)), window)
+        heard = weighed(F.relu(self.heard_from(heard)), window)
         return state + self.out(self.after(torch.cat([state, heard], -1)))
 
 
@@ -293,19 +293,19 @@ def mated(left: Tensor, right: Tensor, most: int) -> tuple[Tensor, Tensor]:
     """Positions in the flattened impressions of minutiae that both show, at most `most` drawn of them."""
     row, a, b = torch.nonzero((left[:, :, None] == right[:, None]) & (left >= 0)[:, :, None], as_tuple=True)
     chosen = torch.randperm(len(row))[:most]
-    return (row * KEPT + a)[chosen], (row * KEPT + b)[chosen]
+    return (row * MOST + a)[chosen], (row * MOST + b)[chosen]
 
 
-def losses(model: Embedding, fingers: int, alike: bool) -> tuple[Tensor, Tensor]:
+def losses(model: Embedding, fingers: int, uniform: bool) -> tuple[Tensor, Tensor]:
     """The two losses of one step over as many new fingers."""
     with torch.no_grad():
-        drawn = draw_fingers(fingers, alike)
+        drawn = draw_fingers(fingers, uniform)
         (left, left_slots), (right, right_slots) = draw_impression(*drawn), draw_impression(*drawn)
         at_left, at_right = mated(left_slots, right_slots, 1024)
     with torch.autocast("cpu", torch.bfloat16):
         local = model.local(torch.cat([left, right]))
         whole = model.gather(local, torch.cat([left, right])[..., 3]).float()
-    local = F.normalize(local.float(), dim=-1).reshape(2, fingers * KEPT, WIDTH)
+    local = F.normalize(local.float(), dim=-1).reshape(2, fingers * MOST, WIDTH)
     by_minutia = contrast(local[0][at_left], local[1][at_right], model.local_scale)
     return contrast(whole[:fingers], whole[fingers:], model.scale), by_minutia
 
@@ -321,7 +321,7 @@ def refit(model: Embedding, fingers: int, seed: int) -> None:
     model.eval()
     firsts, seconds, middles = [], [], []
     for _ in range(fingers // 128):
-        drawn = draw_fingers(128, alike=True)
+        drawn = draw_fingers(128, uniform=True)
         pair = []
         for _ in range(2):
             minutiae, _ = draw_impression(*drawn)
@@ -346,7 +346,7 @@ def refit(model: Embedding, fingers: int, seed: int) -> None:
 def export(model: Embedding, path: Path) -> None:
     """Write the network as ONNX: `minutiae` [batch, count, 4] -> `embedding` [batch, DIMENSION], count >= 17."""
     batch, count = torch.export.Dim("batch"), torch.export.Dim("count", min=NEIGHBOURS + 1, max=4096)
-    example = draw_impression(*draw_fingers(3, alike=False))[0]
+    example = draw_impression(*draw_fingers(3, uniform=False))[0]
     torch.onnx.export(
         model.eval(),
         (example,),
@@ -368,9 +368,9 @@ def train(steps: int, varied: int, fingers: int, seed: int, out: Path) -> Embedd
     rate = 2e-3
     adam = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=1e-3)
     begun = 0
-    kept = out / "checkpoint.pt"
-    if kept.exists():
-        saved = torch.load(kept)
+    checkpoint = out / "checkpoint.pt"
+    if checkpoint.exists():
+        saved = torch.load(checkpoint)
         model.load_state_dict(saved["model"])
         adam.load_state_dict(saved["adam"])
         begun = saved["step"]
@@ -380,7 +380,7 @@ def train(steps: int, varied: int, fingers: int, seed: int, out: Path) -> Embedd
         warm = min(1.0, (step + 1) / 100)
         for group in adam.param_groups:
             group["lr"] = rate * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
-        whole, local = losses(model, fingers, alike=step >= varied)
+        whole, local = losses(model, fingers, uniform=step >= varied)
         adam.zero_grad()
         (whole + 0.5 * local).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -389,7 +389,7 @@ def train(steps: int, varied: int, fingers: int, seed: int, out: Path) -> Embedd
             spent = time.monotonic() - started
             print(f"{step} {spent:.0f}s {whole.item():.3f} {local.item():.3f}", flush=True)
         if (step + 1) % 200 == 0 or step + 1 == steps:
-            torch.save({"model": model.state_dict(), "adam": adam.state_dict(), "step": step + 1}, kept)
+            torch.save({"model": model.state_dict(), "adam": adam.state_dict(), "step": step + 1}, checkpoint)
     return model
 
 

@@ -49,7 +49,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--subjects", type=int, default=450, help="photographs taken from each folder")
     parser.add_argument("--seed", type=int, default=202)
-    parser.add_argument("--told", required=True, help="one sentence that says what the photographs are")
+    parser.add_argument(
+        "--measured-on", required=True, help="one sentence that says what the photographs are"
+    )
     options = parser.parse_args()
     random = np.random.default_rng(options.seed)
     paths: list[Path] = []
@@ -72,7 +74,7 @@ def main() -> None:
     made = Calibration(
         calibration_id=f"object-{modality.model}-fusion-{fusion().version}".replace("@", "-"),
         space=modality.space.space_id,
-        measured_on=options.told,
+        measured_on=options.measured_on,
         pairs=len(scores),
         subjects=len(usable),
         scores=rows,

@@ -104,13 +104,13 @@ def thumbnails(photographs: np.ndarray) -> np.ndarray:
 
 def left_out(photographs: np.ndarray, folder: Path) -> np.ndarray:
     """The photographs that are not in the folder too, at any size."""
-    kept = [cv2.imread(str(path)) for path in sorted(folder.glob("*.jpg"))]
+    pictures = [cv2.imread(str(path)) for path in sorted(folder.glob("*.jpg"))]
     squares = np.stack(
-        [cv2.resize(p, (STORED, STORED), interpolation=cv2.INTER_AREA) for p in kept if p is not None]
+        [cv2.resize(p, (STORED, STORED), interpolation=cv2.INTER_AREA) for p in pictures if p is not None]
     )
     known = thumbnails(squares)
-    alike = (thumbnails(photographs) @ known.T).max(1)
-    return np.asarray(photographs[alike < SAME])
+    nearest = (thumbnails(photographs) @ known.T).max(1)
+    return np.asarray(photographs[nearest < SAME])
 
 
 def decoded(archive: Path) -> np.ndarray:

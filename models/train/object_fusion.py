@@ -113,7 +113,7 @@ class Trial:
 
 
 def attacked(
-    trial: Trial, photographs: Sequence[bytes], kept: Sequence[bytes], count: int, seed: int
+    trial: Trial, photographs: Sequence[bytes], withheld: Sequence[bytes], count: int, seed: int
 ) -> Iterator[Pair]:
     """Pairs of `count` probes with a mate and as many without, for each attack."""
     random = np.random.default_rng(seed)
@@ -121,9 +121,11 @@ def attacked(
     for name, attack in ATTACKS.items():
         chosen = random.choice(len(photographs), count, replace=False)
         jobs = [(int(n), photographs[n]) for n in chosen]
-        jobs += [(-1, kept[n]) for n in random.choice(len(kept), min(count, len(kept)), replace=False)]
+        jobs += [
+            (-1, withheld[n]) for n in random.choice(len(withheld), min(count, len(withheld)), replace=False)
+        ]
         for row, data in jobs:
-            scene = load(kept[int(random.integers(len(kept)))])
+            scene = load(withheld[int(random.integers(len(withheld)))])
             template = trial.extract(probe(attack, load(data), random, scene), Mode.PROBE)
             if row >= 0:
                 yield Pair(number, True, True, False, trial.measure(template, row))
@@ -147,12 +149,12 @@ def shelved(
             yield Pair(number, True, False, False, trial.measure(asked, other))
 
 
-def cluttered(trial: Trial, kept: Sequence[bytes], count: int, seed: int) -> Iterator[Pair]:
+def cluttered(trial: Trial, withheld: Sequence[bytes], count: int, seed: int) -> Iterator[Pair]:
     """Pairs of other objects with the same clutter, and of one object twice in it."""
     random = np.random.default_rng(seed)
     number = -1
     for n in range(count):
-        scene, one, other = (load(kept[i]) for i in random.choice(len(kept), 3, replace=False))
+        scene, one, other = (load(withheld[i]) for i in random.choice(len(withheld), 3, replace=False))
         for clutter in kinds(scene).values():
             asked = trial.extract(as_png(clutter(one, 3 * n)), Mode.PROBE)
             for thing, mate in ((one, True), (other, False)):

@@ -90,10 +90,10 @@ class NearestDetails:
         detail, place = np.nonzero(self.rows[:, :-1] >= 0)
         if not len(detail):
             return Votes(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(len(self.rows), np.int64))
-        unique, which = np.unique(self.rows[detail, place], return_inverse=True)
-        cells = _Cells(which, self.angle[detail, place], self.scale[detail, place], agreement)
+        unique, row = np.unique(self.rows[detail, place], return_inverse=True)
+        cells = _Cells(row, self.angle[detail, place], self.scale[detail, place], agreement)
         same = self._same(detail, place, cells)
-        common = _distinct(detail[same], which[same], len(self.rows))
+        common = _distinct(detail[same], row[same], len(self.rows))
         votes = cells.fullest(self._worth()[detail, place])[0]
         best = np.argsort(-votes, kind="stable")[:count]
         return Votes(unique[best], votes[best], common)

@@ -339,8 +339,8 @@ class Assistant(Generic[T, R]):
                 break
             if time.monotonic() - began > RESTART_MOST_SECONDS:
                 pause = RESTART_SECONDS
-            told = {"modality": self._name, "code": code, "seconds": pause}
-            _logger.warning("assistant ended and starts again", exc_info=problem, extra=told)
+            fields = {"modality": self._name, "code": code, "seconds": pause}
+            _logger.warning("assistant ended and starts again", exc_info=problem, extra=fields)
             self._closing.wait(pause)
             pause = min(2 * pause, RESTART_MOST_SECONDS)
 
@@ -355,7 +355,7 @@ class Assistant(Generic[T, R]):
             with suppress(EOFError):
                 self._attended(life)
         finally:
-            self._tell(None)
+            self._observed(None)
             code = life.end()
             with self._lock:
                 self._life = None
@@ -364,16 +364,16 @@ class Assistant(Generic[T, R]):
     def _attended(self, life: _Life[T, R]) -> None:
         found = life.identity()
         if found != self._identity:
-            told = {"modality": self._name, "model": found}
-            _logger.warning("assistant has other models and is not used; restart the service", extra=told)
+            fields = {"modality": self._name, "model": found}
+            _logger.warning("assistant has other models and is not used; restart the service", extra=fields)
             self._closing.set()
             return
         if self._closing.is_set():
             return
-        self._tell(life.pid)
+        self._observed(life.pid)
         life.answers()
 
-    def _tell(self, pid: int | None) -> None:
+    def _observed(self, pid: int | None) -> None:
         self._ready = pid is not None
         if self._observe is not None:
             self._observe(pid)

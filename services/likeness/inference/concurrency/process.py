@@ -7,8 +7,8 @@ processors busy, a request waits for the end of a time slice, some milliseconds.
 
 **Memory.** The C library gives each thread a heap of its own and hands large blocks back to the kernel as soon as
 they are freed, so every photograph's arrays are fetched and cleared page by page again. One heap that keeps what it
-has (mallopt(3)) spares that. The price: `KEPT_BYTES` at its end, and whatever lies under a block still in use, stay
-with the process, so it may hold the most it ever needed until it ends.
+has (mallopt(3)) spares that. The price: `RETAINED_BYTES` at its end, and whatever lies under a block still in use,
+stay with the process, so it may hold the most it ever needed until it ends.
 
 `benchmarks/serving.py` shows what both are worth.
 """
@@ -19,7 +19,7 @@ import ctypes
 import os
 from contextlib import suppress
 
-KEPT_BYTES = 256 * 2**20
+RETAINED_BYTES = 256 * 2**20
 """Free memory at the top of the heap that is kept rather than returned."""
 LARGEST_ON_HEAP = 32 * 2**20
 """Bytes of the largest block that comes from the heap; the most that the GNU C library allows."""
@@ -52,5 +52,5 @@ def _keep_memory() -> None:
     if chosen or mallopt is None:
         return
     mallopt(_M_ARENA_MAX, 1)
-    mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES)
+    mallopt(_M_TRIM_THRESHOLD, RETAINED_BYTES)
     mallopt(_M_MMAP_THRESHOLD, LARGEST_ON_HEAP)

@@ -223,8 +223,8 @@ def _choice(layout: GraphLayout, trials: Sequence[Trial]) -> Trial:
     custom = _custom(layout)
     if trials and layout.kind is Kind.RECOGNISER:
         return trials[0]
-    alike = [trial for trial in _tied(trials) if trial.colour == custom.colour] if trials else [custom]
-    return (alike or list(trials))[0]
+    same_colour = [trial for trial in _tied(trials) if trial.colour == custom.colour] if trials else [custom]
+    return (same_colour or list(trials))[0]
 
 
 def _custom(layout: GraphLayout) -> Trial:

@@ -62,8 +62,8 @@ def self_test_embedder(embedder: Embedder) -> None:
     manifest = embedder.manifest
     chip = standard_chip(*embedder.size)
     alone = embedder.embed(chip[None])[0]
-    beside, negative = embedder.embed(np.stack([chip, 255 - chip]))
-    if np.abs(alone - beside).max() > TOLERANCE * np.abs(alone).max():
+    batched, negative = embedder.embed(np.stack([chip, 255 - chip]))
+    if np.abs(alone - batched).max() > TOLERANCE * np.abs(alone).max():
         raise _failed(manifest, "a chip's embedding depends on what is embedded beside it")
     if np.abs(alone - negative).max() <= TOLERANCE * np.abs(alone).max():
         raise _failed(manifest, "a chip and its negative have the same embedding")

@@ -31,9 +31,9 @@ HERE = os.getpid()
 
 @contextmanager
 def started(
-    *, identity: str = IDENTITY, told: Callable[[int | None], None] | None = None
+    *, identity: str = IDENTITY, observed: Callable[[int | None], None] | None = None
 ) -> Iterator[Shared]:
-    assistant: Shared = Assistant(make, identity=identity, name="tests", observe=told)
+    assistant: Shared = Assistant(make, identity=identity, name="tests", observe=observed)
     assistant.start()
     try:
         yield assistant
@@ -90,7 +90,7 @@ def test_it_has_no_more_than_it_has_room_for(assistant: Shared, tmp_path: Path) 
         assert all(one.result()[0] != HERE for one in slow)
 
 
-def test_what_fails_there_is_worked_on_here_where_its_error_can_be_told(assistant: Shared) -> None:
+def test_what_fails_there_is_worked_on_here_where_its_error_can_be_raised(assistant: Shared) -> None:
     with busy(assistant):
         with pytest.raises(ValueError, match="fail"):
             assistant.do("fail", work)
@@ -131,8 +131,8 @@ def test_the_task_that_ended_it_is_refused_and_the_next_one_worked_on_here(
 
 def test_it_starts_again_after_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RESTART_SECONDS", 0.01)
-    told: list[int | None] = []
-    with started(told=told.append) as assistant, busy(assistant):
+    observed: list[int | None] = []
+    with started(observed=observed.append) as assistant, busy(assistant):
         eventually(lambda: assistant.ready)
         first, _ = assistant.do("who", work)
         with pytest.raises(Unavailable):
@@ -141,7 +141,7 @@ def test_it_starts_again_after_it_ended(monkeypatch: pytest.MonkeyPatch) -> None
         eventually(lambda: assistant.ready)
         second, _ = assistant.do("who", work)
         assert second not in (HERE, first)
-        assert told == [first, None, second]
+        assert observed == [first, None, second]
 
 
 def test_a_task_may_be_given_up_and_counts_until_it_is_done(assistant: Shared, tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_one_with_other_models_is_not_used(caplog: pytest.LogCaptureFixture) -> 
         assert not assistant.ready
 
 
-def test_one_that_cannot_start_is_told_and_everything_goes_on_here(
+def test_one_that_cannot_start_is_reported_and_everything_goes_on_here(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assistant: Shared = Assistant(broken, identity=IDENTITY, name="tests")

@@ -194,11 +194,11 @@ def test_an_interrupted_worker_leaves_nobody_waiting() -> None:
         assert gate.entered.wait(PATIENCE)
         stopped = pool.submit(batcher.run, ["interrupt"])
         _queued(batcher, 1)
-        beside = pool.submit(batcher.run, ["beside"])
+        other = pool.submit(batcher.run, ["beside"])
         _queued(batcher, 2)
         gate.open.set()
         assert first.result(PATIENCE) == ["first"]
-        outcomes = [type(future.exception(PATIENCE)) for future in (stopped, beside)]
+        outcomes = [type(future.exception(PATIENCE)) for future in (stopped, other)]
     assert outcomes == [KeyboardInterrupt, Unavailable]
     assert batcher.run(["after"]) == ["after"]
 

@@ -30,7 +30,7 @@ print(faults() - before)
 """
 
 
-def told(
+def answer_of(
     script: str, *, tuned: bool = True, before: str = "", environment: Mapping[str, str] | None = None
 ) -> int:
     """The number that a script prints in a process that was tuned first, or not."""
@@ -40,10 +40,12 @@ def told(
         else ""
     )
     program = f"import os, resource, threading\n{before}\n{call}\n{script}"
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))
+    }
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env={**kept, **(environment or {})},
+        env={**inherited, **(environment or {})},
         capture_output=True,
         text=True,
         check=True,
@@ -53,17 +55,17 @@ def told(
 
 
 def test_threads_do_not_preempt_the_one_that_wakes_them() -> None:
-    assert told(POLICY) == told(THREAD_POLICY) == os.SCHED_BATCH
+    assert answer_of(POLICY) == answer_of(THREAD_POLICY) == os.SCHED_BATCH
 
 
 def test_a_policy_that_was_chosen_stays() -> None:
     idle = "os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))"
-    assert told(POLICY, before=idle) == os.SCHED_IDLE
+    assert answer_of(POLICY, before=idle) == os.SCHED_IDLE
 
 
 def test_a_sandbox_that_forbids_the_calls_is_no_error() -> None:
     forbid = "import errno\ndef no(*_): raise OSError(errno.ENOSYS, 'no')\nos.sched_getscheduler = no"
-    assert told("print(7)", before=forbid) == 7
+    assert answer_of("print(7)", before=forbid) == 7
 
 
 def glibc() -> bool:
@@ -71,12 +73,12 @@ def glibc() -> bool:
 
 
 @pytest.mark.skipif(not glibc(), reason="only the GNU C library has these settings")
-def test_freed_memory_is_used_again_instead_of_fetched_anew() -> None:
+def test_freed_memory_is_used_again_instead_of_fetched() -> None:
     # 1200 blocks of 489 pages each: most fault without, and with it only those of the first few.
-    assert told(FAULTS, tuned=False) > 100_000
-    assert told(FAULTS) < 10_000
+    assert answer_of(FAULTS, tuned=False) > 100_000
+    assert answer_of(FAULTS) < 10_000
 
 
 @pytest.mark.skipif(not glibc(), reason="only the GNU C library has these settings")
 def test_an_allocator_that_was_set_up_stays_so() -> None:
-    assert told(FAULTS, environment={"MALLOC_MMAP_THRESHOLD_": "131072"}) > 100_000
+    assert answer_of(FAULTS, environment={"MALLOC_MMAP_THRESHOLD_": "131072"}) > 100_000

@@ -76,7 +76,7 @@ def test_only_idle_turns_are_spare_and_they_are_given_back() -> None:
             assert held == 0
 
 
-def test_parts_are_done_beside_each_other_and_come_back_in_order() -> None:
+def test_parts_are_done_in_parallel_and_come_back_in_order() -> None:
     turns = Turns(3)
     meeting = threading.Barrier(3, timeout=PATIENCE)
 

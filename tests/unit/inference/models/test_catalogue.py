@@ -74,7 +74,7 @@ def test_a_manifest_may_be_named_by_its_file(manifests: Path, tmp_path: Path) ->
     assert _catalogue(manifests).get(str(tmp_path / "mine.toml")).id == "mine"
 
 
-def test_a_broken_manifest_is_told_and_hides_no_other(manifests: Path) -> None:
+def test_a_broken_manifest_is_reported_and_hides_no_other(manifests: Path) -> None:
     (manifests / "bad.toml").write_text("schema = ")
     (manifests / "good.toml").write_text(recogniser_toml())
     found = _catalogue(manifests)
@@ -178,7 +178,7 @@ def test_a_missing_file_names_its_remedy(manifests: Path, text: str, remedy: str
         found.open(found.get("tiny"))
 
 
-def test_a_file_beside_its_manifest_is_opened(manifests: Path) -> None:
+def test_a_file_next_to_its_manifest_is_opened(manifests: Path) -> None:
     recogniser(manifests / "tiny.onnx")
     text = recogniser_toml(manifests / "tiny.onnx").replace(f'"{manifests}/tiny.onnx"', '"tiny.onnx"')
     (manifests / "tiny.toml").write_text(text)

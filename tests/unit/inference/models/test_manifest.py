@@ -81,7 +81,7 @@ def test_a_landmark_outside_the_chip_is_refused() -> None:
 
 
 @pytest.mark.parametrize("script", ["/etc/passwd", "../outside.py", "a/../../b.py"])
-def test_a_build_script_stays_beside_its_manifest(script: str) -> None:
+def test_a_build_script_stays_next_to_its_manifest(script: str) -> None:
     text = f'{recogniser_toml()}\n[build]\nscript = "{script}"\nrequirement = "x==1"\n'
     with pytest.raises(InvalidInput, match=r"build\.script"):
         parse_manifest(text, ORIGIN)

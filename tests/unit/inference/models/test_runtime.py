@@ -82,7 +82,7 @@ def test_only_the_wanted_outputs_come_back_in_the_order_asked_for(tmp_path: Path
     assert list(model.run(np.zeros((1, 3, 64, 96), np.float32), ["b_8", "a_32"])) == ["b_8", "a_32"]
 
 
-def test_rows_that_cannot_be_told_apart_by_picture_are_refused(tmp_path: Path) -> None:
+def test_rows_that_cannot_be_assigned_to_pictures_are_refused(tmp_path: Path) -> None:
     """A graph with a fixed batch of one whose outputs have no batch axis cannot be looped over silently."""
     path = tmp_path / "det.onnx"
     detector(path, {"a": 1}, squeeze=True)
@@ -149,7 +149,7 @@ def test_a_field_number_that_a_parser_cuts_short_hides_no_external_data(tmp_path
 
 
 @pytest.mark.parametrize("data", [b"\x0f", b"\x3a\xff\xff\xff\x0f", b"\xff" * 11, b"<html>"])
-def test_what_is_no_onnx_file_is_said_to_be_none(tmp_path: Path, data: bytes) -> None:
+def test_what_is_no_onnx_file_is_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "g.onnx"
     path.write_bytes(data)
     with pytest.raises(Precondition, match="not an ONNX file"):

@@ -153,7 +153,7 @@ def test_a_normalisation_that_separates_better_is_found(tmp_path: Path) -> None:
     assert "landmark template: the candidates at the top lie too close together" in text
 
 
-def test_a_recogniser_that_tells_nobody_apart_is_said_to_be_unfit(tmp_path: Path) -> None:
+def test_a_recogniser_that_distinguishes_nobody_is_reported_unfit(tmp_path: Path) -> None:
     path = tmp_path / "tiny.onnx"
     recogniser(path, width=112, height=112, dimension=32)
     assert draft_manifest(path, align=_people).unfit == ""
@@ -168,7 +168,7 @@ def test_a_recogniser_that_tells_nobody_apart_is_said_to_be_unfit(tmp_path: Path
     assert parse_manifest(draft.text, path.with_suffix(".toml")).recogniser.dimension == 32
 
 
-def test_a_detector_that_finds_nothing_is_said_to_be_unfit(tmp_path: Path) -> None:
+def test_a_detector_that_finds_nothing_is_reported_unfit(tmp_path: Path) -> None:
     path = tmp_path / "det.onnx"
     detector(path, YUNET)
     grey = [np.full((200, 180, 3), 90, np.uint8)] * 2
