@@ -94,7 +94,8 @@ def compare_all(folder: Path) -> Pairs:
 
 
 def fit(columns: Floats, mates: NDArray[np.bool_]) -> tuple[Floats, float]:
-    """Weights float64 [d] and bias of a logistic regression by Newton's method; mates and strangers weigh alike."""
+    """Weights float64 [d] and bias of a logistic regression by Newton's method; mates and strangers weigh the
+    same."""
     middle, spread = columns.mean(0), columns.std(0) + 1e-9
     z = np.column_stack([(columns - middle) / spread, np.ones(len(columns))])
     each = np.where(mates, 0.5 / mates.sum(), 0.5 / (~mates).sum()) * len(mates) / 20

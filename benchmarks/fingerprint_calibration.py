@@ -5,8 +5,8 @@
 Each FOLDER holds SET/FINGER_IMPRESSION.fmr, the templates of one extractor. Every impression is compared with
 every impression of the other fingers, in full: the cascade of a long search can only make strangers score lower.
 One pair of impressions for each pair of fingers would be a sample of hundreds, which supports no rate that is of
-use; all of them are tens of thousands, but impressions of one finger score alike. The bounds therefore come from
-drawing the fingers, not the pairs, again and again (a bootstrap over subjects, ISO/IEC 19795-1), and the table
+use; all of them are tens of thousands, but impressions of one finger have similar scores. The bounds therefore come
+from drawing the fingers, not the pairs, again and again (a bootstrap over subjects, ISO/IEC 19795-1), and the table
 ends where `MIN_FALSE_MATCHES` pairs do.
 
 Groups: the rates at the overall thresholds by the smaller number of minutiae, and by finger position where the
@@ -35,7 +35,7 @@ Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
 
 DRAWS = 400
-"""Times that the fingers are drawn anew for the bounds."""
+"""Times that the fingers are drawn again for the bounds."""
 COUNTS = (0, 20, 40, 80)
 """Minutiae at which the groups begin."""
 

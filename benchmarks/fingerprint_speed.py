@@ -5,7 +5,7 @@
 FOLDER holds SET/FINGER_IMPRESSION.fmr. Gallery: impression 1 of every finger in FOLDER among drawn fingers. Up to
 --drawn of these are drawn as minutiae and embedded; vectors beyond them are drawn from the normal distribution with
 the mean and covariance of the embedded ones, since embedding a million fingers takes most of an hour. Probes: all
-other impressions in FOLDER. --threads searches run beside each other, each on one thread.
+other impressions in FOLDER. --threads searches run at the same time, each on one thread.
 
 Whole searches embed and prepare the probe, scan the index, and compare what is found exactly, through the cascade;
 a reference of which there is only a vector is compared as one of the drawn fingers. Rank 1: the mate was found and
@@ -216,7 +216,7 @@ def whole(
 
 
 def _timed(system: System, probes: Vectors, depth: int, threads: int) -> list[float]:
-    """Seconds of one search for each probe, `threads` of them beside each other."""
+    """Seconds of one search for each probe, `threads` of them at the same time."""
 
     def some(part: Vectors) -> list[float]:
         taken = []

@@ -79,7 +79,7 @@ def main() -> int:
         passed &= apart <= TOLERANCE
         note = f"at most {TOLERANCE} passes; {len(real_scores):,} real and {len(drawn_scores):,} drawn pairs"
         rows.append(Row("drawn", f"{kind}, distance", apart, note=note))
-    finish("Drawn fingers beside real ones", rows, chosen)
+    finish("Drawn fingers and real ones", rows, chosen)
     print("pass" if passed else "fail")
     return 0 if passed else 1
 

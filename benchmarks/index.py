@@ -1,12 +1,12 @@
-"""Recall, latency, build time and memory of the vector index, beside plain faiss, hnswlib and usearch.
+"""Recall, latency, build time and memory of the vector index, compared with plain faiss, hnswlib and usearch.
 
     python benchmarks/index.py [--quick] [--data FOLDER] [--seed 0] [--json FILE]
 
 Vectors have the structure of embeddings of faces (`common/embeddings.py`), or come from the .npy files in --data.
 Every search is one probe on one thread; a probe is answered by every system before the next is asked, so that
-what else the machine does falls on all of them alike. Peers with a knob between speed and recall are turned up
+what else the machine does falls on all of them equally. Peers with a knob between speed and recall are turned up
 until their recall reaches the bar, so latencies compare at equal recall. Graphs take minutes per million vectors
-to build, so they run at --peer-size, beside our index at that size. `x` is a system's median latency over that of
+to build, so they run at --peer-size, with our index at that size. `x` is a system's median latency over that of
 the kind that our index chooses at the same size: above 1 is slower than ours.
 
 Bar: recall@10 of at least 0.99 at 1,000,000 x 128 and 200,000 x 512, and filtered to 0.1, 1, 10 and 100%.
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    made = parser("Measure the vector index beside its peers.")
+    made = parser("Measure the vector index and its peers.")
     made.add_argument("--sizes", nargs="+", default=["1000000x128", "200000x512"], metavar="NxD")
     made.add_argument(
         "--peer-size", type=int, default=100_000, help="vectors of 128 that graphs are built of"
@@ -80,7 +80,7 @@ def _sections(arguments: argparse.Namespace) -> Iterator[tuple[str, list[Row]]]:
         yield f"{size}, {embeddings.source}", _compared(embeddings, [large, flat, *peers])
         del flat, peers
         yield f"{size}, filtered", list(_filtered(embeddings, index, np.random.default_rng(arguments.seed)))
-        yield f"{size}, beside the search", list(_concurrent(index, size))
+        yield f"{size}, during the search", list(_concurrent(index, size))
         few = embeddings.first(arguments.peer_size * 128 // dimension)
         systems = [ours(few.stored, flat=False)[0], ours(few.stored, flat=True)[0]]
         for build in graphs():
@@ -122,7 +122,8 @@ def _compared(embeddings: Embeddings, systems: Sequence[System]) -> list[Row]:
 
 
 def _filtered(embeddings: Embeddings, index: VectorIndex, random: np.random.Generator) -> Iterator[Row]:
-    """Recall and latency where only a share of the rows is allowed, beside a flat scan of just those rows."""
+    """Recall and latency where only a share of the rows is allowed, compared with a flat scan of just those
+    rows."""
     count, dimension = embeddings.stored.shape
     for share in SHARES:
         allowed = random.random(count) < share
@@ -142,7 +143,7 @@ def _filtered(embeddings: Embeddings, index: VectorIndex, random: np.random.Gene
 
 
 def _concurrent(index: VectorIndex, size: str) -> Iterator[Row]:
-    """What stands beside the search: columns, the gauge, and snapshots under AES-256-GCM."""
+    """What surrounds the search: columns, the gauge, and snapshots under AES-256-GCM."""
     columns = Columns()
     for n in range(OWNERS * 12):
         limits = Restrictions(denied_entities=frozenset({f"NCB-{n // OWNERS}"}))

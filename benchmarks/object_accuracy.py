@@ -1,10 +1,10 @@
-"""Accuracy of object search on attacked photographs and on real ones, through the engine, beside its peers.
+"""Accuracy of object search on attacked photographs and on real ones, through the engine, compared with its peers.
 
     python benchmarks/object_accuracy.py --data FOLDER [--seed N] [--probes N] [--json FILE]
     python benchmarks/object_accuracy.py --products FOLDER --shelf FOLDER --distractors FOLDER
 
 Attacks: of the photographs in FOLDER, shuffled with the seed, half are sources; a quarter are distractors, enrolled
-beside them; the last quarter stay out and are the negatives. For each attack `--probes` sources are searched with
+with them; the last quarter stay out and are the negatives. For each attack `--probes` sources are searched with
 after the attack, and as many negatives after the same attack. R@1: share of sources found first. micro-AP: average
 precision over the candidates of all probes together, those of negatives included, as in the Image Similarity
 Challenge 2021; recall @P90 is read from the same list. Peers rank the same references for the same probes: PDQ,

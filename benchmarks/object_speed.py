@@ -7,7 +7,7 @@ are made of theirs: the details of a reference are drawn from three photographs 
 vectors are mixtures of those of three. Statistics of words and distances thus stay those of photographs; the noise
 is `NOISE` units of codes, less than between a photograph and its compressed copy, so that lists are no easier than
 real ones. Searches are whole: extraction, both ways to candidates, verification of the shortlist; one at a time,
-and two beside each other. Probes are attacked photographs that are not enrolled, the dearest case: nothing ends
+and two at the same time. Probes are attacked photographs that are not enrolled, the dearest case: nothing ends
 early.
 """
 
@@ -213,8 +213,8 @@ def search_rows(gallery: Gallery, probes: Sequence[bytes], references: int) -> l
             "bar 500" if references == 50_000 else "",
         ),
         Row(what, "search p95", float(np.percentile(whole, 95)), "ms"),
-        Row(what, "search p50, two beside each other", float(np.percentile(in_parallel, 50)), "ms"),
-        Row(what, "searches, two beside each other", per_second, "1/s"),
+        Row(what, "search p50, two at the same time", float(np.percentile(in_parallel, 50)), "ms"),
+        Row(what, "searches, two at the same time", per_second, "1/s"),
         Row(what, "memory per reference", gallery.bytes_per_reference, "bytes"),
         Row(what, "stored per reference", gallery.stored_per_reference, "bytes"),
     ]

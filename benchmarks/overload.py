@@ -239,8 +239,8 @@ def main() -> None:
         calm = Load(address, data, capacity / 2, arguments.seconds)
         made += rows("half the capacity", *pool.apply(_run_load, (calm,)))
         resets = pool.apply_async(_run_resets, (address, data[0], arguments.seconds))
-        made += rows("half, beside a rapid reset", *pool.apply(_run_load, (calm,)))
-        made.append(Row("half, beside a rapid reset", "calls reset", resets.get() / arguments.seconds, "1/s"))
+        made += rows("half, during a rapid reset", *pool.apply(_run_load, (calm,)))
+        made.append(Row("half, during a rapid reset", "calls reset", resets.get() / arguments.seconds, "1/s"))
     finish("Overload", made, arguments)
 
 

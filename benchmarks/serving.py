@@ -6,7 +6,7 @@ FOLDER holds photographs, in folders or not. The bare loop decodes, detects, ali
 sessions that the service uses and searches a plain FAISS index (or adds to one), in as many threads as there are
 callers, but no more than the service computes with; it measures no quality, keeps nothing, answers nobody and
 writes no audit entry. The service does all of that over gRPC, on the same cores as its clients here, in a process
-of its own with an assistant beside it (LIKENESS_ASSISTANT=false measures it without one); it lends idle cores to a
+of its own with an assistant (LIKENESS_ASSISTANT=false measures it without one); it lends idle cores to a
 lone request, which a plain loop does not. Rounds of the two take turns, and the ratio is the median over the
 rounds, since machines are noisy.
 """

@@ -20,7 +20,7 @@ def threshold_at(scores: Scores, pairs: int, rate: float) -> float:
     allowed = int(rate * pairs)
     ordered = np.sort(scores)[::-1]
     if allowed >= len(ordered):
-        raise ValueError(f"{len(ordered)} scores kept of {pairs} do not reach down to a rate of {rate}")
+        raise ValueError(f"{len(ordered)} scores of {pairs} do not reach down to a rate of {rate}")
     return float(ordered[allowed])
 
 
@@ -36,7 +36,7 @@ class Strangers:
         """The score that at most a share `fmr` of all pairs exceeds.
 
         Raises:
-            ValueError: too few scores were kept to know it.
+            ValueError: there are too few scores to know it.
         """
         found = threshold_at(self.scores, self.pairs, fmr)
         if found < self.unseen:

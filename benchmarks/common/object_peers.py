@@ -1,4 +1,4 @@
-"""What stands beside the object search: two perceptual hashes and a plain aggregate of local descriptors.
+"""What the object search is compared with: two perceptual hashes and a plain aggregate of local descriptors.
 
 PDQ is Meta's (`pdqhash`), pHash that of `imagehash`; both compare 256 and 64 bits by Hamming distance. SIFT-VLAD is
 the textbook's (Jegou et al., CVPR 2010; Arandjelovic and Zisserman, CVPR 2013): the 500 strongest SIFT keypoints of

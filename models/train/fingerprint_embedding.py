@@ -2,7 +2,7 @@
 
     python models/train/fingerprint_embedding.py --steps 1450 --out FOLDER
 
-Needs torch, onnx and onnxscript, which the product does not. Fingers are drawn anew for every step: an orientation
+Needs torch, onnx and onnxscript, which the product does not. Fingers are drawn again for every step: an orientation
 field of an arch, a loop or a whorl (B. Sherlock, D. Monro, "A model for interpreting fingerprint orientation
 fields", Pattern Recognition 26(7), 1993), minutiae with hard-core spacing along it, and two impressions of each
 finger, which lose, gain, move and turn minutiae as measured on templates of sensors. The loss is InfoNCE (A.
@@ -315,7 +315,7 @@ def refit(model: Embedding, fingers: int, seed: int) -> None:
 
     They are the axes along which fingers differ most for how much impressions of one finger differ, each scaled to
     unit variance (K. Fukunaga, "Introduction to Statistical Pattern Recognition", 1990, 10.2). Batches of fingers
-    are alike in style, and what a batch has in common counts as a difference between impressions.
+    are similar in style, and what a batch has in common counts as a difference between impressions.
     """
     torch.manual_seed(seed)
     model.eval()

@@ -3,7 +3,7 @@
     python object_codebook.py --images images.zip --out object-codebook.npz --seed 7
 
 Needs the product with its own dependencies alone. A sample of RootSIFT descriptors is projected onto its first
-axes, which are then scaled alike (not whitened: the distance stays that of RootSIFT), and clustered by k-means.
+axes, which are then scaled equally (not whitened: the distance stays that of RootSIFT), and clustered by k-means.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ STRENGTHS = (0.1, 0.9)
 """Between these the strength of each batch is drawn. At full strength alone nearly nothing is learnt: a tenth of a
 photograph inside another one, turned, tinted and covered, is mostly beyond recognition at these sizes."""
 TEXTS = 256
-THUMB = 12  # pixels, side of the thumbnails by which a photograph is told from those of `--without`
+THUMB = 12  # pixels, side of the thumbnails by which a photograph is distinguished from those of `--without`
 SAME = 0.97
 """Correlation of thumbnails from which two files are taken for one photograph."""
 

@@ -2,10 +2,10 @@
 
     python object_fusion.py --data GALLERY --background images.zip --into models --seed 101
 
-Photographs of GALLERY are enrolled, and others are kept out. Attacked photographs (object_attacks.py in
+Photographs of GALLERY are enrolled, and others are left out. Attacked photographs (object_attacks.py in
 benchmarks/common) search; their mates, and the strangers that either way to candidates puts first, are measured as
 in a comparison of two alone. With --products and --shelf every second photograph of a shelf searches for its
-product besides. Further strangers are other objects with the same clutter (object_clutter.py). A logistic
+product as well. Further strangers are other objects with the same clutter (object_clutter.py). A logistic
 regression gives the weights. The bands begin where the best stranger of a probe without a mate, measured on probes
 that were not fitted on, is that rare. The background is a sample of embeddings of `--background`.
 """
@@ -44,7 +44,7 @@ RIDGE = 1.0
 SHELVED_FROM = 1_000_000
 """Number of the first probe from a shelf."""
 SHELF_DISTRACTORS = 150
-"""Photographs that are enrolled beside the products."""
+"""Photographs that are enrolled in addition to the products."""
 BACKGROUND = 1000
 """Photographs of the background."""
 HARDEST = 4
@@ -221,9 +221,9 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of photographs, jpg")
     parser.add_argument(
-        "--background", type=Path, help="zip of photographs; the shipped one is kept without it"
+        "--background", type=Path, help="zip of photographs; the shipped one stays without it"
     )
-    parser.add_argument("--products", type=Path, help="folder of NAME.jpg, for real photographs besides")
+    parser.add_argument("--products", type=Path, help="folder of NAME.jpg, for real photographs as well")
     parser.add_argument("--shelf", type=Path, help="folder of NAME/*.jpg, photographs of those products")
     parser.add_argument("--into", type=Path, required=True, help="the folder of models")
     parser.add_argument("--seed", type=int, default=101)

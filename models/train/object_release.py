@@ -1,4 +1,4 @@
-"""Makes an exported object embedder ready to ship: eight-bit convolutions, and the manifest beside the file.
+"""Makes an exported object embedder ready to ship: eight-bit convolutions, and the manifest of the file.
 
     python object_release.py --onnx object-embed.onnx --images images.zip --into models --version 2.0.0
 

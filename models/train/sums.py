@@ -1,4 +1,4 @@
-"""Write `models/SHA256SUMS` anew: the last step of whoever changes a file that is shipped.
+"""Write `models/SHA256SUMS` again: the last step of whoever changes a file that is shipped.
 
 python models/train/sums.py
 """

@@ -181,7 +181,7 @@ class _Life(Generic[T, R]):
     def _withdraw(self, number: int) -> None:
         """Say that nobody waits for a task, which counts as given until it is answered all the same.
 
-        Where a task has been in sending for that long, the process hangs, and need not be told.
+        Where a task has been in sending for that long, the process hangs, and need not be notified.
         """
         if self._sending.acquire(timeout=LOOK_SECONDS):
             try:
@@ -251,7 +251,8 @@ class Assistant(Generic[T, R]):
         identity: what it must be identified by; one that is not, since the models were changed meanwhile, is not
             used.
         name: the modality, for logs.
-        observe: told the id of the process when it becomes ready, and None when it has ended; must not raise.
+        observe: called with the id of the process when it becomes ready, and None when it has ended; must not
+        raise.
     """
 
     def __init__(

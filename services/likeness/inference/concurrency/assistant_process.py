@@ -56,7 +56,7 @@ def _done(work: Work[Any, Any], task: object, deadline: CallDeadline) -> object:
     try:
         deadline.check("the task waited")
         return work(task, deadline)
-    except Exception:  # who asked does it again, and has the error where it can be told
+    except Exception:  # who asked does it again, and has the error where it can be raised
         return Undone()
 
 

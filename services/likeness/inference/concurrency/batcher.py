@@ -77,7 +77,7 @@ class Batcher(Generic[T, R]):
         max_batch: most items in one batch.
         max_queue: most items that may wait.
         turn: held while `work` runs. What expires while a batch waits for its turn is not run.
-        observe: told of every batch after it ran; must not raise.
+        observe: called with every batch after it ran; must not raise.
         name: what the queue is for, in errors.
     """
 

@@ -20,7 +20,7 @@ import os
 from contextlib import suppress
 
 RETAINED_BYTES = 256 * 2**20
-"""Free memory at the top of the heap that is kept rather than returned."""
+"""Free memory at the top of the heap that is retained rather than returned."""
 LARGEST_ON_HEAP = 32 * 2**20
 """Bytes of the largest block that comes from the heap; the most that the GNU C library allows."""
 

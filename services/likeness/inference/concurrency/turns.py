@@ -94,7 +94,7 @@ class Turns:
 
     @contextmanager
     def spare(self, most: int) -> Iterator[int]:
-        """Hold up to `most` turns of cores that idle right now, besides one's own; yields how many."""
+        """Hold up to `most` turns of cores that idle right now, apart from one's own; yields how many."""
         held = 0
         try:
             # What is left of the turns then is the surplus, which is no core.
@@ -108,7 +108,7 @@ class Turns:
             self._give_back(held)
 
     def spread(self, work: Callable[[Sequence[T]], list[R]], items: Sequence[T], least: int) -> list[R]:
-        """What `work` gives for the items, in order, on the cores that are idle right now, besides one's own.
+        """What `work` gives for the items, in order, on the cores that are idle right now, apart from one's own.
 
         The caller holds a turn. `least`: fewest items that are worth a core.
         """
@@ -120,7 +120,8 @@ class Turns:
             return [one for part in self.map(work, parts) for one in part]
 
     def map(self, work: Callable[[T], R], parts: Sequence[T]) -> list[R]:
-        """Do the first part in this thread and the others beside it; the caller holds a turn for each."""
+        """Do the first part in this thread and the others in threads of the pool; the caller holds a turn for
+        each."""
         others = [self._helpers.submit(work, part) for part in parts[1:]]
         mine = work(parts[0])
         return [mine, *(other.result() for other in others)]

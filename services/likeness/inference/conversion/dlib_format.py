@@ -183,7 +183,7 @@ def read_network(path: Path) -> Network:
     red, green, blue = reader.reals(3)
     height, width = reader.integer(), reader.integer()
     layers = [_read_layer(reader)]
-    reader.expect(1)  # sample expansion factor, kept by the layer next to the input alone
+    reader.expect(1)  # sample expansion factor, used by the layer next to the input alone
     while not reader.at_end:
         layers.append(_read_layer(reader))
         if len(layers) > _MAX_LAYERS:

@@ -1,14 +1,14 @@
 """Turns the layers of dlib's face recognition ResNet into an ONNX graph, plain, measured or quantised.
 
 The architecture follows dlib's examples/dnn_face_recognition_ex.cpp and is read off the file's own layers: a
-stem, blocks of two 3x3 convolutions beside the identity or its 2x2 average, the mean over all pixels and a
+stem, blocks of two 3x3 convolutions parallel to the identity or its 2x2 average, the mean over all pixels and a
 matrix without bias. Each affine layer is folded into the convolution before it (in float64), which halves the
 nodes and leaves the values within 1e-6 of dlib's own.
 
 The graph ends in one of two heads, since onnxruntime computes every output of a graph, whichever are asked for.
 `embedding` is dlib's own. For `embedding_limited` the sums that the last blocks pass on are clipped at the largest
 value that ordinary portraits produce: in unusual pictures a few channels run far beyond it, drown the others and
-make strangers alike. The idea is that of Sun et al., "ReAct: Out-of-distribution Detection With Rectified
+make strangers similar. The idea is that of Sun et al., "ReAct: Out-of-distribution Detection With Rectified
 Activations", NeurIPS 2021.
 """
 
@@ -34,7 +34,7 @@ _TRUNK_BLOCKS = 11
 
 @dataclass(frozen=True)
 class _Value:
-    """A value in the graph with the size that it has there, so that unlike branches can be padded alike.
+    """A value in the graph with the size that it has there, so that unlike branches can be padded to one size.
 
     `like` names the value that this one is a mere selection from (by pooling or padding), if it is one.
     """

@@ -30,8 +30,8 @@ class GraphWriter:
     """Builds one ONNX graph node by node and serialises it reproducibly.
 
     Args:
-        name: the graph's name, kept in the file.
-        description: one line that says what the graph computes, kept in the file.
+        name: the graph's name, stored in the file.
+        description: one line that says what the graph computes, stored in the file.
 
     Raises:
         Precondition: the `onnx` package is not installed.

@@ -1,7 +1,7 @@
 """The models at hand: which manifests there are, where their files lie, and how missing files are made.
 
 Manifests are read from several folders (the product's own, the operator's). Files are built or fetched into a
-cache, beside their final name, synced, checked against the manifest's digest and only then renamed: a file in
+cache, under a temporary name, synced, checked against the manifest's digest and only then renamed: a file in
 the cache is either whole and right, or not there.
 """
 
@@ -30,7 +30,7 @@ _FETCH_BLOCK = 1 << 20  # bytes
 
 
 class FileState(StrEnum):
-    """The state of a model file in the cache or beside its manifest."""
+    """The state of a model file in the cache or next to its manifest."""
 
     READY = "ready"
     MISSING = "missing"
@@ -49,7 +49,7 @@ def shipped_manifests(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def default_cache(environment: Mapping[str, str] = os.environ) -> Path:
-    """Where built models are kept: `LIKENESS_CACHE`, else `likeness/models` in the user's cache folder."""
+    """Where built models are stored: `LIKENESS_CACHE`, else `likeness/models` in the user's cache folder."""
     if override := environment.get("LIKENESS_CACHE"):
         return Path(override)
     base = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -61,9 +61,9 @@ class Catalogue:
 
     Args:
         manifest_dirs: folders with `*.toml`; a folder that is not there counts as empty.
-        cache_dir: where built and fetched files are kept, `<cache_dir>/<model id>/<file name>`.
+        cache_dir: where built and fetched files are stored, `<cache_dir>/<model id>/<file name>`.
 
-    A manifest that cannot be read does not hide the others: it is kept in `problems`. Two manifests with one id
+    A manifest that cannot be read does not hide the others: it is listed in `problems`. Two manifests with one id
     make that id unusable, since either choice could change scores in silence.
     """
 
@@ -243,7 +243,7 @@ class Catalogue:
             if (found := file_sha256(made)) != entry.sha256:
                 raise Corrupt(
                     f"{entry.name} of model {manifest.id} came out with SHA-256 {found}, its manifest says "
-                    f"{entry.sha256}; it was not kept. Report this with your versions of numpy and onnx",
+                    f"{entry.sha256}; it was not stored. Report this with your versions of numpy and onnx",
                     reason="MODEL_DIGEST_MISMATCH",
                 )
             _sync(made)

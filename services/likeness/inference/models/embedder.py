@@ -123,7 +123,7 @@ class Embedder:
         return self._finish(views.mean(axis=0))
 
     def _run(self, images: FloatArray) -> FloatArray:
-        """The graph's output for the images; in halves, thirds, ... beside each other where cores are idle."""
+        """The graph's output for the images; in halves, thirds, ... in parallel where cores are idle."""
         if self._turns is None:
             return self._model.run(images, [self._output])[self._output]
         with self._turns.spare(len(images) // IMAGES_PER_PART - 1) as others:

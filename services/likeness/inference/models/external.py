@@ -1,6 +1,6 @@
 """Whether an ONNX file takes weights from other files, which its digest says nothing of.
 
-onnxruntime looks for such files beside the graph, or in the working directory for a graph that is given as bytes.
+onnxruntime looks for such files next to the graph, or in the working directory for a graph that is given as bytes.
 So the protocol buffer is walked before it sees it, by the field numbers of onnx.proto (https://onnx.ai, IR version
 3 and later): only messages that lead to tensors are entered, and nothing is copied.
 """

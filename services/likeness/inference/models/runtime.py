@@ -3,7 +3,7 @@
 A model file is read once, its digest is checked, and only then does onnxruntime parse those same bytes. All
 session settings that matter for a service are explicit: threads (never spinning, since parallelism is across
 requests), determinism and memory. The arena stays on (without it a detector takes 15% more time and no less
-memory under changing shapes); the memory pattern, which is kept per shape, only where shapes are fixed.
+memory under changing shapes); the memory pattern, which is cached per shape, only where shapes are fixed.
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ class OnnxModel:
                 if result.ndim == 0 or len(result) != fixed:
                     raise InvalidInput(
                         f"Output {name} of {self.path.name} has shape {list(result.shape)} for a fixed batch of "
-                        f"{fixed}, so its rows cannot be told apart by image; run one batch at a time",
+                        f"{fixed}, so its rows cannot be assigned to images; run one batch at a time",
                         reason="MODEL_UNFIT",
                     )
             pieces.append([result[:count] for result in results])

@@ -1,7 +1,7 @@
-"""Models that we trained ourselves and ship beside their manifest, one JSON file each (`models/*.json`).
+"""Models that we trained ourselves and ship next to their manifest, one JSON file each (`models/*.json`).
 
 A manifest names the file, its digest and where it comes from, as those of `manifest` do for models that are built
-from somebody else's weights. What a model takes is told by the classes that stand on these.
+from somebody else's weights. What a model takes is defined by the classes that stand on these.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FloatArray = npt.NDArray[np.float32]
 class ShippedManifest(BaseModel):
     """What every model of ours tells.
 
-    `file` lies beside the manifest. Templates of two spaces are never compared: `template_space` must change
+    `file` lies next to the manifest. Templates of two spaces are never compared: `template_space` must change
     whenever anything changes that moves vectors.
     """
 

@@ -1,6 +1,6 @@
 """The digests of what is shipped: no file of ours is parsed before it is known to be the one that was released.
 
-`SHA256SUMS` lies beside the manifests in `models/`, in the form of coreutils, so that `sha256sum --check` reads it
+`SHA256SUMS` lies next to the manifests in `models/`, in the form of coreutils, so that `sha256sum --check` reads it
 too. A changed digit in a calibration or in a weight would otherwise load without a word, under the same name, and
 false match rates would lie. An operator's own folder may have such a file as well, and need not.
 """
@@ -110,7 +110,7 @@ def lines_of(folder: Path) -> Iterator[str]:
 
 
 def write(folder: Path) -> None:
-    """Write the list of a folder anew: the last step of whoever changes a shipped file."""
+    """Write the list of a folder again: the last step of whoever changes a shipped file."""
     made = folder / f"{FILE}.part"
     made.write_text("".join(lines_of(folder)), encoding="utf-8")
     made.replace(folder / FILE)

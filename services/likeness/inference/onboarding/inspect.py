@@ -1,7 +1,7 @@
 """Drafts the manifest of an unknown ONNX file, and says what it could not tell.
 
 The graph is recognised by `layout`, its preprocessing by the measurements of `trials`. What neither can know
-(licence, source, calibration) is left as a visible gap; what was measured is written beside the value, so that a
+(licence, source, calibration) is left as a visible gap; what was measured is written next to the value, so that a
 person can judge it.
 """
 
@@ -194,11 +194,11 @@ def _ties(trials: Sequence[Trial]) -> list[str]:
     tied = _tied(trials)
     ties: list[str] = []
     if len({trial.normalisation for trial in tied}) > 1:
-        ties.append("normalisation: the candidates at the top lie too close together to be told apart")
+        ties.append("normalisation: the candidates at the top lie too close together to be distinguished")
     if len({trial.colour for trial in tied}) > 1:
-        ties.append("colour order: RGB and BGR lie too close together to be told apart")
+        ties.append("colour order: RGB and BGR lie too close together to be distinguished")
     if len({trial.template for trial in tied}) > 1:
-        ties.append("landmark template: the candidates at the top lie too close together to be told apart")
+        ties.append("landmark template: the candidates at the top lie too close together to be distinguished")
     if ties and trials[0].template is None:
         ties.append("where there is a tie, the family's custom was taken")
     elif ties:

@@ -1,7 +1,7 @@
 """Recognises what a graph is from its inputs and outputs: which family, which size, which batch.
 
 Names in exported graphs are accidents; shapes are not. The graph is run once on a black picture, and its outputs
-are told apart by how many values they hold per cell: a score has 1, a box 4, five landmarks 10.
+are distinguished by how many values they hold per cell: a score has 1, a box 4, five landmarks 10.
 """
 
 from __future__ import annotations

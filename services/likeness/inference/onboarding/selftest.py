@@ -54,7 +54,8 @@ def verify(catalogue: Catalogue, manifest: Manifest, threads: int = 1) -> None:
 
 
 def self_test_embedder(embedder: Embedder) -> None:
-    """Embeds the standard chip alone and beside its negative, and compares with the known answer if there is one.
+    """Embeds the standard chip alone and together with its negative, and compares with the known answer if there is
+    one.
 
     Raises:
         LikenessError: the embeddings are unsound (reason MODEL_SELF_TEST_FAILED).
@@ -64,7 +65,7 @@ def self_test_embedder(embedder: Embedder) -> None:
     alone = embedder.embed(chip[None])[0]
     batched, negative = embedder.embed(np.stack([chip, 255 - chip]))
     if np.abs(alone - batched).max() > TOLERANCE * np.abs(alone).max():
-        raise _failed(manifest, "a chip's embedding depends on what is embedded beside it")
+        raise _failed(manifest, "a chip's embedding depends on what is embedded in the same batch")
     if np.abs(alone - negative).max() <= TOLERANCE * np.abs(alone).max():
         raise _failed(manifest, "a chip and its negative have the same embedding")
     if manifest.self_test is not None:

@@ -27,7 +27,7 @@ Colour = Literal["RGB", "BGR"]
 COLOURS: tuple[Colour, ...] = ("RGB", "BGR")
 
 TIE = 0.05
-"""Share of the best d' by which another candidate may trail and still count as not told apart. Between repeated
+"""Share of the best d' by which another candidate may trail and still count as not distinguished. Between repeated
 draws of ten people d' varies by about as much."""
 DETECTOR_TIE = 0.25
 """The same for a detector's gap of scores: faces are found in either colour order, so the gap tells normalisations

@@ -194,7 +194,7 @@ def test_fetching_checks_the_digest(manifests: Path, monkeypatch: pytest.MonkeyP
     answers = [b"tampered with", CONTENT]
     monkeypatch.setattr(module, "_download", lambda _entry, target: target.write_bytes(answers.pop(0)))
     found = _catalogue(manifests)
-    with pytest.raises(Corrupt, match="it was not kept"):
+    with pytest.raises(Corrupt, match="it was not stored"):
         found.fetch("tiny")
     assert found.state(found.get("tiny")) is FileState.MISSING
     (path,) = found.fetch("tiny")

@@ -88,7 +88,7 @@ def test_rows_that_cannot_be_assigned_to_pictures_are_refused(tmp_path: Path) ->
     detector(path, {"a": 1}, squeeze=True)
     model = open_model(path)
     assert model.run(np.zeros((1, 3, 64, 64), np.float32))["a_8"].shape == (64, 1)
-    with pytest.raises(InvalidInput, match="cannot be told apart"):
+    with pytest.raises(InvalidInput, match="cannot be assigned to images"):
         model.run(np.zeros((2, 3, 64, 64), np.float32))
 
 
