@@ -1,0 +1,80 @@
+"""What the papers name is there: files, headings, settings, metrics, reasons."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from likeness.app.settings import OTHER_VARIABLES, load
+from likeness.domain.errors import LikenessError
+from tests.commands import ROOT, documents
+from tests.k8s.known_metrics import product_metrics
+
+PAPERS = documents()
+OF_THE_TESTS = {"LIKENESS_FAULT_ROUNDS"}
+"""Variables that a test reads, and the product does not."""
+
+_LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+_CODE = re.compile(r"`([^`\n]+)`")
+_FENCE = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
+_PATH = re.compile(r"(?:services|protos|models|benchmarks|tests|k8s|docs)/[\w./-]*")
+_SETTING = re.compile(r"\bLIKENESS_[A-Z_]*[A-Z]\b")
+_METRIC = re.compile(r"\blikeness_[a-z_]+[a-z]\b(?!/|\.|-)")
+
+
+def _text(paper: Path) -> str:
+    return paper.read_text(encoding="utf-8")
+
+
+def _anchors(paper: Path) -> set[str]:
+    """The anchors of its headings, as a forge makes them."""
+    headings = re.findall(r"^#+ (.+)$", _FENCE.sub("", _text(paper)), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def _name(paper: Path) -> str:
+    return str(paper.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("paper", PAPERS, ids=_name)
+def test_links_lead_somewhere(paper: Path) -> None:
+    for link in _LINK.findall(_FENCE.sub("", _text(paper))):
+        target, _, anchor = link.partition("#")
+        if "://" in target:
+            continue
+        found = (paper.parent / target).resolve() if target else paper
+        assert found.exists(), f"{link} leads nowhere"
+        assert not anchor or anchor in _anchors(found), f"{link}: there is no such heading"
+
+
+@pytest.mark.parametrize("paper", PAPERS, ids=_name)
+def test_files_that_are_named_exist(paper: Path) -> None:
+    for code in _CODE.findall(_FENCE.sub("", _text(paper))):
+        if _PATH.fullmatch(code):
+            assert (ROOT / code).exists() or (paper.parent / code).exists(), f"there is no {code}"
+
+
+@pytest.mark.parametrize("paper", PAPERS, ids=_name)
+def test_settings_that_are_named_exist(paper: Path) -> None:
+    for name in sorted(set(_SETTING.findall(_text(paper))) - OTHER_VARIABLES - OF_THE_TESTS):
+        try:
+            load(environment={name: "?"})
+        except LikenessError as error:
+            assert error.reason != "UNKNOWN_SETTING", f"there is no {name}"
+
+
+@pytest.mark.parametrize("paper", PAPERS, ids=_name)
+def test_metrics_that_are_named_exist(paper: Path) -> None:
+    named = {name for code in _CODE.findall(_text(paper)) for name in _METRIC.findall(code)}
+    named = {name for name in named if not name.startswith("likeness_search")}  # the distribution
+    assert named <= product_metrics()
+
+
+def test_the_reasons_are_those_of_the_code() -> None:
+    script = ROOT / "docs" / "reasons.py"
+    done = subprocess.run([sys.executable, str(script), "--check"], check=False)
+    assert done.returncode == 0, "run `python docs/reasons.py`"
