@@ -34,10 +34,9 @@ class Service:
         described = Reference("", "object", Facets(owner=CALLER.entity), subject_id=name)
         made = self.engine.enrol(CALLER, key, described, Sample(data, name), override="benchmark")
         self.names[made.reference.reference_id] = name
-        template = made.finding.template
-        if template is None:
+        if made.finding is None or made.finding.template is None:
             raise SystemExit(f"{name} got no template")
-        return template
+        return made.finding.template
 
     def search(self, data: bytes, k: int = 10) -> SearchAnswer:
         """Search with a photograph."""

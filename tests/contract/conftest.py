@@ -26,19 +26,21 @@ _Answer = TypeVar("_Answer")
 
 
 class HoldingModality(VectorModality):
-    """Waits inside `extract` for samples that contain `hold`, until it is told to go on."""
+    """Waits inside `extract` for samples that contain `hold`, until it is told to go on; `seen`: what it had."""
 
     def __init__(self) -> None:
         super().__init__()
         self.inside = threading.Semaphore(0)
         self.go_on = threading.Event()
         self.broken = False
+        self.seen: list[bytes] = []
 
     def extract(
         self, samples: Sequence[Sample], mode: Mode, deadline: Deadline = NO_DEADLINE
     ) -> list[Extraction]:
         if self.broken:
             raise RuntimeError("the disk of Jane Roe is on fire")
+        self.seen += [sample.data for sample in samples]
         if any(b"hold" in sample.data for sample in samples):
             self.inside.release()
             assert self.go_on.wait(PATIENCE)

@@ -152,6 +152,19 @@ def test_the_same_request_id_with_the_same_content_is_answered_with_the_first_re
     assert gone[0].log_position == gone[1].log_position
 
 
+def test_the_sample_of_a_request_that_is_sent_again_is_not_looked_at_again(
+    client: LikenessClient, modality: HoldingModality
+) -> None:
+    first = client.face.enroll(b"1,0,0", request_id="request-1")
+    modality.broken = True
+    again = client.face.enroll(b"1,0,0", request_id="request-1")
+    assert not again.HasField("finding")
+    assert again.reference == first.reference
+    with pytest.raises(AlreadyExists):
+        client.face.enroll(b"0,1,0", request_id="request-1")
+    assert modality.seen == [b"1,0,0"]
+
+
 def test_an_update_of_something_that_changed_meanwhile_is_aborted(client: LikenessClient) -> None:
     enrolled = client.face.enroll(b"1,0,0")
     given = metadata(status="active", category="witness")

@@ -112,7 +112,9 @@ def test_bulk_leaves_workers_for_single_requests(
         assert len(outcomes.result(PATIENCE)) == 8
 
 
-def test_the_same_items_again_are_replayed(client: LikenessClient) -> None:
+def test_the_same_items_again_are_replayed_and_not_looked_at_again(
+    client: LikenessClient, modality: HoldingModality
+) -> None:
     first = by_tag(list(client.face.enroll_many(items(20))))
     again = by_tag(list(client.face.enroll_many(items(20))))
     for tag, outcome in again.items():
@@ -121,6 +123,7 @@ def test_the_same_items_again_are_replayed(client: LikenessClient) -> None:
         assert before is not None
         assert outcome.enrolled.replayed
         assert outcome.enrolled.reference.reference_id == before.reference.reference_id
+    assert len(modality.seen) == 20
 
 
 def test_a_stream_that_is_left_early_ends_and_its_workers_are_free(

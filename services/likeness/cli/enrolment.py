@@ -117,9 +117,10 @@ class BulkEnrolment:
         elif outcome.enrolled is not None:
             answer = outcome.enrolled
             reference_id, position = answer.reference.reference_id, answer.log_position
-            self._journal.append(
-                Entry(tag.key, tag.sha256, path, reference_id, position, box=_box(answer.finding))
-            )
+            # A replay is answered without a box; where this journal knows it from the first answer, it stays.
+            known = self._journal.get(tag.key)
+            box = _box(answer.finding) or (known.box if known else None)
+            self._journal.append(Entry(tag.key, tag.sha256, path, reference_id, position, box=box))
             self.log_position = max(self.log_position, position)
             self._count(Fate.KNOWN if answer.replayed else Fate.ENROLLED)
 

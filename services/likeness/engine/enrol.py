@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from likeness.domain.changes import Enrol, Receipt, RequestKey, Write
+from likeness.domain.changes import ChangeKind, Enrol, Receipt, RequestKey, Write
 from likeness.domain.deadline import Deadline
 from likeness.domain.ids import new_id
 from likeness.domain.modality import Modality
@@ -19,10 +19,13 @@ from likeness.engine.policy import owned_by
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """A durable enrolment: the reference as stored, what was found in its sample, and the receipt."""
+    """A durable enrolment: the reference as stored, what was found in its sample, and the receipt.
+
+    `finding` is None for a replay: its sample was not looked at again, and what was found is not stored.
+    """
 
     reference: Reference
-    finding: Finding
+    finding: Finding | None
     receipt: Receipt
 
 
@@ -45,6 +48,9 @@ class Enroller:
     ) -> Enrolled:
         """Enrol one sample; returns when it is durable.
 
+        A request that was done before is answered from the store, and its sample is not decoded. Of two that come
+        at the same time the store accepts one, and the other is answered as a replay too.
+
         Raises:
             InvalidInput: the metadata breaks a limit, or names another owner.
             SampleRejected: the sample cannot be used, or its quality is too low and there is no override.
@@ -53,6 +59,9 @@ class Enroller:
         owned_by(caller, described.facets)
         check_metadata(described)
         deadline.check(f"{sample.name} waited to be enrolled")
+        earlier = self._store.receipt(key, ChangeKind.ENROL, self._modality.name)
+        if earlier is not None:
+            return self._replayed(earlier)
         extraction = self._modality.extract([sample], Mode.ENROL, deadline)[0]
         finding = single_finding(extraction, sample, "sample.data")
         check_quality(finding, override, "sample.data")
@@ -83,7 +92,7 @@ class Enroller:
         write = Write(key, Enrol(reference, template, source), entry)
         receipt = only(self._store.write([write]))
         if receipt.replayed:
-            return Enrolled(self._store.get(receipt.reference_id), finding, receipt)
+            return self._replayed(receipt)
         written = replace(
             reference,
             created_at=receipt.at,
@@ -92,3 +101,6 @@ class Enroller:
             enrolled_position=receipt.position,
         )
         return Enrolled(written, finding, receipt)
+
+    def _replayed(self, receipt: Receipt) -> Enrolled:
+        return Enrolled(self._store.get(receipt.reference_id), None, receipt)

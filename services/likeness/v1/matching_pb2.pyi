@@ -101,11 +101,13 @@ class EnrollResponse(_message.Message):
     """True if this request id was already done and this is its first result."""
     @_builtins.property
     def reference(self) -> _common_pb2.Reference:
-        """The new reference."""
+        """The new reference; of a replay, the reference as it is now."""
 
     @_builtins.property
     def finding(self) -> _common_pb2.Finding:
-        """What was found in the sample, with quality and advice."""
+        """What was found in the sample, with quality and advice. Unset if replayed: the sample is not looked at again, and
+        what was found in it is not stored, but for the quality, which the reference has.
+        """
 
     def __init__(
         self,

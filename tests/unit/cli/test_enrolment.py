@@ -59,7 +59,8 @@ class Server:
             answer = matching.EnrollResponse(replayed=known)
             answer.reference.reference_id = self.seen.setdefault(item.request_id, f"ref-{len(self.seen)}")
             answer.log_position = len(self.seen)
-            answer.finding.box.width = 10
+            if not known:
+                answer.finding.box.width = 10
             yield Outcome(item, enrolled=answer)
 
 
@@ -112,6 +113,18 @@ def test_a_run_that_lost_its_journal_makes_no_duplicates(folder: Path, journal: 
     done = run(folder, journal, server)
     assert len(server.seen) == 3
     assert done.counts == {Fate.KNOWN: 3, Fate.REJECTED: 1}
+
+
+def test_a_file_that_is_sent_again_keeps_the_box_that_the_first_answer_had(
+    folder: Path, journal: Path
+) -> None:
+    server = Server()
+    run(folder, journal, server)
+    run(folder, journal, server, again=True)
+    with Journal(journal) as opened:
+        entry = opened.last_enrolled()
+    assert entry is not None
+    assert entry.box == (0, 0, 10, 0)
 
 
 def test_a_run_that_was_cut_short_goes_on_where_it_was(folder: Path, journal: Path) -> None:

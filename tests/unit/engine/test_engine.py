@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, tzinfo
 from typing import Any
@@ -10,6 +10,7 @@ import pytest
 
 from likeness.domain.answers import Explanation, Header, SearchOptions
 from likeness.domain.changes import Update, Write
+from likeness.domain.deadline import NO_DEADLINE, Deadline
 from likeness.domain.errors import (
     Conflict,
     Denied,
@@ -21,9 +22,9 @@ from likeness.domain.errors import (
 )
 from likeness.domain.modality import Presented
 from likeness.domain.references import Caller, Category, Facets, MetadataField, Purpose, Restrictions, Status
-from likeness.domain.samples import Pick, Sample, Selection
+from likeness.domain.samples import Extraction, Mode, Pick, Quality, Sample, Selection
 from likeness.engine import search as searching
-from likeness.engine.engine import ListQuery
+from likeness.engine.engine import Enrolled, ListQuery
 from likeness.store import writer
 from likeness.store.store import Store
 from likeness.telemetry import metrics
@@ -109,7 +110,9 @@ def test_low_quality_is_refused_unless_overridden_with_a_reason(bench: Bench) ->
     assert bench.search("1,0") == []
     enrolled = bench.enrol("1,0|q=40", override="only photograph there is")
     assert enrolled.reference.quality_override == "only photograph there is"
-    assert bench.enrol("1,0|q=60").finding.issues[0].reason == "QUALITY_LOW"
+    warned = bench.enrol("1,0|q=60").finding
+    assert warned is not None
+    assert warned.issues[0].reason == "QUALITY_LOW"
     assert len(bench.search("1,0|q=10")) == 2
 
 
@@ -121,6 +124,44 @@ def test_a_repeated_request_is_answered_with_its_first_result(bench: Bench) -> N
     assert len(bench.search("1,0")) == 1
     with pytest.raises(Conflict):
         bench.enrol("0,1", request_id="r")
+
+
+class OneLook(VectorModality):
+    """Looks at a number of samples, and fails at a further one; `before` is called at each."""
+
+    def __init__(self, looks: int, before: Callable[[], object] = lambda: None) -> None:
+        super().__init__()
+        self.looks = looks
+        self.before = before
+
+    def extract(
+        self, samples: Sequence[Sample], mode: Mode, deadline: Deadline = NO_DEADLINE
+    ) -> list[Extraction]:
+        self.looks -= len(samples)
+        assert self.looks >= 0
+        before, self.before = self.before, lambda: None
+        before()
+        return super().extract(samples, mode, deadline)
+
+
+def test_the_sample_of_a_repeated_request_is_not_looked_at_again(store: Store) -> None:
+    bench = Bench(OneLook(1), store)
+    first = bench.enrol("1,0|q=60", request_id="r")
+    again = bench.enrol("1,0|q=60", request_id="r")
+    assert again == replace(first, finding=None, receipt=replace(first.receipt, replayed=True))
+    assert again.reference.quality == Quality(60.0)
+    with pytest.raises(Conflict):
+        bench.enrol("0,1", request_id="r")
+
+
+def test_of_a_request_that_comes_twice_at_once_one_is_a_replay(store: Store) -> None:
+    meanwhile: list[Enrolled] = []
+    bench = Bench(OneLook(2, lambda: meanwhile.append(bench.enrol("1,0", request_id="r"))), store)
+    later = bench.enrol("1,0", request_id="r")
+    (first,) = meanwhile
+    assert not first.receipt.replayed
+    assert later == replace(first, finding=None, receipt=replace(first.receipt, replayed=True))
+    assert store.count() == 1
 
 
 @pytest.mark.parametrize(
