@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.domain.errors import Corrupt, Exhausted, InvalidInput
-from likeness.domain.references import Category, Facets, Purpose, Restrictions, Status
+from likeness.domain.facets import facets_as_json, facets_from_json
+from likeness.domain.references import Facets
 
 _EXPIRY_BITS = 40
 """Seconds since 1970 up to the year 36,812; the 23 bits above hold the code."""
@@ -131,7 +132,7 @@ class Columns:
 
     def capture(self) -> ColumnsState:
         """Copy the columns; call it from the writer."""
-        described = json.dumps([None if f is None else _describe(f) for f in self._facets]).encode()
+        described = json.dumps([None if f is None else facets_as_json(f) for f in self._facets]).encode()
         return ColumnsState(self._cells[: self._count].copy(), np.frombuffer(described, np.uint8))
 
     @classmethod
@@ -144,7 +145,7 @@ class Columns:
         made = cls()
         try:
             described = json.loads(state.facets.tobytes())
-            made._facets = [None, *(_facets(item) for item in described[1:])]
+            made._facets = [None, *(facets_from_json(item) for item in described[1:])]
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise Corrupt(
                 "The facets in a snapshot cannot be read; rebuild the index from the log."
@@ -203,36 +204,3 @@ class Columns:
     def _check(self, row: int) -> None:
         if not 0 <= row < self._count:
             raise InvalidInput(f"Row {row} is not one of the {self._count} rows in the index.")
-
-
-def _describe(facets: Facets) -> dict[str, object]:
-    limits = facets.restrictions
-    return {
-        "owner": facets.owner,
-        "galleries": sorted(facets.galleries),
-        "category": facets.category.value,
-        "status": facets.status.value,
-        "denied_entities": sorted(limits.denied_entities),
-        "permitted_entities": sorted(limits.permitted_entities),
-        "permitted_purposes": sorted(purpose.value for purpose in limits.permitted_purposes),
-    }
-
-
-def _facets(described: dict[str, object]) -> Facets:
-    def names(key: str) -> frozenset[str]:
-        listed = described[key]
-        if not isinstance(listed, list):
-            raise TypeError(f"{key} is not a list")
-        return frozenset(str(name) for name in listed)
-
-    return Facets(
-        owner=str(described["owner"]),
-        galleries=names("galleries"),
-        category=Category(str(described["category"])),
-        status=Status(str(described["status"])),
-        restrictions=Restrictions(
-            denied_entities=names("denied_entities"),
-            permitted_entities=names("permitted_entities"),
-            permitted_purposes=frozenset(Purpose(name) for name in names("permitted_purposes")),
-        ),
-    )

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from likeness.domain.audit import JsonValue
 from likeness.domain.errors import Corrupt, InvalidInput
-from likeness.domain.references import Category, Facets, Purpose, Reference, Restrictions, Status
+from likeness.domain.facets import facets_as_json, facets_from_json
+from likeness.domain.references import Facets, Reference
 from likeness.domain.samples import Quality, QualityComponent
 from likeness.store.canonical import canonical_json, from_micros, to_micros
 
@@ -20,22 +20,8 @@ Subject = Mapping[str, Any]
 
 
 def encode_facets(facets: Facets) -> str:
-    """Canonical JSON; empty parts are left out."""
-    limits = facets.restrictions
-    restrictions: dict[str, JsonValue] = {
-        "denied_entities": sorted(limits.denied_entities),
-        "permitted_entities": sorted(limits.permitted_entities),
-        "permitted_purposes": sorted(limits.permitted_purposes),
-    }
-    content: dict[str, JsonValue] = {
-        "owner": facets.owner,
-        "galleries": sorted(facets.galleries),
-        "category": facets.category,
-        "status": facets.status,
-        "expires_at": facets.expires_at,
-        "restrictions": {name: value for name, value in restrictions.items() if value},
-    }
-    return canonical_json({name: value for name, value in content.items() if value not in (None, [], {})})
+    """Canonical JSON."""
+    return canonical_json(facets_as_json(facets))
 
 
 @lru_cache(_FACETS_REMEMBERED)
@@ -46,21 +32,8 @@ def decode_facets(text: str) -> Facets:
         Corrupt: it is something else.
     """
     try:
-        content = json.loads(text)
-        limits = content.get("restrictions", {})
-        return Facets(
-            owner=content["owner"],
-            galleries=frozenset(content.get("galleries", ())),
-            category=Category(content["category"]),
-            status=Status(content["status"]),
-            restrictions=Restrictions(
-                denied_entities=frozenset(limits.get("denied_entities", ())),
-                permitted_entities=frozenset(limits.get("permitted_entities", ())),
-                permitted_purposes=frozenset(map(Purpose, limits.get("permitted_purposes", ()))),
-            ),
-            expires_at=content.get("expires_at"),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return facets_from_json(json.loads(text))
+    except ValueError as error:
         raise _unreadable("facets") from error
 
 
