@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,15 +16,16 @@ from likeness.domain.samples import Extraction, Mode, Sample
 from likeness.domain.scope import Scope
 from likeness.domain.storage import Page, Storage
 from likeness.engine.answering import Timings
+from likeness.engine.batches import groups
 from likeness.engine.compare import Comparer
-from likeness.engine.enrol import Enrolled, Enroller
+from likeness.engine.enrol import Enrolled, Enroller, Enrolment
 from likeness.engine.finding_rules import rejected
 from likeness.engine.gallery import Gallery
 from likeness.engine.records import Records
 from likeness.engine.search import Progress, Searcher, no_progress
 from likeness.telemetry import metrics
 
-__all__ = ["Engine", "Enrolled", "ListQuery", "Page"]
+__all__ = ["Engine", "Enrolled", "Enrolment", "ListQuery", "Page"]
 
 DEFAULT_PAGE = 100
 
@@ -73,8 +74,11 @@ class Engine:
         try:
             yield
         except SampleRejected as error:
-            metrics.rejections(self.modality.name, mode.value, error.reason).inc()
+            self._count_rejected(mode, error)
             raise
+
+    def _count_rejected(self, mode: Mode, error: SampleRejected) -> None:
+        metrics.rejections(self.modality.name, mode.value, error.reason).inc()
 
     @property
     def modality_name(self) -> str:
@@ -93,10 +97,31 @@ class Engine:
     ) -> Enrolled:
         """Enrol one sample; see `Enroller.enrol`."""
         with self._counting(Mode.ENROL):
-            enrolled = self._enroller.enrol(caller, key, described, sample, override, deadline)
+            enrolled = self._enroller.enrol(Enrolment(caller, key, described, sample, override), deadline)
+        self._count_enrolled(enrolled)
+        return enrolled
+
+    def enrol_many(
+        self, enrolments: Iterable[Enrolment], *, deadline: Deadline = NO_DEADLINE
+    ) -> Iterator[Enrolled | Exception]:
+        """Enrol many samples; yields for each, in order, its enrolment once it is durable, or its error.
+
+        They are taken, extracted and written in small groups, so that there may be any number of them.
+
+        Raises:
+            DeadlineExceeded: time ran out; what was not yielded may be sent again under its key.
+        """
+        for group in groups(enrolments):
+            for outcome in self._enroller.enrol_group(group, deadline):
+                if isinstance(outcome, SampleRejected):
+                    self._count_rejected(Mode.ENROL, outcome)
+                elif isinstance(outcome, Enrolled):
+                    self._count_enrolled(outcome)
+                yield outcome
+
+    def _count_enrolled(self, enrolled: Enrolled) -> None:
         if enrolled.reference.quality_override and not enrolled.receipt.replayed:
             metrics.quality_overrides(self.modality.name).inc()
-        return enrolled
 
     def get(self, caller: Caller, reference_id: str) -> Reference:
         """One reference; see `Records.get`."""

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from likeness.domain.changes import ChangeKind, Enrol, Receipt, RequestKey, Write
 from likeness.domain.deadline import Deadline
 from likeness.domain.ids import new_id
 from likeness.domain.modality import Modality
 from likeness.domain.references import Caller, Reference
-from likeness.domain.samples import Finding, Mode, Sample
-from likeness.domain.storage import Storage, only
+from likeness.domain.samples import Extraction, Finding, Mode, Sample
+from likeness.domain.storage import Outcome, Storage, only
 from likeness.engine.audit import audit_write
+from likeness.engine.batches import attempt, extract_each
 from likeness.engine.finding_rules import check_quality, single_finding, template_of
 from likeness.engine.metadata_rules import check_metadata
 from likeness.engine.policy import owned_by
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """What is to be enrolled: for whom, under which key, what its owner says of it, and the sample.
+
+    `override`: why it is enrolled even if its quality is too low; empty for no override.
+    """
+
+    caller: Caller
+    key: RequestKey
+    described: Reference
+    sample: Sample
+    override: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +46,15 @@ class Enrolled:
     receipt: Receipt
 
 
+@dataclass(frozen=True, slots=True)
+class _Accepted:
+    """An enrolment that is ready to be written, and what was found in its sample."""
+
+    reference: Reference
+    finding: Finding
+    write: Write
+
+
 class Enroller:
     """Enrols references of one modality."""
 
@@ -37,15 +63,7 @@ class Enroller:
         self._store = store
         self._keep_sources = keep_sources
 
-    def enrol(
-        self,
-        caller: Caller,
-        key: RequestKey,
-        described: Reference,
-        sample: Sample,
-        override: str,
-        deadline: Deadline,
-    ) -> Enrolled:
+    def enrol(self, enrolment: Enrolment, deadline: Deadline) -> Enrolled:
         """Enrol one sample; returns when it is durable.
 
         A request that was done before is answered from the store, and its sample is not decoded. Of two that come
@@ -56,30 +74,54 @@ class Enroller:
             SampleRejected: the sample cannot be used, or its quality is too low and there is no override.
             Conflict: the request id was used for something else.
         """
-        owned_by(caller, described.facets)
-        check_metadata(described)
-        deadline.check(f"{sample.name} waited to be enrolled")
-        earlier = self._store.receipt(key, ChangeKind.ENROL, self._modality.name)
+        earlier = self._earlier(enrolment, deadline)
         if earlier is not None:
-            return self._replayed(earlier)
-        extraction = self._modality.extract([sample], Mode.ENROL, deadline)[0]
+            return earlier
+        extraction = self._modality.extract([enrolment.sample], Mode.ENROL, deadline)[0]
+        accepted = self._accepted(enrolment, extraction)
+        deadline.check(f"{enrolment.sample.name} was being enrolled")
+        return self._settled(accepted, *self._store.write([accepted.write]))
+
+    def enrol_group(self, group: Sequence[Enrolment], deadline: Deadline) -> list[Enrolled | Exception]:
+        """Enrol some samples with one extraction and one write; what became of each, in order, once it is durable.
+
+        Raises:
+            DeadlineExceeded: time ran out before the write; none of them was enrolled now.
+        """
+        known = [attempt(partial(self._earlier, one, deadline)) for one in group]
+        new = [one for one, earlier in zip(group, known, strict=True) if earlier is None]
+        made = iter(self._enrol_new(new, deadline))
+        return [next(made) if earlier is None else earlier for earlier in known]
+
+    def _enrol_new(self, group: Sequence[Enrolment], deadline: Deadline) -> list[Enrolled | Exception]:
+        extractions = extract_each(self._modality, [one.sample for one in group], Mode.ENROL, deadline)
+        decided = [
+            found if isinstance(found, Exception) else attempt(partial(self._accepted, one, found))
+            for one, found in zip(group, extractions, strict=True)
+        ]
+        deadline.check("samples were being enrolled")
+        outcomes = iter(self._store.write([one.write for one in decided if isinstance(one, _Accepted)]))
+        return [
+            one if isinstance(one, Exception) else attempt(partial(self._settled, one, next(outcomes)))
+            for one in decided
+        ]
+
+    def _earlier(self, enrolment: Enrolment, deadline: Deadline) -> Enrolled | None:
+        """Check what does not need the sample; the answer if the request was done before."""
+        owned_by(enrolment.caller, enrolment.described.facets)
+        check_metadata(enrolment.described)
+        deadline.check(f"{enrolment.sample.name} waited to be enrolled")
+        receipt = self._store.receipt(enrolment.key, ChangeKind.ENROL, self._modality.name)
+        return None if receipt is None else self._replayed(receipt)
+
+    def _accepted(self, enrolment: Enrolment, extraction: Extraction) -> _Accepted:
+        """What is to be written, if the sample can be enrolled."""
+        sample, override = enrolment.sample, enrolment.override
         finding = single_finding(extraction, sample, "sample.data")
         check_quality(finding, override, "sample.data")
-        deadline.check(f"{sample.name} was being enrolled")
-        return self._commit(caller, key, described, sample, finding, override)
-
-    def _commit(
-        self,
-        caller: Caller,
-        key: RequestKey,
-        described: Reference,
-        sample: Sample,
-        finding: Finding,
-        override: str,
-    ) -> Enrolled:
         template = template_of(finding, self._modality, sample)
         reference = replace(
-            described,
+            enrolment.described,
             reference_id=new_id(),
             modality=self._modality.name,
             quality=finding.quality,
@@ -87,20 +129,23 @@ class Enroller:
             template_space=template.space,
             model=template.model,
         )
-        entry = audit_write("Enroll", self._modality.name, caller, reference.reference_id, override)
+        entry = audit_write("Enroll", self._modality.name, enrolment.caller, reference.reference_id, override)
         source = sample.data if self._keep_sources else None
-        write = Write(key, Enrol(reference, template, source), entry)
-        receipt = only(self._store.write([write]))
+        return _Accepted(reference, finding, Write(enrolment.key, Enrol(reference, template, source), entry))
+
+    def _settled(self, accepted: _Accepted, outcome: Outcome) -> Enrolled:
+        """The answer to a write, or what it was refused with."""
+        receipt = only([outcome])
         if receipt.replayed:
             return self._replayed(receipt)
         written = replace(
-            reference,
+            accepted.reference,
             created_at=receipt.at,
             updated_at=receipt.at,
             position=receipt.position,
             enrolled_position=receipt.position,
         )
-        return Enrolled(written, finding, receipt)
+        return Enrolled(written, accepted.finding, receipt)
 
     def _replayed(self, receipt: Receipt) -> Enrolled:
         return Enrolled(self._store.get(receipt.reference_id), None, receipt)

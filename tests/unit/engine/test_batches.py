@@ -1,0 +1,165 @@
+"""Many samples at once: in groups, in order, and each with an outcome of its own."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from likeness.domain.changes import RequestKey
+from likeness.domain.deadline import NO_DEADLINE, CallDeadline, Deadline
+from likeness.domain.errors import Conflict, DeadlineExceeded, InvalidInput, SampleRejected
+from likeness.domain.references import Facets, Reference
+from likeness.domain.samples import Extraction, Mode, Sample
+from likeness.engine import batches
+from likeness.engine.engine import Enrolled, Enrolment
+from likeness.store.store import Store
+from likeness.telemetry import metrics
+from tests.support import ALICE, Bench, VectorModality
+
+
+class Groups(VectorModality):
+    """Remembers how many samples it was given at once; a sample `fault` makes it fail."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    def extract(
+        self, samples: Sequence[Sample], mode: Mode, deadline: Deadline = NO_DEADLINE
+    ) -> list[Extraction]:
+        deadline.check("samples were extracted")
+        self.sizes.append(len(samples))
+        if any(sample.data == b"fault" for sample in samples):
+            raise RuntimeError("a fault in the model")
+        return super().extract(samples, mode, deadline)
+
+
+@pytest.fixture
+def modality() -> Groups:
+    return Groups()
+
+
+@pytest.fixture
+def bench(modality: Groups, store: Store) -> Bench:
+    return Bench(modality, store)
+
+
+def enrolment(text: str, request_id: str = "", *, owner: str = "NCB-AA", override: str = "") -> Enrolment:
+    key = RequestKey(ALICE.entity, request_id or f"id {text}", hashlib.sha256(text.encode()).digest())
+    return Enrolment(
+        ALICE, key, Reference("", "face", Facets(owner)), Sample(text.encode(), f"<{text}>"), override
+    )
+
+
+def ids(outcomes: Sequence[Enrolled | Exception]) -> list[str]:
+    return [one.reference.reference_id for one in outcomes if isinstance(one, Enrolled)]
+
+
+def test_each_sample_has_its_outcome_in_order_from_one_extraction_and_one_commit(
+    bench: Bench, modality: Groups, store: Store
+) -> None:
+    earlier = bench.engine.enrol(ALICE, enrolment("1,0").key, enrolment("1,0").described, Sample(b"1,0"))
+    modality.sizes.clear()
+    commits: list[int] = []
+    store.follow(lambda entries: commits.append(len(entries)))
+    outcomes = list(
+        bench.engine.enrol_many(
+            [
+                enrolment("0,1"),
+                enrolment("no vector"),
+                enrolment("1,0"),
+                enrolment("1,1", owner="NCB-BB"),
+                enrolment("1,2|q=40"),
+                enrolment("1,2|q=40", override="the only one"),
+                enrolment("1,3", "id 1,0"),
+                enrolment("0,1"),
+            ]
+        )
+    )
+    kinds = [Enrolled, SampleRejected, Enrolled, InvalidInput, SampleRejected, Enrolled, Conflict, Enrolled]
+    assert [type(outcome) for outcome in outcomes] == kinds
+    first, again, overridden, twice = (one for one in outcomes if isinstance(one, Enrolled))
+    assert [one.receipt.replayed for one in (first, again, overridden, twice)] == [False, True, False, True]
+    assert again.reference == earlier.reference
+    assert twice.reference == first.reference
+    assert bench.engine.get(ALICE, overridden.reference.reference_id) == overridden.reference
+    assert modality.sizes == [5]
+    assert commits == [2]
+
+
+def test_no_more_is_taken_than_a_group_and_one(bench: Bench, modality: Groups) -> None:
+    taken = 0
+
+    def source() -> Iterator[Enrolment]:
+        nonlocal taken
+        for n in range(2 * batches.GROUP_ITEMS + 1):
+            taken += 1
+            yield enrolment(f"1,{n}")
+
+    outcomes = bench.engine.enrol_many(source())
+    made = [next(outcomes)]
+    assert taken == batches.GROUP_ITEMS + 1
+    made += outcomes
+    assert len(set(ids(made))) == taken
+    assert modality.sizes == [batches.GROUP_ITEMS, batches.GROUP_ITEMS, 1]
+
+
+def test_the_bytes_of_a_group_are_limited_and_a_large_sample_stands_alone(
+    bench: Bench, modality: Groups, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "GROUP_BYTES", 10)
+    texts = ["1,0", "0,1", "1,1", "1,2", "1,2,3,4,5,6", "1,3"]
+    assert len(ids(list(bench.engine.enrol_many(map(enrolment, texts))))) == len(texts)
+    assert modality.sizes == [3, 1, 1, 1]
+
+
+def test_a_fault_of_one_sample_is_that_samples_alone(bench: Bench, modality: Groups) -> None:
+    outcomes = list(bench.engine.enrol_many(map(enrolment, ["1,0", "fault", "0,1"])))
+    assert [type(outcome) for outcome in outcomes] == [Enrolled, RuntimeError, Enrolled]
+    assert modality.sizes == [3, 1, 1, 1]
+
+
+def test_a_batch_that_is_given_up_ends_and_is_resumed(bench: Bench, modality: Groups) -> None:
+    deadline = CallDeadline()
+    everything = [enrolment(f"1,{n}") for n in range(batches.GROUP_ITEMS + 2)]
+    outcomes = bench.engine.enrol_many(everything, deadline=deadline)
+    done = [next(outcomes) for _ in range(batches.GROUP_ITEMS)]
+    deadline.abandoned.set()
+    with pytest.raises(DeadlineExceeded) as caught:
+        next(outcomes)
+    assert caught.value.reason == "CALLER_GONE"
+    assert modality.sizes == [batches.GROUP_ITEMS]
+    resumed = list(bench.engine.enrol_many(everything))
+    assert ids(resumed)[: len(done)] == ids(done)
+    assert modality.sizes == [batches.GROUP_ITEMS, 2]
+
+
+def test_nothing_of_a_group_is_written_when_time_runs_out_during_its_extraction(
+    bench: Bench, modality: Groups, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deadline = CallDeadline()
+    monkeypatch.setattr(modality, "extract", _then(modality.extract, deadline.abandoned.set))
+    with pytest.raises(DeadlineExceeded):
+        list(bench.engine.enrol_many([enrolment("1,0")], deadline=deadline))
+    assert store.head() == 0
+
+
+def _then(
+    extract: Callable[..., list[Extraction]], afterwards: Callable[[], None]
+) -> Callable[..., list[Extraction]]:
+    def both(*arguments: object) -> list[Extraction]:
+        extracted = extract(*arguments)
+        afterwards()
+        return extracted
+
+    return both
+
+
+def test_rejections_and_overrides_of_a_batch_are_counted(bench: Bench) -> None:
+    rejected = metrics.rejections("face", "enrol", "QUALITY_TOO_LOW")
+    overridden = metrics.quality_overrides("face")
+    before = rejected._value.get(), overridden._value.get()
+    list(bench.engine.enrol_many([enrolment("1,0|q=40"), enrolment("0,1|q=40", override="the only one")]))
+    assert (rejected._value.get(), overridden._value.get()) == (before[0] + 1, before[1] + 1)
