@@ -69,7 +69,7 @@ def documents() -> list[Path]:
     """Every document that is part of the product."""
     found = [
         ROOT / "README.md",
-        *sorted((ROOT / "models").glob("*.md")),
+        *sorted((ROOT / "models").rglob("*.md")),
         *sorted((ROOT / "docs").rglob("*.md")),
     ]
     return [*found, *sorted((ROOT / "k8s").rglob("*.md"))]

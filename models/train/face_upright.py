@@ -1,4 +1,4 @@
-"""Fits `face-upright.npz`, by which a face that lies upright in its view is distinguished from a turned one.
+"""Fits `face-upright/upright.npz`, by which a face that lies upright in its view is told from a turned one.
 
     python face_upright.py --data images.zip --manifest manifest.csv --into models --seed 0
 
@@ -32,6 +32,7 @@ from likeness.face.turning import unturned
 from likeness.face.upright import FILE, Upright, features
 from likeness.imaging.opencv import cv2
 from likeness.inference.models.catalogue import Catalogue
+from likeness.inference.models.manifest import FaceManifest
 
 DETECTOR = "face-detect-mtcnn"
 CATEGORY, BACKGROUND = "/Faces/", "/BACKGROUND_Google/"
@@ -167,7 +168,7 @@ def main() -> None:
     flags.add_argument("--seed", type=int, default=0)
     arguments = flags.parse_args()
     catalogue = Catalogue.standard()
-    maker = Maker(load_detector(catalogue, catalogue.get(DETECTOR)), arguments.seed)
+    maker = Maker(load_detector(catalogue, catalogue.get(DETECTOR, FaceManifest)), arguments.seed)
     fit: list[tuple[NDArray[np.float32], bool]] = []
     left_out: list[tuple[NDArray[np.float32], bool]] = []
     for place, image in enumerate(photographs(arguments.data, arguments.manifest, CATEGORY)):

@@ -1,6 +1,6 @@
 """Measures how photographs of strangers score, and writes the calibration of objects.
 
-    python object_calibration.py --data FOLDER [FOLDER ...] --out object.json --subjects 450 --seed 202
+    python object_calibration.py --data FOLDER [FOLDER ...] --out calibration.json --subjects 450 --seed 202
 
 Every photograph is taken for another object, so a FOLDER must not hold two of one. Each pair is compared once, the
 first as a probe (with its mirror image and more details), the second as a reference, whatever a shortlist would

@@ -1,6 +1,6 @@
-"""Finds the principal axes and the words of `object-codebook.npz` from photographs.
+"""Finds the principal axes and the words of `object-codebook/codebook.npz` from photographs.
 
-    python object_codebook.py --images images.zip --out object-codebook.npz --seed 7
+    python object_codebook.py --images images.zip --out models/object-codebook/codebook.npz --seed 7
 
 Needs the product with its own dependencies alone. A sample of RootSIFT descriptors is projected onto its first
 axes, which are then scaled equally (not whitened: the distance stays that of RootSIFT), and clustered by k-means.

@@ -1,4 +1,4 @@
-"""Fits `object-fusion.json` and draws `object-background.npz`; run it again whenever the embedder changes.
+"""Fits `object-fusion/fusion.json` and draws `background.npz` there; run it again whenever the embedder changes.
 
     python object_fusion.py --data GALLERY --background images.zip --into models --seed 101
 

@@ -10,7 +10,6 @@ Printed: the cosines between vectors before and after, of other photographs. Nee
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -32,9 +31,30 @@ from likeness.inference.models.runtime import OnnxModel
 from likeness.object import views
 
 NAME = "object-embed"
-TITLE = "A square of a photograph to 256 numbers by which copies of it are found"
-SOURCE = "trained by models/train/object_embedding.py; see object-embed.md"
-SPACE = "likeness-object/3"
+MANIFEST = """\
+# Our own network for the shortlist of objects.
+schema = 1
+id = "object-embed"
+version = "{version}"
+kind = "picture-embedder"
+title = "A square of a photograph to 256 numbers by which copies of it are found"
+licence = "Apache-2.0"
+source = "trained by models/train/object_embedding.py; see README.md"
+
+[[files]]
+name = "object-embed.onnx"
+path = "object-embed.onnx"
+sha256 = "{sha256}"
+
+[input]
+side = {side}  # pixels of the square that a picture is squeezed into
+
+[embedding]
+template_space = "likeness-object/3"
+output = "embedding"
+dimension = 256
+"""
+
 MEASURED, CHECKED = 160, 160
 """Photographs that ranges are measured on, and others that the result is checked with."""
 
@@ -93,28 +113,17 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=160, help="pixels, USED of object_embedding.py")
     parser.add_argument("--seed", type=int, default=3)
     options = parser.parse_args()
-    target = options.into / f"{NAME}.onnx"
+    target = options.into / NAME / f"{NAME}.onnx"
     made = squares(options.images, options.side, options.seed)
     quantised(options.onnx, made[:MEASURED], target)
     others = made[MEASURED:]
     cosines = (embeddings(options.onnx, others) * embeddings(target, others)).sum(1)
     print(f"cosine with float32: least {cosines.min():.4f}, median {np.median(cosines):.4f}")
-    manifest = {
-        "schema": 1,
-        "id": NAME,
-        "version": options.version,
-        "title": TITLE,
-        "licence": "Apache-2.0",
-        "source": SOURCE,
-        "file": target.name,
-        "sha256": file_sha256(target),
-        "side": options.side,
-        "output": "embedding",
-        "dimension": 256,
-        "template_space": SPACE,
-    }
-    (options.into / f"{NAME}.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-    print(f"{target}: {target.stat().st_size:,} bytes, SHA-256 {manifest['sha256']}")
+    digest = file_sha256(target)
+    (target.parent / "manifest.toml").write_text(
+        MANIFEST.format(version=options.version, sha256=digest, side=options.side), encoding="utf-8"
+    )
+    print(f"{target}: {target.stat().st_size:,} bytes, SHA-256 {digest}")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from likeness.inference.concurrency.batcher import BatchReport
 from likeness.inference.concurrency.threads import plan_threads
 from likeness.inference.concurrency.turns import Turns
 from likeness.inference.models.catalogue import Catalogue, shipped_manifests
-from likeness.inference.models.manifest import Manifest
+from likeness.inference.models.manifest import FaceManifest
 from likeness.telemetry import logs, metrics, standard_error
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from likeness.inference.concurrency.assistant import Assistant
     from likeness.object.modality import ObjectModality
 
-_CALIBRATIONS = "calibrations"
-"""Folder of the tables that are shipped, next to the manifests."""
+_CALIBRATION = "calibration.json"
+"""The table in the folder of a model that is shipped."""
 
 _ASSISTANT_PART = 8
 """One part in so many of the memory for decoding is the assistant's, which decodes one photograph at a time: with
@@ -59,7 +59,7 @@ def face_modality(settings: Settings, turns: Turns, *, calibrated: bool = True) 
     from likeness.face.modality import FaceModality
 
     catalogue = Catalogue.standard(settings.home)
-    recogniser = catalogue.get(settings.recogniser)
+    recogniser = catalogue.get(settings.recogniser, FaceManifest)
     return FaceModality.load(
         catalogue,
         detector_id=settings.detector,
@@ -181,7 +181,7 @@ def load(name: str, settings: Settings, turns: Turns, *, calibrated: bool = True
     return modality
 
 
-def face_calibration(recogniser: Manifest, settings: Settings) -> Calibration | None:
+def face_calibration(recogniser: FaceManifest, settings: Settings) -> Calibration | None:
     """The calibration of a recogniser: the one that is set, else the one that its manifest names, else none.
 
     Raises:
@@ -199,7 +199,7 @@ def fingerprint_calibration(settings: Settings) -> Calibration | None:
     Raises:
         InvalidInput: as for faces.
     """
-    return _set_or_shipped(settings.fingerprint_calibration, "fingerprint.json")
+    return _set_or_shipped(settings.fingerprint_calibration, "fingerprint-fusion")
 
 
 def object_calibration(settings: Settings) -> Calibration | None:
@@ -208,11 +208,11 @@ def object_calibration(settings: Settings) -> Calibration | None:
     Raises:
         InvalidInput: as for faces.
     """
-    return _set_or_shipped(settings.object_calibration, "object.json")
+    return _set_or_shipped(settings.object_calibration, "object-fusion")
 
 
 def _set_or_shipped(chosen: Path | None, shipped: str) -> Calibration | None:
-    path = chosen or shipped_manifests() / _CALIBRATIONS / shipped
+    path = chosen or shipped_manifests() / shipped / _CALIBRATION
     if chosen is None and not path.exists():
         return None
     return calibrate.load(path)

@@ -9,12 +9,12 @@ from dataclasses import replace
 from likeness.domain.errors import InvalidInput
 from likeness.domain.samples import Issue, Mode, Quality, QualityComponent, Severity
 from likeness.face.parameters import CONFIDENCE_LIMITS, LIMITS, Limit
-from likeness.inference.models.manifest import Manifest
+from likeness.inference.models.manifest import FaceManifest
 
 QualityLimits = Mapping[str, Limit]
 
 
-def limits_of(detector: Manifest, recogniser: Manifest) -> dict[str, Limit]:
+def limits_of(detector: FaceManifest, recogniser: FaceManifest) -> dict[str, Limit]:
     """The limits in force: the general ones, the detector family's, and what the manifests change.
 
     Raises:

@@ -31,6 +31,7 @@ from likeness.inference.concurrency.batcher import Batcher, BatchReport
 from likeness.inference.concurrency.turns import Turns
 from likeness.inference.models.catalogue import Catalogue
 from likeness.inference.models.embedder import Embedder
+from likeness.inference.models.manifest import FaceManifest
 
 _NO_LIMITS = DecodeLimits()
 
@@ -123,7 +124,8 @@ class FaceModality:
 
         Raises what `Catalogue.open`, `Embedder` and `load_detector` raise.
         """
-        found, recognised = catalogue.get(detector_id), catalogue.get(recogniser_id)
+        found = catalogue.get(detector_id, FaceManifest)
+        recognised = catalogue.get(recogniser_id, FaceManifest)
         return cls(
             load_detector(catalogue, found),
             Embedder.open(catalogue, recognised, turns=turns),

@@ -20,7 +20,7 @@ from likeness.imaging.opencv import cv2
 from likeness.inference.models.arrays import read_arrays
 from likeness.inference.models.catalogue import shipped_manifests
 
-FILE = "face-upright.npz"
+FILE = "face-upright/upright.npz"
 
 FEATURES = p.UPRIGHT_DIRECTIONS * (p.UPRIGHT_SIDE // p.UPRIGHT_CELL) ** 2
 

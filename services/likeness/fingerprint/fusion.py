@@ -25,7 +25,7 @@ from likeness.fingerprint.evidence import MEASURES
 from likeness.inference.models import sums
 from likeness.inference.models.catalogue import shipped_manifests
 
-FILE = "fingerprint-fusion.json"
+FILE = "fingerprint-fusion/fusion.json"
 
 FEATURES = (
     "relaxed",

@@ -43,7 +43,7 @@ class Shortlister:
     @property
     def model(self) -> str:
         """`id@version` of the network, as written into templates and answers."""
-        return f"{self._embedder.manifest.id}@{self._embedder.manifest.version}"
+        return self._embedder.manifest.label
 
     def embed(self, impressions: Sequence[Minutiae]) -> NDArray[np.float32]:
         """One vector per impression, to be compared by inner product.

@@ -20,7 +20,7 @@ from likeness.inference.models.arrays import read_arrays
 from likeness.inference.models.catalogue import shipped_manifests
 from likeness.object import parameters as p
 
-FILE = "object-background.npz"
+FILE = "object-fusion/background.npz"
 
 Floats = NDArray[np.float32]
 

@@ -13,7 +13,7 @@ from likeness.domain.errors import Corrupt
 from likeness.inference.models.arrays import read_arrays
 from likeness.inference.models.catalogue import shipped_manifests
 
-FILE = "object-codebook.npz"
+FILE = "object-codebook/codebook.npz"
 VERSION = 1
 
 Floats = NDArray[np.float32]

@@ -22,7 +22,7 @@ from likeness.inference.models import sums
 from likeness.inference.models.catalogue import shipped_manifests
 from likeness.object import parameters as p
 
-FILE = "object-fusion.json"
+FILE = "object-fusion/fusion.json"
 
 Floats = NDArray[np.float64]
 

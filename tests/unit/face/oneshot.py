@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from likeness.face.detect import Detector
 from likeness.face.detectors import load_detector
 from likeness.inference.models.catalogue import Catalogue
+from likeness.inference.models.manifest import FaceManifest
 
 STRIDES = (8, 16, 32)
 Floats = NDArray[np.float32]
@@ -139,4 +140,4 @@ score_threshold = 0.5
         "utf-8",
     )
     catalogue = Catalogue([folder], folder)
-    return load_detector(catalogue, catalogue.get("known"))
+    return load_detector(catalogue, catalogue.get("known", FaceManifest))

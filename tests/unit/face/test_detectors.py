@@ -11,6 +11,7 @@ from likeness.domain.errors import InvalidInput, Precondition
 from likeness.face.detect import Detection
 from likeness.face.detectors import load_detector
 from likeness.inference.models.catalogue import Catalogue
+from likeness.inference.models.manifest import FaceManifest
 from tests.unit.face.oneshot import Known, as_maps, detector, encode, known
 
 FACES = [known(40, 30, 30, 0.95, 8), known(130, 50, 60, 0.9, 16), known(20, 100, 80, 0.85, 32)]
@@ -139,4 +140,4 @@ template = [[1, 1], [2, 1], [1, 2], [1, 3], [2, 3]]
     )
     catalogue = Catalogue([tmp_path], tmp_path)
     with pytest.raises(InvalidInput, match="detects no faces"):
-        load_detector(catalogue, catalogue.get("r"))
+        load_detector(catalogue, catalogue.get("r", FaceManifest))

@@ -9,20 +9,20 @@ from likeness.domain.errors import InvalidInput
 from likeness.domain.samples import Issue, Mode, Quality, QualityComponent, Severity
 from likeness.face.judge import issues, limits_of, several
 from likeness.face.parameters import CONFIDENCE_LIMITS, LIMITS
-from likeness.inference.models.catalogue import shipped_manifests
-from likeness.inference.models.manifest import Edges, Family, Kind, Manifest, read_manifest
+from likeness.inference.models.catalogue import shipped_manifest
+from likeness.inference.models.manifest import Edges, FaceManifest, Family, Kind, read_manifest
 
 REJECT, WARN = Severity.REJECT, Severity.WARN
 
 
 @pytest.fixture
-def detector() -> Manifest:
-    return read_manifest(shipped_manifests() / "face-detect-mtcnn.toml")
+def detector() -> FaceManifest:
+    return read_manifest(shipped_manifest("face-detect-mtcnn"), FaceManifest)
 
 
 @pytest.fixture
-def recogniser() -> Manifest:
-    return read_manifest(shipped_manifests() / "face-embed-dlib-resnet29.toml")
+def recogniser() -> FaceManifest:
+    return read_manifest(shipped_manifest("face-embed-dlib-resnet29"), FaceManifest)
 
 
 def judged(name: str, native: float, mode: Mode = Mode.ENROL, unit: str = "px") -> Issue | None:
@@ -92,7 +92,7 @@ def test_a_probe_is_only_advised_and_analysis_foretells_enrolment() -> None:
         assert several(3, mode, "case-7.jpg").severity is severity
 
 
-def test_a_manifest_moves_limits(detector: Manifest, recogniser: Manifest) -> None:
+def test_a_manifest_moves_limits(detector: FaceManifest, recogniser: FaceManifest) -> None:
     assert limits_of(detector, recogniser) == {"DetectorConfidence": CONFIDENCE_LIMITS["mtcnn"], **LIMITS}
     stricter = recogniser.model_copy(update={"quality": {"InterEyeDistance": Edges(reject=30.0)}})
     moved = limits_of(detector, stricter)["InterEyeDistance"]
@@ -102,7 +102,7 @@ def test_a_manifest_moves_limits(detector: Manifest, recogniser: Manifest) -> No
         limits_of(misspelt, recogniser)
 
 
-def test_every_detector_family_has_confidence_limits(detector: Manifest) -> None:
+def test_every_detector_family_has_confidence_limits(detector: FaceManifest) -> None:
     families = {family.value for family in Family} - {Family.ARCFACE.value}
     assert detector.kind is Kind.DETECTOR
     assert set(CONFIDENCE_LIMITS) == families

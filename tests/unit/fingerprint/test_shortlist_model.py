@@ -10,9 +10,30 @@ from onnx import TensorProto, helper
 
 from likeness.domain.errors import Corrupt, InvalidInput, LikenessError, NotFound
 from likeness.fingerprint.shortlist import MODEL
-from likeness.inference.models.catalogue import shipped_manifests
-from likeness.inference.models.sets import SetEmbedder, SetManifest
-from likeness.inference.models.shipped import read_manifest
+from likeness.inference.models.catalogue import shipped_manifest
+from likeness.inference.models.manifest import SetManifest, read_manifest
+from likeness.inference.models.sets import SetEmbedder
+
+MANIFEST = """
+schema = 1
+id = "sums"
+version = "1.0.0"
+kind = "set-embedder"
+licence = "Apache-2.0"
+source = "made here"
+[[files]]
+name = "sums.onnx"
+path = {path}
+sha256 = {sha256}
+[input]
+columns = {columns}
+min_count = 16
+max_count = {max_count}
+[embedding]
+template_space = "sums/1"
+output = "vector"
+dimension = 3
+"""
 
 
 def write_model(folder: Path, node: str = "Identity", **changes: Any) -> Path:
@@ -30,24 +51,15 @@ def write_model(folder: Path, node: str = "Identity", **changes: Any) -> Path:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     data = model.SerializeToString()
     (folder / "sums.onnx").write_bytes(data)
-    manifest = {
-        "schema": 1,
-        "id": "sums",
-        "version": "1.0.0",
-        "title": "Sums",
-        "licence": "Apache-2.0",
-        "source": "made here",
-        "file": "sums.onnx",
+    keys = {
+        "path": "sums.onnx",
         "sha256": hashlib.sha256(data).hexdigest(),
-        "columns": 3,
-        "min_count": 16,
         "max_count": 32,
-        "output": "vector",
-        "dimension": 3,
-        "template_space": "sums/1",
+        "columns": 3,
+        **changes,
     }
-    path = folder / "sums.json"
-    path.write_text(json.dumps(manifest | changes))
+    path = folder / "manifest.toml"
+    path.write_text(MANIFEST.format_map({key: json.dumps(value) for key, value in keys.items()}))
     return path
 
 
@@ -89,9 +101,9 @@ def test_a_damaged_file_is_not_loaded(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"colour": "red"}, "colour"),
         ({"sha256": "0"}, "sha256"),
-        ({"file": "../sums.onnx"}, "file"),
+        ({"path": "../sums.onnx"}, "its own name as path"),
+        ({"path": ""}, "its own name as path"),
         ({"max_count": 33}, "max_count"),
     ],
 )
@@ -106,14 +118,14 @@ def test_a_manifest_that_does_not_fit_the_graph_is_refused(tmp_path: Path) -> No
 
 
 def test_a_missing_manifest_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match=r"none\.json"):
-        SetEmbedder(tmp_path / "none.json")
+    with pytest.raises(NotFound, match=r"none\.toml"):
+        SetEmbedder(tmp_path / "none.toml")
 
 
 def test_the_shipped_model_is_what_its_manifest_says() -> None:
-    folder = shipped_manifests()
-    manifest = read_manifest(folder / f"{MODEL}.json", SetManifest)
-    data = (folder / manifest.file).read_bytes()
-    assert hashlib.sha256(data).hexdigest() == manifest.sha256
+    manifest = read_manifest(shipped_manifest(MODEL), SetManifest)
+    file = manifest.file()
+    data = (manifest.origin.parent / file.path).read_bytes()
+    assert hashlib.sha256(data).hexdigest() == file.sha256
     assert len(data) < 5_000_000
     onnx.checker.check_model(onnx.load_model_from_string(data))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from likeness.inference.models.digest import file_sha256
-from likeness.inference.models.manifest import Manifest, parse_manifest
+from likeness.inference.models.manifest import FaceManifest, parse_manifest
 from likeness.inference.models.runtime import OnnxModel
 
 TEMPLATE = "[[4.0, 5.0], [9.0, 5.0], [6.5, 8.0], [4.5, 11.0], [8.5, 11.0]]"
@@ -121,5 +121,5 @@ template = {TEMPLATE}
     return "\n".join(lines)
 
 
-def recogniser_manifest(path: Path, **changes: str) -> Manifest:
-    return parse_manifest(recogniser_toml(path, changes=changes), path.with_suffix(".toml"))
+def recogniser_manifest(path: Path, **changes: str) -> FaceManifest:
+    return parse_manifest(recogniser_toml(path, changes=changes), path.with_suffix(".toml"), FaceManifest)

@@ -17,7 +17,7 @@ from likeness.inference.conversion.packages import packaged_file
 from likeness.inference.conversion.quantise import Range
 from likeness.inference.models.catalogue import Catalogue
 from likeness.inference.models.embedder import Embedder
-from likeness.inference.models.manifest import Manifest
+from likeness.inference.models.manifest import FaceManifest
 from likeness.inference.models.runtime import OnnxModel
 from tests.unit.models.chips import CHIPS
 
@@ -50,7 +50,7 @@ def _converted(weights: Path, path: Path, limits: Mapping[str, Range] | None) ->
     return OnnxModel(path, sha256=writer.graph.save(path))
 
 
-def _run(model: OnnxModel, manifest: Manifest, chip: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def _run(model: OnnxModel, manifest: FaceManifest, chip: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     mean, std = np.array(manifest.input.mean), np.array(manifest.input.std)
     (vectors,) = model.run(((chip[None] - mean) / std).transpose(0, 3, 1, 2)).values()
     return np.asarray(vectors[0])
@@ -62,14 +62,14 @@ def test_every_chip_has_a_stored_descriptor() -> None:
 
 @pytest.mark.parametrize("name", CHIPS)
 def test_the_plain_head_equals_dlib(built: Catalogue, plain: OnnxModel, name: str) -> None:
-    got = _run(plain, built.get(FP32), CHIPS[name]())
+    got = _run(plain, built.get(FP32, FaceManifest), CHIPS[name]())
     assert np.abs(got - np.array(DESCRIPTORS[name])).max() <= 1e-5
 
 
 def test_the_limited_head_equals_the_plain_one_where_nothing_runs_away(
     built: Catalogue, plain: OnnxModel
 ) -> None:
-    chip, manifest = CHIPS["drawn face"](), built.get(FP32)
+    chip, manifest = CHIPS["drawn face"](), built.get(FP32, FaceManifest)
     limited, own = (_run(model, manifest, chip) for model in (built.open(manifest), plain))
     cosine = limited @ own / np.linalg.norm(limited) / np.linalg.norm(own)
     assert cosine > 0.99
@@ -81,29 +81,29 @@ def test_the_limited_head_does_limit(
     """With limits far too low, so that the drawn face meets them."""
     low = {f"block{count:02d}": (0.0, 1.0) for count in (11, 12, 13)}
     model = _converted(weights, tmp_path / "limited.onnx", low)
-    chip, manifest = CHIPS["drawn face"](), built.get(FP32)
+    chip, manifest = CHIPS["drawn face"](), built.get(FP32, FaceManifest)
     assert np.abs(_run(model, manifest, chip) - _run(plain, manifest, chip)).max() > 0.01
 
 
 @pytest.mark.parametrize("model_id", [FP32, INT8])
 def test_nothing_is_computed_that_nobody_reads(built: Catalogue, model_id: str) -> None:
-    manifest = built.get(model_id)
+    manifest = built.get(model_id, FaceManifest)
     assert [output.name for output in built.open(manifest).outputs] == [manifest.recogniser.output]
 
 
 def test_eight_bits_stay_close_to_float(built: Catalogue) -> None:
-    manifests = (built.get(INT8), built.get(FP32))
+    manifests = (built.get(INT8, FaceManifest), built.get(FP32, FaceManifest))
     eight, full = (_run(built.open(manifest), manifest, CHIPS["drawn face"]()) for manifest in manifests)
     assert eight @ full / np.linalg.norm(eight) / np.linalg.norm(full) > 0.99
 
 
 def test_templates_of_the_two_arithmetics_are_never_compared(built: Catalogue) -> None:
-    spaces = {Embedder.open(built, built.get(model_id)).space for model_id in (FP32, INT8)}
+    spaces = {Embedder.open(built, built.get(model_id, FaceManifest)).space for model_id in (FP32, INT8)}
     assert len(spaces) == 2
 
 
 def test_a_batch_equals_its_items(built: Catalogue) -> None:
-    embedder = Embedder.open(built, built.get(FP32))
+    embedder = Embedder.open(built, built.get(FP32, FaceManifest))
     chips = np.stack([chip() for chip in CHIPS.values()])
     together = embedder.embed(chips)
     alone = np.concatenate([embedder.embed(chip[None]) for chip in chips])
@@ -138,7 +138,7 @@ def test_a_length_that_the_file_does_not_hold_is_refused(tmp_path: Path, weights
 
 def test_the_file_says_what_the_manifest_says(weights: Path, built: Catalogue) -> None:
     network = read_network(weights)
-    declared = built.get(FP32).input
+    declared = built.get(FP32, FaceManifest).input
     assert network.means == pytest.approx(declared.mean, abs=1e-3)
     assert (network.width, network.height) == (declared.width, declared.height)
     assert sum(layer.parameters.size for layer in network.layers) == pytest.approx(5.61e6, rel=0.01)

@@ -13,6 +13,7 @@ import pytest
 
 from likeness.inference.conversion.packages import packaged_file
 from likeness.inference.models.catalogue import Catalogue
+from likeness.inference.models.manifest import FaceManifest
 
 pytestmark = pytest.mark.models
 
@@ -127,7 +128,8 @@ def test_landmarks_agree_with_another_detector(built: Catalogue, shared_faces: P
         pytest.skip(f"{yunet_file} is absent")
     (tmp_path / "yunet.toml").write_text(draft_manifest(yunet_file, model_id="yunet").text, "utf-8")
     other = Catalogue([tmp_path], tmp_path)
-    yunet, mtcnn = load_detector(other, other.get("yunet")), load_detector(built, built.get(MODEL))
+    yunet = load_detector(other, other.get("yunet", FaceManifest))
+    mtcnn = load_detector(built, built.get(MODEL, FaceManifest))
     pictures = sorted(shared_faces.glob("*/*_0001.jpg"))[::140]
     assert len(pictures) >= 8
     apart = []

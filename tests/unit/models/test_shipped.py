@@ -8,7 +8,13 @@ from likeness.inference.models.catalogue import Catalogue, FileState, shipped_ma
 from likeness.inference.models.manifest import Kind
 from likeness.inference.onboarding.selftest import verify
 
-IDS = ["face-detect-mtcnn", "face-embed-dlib-resnet29", "face-embed-dlib-resnet29-int8"]
+IDS = [
+    "face-detect-mtcnn",
+    "face-embed-dlib-resnet29",
+    "face-embed-dlib-resnet29-int8",
+    "fingerprint-embed",
+    "object-embed",
+]
 
 
 def test_the_manifests_are_these_and_sound() -> None:
@@ -17,10 +23,10 @@ def test_the_manifests_are_these_and_sound() -> None:
     assert [manifest.id for manifest in catalogue.manifests] == IDS
 
 
-def test_no_two_recognisers_share_a_template_space() -> None:
+def test_no_two_models_share_a_template_space() -> None:
     catalogue = Catalogue([shipped_manifests()], shipped_manifests() / "no-cache")
-    spaces = [m.recogniser.template_space for m in catalogue.manifests if m.kind is Kind.RECOGNISER]
-    assert len(set(spaces)) == len(spaces) == 2
+    spaces = [m.template_space for m in catalogue.manifests if m.kind is not Kind.DETECTOR]
+    assert len(set(spaces)) == len(spaces) == 4
 
 
 @pytest.mark.models

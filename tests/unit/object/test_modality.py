@@ -166,7 +166,8 @@ def test_a_calibration_or_model_of_another_space_is_refused() -> None:
     with pytest.raises(InvalidInput) as refused:
         ObjectModality(embedder, calibration=other, turns=Turns(1))
     assert refused.value.reason == "CALIBRATION_UNFIT"
-    embedder.manifest = embedder.manifest.model_copy(update={"template_space": "elsewhere/1"})
+    elsewhere = embedder.manifest.embedding.model_copy(update={"template_space": "elsewhere/1"})
+    embedder.manifest = embedder.manifest.model_copy(update={"embedding": elsewhere})
     with pytest.raises(InvalidInput) as refused:
         ObjectModality(embedder, calibration=None, turns=Turns(1))
     assert refused.value.reason == "MODEL_UNFIT"

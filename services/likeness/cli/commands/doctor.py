@@ -30,6 +30,7 @@ from likeness.domain.calibration import Calibration
 from likeness.domain.errors import LikenessError
 from likeness.domain.rounding import rounded_up
 from likeness.inference.models.catalogue import Catalogue
+from likeness.inference.models.manifest import FaceManifest
 from likeness.store.inspection import check_keys
 from likeness.store.lock import holder
 from likeness.store.opening import LOCK, check_not_emptied
@@ -94,7 +95,7 @@ def examine(
 
 def _calibrations(settings: Settings, catalogue: Catalogue) -> Iterator[Result]:
     finders: dict[str, Callable[[], Calibration | None]] = {
-        "face": lambda: face_calibration(catalogue.get(settings.recogniser), settings),
+        "face": lambda: face_calibration(catalogue.get(settings.recogniser, FaceManifest), settings),
         "fingerprint": lambda: fingerprint_calibration(settings),
         "object": lambda: object_calibration(settings),
     }

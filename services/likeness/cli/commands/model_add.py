@@ -25,7 +25,7 @@ from likeness.face.detectors import load_detector
 from likeness.imaging.decode import Pixels, decode
 from likeness.imaging.geometry import similarity, warp
 from likeness.inference.models.catalogue import Catalogue
-from likeness.inference.models.manifest import Kind, Manifest, parse_manifest
+from likeness.inference.models.manifest import FILE, FaceManifest, Kind, parse_manifest
 from likeness.inference.onboarding import isolated
 from likeness.inference.onboarding.inspect import Draft, draft_manifest
 from likeness.inference.onboarding.trials import AlignedFaces
@@ -82,8 +82,8 @@ def add(
             _draft, model, model_id, seen, what=str(model), step=lambda: advance(""), silence=isolated.SILENCE
         )
     text = draft.text
-    drafted = parse_manifest(text, settings.home / "models" / "draft.toml")
-    target = settings.home / "models" / f"{drafted.id}.toml"
+    drafted = parse_manifest(text, settings.home / "models" / "draft.toml", FaceManifest)
+    target = settings.home / "models" / drafted.id / FILE
     if not dry_run:
         _write(text, target, catalogue, drafted, force=force)
     questions = [line.removeprefix("# - ") for line in text.splitlines() if line.startswith("# - ")]
@@ -117,7 +117,7 @@ def _draft(model: Path, model_id: str, seen: Sequence[Face], step: isolated.Step
 
 def _faces(catalogue: Catalogue, detector_id: str, folder: Path) -> list[Face]:
     """The most central face of some photographs of some people, found with the detector in use."""
-    detector = load_detector(catalogue, catalogue.get(detector_id))
+    detector = load_detector(catalogue, catalogue.get(detector_id, FaceManifest))
     people = files.by_folder(files.find([folder]))
     several = sorted(people.items(), key=lambda item: (len(item[1]) < 2, item[0]))
     chosen = [(person, file) for person, found in several[:MAX_PEOPLE] for file in found[:MAX_EACH]]
@@ -160,7 +160,7 @@ def _aligned(seen: Sequence[Face], template: NDArray[np.float32], size: tuple[in
     return AlignedFaces(np.stack(chips), [face.person for face in seen])
 
 
-def _write(text: str, target: Path, catalogue: Catalogue, drafted: Manifest, *, force: bool) -> None:
+def _write(text: str, target: Path, catalogue: Catalogue, drafted: FaceManifest, *, force: bool) -> None:
     known = {manifest.id: manifest.origin for manifest in catalogue.manifests}
     taken = known.get(drafted.id)
     if taken is not None and (taken.resolve() != target.resolve() or not force):
@@ -169,14 +169,16 @@ def _write(text: str, target: Path, catalogue: Catalogue, drafted: Manifest, *, 
             + (", or overwrite the draft with --force." if taken.resolve() == target.resolve() else "."),
             reason="MODEL_ID_TAKEN",
         )
-    target.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # the home, if it is the first
+    models = target.parent.parent
+    models.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # the home, if it is the first
+    models.mkdir(mode=0o700, exist_ok=True)
     target.parent.mkdir(mode=0o700, exist_ok=True)
     partial = target.with_suffix(".toml.part")
     partial.write_text(text, encoding="utf-8")
     partial.replace(target)
 
 
-def _report(drafted: Manifest, target: Path, questions: int) -> None:
+def _report(drafted: FaceManifest, target: Path, questions: int) -> None:
     note(f"draft written to {target}; {plural(questions, 'question is', 'questions are')} open in it", "bold")
     if drafted.kind is Kind.RECOGNISER:
         note(

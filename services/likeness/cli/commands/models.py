@@ -16,7 +16,7 @@ from likeness.cli.options import AsJson
 from likeness.cli.output import Output, fail, heartbeat, note, plain_table, warn
 from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
 from likeness.inference.models.catalogue import Catalogue, FileState
-from likeness.inference.models.manifest import Manifest
+from likeness.inference.models.manifest import FaceManifest, Manifest
 from likeness.inference.onboarding import selftest
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, help="Models: list, build, fetch, verify, add.")
@@ -179,10 +179,10 @@ def _document(manifest: Manifest, state: FileState) -> dict[str, object]:
         "id": manifest.id,
         "version": manifest.version,
         "kind": manifest.kind.value,
-        "family": manifest.family.value,
+        "family": manifest.family.value if isinstance(manifest, FaceManifest) else "",
         "licence": manifest.licence,
         "source": manifest.source,
-        "template_space": manifest.embedding.template_space if manifest.embedding else "",
+        "template_space": manifest.template_space,
         "calibration": manifest.calibration,
         "state": state.value,
         "manifest": str(manifest.origin),
@@ -192,7 +192,6 @@ def _document(manifest: Manifest, state: FileState) -> dict[str, object]:
 def _table(rows: Sequence[tuple[Manifest, FileState]]) -> Table:
     table = plain_table("Model", "Files", "Kind", "Licence", "Template space", whole=("Model", "Kind"))
     for manifest, state in rows:
-        space = manifest.embedding.template_space if manifest.embedding else ""
         files = Text(state.value, style=_STYLE[state])
-        table.add_row(manifest.label, files, manifest.kind.value, manifest.licence, space)
+        table.add_row(manifest.label, files, manifest.kind.value, manifest.licence, manifest.template_space)
     return table

@@ -8,10 +8,10 @@ from likeness.face.detectors.mtcnn import Mtcnn
 from likeness.face.detectors.scrfd import Scrfd
 from likeness.face.detectors.yunet import YuNet
 from likeness.inference.models.catalogue import Catalogue
-from likeness.inference.models.manifest import Family, Manifest
+from likeness.inference.models.manifest import FaceManifest, Family
 
 
-def load_detector(catalogue: Catalogue, manifest: Manifest, threads: int = 1) -> Detector:
+def load_detector(catalogue: Catalogue, manifest: FaceManifest, threads: int = 1) -> Detector:
     """Loads the detector that a manifest describes.
 
     Raises:

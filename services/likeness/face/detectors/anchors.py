@@ -15,7 +15,7 @@ import numpy as np
 from likeness.domain.errors import Precondition
 from likeness.face.detect import Detection, Faces, Floats, Pixels, fit, suppress, tensor, thorough_side
 from likeness.inference.models.catalogue import Catalogue
-from likeness.inference.models.manifest import Manifest
+from likeness.inference.models.manifest import FaceManifest
 from likeness.inference.models.runtime import Array, OnnxModel
 
 _MAX_ANCHORS = 16  # anchors per cell; the families use one to three
@@ -31,14 +31,14 @@ class OneShot(ABC):
     WIDTHS: ClassVar[tuple[int, ...]]
     NAMES: ClassVar[tuple[str, ...]]
 
-    def __init__(self, manifest: Manifest, model: OnnxModel) -> None:
+    def __init__(self, manifest: FaceManifest, model: OnnxModel) -> None:
         self._input = manifest.input
         self._settings = manifest.detector
         self._model = model
         self._layout = Layout(manifest, self.WIDTHS, self.NAMES)
 
     @classmethod
-    def open(cls, catalogue: Catalogue, manifest: Manifest, threads: int = 1) -> Self:
+    def open(cls, catalogue: Catalogue, manifest: FaceManifest, threads: int = 1) -> Self:
         """Loads the graph. Raises what `Catalogue.open` raises."""
         return cls(manifest, catalogue.open(manifest, threads=threads))
 
@@ -94,7 +94,7 @@ class Layout:
         names: what each kind may be called in the graph, in the same order; used where two kinds have one width.
     """
 
-    def __init__(self, manifest: Manifest, widths: Sequence[int], names: Sequence[str]) -> None:
+    def __init__(self, manifest: FaceManifest, widths: Sequence[int], names: Sequence[str]) -> None:
         self._id = manifest.id
         self._strides = tuple(sorted(manifest.detector.strides))
         self._order = manifest.detector.outputs

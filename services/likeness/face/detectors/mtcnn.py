@@ -25,7 +25,7 @@ from likeness.face.detect import (
 )
 from likeness.imaging.opencv import cv2
 from likeness.inference.models.catalogue import Catalogue
-from likeness.inference.models.manifest import Manifest
+from likeness.inference.models.manifest import FaceManifest
 from likeness.inference.models.runtime import OnnxModel
 
 _STRIDE = 2  # pixels of a pyramid level between two windows of P-Net
@@ -37,13 +37,13 @@ _OUTPUT_SIDE = 48  # pixels, input of O-Net
 class Mtcnn:
     """The cascade of three graphs; thresholds and smallest face from the manifest's [detection]."""
 
-    def __init__(self, manifest: Manifest, pnet: OnnxModel, rnet: OnnxModel, onet: OnnxModel) -> None:
+    def __init__(self, manifest: FaceManifest, pnet: OnnxModel, rnet: OnnxModel, onet: OnnxModel) -> None:
         self._input = manifest.input
         self._settings = manifest.detector
         self._pnet, self._rnet, self._onet = pnet, rnet, onet
 
     @classmethod
-    def open(cls, catalogue: Catalogue, manifest: Manifest, threads: int = 1) -> Mtcnn:
+    def open(cls, catalogue: Catalogue, manifest: FaceManifest, threads: int = 1) -> Mtcnn:
         """Loads the three graphs. Raises what `Catalogue.open` raises."""
         pnet, rnet, onet = (catalogue.open(manifest, role, threads) for role in ("pnet", "rnet", "onet"))
         return cls(manifest, pnet, rnet, onet)

@@ -17,13 +17,15 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from likeness.domain.errors import Conflict, Corrupt, LikenessError, NotFound, Precondition, Unavailable
 from likeness.inference.models import sums
 from likeness.inference.models.digest import file_sha256
-from likeness.inference.models.manifest import Build, FileEntry, Manifest, read_manifest
+from likeness.inference.models.manifest import FILE, Build, FileEntry, Manifest, as_kind, read_manifest
 from likeness.inference.models.runtime import MAX_MODEL_BYTES, OnnxModel
+
+M = TypeVar("M", bound=Manifest)
 
 _FETCH_TIMEOUT = 60.0  # seconds without a byte
 _FETCH_BLOCK = 1 << 20  # bytes
@@ -48,6 +50,11 @@ def shipped_manifests(environment: Mapping[str, str] = os.environ) -> Path:
     return sums.packaged()
 
 
+def shipped_manifest(name: str) -> Path:
+    """Where the manifest of the product's own model with that id is."""
+    return shipped_manifests() / name / FILE
+
+
 def default_cache(environment: Mapping[str, str] = os.environ) -> Path:
     """Where built models are stored: `LIKENESS_CACHE`, else `likeness/models` in the user's cache folder."""
     if override := environment.get("LIKENESS_CACHE"):
@@ -60,7 +67,8 @@ class Catalogue:
     """All models that the given folders describe.
 
     Args:
-        manifest_dirs: folders with `*.toml`; a folder that is not there counts as empty.
+        manifest_dirs: folders with a folder per model, its manifest `manifest.toml`, or with manifests `*.toml`
+            themselves; one that is not there counts as empty.
         cache_dir: where built and fetched files are stored, `<cache_dir>/<model id>/<file name>`.
 
     A manifest that cannot be read does not hide the others: it is listed in `problems`. Two manifests with one id
@@ -74,7 +82,7 @@ class Catalogue:
         self._manifests: dict[str, Manifest] = {}
         self._ambiguous: dict[str, LikenessError] = {}
         for folder in self.manifest_dirs:
-            for path in sorted(folder.glob("*.toml")):
+            for path in sorted([*folder.glob(f"*/{FILE}"), *folder.glob("*.toml")]):
                 self._take(path)
 
     @classmethod
@@ -92,16 +100,20 @@ class Catalogue:
         """Every usable manifest, ordered by id."""
         return tuple(self._manifests[key] for key in sorted(self._manifests))
 
-    def get(self, name: str) -> Manifest:
+    @overload
+    def get(self, name: str) -> Manifest: ...
+    @overload
+    def get(self, name: str, expected: type[M]) -> M: ...
+    def get(self, name: str, expected: type[Manifest] = Manifest) -> Manifest:
         """The manifest with that id; a name that ends in `.toml` is read as a file.
 
         Raises:
             NotFound: no manifest has that id.
             Conflict: several have it.
-            InvalidInput: the named file is not a manifest.
+            InvalidInput: the named file is not a manifest, or the model is of another kind than expected.
         """
         if name.endswith(".toml"):
-            return read_manifest(Path(name))
+            return read_manifest(Path(name), expected)
         if name in self._ambiguous:
             raise self._ambiguous[name]
         if name not in self._manifests:
@@ -110,7 +122,7 @@ class Catalogue:
                 self.problems
             )
             raise NotFound(f"There is no model {name!r}; known: {known}.{broken}", reason="MODEL_UNKNOWN")
-        return self._manifests[name]
+        return as_kind(self._manifests[name], expected)
 
     def path(self, manifest: Manifest, role: str = "model") -> Path:
         """Where the file with that role is or will be."""
@@ -159,7 +171,7 @@ class Catalogue:
                 f"Model {manifest.id} is not built from a script; {self._remedy(manifest, manifest.files[0])}",
                 reason="MODEL_NOT_BUILT_HERE",
             )
-        entry_point = _load_entry(manifest.origin.parent / manifest.build.script, manifest.build)
+        entry_point = _load_entry((manifest.origin.parent / manifest.build.script).resolve(), manifest.build)
         with self._workshop() as workshop:
             entry_point(workshop)
             return self._adopt(manifest, workshop)
@@ -265,7 +277,7 @@ def _sync(path: Path) -> None:
 
 
 def _load_entry(script: Path, build: Build) -> Callable[[Path], Any]:
-    specification = importlib.util.spec_from_file_location(f"likeness_build_{script.stem}", script)
+    specification = importlib.util.spec_from_file_location(f"likeness_{script.stem}", script)
     if specification is None or specification.loader is None or not script.is_file():
         raise Precondition(f"The build script {script} is not there", reason="BUILD_SCRIPT_MISSING")
     sums.read(script)  # for its check: what is run must be what was released

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from likeness.domain.errors import InvalidInput, LikenessError, Precondition
 from likeness.inference.concurrency.turns import Turns
 from likeness.inference.models.catalogue import Catalogue
-from likeness.inference.models.manifest import Manifest
+from likeness.inference.models.manifest import FaceManifest
 from likeness.inference.models.runtime import OnnxModel
 
 MAX_IMAGES_PER_RUN = 32
@@ -49,7 +49,7 @@ class Embedder:
         Precondition: the manifest does not describe this graph; every difference is named.
     """
 
-    def __init__(self, manifest: Manifest, model: OnnxModel, turns: Turns | None = None) -> None:
+    def __init__(self, manifest: FaceManifest, model: OnnxModel, turns: Turns | None = None) -> None:
         self.manifest = manifest
         self._model = model
         self._turns = turns
@@ -66,7 +66,7 @@ class Embedder:
 
     @classmethod
     def open(
-        cls, catalogue: Catalogue, manifest: Manifest, threads: int = 1, turns: Turns | None = None
+        cls, catalogue: Catalogue, manifest: FaceManifest, threads: int = 1, turns: Turns | None = None
     ) -> Embedder:
         """Loads the model of a manifest. Raises what `Catalogue.open` and the constructor raise."""
         return cls(manifest, catalogue.open(manifest, threads=threads), turns)

@@ -6,32 +6,20 @@ The graph takes float32 [batch, 3, side, side], RGB, 0..255.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 
 from likeness.domain.errors import InvalidInput
+from likeness.inference.models.catalogue import shipped_manifest
+from likeness.inference.models.manifest import PictureManifest, read_manifest
 from likeness.inference.models.runtime import OnnxModel
-from likeness.inference.models.shipped import (
-    FloatArray,
-    ShippedManifest,
-    path_of,
-    read_manifest,
-    unit_vectors,
-)
+from likeness.inference.models.vectors import FloatArray, unit_vectors
 
 Pictures = npt.NDArray[np.uint8]
 
 PER_RUN = 16
 """Pictures that one call of the graph takes: what bounds its memory."""
-
-
-class PictureManifest(ShippedManifest):
-    """One model of whole pictures. `side` in pixels of the square that pictures are squeezed into."""
-
-    side: Annotated[int, Field(ge=16, le=1024)]
 
 
 class PictureEmbedder:
@@ -44,37 +32,37 @@ class PictureEmbedder:
     def __init__(self, path: Path, *, threads: int = 1) -> None:
         """`path` of the manifest; each call runs on `threads` threads."""
         self.manifest = read_manifest(path, PictureManifest)
-        self._model = OnnxModel(
-            path.parent / self.manifest.file, sha256=self.manifest.sha256, threads=threads
-        )
-        side = self.manifest.side
+        file = self.manifest.file()
+        self._model = OnnxModel(path.parent / file.path, sha256=file.sha256, threads=threads)
+        side = self.manifest.input.side
         outputs = {output.name: output.shape for output in self._model.outputs}
+        self._output = self.manifest.embedding.output or self._model.outputs[0].name
         shape = self._model.input.shape
         if (
             len(shape) != 4
             or any(have not in (None, want) for have, want in zip(shape[1:], (3, side, side), strict=False))
-            or self.manifest.output not in outputs
+            or self._output not in outputs
         ):
             raise InvalidInput(
-                f"{self.manifest.file} takes {self._model.input} and gives {', '.join(outputs)}; {path} says "
-                f"pictures of {side} pixels and the output {self.manifest.output}",
+                f"{file.name} takes {self._model.input} and gives {', '.join(outputs)}; {path} says "
+                f"pictures of {side} pixels and the output {self._output}",
                 reason="MODEL_INPUT_MISMATCH",
             )
 
     @classmethod
     def shipped(cls, name: str, *, threads: int = 1) -> PictureEmbedder:
-        """The model of that name in the folder of the product's own manifests."""
-        return cls(path_of(name), threads=threads)
+        """The model of that id among the product's own."""
+        return cls(shipped_manifest(name), threads=threads)
 
     @property
     def dimension(self) -> int:
         """Elements of a vector."""
-        return self.manifest.dimension
+        return self.manifest.embedding.dimension
 
     @property
     def side(self) -> int:
         """Pixels of both sides of a picture as the graph takes it."""
-        return self.manifest.side
+        return self.manifest.input.side
 
     def embed(self, pictures: Pictures) -> FloatArray:
         """Vectors of length 1, float32 [n, dimension], of pictures uint8 [n, side, side, 3], RGB.
@@ -95,5 +83,5 @@ class PictureEmbedder:
 
     def _run(self, pictures: Pictures) -> FloatArray:
         pixels = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2), dtype=np.float32)
-        found = self._model.run(pixels, [self.manifest.output])[self.manifest.output]
+        found = self._model.run(pixels, [self._output])[self._output]
         return unit_vectors(found, len(pictures), self.manifest)

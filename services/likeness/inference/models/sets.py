@@ -8,43 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-from pydantic import Field, field_validator
 
 from likeness.domain.errors import InvalidInput
+from likeness.inference.models.catalogue import shipped_manifest
+from likeness.inference.models.manifest import COUNT_STEP, MAX_ROWS, SetManifest, read_manifest
 from likeness.inference.models.runtime import OnnxModel
-from likeness.inference.models.shipped import (
-    FloatArray,
-    ShippedManifest,
-    path_of,
-    read_manifest,
-    unit_vectors,
-)
+from likeness.inference.models.vectors import FloatArray, unit_vectors
 
-ROWS_PER_RUN = 4096
+ROWS_PER_RUN = MAX_ROWS
 """Rows that one call of the graph takes, fillers included: what bounds its memory."""
-_COUNT_STEP = 16  # counts are filled up to a multiple of this, so that few shapes occur
-
-
-class SetManifest(ShippedManifest):
-    """One model of sets.
-
-    `columns` of a row, the one that says whether it is there included; `min_count` and `max_count` rows of a set as
-    the graph takes it, fillers included.
-    """
-
-    columns: Annotated[int, Field(ge=2, le=64)]
-    min_count: Annotated[int, Field(ge=1, le=256)]
-    max_count: Annotated[int, Field(ge=1, le=ROWS_PER_RUN)]
-
-    @field_validator("max_count")
-    @classmethod
-    def _whole_steps(cls, value: int) -> int:
-        if value % _COUNT_STEP:
-            raise ValueError(f"must be a multiple of {_COUNT_STEP}")
-        return value
 
 
 class SetEmbedder:
@@ -57,27 +31,27 @@ class SetEmbedder:
     def __init__(self, path: Path, *, threads: int = 1) -> None:
         """`path` of the manifest."""
         self.manifest = read_manifest(path, SetManifest)
-        self._model = OnnxModel(
-            path.parent / self.manifest.file, sha256=self.manifest.sha256, threads=threads
-        )
+        file = self.manifest.file()
+        self._model = OnnxModel(path.parent / file.path, sha256=file.sha256, threads=threads)
         shape = self._model.input.shape
         outputs = {output.name: output.shape for output in self._model.outputs}
-        if len(shape) != 3 or shape[2] != self.manifest.columns or self.manifest.output not in outputs:
+        self._output = self.manifest.embedding.output or self._model.outputs[0].name
+        if len(shape) != 3 or shape[2] != self.manifest.input.columns or self._output not in outputs:
             raise InvalidInput(
-                f"{self.manifest.file} takes {self._model.input} and gives {', '.join(outputs)}; {path} says "
-                f"{self.manifest.columns} columns and the output {self.manifest.output}",
+                f"{file.name} takes {self._model.input} and gives {', '.join(outputs)}; {path} says "
+                f"{self.manifest.input.columns} columns and the output {self._output}",
                 reason="MODEL_INPUT_MISMATCH",
             )
 
     @classmethod
     def shipped(cls, name: str, *, threads: int = 1) -> SetEmbedder:
-        """The model of that name in the folder of the product's own manifests."""
-        return cls(path_of(name), threads=threads)
+        """The model of that id among the product's own."""
+        return cls(shipped_manifest(name), threads=threads)
 
     @property
     def dimension(self) -> int:
         """Elements of a vector."""
-        return self.manifest.dimension
+        return self.manifest.embedding.dimension
 
     @property
     def space(self) -> str:
@@ -110,23 +84,23 @@ class SetEmbedder:
         return found
 
     def _filled(self, count: int) -> int:
-        whole = -(-count // _COUNT_STEP) * _COUNT_STEP
-        return max(self.manifest.min_count, whole)
+        whole = -(-count // COUNT_STEP) * COUNT_STEP
+        return max(self.manifest.input.min_count, whole)
 
     def _run(self, sets: Sequence[FloatArray], count: int) -> FloatArray:
-        rows = np.zeros((len(sets), count, self.manifest.columns), np.float32)
+        rows = np.zeros((len(sets), count, self.manifest.input.columns), np.float32)
         for row, one in zip(rows, sets, strict=True):
             row[: len(one), :-1] = one
             row[: len(one), -1] = 1.0
-        found = self._model.run(rows, [self.manifest.output])[self.manifest.output]
+        found = self._model.run(rows, [self._output])[self._output]
         return unit_vectors(found, len(sets), self.manifest)
 
     def _check(self, number: int, one: FloatArray) -> None:
-        columns = self.manifest.columns - 1
-        if one.ndim != 2 or one.shape[1] != columns or len(one) > self.manifest.max_count:
+        columns = self.manifest.input.columns - 1
+        if one.ndim != 2 or one.shape[1] != columns or len(one) > self.manifest.input.max_count:
             raise InvalidInput(
                 f"Set {number} has shape {list(one.shape)}; model {self.manifest.id} takes at most "
-                f"{self.manifest.max_count} rows of {columns} columns",
+                f"{self.manifest.input.max_count} rows of {columns} columns",
                 reason="MODEL_INPUT_MISMATCH",
             )
         if not np.isfinite(one).all():

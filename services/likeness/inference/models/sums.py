@@ -17,7 +17,7 @@ from likeness.inference.models.digest import file_sha256
 
 FILE = "SHA256SUMS"
 
-PATTERNS = ("*.toml", "*.json", "*.npz", "*.onnx", "calibrations/*.json", "build/*.py", "build/*.json")
+PATTERNS = ("*/manifest.toml", "*/*.json", "*/*.npz", "*/*.onnx", "*/build_*.py")
 """What of a folder is listed: all that is loaded or run, and no prose."""
 
 MAX_BYTES = 64 << 20
@@ -30,7 +30,7 @@ def packaged() -> Path:
     """`models/` of the source tree that this file is in, else the copy inside the installed package."""
     package = Path(__file__).resolve().parents[2]
     in_tree = package.parents[1] / "models"
-    return in_tree if any(in_tree.glob("*.toml")) else package / "_models"
+    return in_tree if any(in_tree.glob("*/manifest.toml")) else package / "_models"
 
 
 def read(path: Path) -> bytes:

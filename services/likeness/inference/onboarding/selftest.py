@@ -14,8 +14,17 @@ import numpy.typing as npt
 from likeness.domain.errors import Corrupt, LikenessError
 from likeness.inference.models.catalogue import Catalogue
 from likeness.inference.models.embedder import Embedder
-from likeness.inference.models.manifest import Family, Kind, Manifest
+from likeness.inference.models.manifest import (
+    FaceManifest,
+    Family,
+    Kind,
+    Manifest,
+    PictureManifest,
+    SetManifest,
+)
+from likeness.inference.models.pictures import PictureEmbedder
 from likeness.inference.models.runtime import OnnxModel
+from likeness.inference.models.sets import SetEmbedder
 from likeness.inference.onboarding.layout import recognise
 
 TOLERANCE = 0.01
@@ -44,6 +53,15 @@ def verify(catalogue: Catalogue, manifest: Manifest, threads: int = 1) -> None:
         NotFound, Corrupt, Precondition: see `Catalogue.open`.
         LikenessError: a graph fails or answers nonsense (reason MODEL_SELF_TEST_FAILED).
     """
+    if isinstance(manifest, SetManifest):
+        _self_test_sets(SetEmbedder(manifest.origin, threads=threads))
+    elif isinstance(manifest, PictureManifest):
+        _self_test_pictures(PictureEmbedder(manifest.origin, threads=threads))
+    elif isinstance(manifest, FaceManifest):
+        _verify_faces(catalogue, manifest, threads)
+
+
+def _verify_faces(catalogue: Catalogue, manifest: FaceManifest, threads: int) -> None:
     if manifest.kind is Kind.RECOGNISER:
         self_test_embedder(Embedder.open(catalogue, manifest, threads))
     elif manifest.family is Family.MTCNN:
@@ -63,15 +81,42 @@ def self_test_embedder(embedder: Embedder) -> None:
     manifest = embedder.manifest
     chip = standard_chip(*embedder.size)
     alone = embedder.embed(chip[None])[0]
-    batched, negative = embedder.embed(np.stack([chip, 255 - chip]))
-    if np.abs(alone - batched).max() > TOLERANCE * np.abs(alone).max():
-        raise _failed(manifest, "a chip's embedding depends on what is embedded in the same batch")
-    if np.abs(alone - negative).max() <= TOLERANCE * np.abs(alone).max():
-        raise _failed(manifest, "a chip and its negative have the same embedding")
+    _check_vectors(manifest, alone, *embedder.embed(np.stack([chip, 255 - chip])))
     if manifest.self_test is not None:
         known = np.array(manifest.self_test.embedding, np.float32)
         if np.abs(alone[: len(known)] - known).max() > TOLERANCE:
             raise _failed(manifest, "the embedding of the standard chip is not the one in [self_test]")
+
+
+def _self_test_sets(embedder: SetEmbedder) -> None:
+    """Embeds a set of as many rows as the graph takes, alone and beside one of half as many."""
+    shape = embedder.manifest.input
+    rows = standard_chip(shape.columns - 1, shape.max_count)[:, :, 0].astype(np.float32) / np.float32(255)
+    _check_vectors(
+        embedder.manifest, embedder.embed([rows])[0], *embedder.embed([rows, rows[: len(rows) // 2]])
+    )
+
+
+def _self_test_pictures(embedder: PictureEmbedder) -> None:
+    picture = standard_chip(embedder.side, embedder.side)
+    _check_vectors(
+        embedder.manifest,
+        embedder.embed(picture[None])[0],
+        *embedder.embed(np.stack([picture, 255 - picture])),
+    )
+
+
+def _check_vectors(
+    manifest: Manifest,
+    alone: npt.NDArray[np.float32],
+    batched: npt.NDArray[np.float32],
+    other: npt.NDArray[np.float32],
+) -> None:
+    """Of one input embedded alone and in a batch, and of another input."""
+    if np.abs(alone - batched).max() > TOLERANCE * np.abs(alone).max():
+        raise _failed(manifest, "an embedding depends on what is embedded in the same batch")
+    if np.abs(alone - other).max() <= TOLERANCE * np.abs(alone).max():
+        raise _failed(manifest, "unlike inputs have the same embedding")
 
 
 def _self_test_cascade(
@@ -86,7 +131,7 @@ def _self_test_cascade(
             raise _failed(manifest, f"{model.path.name} gives no sound output {name} of shape {list(shape)}")
 
 
-def _self_test_detector(model: OnnxModel, manifest: Manifest) -> None:
+def _self_test_detector(model: OnnxModel, manifest: FaceManifest) -> None:
     layout = recognise(model)
     if layout.family is not manifest.family:
         raise _failed(

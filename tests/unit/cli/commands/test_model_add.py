@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from likeness.cli.failures import Exit
 from likeness.cli.main import app
-from likeness.inference.models.manifest import read_manifest
+from likeness.inference.models.manifest import FaceManifest, read_manifest
 from likeness.inference.onboarding import isolated
 
 
@@ -50,7 +50,7 @@ def test_a_draft_is_written_and_says_what_it_could_not_tell(graph: Path, tmp_pat
     assert (
         stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700
     )  # what is stored there later is the owner's
-    manifest = read_manifest(tmp_path / "home" / "models" / "some-model-v2.toml")
+    manifest = read_manifest(tmp_path / "home" / "models" / "some-model-v2" / "manifest.toml", FaceManifest)
     assert manifest.recogniser.dimension == 96
     assert "likeness calibrate" in result.stderr
     listed = CliRunner().invoke(app, ["models", "list"])

@@ -215,7 +215,7 @@ def test_fetching_needs_an_address(manifests: Path) -> None:
 
 def test_where_things_are_looked_for(tmp_path: Path) -> None:
     assert shipped_manifests({"LIKENESS_MODELS": "/x"}) == Path("/x")
-    assert (shipped_manifests({}) / "face-detect-mtcnn.toml").is_file()
+    assert (shipped_manifests({}) / "face-detect-mtcnn" / "manifest.toml").is_file()
     assert default_cache({"LIKENESS_CACHE": "/c"}) == Path("/c")
     assert default_cache({"XDG_CACHE_HOME": "/x"}) == Path("/x/likeness/models")
     environment = {"LIKENESS_MODELS": "/shipped", "LIKENESS_HOME": "/home", "LIKENESS_CACHE": "/c"}

@@ -12,8 +12,11 @@ from likeness.domain.errors import InvalidInput, NotFound
 from likeness.inference.models.manifest import (
     MAX_MANIFEST_BYTES,
     Detection,
+    FaceManifest,
     Family,
     Kind,
+    PictureManifest,
+    SetManifest,
     parse_manifest,
     read_manifest,
 )
@@ -23,7 +26,7 @@ ORIGIN = Path("folder/tiny.toml")
 
 
 def test_a_recogniser() -> None:
-    manifest = parse_manifest(recogniser_toml(), ORIGIN)
+    manifest = parse_manifest(recogniser_toml(), ORIGIN, FaceManifest)
     assert (manifest.kind, manifest.family, manifest.label) == (Kind.RECOGNISER, Family.ARCFACE, "tiny@1")
     assert manifest.input.mean == (127.5, 127.5, 127.5)
     assert manifest.template.shape == (5, 2) and manifest.template.dtype == np.float32
@@ -85,6 +88,20 @@ def test_a_build_script_stays_next_to_its_manifest(script: str) -> None:
     text = f'{recogniser_toml()}\n[build]\nscript = "{script}"\nrequirement = "x==1"\n'
     with pytest.raises(InvalidInput, match=r"build\.script"):
         parse_manifest(text, ORIGIN)
+
+
+def test_a_model_in_a_folder_of_its_own_may_share_the_script_of_another() -> None:
+    text = f'{recogniser_toml()}\n[build]\nscript = "../other/build.py"\nrequirement = "x==1"\n'
+    assert parse_manifest(text, Path("models/tiny/manifest.toml")).build is not None
+    with pytest.raises(InvalidInput, match=r"build\.script"):
+        parse_manifest(text.replace("../other", "../../other"), Path("models/tiny/manifest.toml"))
+
+
+@pytest.mark.parametrize("kind", ["set-embedder", "picture-embedder"])
+def test_a_model_of_another_kind_than_expected_is_refused(kind: str) -> None:
+    with pytest.raises(InvalidInput, match=rf"is a recogniser, not a {kind}") as caught:
+        parse_manifest(recogniser_toml(), ORIGIN, SetManifest if kind == "set-embedder" else PictureManifest)
+    assert caught.value.reason == "MODEL_UNFIT"
 
 
 @pytest.mark.parametrize("url", ["http://example.org/x.onnx", "file:///etc/passwd", "ftp://x/y"])

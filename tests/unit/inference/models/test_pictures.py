@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import numpy as np
 import pytest
 
 from likeness.domain.errors import Corrupt, InvalidInput, NotFound
-from likeness.inference.models.catalogue import shipped_manifests
-from likeness.inference.models.pictures import PER_RUN, PictureEmbedder, PictureManifest
-from likeness.inference.models.shipped import read_manifest
+from likeness.inference.models.catalogue import shipped_manifest
+from likeness.inference.models.manifest import PictureManifest, read_manifest
+from likeness.inference.models.pictures import PER_RUN, PictureEmbedder
 
 NAME = "object-embed"
+FILE = f"{NAME}.onnx"
 
 
 @pytest.fixture(scope="module")
@@ -22,15 +24,14 @@ def embedder() -> PictureEmbedder:
     return PictureEmbedder.shipped(NAME)
 
 
-def held() -> dict[str, Any]:
-    found = json.loads((shipped_manifests() / f"{NAME}.json").read_text(encoding="utf-8"))
-    assert isinstance(found, dict)
-    return found
-
-
 def written(folder: Path, changes: dict[str, Any]) -> Path:
-    path = folder / "m.json"
-    path.write_text(json.dumps({**held(), **changes}), encoding="utf-8")
+    """The shipped manifest with other values behind some of its keys."""
+    text = shipped_manifest(NAME).read_text(encoding="utf-8")
+    for key, value in changes.items():
+        text, count = re.subn(rf"^{key} = .*$", f"{key} = {json.dumps(value)}", text, flags=re.MULTILINE)
+        assert count == 1
+    path = folder / "manifest.toml"
+    path.write_text(text, encoding="utf-8")
     return path
 
 
@@ -56,24 +57,22 @@ def test_pictures_of_another_shape_or_type_are_refused(embedder: PictureEmbedder
 
 
 def test_a_manifest_that_does_not_describe_the_graph_is_refused(tmp_path: Path) -> None:
-    (tmp_path / held()["file"]).symlink_to(shipped_manifests() / held()["file"])
+    (tmp_path / FILE).symlink_to(shipped_manifest(NAME).with_name(FILE))
     for changes in ({"side": 96}, {"output": "other"}):
         with pytest.raises(InvalidInput):
             PictureEmbedder(written(tmp_path, changes))
 
 
 def test_a_file_with_another_digest_is_not_loaded(tmp_path: Path) -> None:
-    (tmp_path / held()["file"]).write_bytes(b"something else")
+    (tmp_path / FILE).write_bytes(b"something else")
     with pytest.raises(Corrupt):
         PictureEmbedder(written(tmp_path, {}))
 
 
 def test_a_manifest_is_checked(tmp_path: Path) -> None:
-    assert (
-        read_manifest(written(tmp_path, {}), PictureManifest).label == f"{held()['id']}@{held()['version']}"
-    )
-    for changes in ({"sha256": "no"}, {"surprise": 1}, {"file": "../x"}, {"side": 0}):
+    assert read_manifest(written(tmp_path, {}), PictureManifest).id == NAME
+    for changes in ({"sha256": "no"}, {"path": "../x"}, {"side": 0}, {"kind": "set-embedder"}):
         with pytest.raises(InvalidInput):
             read_manifest(written(tmp_path, changes), PictureManifest)
     with pytest.raises(NotFound):
-        read_manifest(tmp_path / "missing.json", PictureManifest)
+        read_manifest(tmp_path / "missing.toml", PictureManifest)

@@ -18,20 +18,18 @@ from likeness.fingerprint import fusion as fingerprint_fusion
 from likeness.inference.models import sums
 from likeness.inference.models.catalogue import Catalogue
 from likeness.inference.models.manifest import read_manifest
-from likeness.inference.models.sets import SetManifest
-from likeness.inference.models.shipped import read_manifest as read_shipped
 from likeness.object import background, codebook
 from likeness.object import fusion as object_fusion
 
 LOADERS: dict[str, Callable[[Path], object]] = {
-    "fingerprint-fusion.json": fingerprint_fusion.Fusion.load,
-    "object-fusion.json": object_fusion.Fusion.load,
-    "object-codebook.npz": codebook.Codebook.load,
-    "object-background.npz": background.Background.load,
-    "fingerprint-embed.json": lambda path: read_shipped(path, SetManifest),
-    "face-detect-mtcnn.toml": read_manifest,
-    "calibrations/object.json": calibrate.load,
-    "calibrations/fingerprint.json": calibrate.load,
+    "fingerprint-fusion/fusion.json": fingerprint_fusion.Fusion.load,
+    "object-fusion/fusion.json": object_fusion.Fusion.load,
+    "object-codebook/codebook.npz": codebook.Codebook.load,
+    "object-fusion/background.npz": background.Background.load,
+    "fingerprint-embed/manifest.toml": read_manifest,
+    "face-detect-mtcnn/manifest.toml": read_manifest,
+    "object-fusion/calibration.json": calibrate.load,
+    "fingerprint-fusion/calibration.json": calibrate.load,
 }
 
 
@@ -64,8 +62,8 @@ def test_every_shipped_file_is_checked_before_it_is_parsed(release: Path, name: 
 
 
 def test_a_file_that_was_added_to_a_release_is_refused(release: Path) -> None:
-    added = release / "calibrations" / "mine.json"
-    shutil.copy(release / "calibrations" / "object.json", added)
+    added = release / "object-fusion" / "mine.json"
+    shutil.copy(release / "object-fusion" / "calibration.json", added)
     with pytest.raises(Corrupt, match="is not listed"):
         calibrate.load(added)
 
@@ -74,11 +72,11 @@ def test_a_release_without_its_list_is_refused(release: Path, monkeypatch: pytes
     monkeypatch.setattr(sums, "packaged", lambda: release)
     (release / sums.FILE).unlink()
     with pytest.raises(Corrupt, match="cannot be read"):
-        calibrate.load(release / "calibrations" / "object.json")
+        calibrate.load(release / "object-fusion" / "calibration.json")
 
 
 def test_a_build_script_that_was_changed_is_not_run(release: Path, tmp_path: Path) -> None:
-    script = release / "build" / "mtcnn.py"
+    script = release / "face-detect-mtcnn" / "build_mtcnn.py"
     script.write_text("raise SystemExit('it ran')\n")
     with pytest.raises(Corrupt, match="not the file that was released"):
         Catalogue([release], tmp_path / "cache").build("face-detect-mtcnn")
@@ -86,7 +84,7 @@ def test_a_build_script_that_was_changed_is_not_run(release: Path, tmp_path: Pat
 
 def test_a_calibration_of_ones_own_carries_the_digest_of_its_content(tmp_path: Path) -> None:
     file = tmp_path / "c.json"
-    shutil.copy(sums.packaged() / "calibrations" / "object.json", file)
+    shutil.copy(sums.packaged() / "object-fusion" / "calibration.json", file)
     before = calibrate.load(file).calibration_id
     document = json.loads(file.read_text())
     document["rows"][3]["fmr"] *= 1.0000001
@@ -98,7 +96,7 @@ def test_a_calibration_of_ones_own_carries_the_digest_of_its_content(tmp_path: P
 
 def test_a_manifest_of_ones_own_carries_the_digest_of_its_content(tmp_path: Path) -> None:
     file = tmp_path / "m.toml"
-    shipped = read_manifest(sums.packaged() / "face-detect-mtcnn.toml")
+    shipped = read_manifest(sums.packaged() / "face-detect-mtcnn" / "manifest.toml")
     shutil.copy(shipped.origin, file)
     own = read_manifest(file)
     assert "#" not in shipped.label

@@ -12,7 +12,7 @@ import pytest
 from likeness.domain.errors import InvalidInput, LikenessError
 from likeness.inference.models.catalogue import Catalogue
 from likeness.inference.models.embedder import Embedder
-from likeness.inference.models.manifest import Family, Manifest, parse_manifest
+from likeness.inference.models.manifest import FaceManifest, Family, parse_manifest
 from likeness.inference.onboarding.inspect import draft_manifest
 from likeness.inference.onboarding.layout import recognise
 from likeness.inference.onboarding.selftest import verify
@@ -31,8 +31,8 @@ YUNET = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
 SCRFD = {"score": 1, "bbox": 4, "kps": 10}
 
 
-def _draft(path: Path) -> Manifest:
-    return parse_manifest(draft_manifest(path).text, path.with_suffix(".toml"))
+def _draft(path: Path) -> FaceManifest:
+    return parse_manifest(draft_manifest(path).text, path.with_suffix(".toml"), FaceManifest)
 
 
 @pytest.mark.parametrize("size", [None, (320, 256), (640, 640)])
@@ -147,7 +147,7 @@ def test_a_normalisation_that_separates_better_is_found(tmp_path: Path) -> None:
     ranked = [trial.normalisation.mean for trial in trials]
     assert ranked[0][0] > 100 and ranked[-1][0] == 0.0
     text = draft_manifest(path, align=_people).text
-    manifest = parse_manifest(text, path.with_suffix(".toml"))
+    manifest = parse_manifest(text, path.with_suffix(".toml"), FaceManifest)
     assert manifest.input.mean == trials[0].normalisation.mean
     assert f"{trials[0].separation:.3f}" in text
     assert "landmark template: the candidates at the top lie too close together" in text
@@ -165,7 +165,7 @@ def test_a_recogniser_that_distinguishes_nobody_is_reported_unfit(tmp_path: Path
     draft = draft_manifest(path, align=anybody)
     assert "tells nobody apart" in draft.unfit
     assert draft.text.startswith(f"# NOT FIT FOR USE: {draft.unfit}")
-    assert parse_manifest(draft.text, path.with_suffix(".toml")).recogniser.dimension == 32
+    assert parse_manifest(draft.text, path.with_suffix(".toml"), FaceManifest).recogniser.dimension == 32
 
 
 def test_a_detector_that_finds_nothing_is_reported_unfit(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_a_drafted_detector_follows_the_measurement(tmp_path: Path) -> None:
     ]
     text = draft_manifest(path, photographs=photographs).text
     assert "Measured, best score with a face minus best score without one" in text
-    assert parse_manifest(text, path).family is Family.YUNET
+    assert parse_manifest(text, path, FaceManifest).family is Family.YUNET
 
 
 def test_shuffling_keeps_the_pixels() -> None:

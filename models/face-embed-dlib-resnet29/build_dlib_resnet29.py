@@ -2,19 +2,19 @@
 
 Source: Davis King, dlib-models (CC0 1.0), as carried by the PyPI package `face_recognition_models`.
 
-    python models/build/dlib_resnet29.py TARGET_FOLDER
+    python build_dlib_resnet29.py TARGET_FOLDER
 
 writes `dlib_resnet29.onnx` and `dlib_resnet29_int8.onnx`. Both take `input`, float32 [N,3,150,150], RGB,
 normalised as (x - (122.782, 117.001, 104.298)) / 256, and return float32 [N,128], not normalised: the first
 `embedding_limited`, see `likeness.inference.conversion.dlib_resnet`; the second, which is limited by its very
 nature, `embedding`.
 
-Both need the range of activations over ordinary portraits. The ranges are kept in `dlib_resnet29_ranges.json`,
+Both need the range of activations over ordinary portraits. The ranges are kept in `ranges.json`,
 so that the bytes of a model do not depend on who builds it. They were measured on the portraits that the source
 distributions of face_recognition 1.3.0 and scikit-image carry, each aligned at three sizes and three
 brightnesses, with
 
-    python models/build/dlib_resnet29.py --measure FOLDER_OF_ALIGNED_CHIPS > models/build/dlib_resnet29_ranges.json
+    python build_dlib_resnet29.py --measure FOLDER_OF_ALIGNED_CHIPS > ranges.json
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ REQUIREMENT = "face_recognition_models==0.3.0"
 WEIGHTS_NAME = "dlib_face_recognition_resnet_model_v1.dat"
 WEIGHTS_SHA256 = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
 
-RANGES_NAME = "dlib_resnet29_ranges.json"
+RANGES_NAME = "ranges.json"
 STD = 256.0  # pixel values; dlib's input_rgb_image divides by it
 RANGE_DIGITS = 5  # significant digits kept of a measured range
 

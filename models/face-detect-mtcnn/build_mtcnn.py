@@ -3,7 +3,7 @@
 Source: Zhang et al., "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional Networks",
 IEEE Signal Processing Letters 23(10), 2016; weights from the PyPI package `mtcnn` (MIT licence).
 
-    python models/build/mtcnn.py TARGET_FOLDER
+    python models/face-detect-mtcnn/build_mtcnn.py TARGET_FOLDER
 
 writes `pnet.onnx`, `rnet.onnx` and `onet.onnx`. Every graph takes `input`, float32 [N,3,H,W], RGB, normalised as
 (x - 127.5) / 128. Outputs:
