@@ -16,7 +16,7 @@ from likeness.domain.samples import Extraction, Mode, Sample
 from likeness.domain.scope import Scope
 from likeness.domain.storage import Page, Storage
 from likeness.engine.answering import Timings
-from likeness.engine.batches import groups
+from likeness.engine.batches import attempt, extract_each, groups
 from likeness.engine.compare import Comparer
 from likeness.engine.enrol import Enrolled, Enroller, Enrolment
 from likeness.engine.finding_rules import rejected
@@ -25,7 +25,7 @@ from likeness.engine.records import Records
 from likeness.engine.search import Progress, Searcher, no_progress
 from likeness.telemetry import metrics
 
-__all__ = ["Engine", "Enrolled", "Enrolment", "ListQuery", "Page"]
+__all__ = ["Engine", "Enrolled", "Enrolment", "ListQuery", "Page", "SearchQuery"]
 
 DEFAULT_PAGE = 100
 
@@ -43,6 +43,15 @@ class ListQuery:
     statuses: frozenset[Status] = frozenset()
     page_size: int = DEFAULT_PAGE
     page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchQuery:
+    """A search among many: for whom, with which sample, and how."""
+
+    caller: Caller
+    sample: Sample
+    options: SearchOptions
 
 
 class Engine:
@@ -167,6 +176,33 @@ class Engine:
         """Find the references that resemble a probe; see `Searcher.search`."""
         with self._counting(Mode.PROBE):
             return self._searcher.search(caller, sample, options, deadline, progress)
+
+    def search_many(
+        self, queries: Iterable[SearchQuery], *, deadline: Deadline = NO_DEADLINE
+    ) -> Iterator[SearchAnswer | Exception]:
+        """Search with many samples; yields for each, in order, its answer, which is on record, or its error.
+
+        They are taken and extracted in small groups, so that there may be any number of them.
+
+        Raises:
+            DeadlineExceeded: time ran out; what was not yielded has no audit entry.
+        """
+        for group in groups(queries):
+            samples = [query.sample for query in group]
+            extractions = extract_each(self.modality, samples, Mode.PROBE, deadline)
+            for query, extraction in zip(group, extractions, strict=True):
+                outcome = self._answer(query, extraction, deadline)
+                if isinstance(outcome, SampleRejected):
+                    self._count_rejected(Mode.PROBE, outcome)
+                yield outcome
+
+    def _answer(
+        self, query: SearchQuery, extraction: Extraction | Exception, deadline: Deadline
+    ) -> SearchAnswer | Exception:
+        if isinstance(extraction, Exception):
+            return extraction
+        asked = query.caller, query.sample, query.options
+        return attempt(lambda: self._searcher.search(*asked, deadline, extraction=extraction))
 
     def compare(
         self,

@@ -48,10 +48,12 @@ class Searcher:
         options: SearchOptions,
         deadline: Deadline,
         progress: Progress = no_progress,
+        extraction: Extraction | None = None,
     ) -> SearchAnswer:
         """Search with every presentation that the selection leaves; one audit entry records the answer.
 
-        `progress` hears of what an exhaustive search compares; others are over before it would matter.
+        `progress` hears of what an exhaustive search compares; others are over before it would matter. `extraction`
+        is that of the sample, where it was extracted before.
 
         Raises:
             SampleRejected: nothing usable was found in the probe.
@@ -61,7 +63,7 @@ class Searcher:
         threshold = self._threshold(options)
         self._gallery.wait_for(options.min_log_position, deadline)
         with Timings(self._observe) as timings:
-            findings = self._extract(sample, deadline, timings).findings
+            findings = self._extracted(sample, extraction, deadline, timings).findings
             scope = Scope(caller, options.galleries, options.owners, options.categories)
             with timings.stage("search"):
                 view = self._gallery.view(scope)
@@ -92,9 +94,12 @@ class Searcher:
             )
         return self._modality.calibration.threshold(options.max_fmr)
 
-    def _extract(self, sample: Sample, deadline: Deadline, timings: Timings) -> Extraction:
+    def _extracted(
+        self, sample: Sample, extraction: Extraction | None, deadline: Deadline, timings: Timings
+    ) -> Extraction:
         deadline.check(f"{sample.name} waited to be searched")
-        extraction = self._modality.extract([sample], Mode.PROBE, deadline)[0]
+        if extraction is None:
+            extraction = self._modality.extract([sample], Mode.PROBE, deadline)[0]
         timings.add_all(extraction)
         if extraction.rejection is not None:
             raise rejected(extraction.rejection, "probe.data")

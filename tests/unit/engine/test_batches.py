@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
+from likeness.domain.answers import SearchAnswer, SearchOptions
 from likeness.domain.changes import RequestKey
 from likeness.domain.deadline import NO_DEADLINE, CallDeadline, Deadline
-from likeness.domain.errors import Conflict, DeadlineExceeded, InvalidInput, SampleRejected
+from likeness.domain.errors import Conflict, DeadlineExceeded, InvalidInput, Precondition, SampleRejected
 from likeness.domain.references import Facets, Reference
 from likeness.domain.samples import Extraction, Mode, Sample
 from likeness.engine import batches
-from likeness.engine.engine import Enrolled, Enrolment
+from likeness.engine.engine import Enrolled, Enrolment, SearchQuery
 from likeness.store.store import Store
 from likeness.telemetry import metrics
-from tests.support import ALICE, Bench, VectorModality
+from tests.support import ALICE, BOB, Bench, VectorModality
 
 
 class Groups(VectorModality):
@@ -155,6 +156,55 @@ def _then(
         return extracted
 
     return both
+
+
+def test_each_probe_is_answered_as_if_it_were_alone(bench: Bench, modality: Groups, store: Store) -> None:
+    enrolled = ids(list(bench.engine.enrol_many(map(enrolment, ["1,0", "0,1"]))))
+    modality.sizes.clear()
+    probes = ["1,0.1", "no vector", "0.1,1;1,0", "fault", "0.1,1"]
+    options = SearchOptions(k=1)
+    outcomes = list(
+        bench.engine.search_many(
+            SearchQuery(caller, Sample(text.encode()), asked)
+            for text, caller, asked in [
+                *((text, ALICE, options) for text in probes),
+                ("1,0", ALICE, SearchOptions(max_fmr=1e-9)),
+                ("1,0", BOB, options),
+            ]
+        )
+    )
+    kinds = [
+        SearchAnswer,
+        SampleRejected,
+        SearchAnswer,
+        RuntimeError,
+        SearchAnswer,
+        Precondition,
+        SearchAnswer,
+    ]
+    assert [type(outcome) for outcome in outcomes] == kinds
+    answers = [one for one in outcomes if isinstance(one, SearchAnswer)]
+    found = [[p.candidates[0].reference.reference_id for p in one.probes] for one in answers]
+    assert found == [enrolled[:1], enrolled[::-1], enrolled[1:], enrolled[:1]]
+    assert [one.header.audit_position for one in answers] == sorted(
+        one.header.audit_position for one in answers
+    )
+    acts = store.audit_entries(answers[0].header.audit_position - 1)
+    assert [act.entry.caller.entity for act in acts] == [*[ALICE.entity] * 3, BOB.entity]
+    assert modality.sizes == [7, *[1] * 7]
+    assert all("decode" in one.header.timings for one in answers)
+
+
+def test_searches_that_are_given_up_leave_no_entry(bench: Bench, store: Store) -> None:
+    deadline = CallDeadline()
+    queries = (SearchQuery(ALICE, Sample(b"1,0"), SearchOptions()) for _ in range(3))
+    outcomes = bench.engine.search_many(queries, deadline=deadline)
+    answer = next(outcomes)
+    assert isinstance(answer, SearchAnswer)
+    deadline.abandoned.set()
+    with pytest.raises(DeadlineExceeded):
+        next(outcomes)
+    assert store.audit_head().position == answer.header.audit_position
 
 
 def test_rejections_and_overrides_of_a_batch_are_counted(bench: Bench) -> None:
