@@ -90,15 +90,11 @@ def parse_token(token: str) -> int:
 
 @dataclass(slots=True)
 class ResealReport:
-    """What a run did: references resealed, why others could not be, and whether it came to the end.
-
-    `retired` are the keys that it found to seal nothing more.
-    """
+    """What a run did: references resealed, why others could not be, and whether it came to the end."""
 
     references: int = 0
     problems: list[str] = field(default_factory=list)
     finished: bool = False
-    retired: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

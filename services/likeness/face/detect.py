@@ -23,8 +23,6 @@ from likeness.inference.models.manifest import Input
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
-LANDMARKS = 5
-
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Detection:

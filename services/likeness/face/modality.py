@@ -191,10 +191,9 @@ class FaceModality:
 
     def _embed(self, chips: list[Pixels]) -> list[Floats]:
         """In a turn that is held already."""
-        began = time.monotonic()
         vectors = list(self.embedder.embed(np.stack(chips)))
         if self._observe is not None:
-            self._observe(BatchReport(len(chips), self._batcher.depth, 0.0, time.monotonic() - began))
+            self._observe(BatchReport(len(chips), self._batcher.depth))
         return vectors
 
     def _see(self, photograph: Picture, sample: Sample, mode: Mode, deadline: Deadline) -> _Seen:

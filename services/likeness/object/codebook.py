@@ -14,7 +14,6 @@ from likeness.inference.models.arrays import read_arrays
 from likeness.inference.models.catalogue import shipped_manifests
 
 FILE = "object-codebook/codebook.npz"
-VERSION = 1
 
 Floats = NDArray[np.float32]
 

@@ -19,7 +19,6 @@ Floats = NDArray[np.float32]
 
 _MAGIC = b"LKO2"
 _HEAD = struct.Struct("<HHHH")
-_UNIT = 32.0  # coordinates are stored in 32nds of a pixel
 _TURN = 256.0 / 360.0
 _SCALE_STEPS = 16.0  # per doubling
 _EXTRA_BYTES = 6  # bytes of one detail in addition to its code and word: place 2 x 2, turn 1, octave 1

@@ -208,7 +208,7 @@ def reseal(
             return report
     report.finished = True
     if not report.problems:
-        report.retired = transaction(partial(_retire, seals=seals))
+        transaction(partial(_retire, seals=seals))
     return report
 
 
@@ -277,14 +277,13 @@ def _resealed(row: Row, held: dict[str, Any], seals: Seals) -> dict[str, bytes]:
     return fresh
 
 
-def _retire(connection: sa.Connection, seals: Seals) -> frozenset[str]:
-    """Record that the other keys seal no reference any more; returns those that had been in use."""
+def _retire(connection: sa.Connection, seals: Seals) -> None:
+    """Record that the other keys seal no reference any more."""
     ring: KeyRing = seals.ring
     old = keys_on_record(connection) - {ring.active}
     if not old:
-        return old
+        return
     for key_id in old | retired_ids(connection):
         record_retired(connection, ring, key_id)
         forget_key(connection, key_id)
     record_schema(connection, seals)
-    return old

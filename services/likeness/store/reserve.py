@@ -4,6 +4,9 @@ No search is answered that is not on record, and nothing is erased without an en
 would stop. So a file of zeros holds some space. When a commit finds the disk full the file is removed, enrolments
 are refused from then on, and what remains goes on in the space that it held. When there is space again the file is
 made again, and enrolment goes on.
+
+A search takes 1.5 KB of audit and the write-ahead log up to 16 MB (`CHECKPOINT_PAGES`) before its pages are copied:
+64 MiB are enough for 30,000 searches, or some thousands of expunged references.
 """
 
 from __future__ import annotations
@@ -21,10 +24,6 @@ from likeness.store.vault import sync_directory
 logger = logging.getLogger(__name__)
 
 RESERVE = "likeness.reserve"
-
-RESERVE_BYTES = 64 << 20
-"""Held by default. A search takes 1.5 KB of audit and the write-ahead log up to 16 MB (`CHECKPOINT_PAGES`) before
-its pages are copied: enough for 30,000 searches, or some thousands of expunged references."""
 
 ROOM = 2
 """Times the reserve that must be free before it is made again, so that as much is left for enrolments: one that was

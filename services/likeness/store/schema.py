@@ -129,4 +129,3 @@ meta = Table(
 
 REFERENCE_COLUMNS = tuple(column.name for column in reference.columns)
 SEALED_COLUMNS = REFERENCE_COLUMNS[:-1]
-CHAINED_COLUMNS = tuple(column.name for column in log.columns)[:-1]

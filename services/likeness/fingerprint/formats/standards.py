@@ -17,8 +17,7 @@ MAX_MINUTIAE = 255
 """Minutiae of one view: what one byte counts in the binary formats."""
 
 UNKNOWN_QUALITY = 254
-FAILED_QUALITY = 255
-"""ISO/IEC 19794-2:2011, 8.4.9: quality was not reported, or could not be computed."""
+"""ISO/IEC 19794-2:2011, 8.4.9: quality was not reported."""
 
 _CM_PER_INCH = 2.54
 _NOMINAL = (196, 197)  # pixels per cm that stand for 500 per inch, which is 196.85

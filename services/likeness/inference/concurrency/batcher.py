@@ -10,7 +10,6 @@ Tradeoff", SPAA 2010.
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -29,12 +28,10 @@ Turn = Callable[[Deadline], AbstractContextManager[None]]
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """What one batch was like: items in it, items still waiting, seconds its first item waited, seconds of work."""
+    """What one batch was like: items in it, and items still waiting."""
 
     size: int
     depth: int
-    waited: float
-    took: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,6 @@ class _Group(Generic[T, R]):
         self.missing = len(items)
         self.error: Exception | None = None
         self.leads = False
-        self.since = time.monotonic()
         self.condition = threading.Condition(lock)
 
     @property
@@ -194,15 +190,12 @@ class Batcher(Generic[T, R]):
     def _work_on(self, batch: _Batch[T, R], deadline: Deadline) -> BatchReport | None:
         """Works on a batch once it has its turn, or puts it back if the deadline of its leader passes before."""
         outcomes: list[R | _Failure] = []
-        begun = ended = time.monotonic()
         self._lock.release()
         try:
             with self._turn(deadline):
                 with self._lock:
                     batch = self._wanted(batch)
-                begun = time.monotonic()
                 outcomes = self._attempt([owner.items[index] for owner, index in batch])
-                ended = time.monotonic()
         except DeadlineExceeded:
             with self._lock:
                 self._queue.extendleft(reversed(batch))
@@ -212,7 +205,7 @@ class Batcher(Generic[T, R]):
             self._deliver(batch, outcomes)
         if not batch:
             return None
-        return BatchReport(len(batch), len(self._queue), max(0.0, begun - batch[0][0].since), ended - begun)
+        return BatchReport(len(batch), len(self._queue))
 
     def _take(self) -> _Batch[T, R]:
         """The next batch of the queue."""

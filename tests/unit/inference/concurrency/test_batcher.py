@@ -102,7 +102,6 @@ def test_what_waits_becomes_one_batch_and_is_reported() -> None:
         assert [future.result(PATIENCE) for future in (first, *others)] == [[n] for n in range(6)]
     assert gate.batches == [[0], [1, 2, 3], [4, 5]]
     assert [(report.size, report.depth) for report in reports] == [(1, 5), (3, 2), (2, 0)]
-    assert all(report.waited >= 0 and report.took >= 0 for report in reports)
 
 
 def test_the_guilty_item_is_tried_alone() -> None:
