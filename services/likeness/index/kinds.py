@@ -13,7 +13,7 @@ from likeness.index.rows import Mask, RowMap
 from likeness.index.scan import Vectors
 from likeness.index.segments import Flat, Segment, Tail
 from likeness.index.shortlisted import Shortlisted
-from likeness.index.wide import Wide
+from likeness.index.sixteenbit import Wide
 
 FLAT_COMPONENTS = 8 << 20
 """Vectors times dimension up to which a flat scan is used: 65,536 x 128 or 16,384 x 512, 32 MiB.

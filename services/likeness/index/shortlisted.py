@@ -20,7 +20,7 @@ from likeness.index.fourbit import FourBit
 from likeness.index.rows import Mask, RowMap, Rows
 from likeness.index.scan import Neighbours, Vectors, nothing
 from likeness.index.segments import SegmentState
-from likeness.index.wide import Wide
+from likeness.index.sixteenbit import Wide
 
 GATHER_PART = 32
 """One row in this many allowed, or fewer: decoding them all beats reading every code."""

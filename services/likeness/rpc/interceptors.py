@@ -24,14 +24,14 @@ from likeness.domain.deadline import CallDeadline
 from likeness.domain.errors import DeadlineExceeded
 from likeness.domain.references import Caller
 from likeness.rpc import errors
-from likeness.rpc.arrival import Arrivals, readable
 from likeness.rpc.convert.required import check_required
-from likeness.rpc.departure import AnswerNotRead, write_all
+from likeness.rpc.first_messages import Arrivals, readable
 from likeness.rpc.gate import Gate
 from likeness.rpc.identity import Peer
 from likeness.rpc.log_fields import asked
 from likeness.rpc.messages import reader
 from likeness.rpc.standard_services import Others
+from likeness.rpc.stream_writes import AnswerNotRead, write_all
 from likeness.telemetry import logs, metrics
 
 PACKAGE = "likeness."

@@ -12,7 +12,7 @@ import grpc
 
 from likeness.domain.errors import LikenessError, TooBusy
 from likeness.rpc import errors
-from likeness.rpc.arrival import Arrivals
+from likeness.rpc.first_messages import Arrivals
 from likeness.rpc.gate import RETRY_AFTER
 
 MAX_STREAMS = 1024

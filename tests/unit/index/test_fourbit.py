@@ -6,7 +6,7 @@ import pytest
 from likeness.index.fourbit import FourBit
 from likeness.index.rows import RowMap
 from likeness.index.shortlisted import Shortlisted
-from likeness.index.wide import Wide
+from likeness.index.sixteenbit import Wide
 from tests.oracle.index.naive import clustered
 
 ROWS, DIMENSION = 5_000, 32

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from likeness.index.scan import merge, nothing, scan
-from likeness.index.wide import Wide
+from likeness.index.sixteenbit import Wide
 
 
 def vectors(count: int, dimension: int = 24, seed: int = 0) -> np.ndarray:
@@ -70,7 +70,7 @@ def test_zeros_alone_can_be_encoded() -> None:
 def test_a_search_at_sixteen_bits_reads_every_block(
     allowed_share: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("likeness.index.wide.BLOCK_ROWS", 64)
+    monkeypatch.setattr("likeness.index.sixteenbit.BLOCK_ROWS", 64)
     stored, asked = vectors(1_000), vectors(3, seed=1)
     allowed = None if allowed_share is None else np.random.default_rng(2).random(1_000) < allowed_share
     scores, at = wide(stored).search(asked, 7, allowed)

@@ -16,10 +16,10 @@ from rich.text import Text
 from likeness.app.composition import key_file
 from likeness.app.registry import face_calibration, fingerprint_calibration, object_calibration
 from likeness.app.settings import Settings, split_address
-from likeness.cli import health
-from likeness.cli.doctor_home import history, privacy, reserve
+from likeness.cli import doctor_checks
+from likeness.cli.doctor_checks import Result, State, green, guarded, red, yellow
+from likeness.cli.doctor_home_checks import history, privacy, reserve
 from likeness.cli.failures import Exit
-from likeness.cli.health import Result, State, green, guarded, red, yellow
 from likeness.cli.key_states import KeyState, key_states
 from likeness.cli.local_store import has_store, read_only, seals
 from likeness.cli.options import AsJson
@@ -69,8 +69,8 @@ def examine(
     config: Path | None, home: Path | None, single: list[str] | None, *, full: bool
 ) -> Iterator[Result]:
     """Every check, in the order in which one thing needs the other."""
-    yield health.python()
-    yield health.packages()
+    yield doctor_checks.python()
+    yield doctor_checks.packages()
     try:
         settings = settings_from(config, home, single)
     except LikenessError as error:
@@ -79,10 +79,10 @@ def examine(
     changed = sum(origin != "default" for origin in settings.origins.values())
     yield green("settings", f"valid; {changed} of {len(settings.origins)} changed")
     catalogue = Catalogue.standard(settings.home)
-    yield from health.models(settings, catalogue)
+    yield from doctor_checks.models(settings, catalogue)
     yield from _calibrations(settings, catalogue)
-    yield health.writable("home", settings.home)
-    yield health.disk("disk", settings.home)
+    yield doctor_checks.writable("home", settings.home)
+    yield doctor_checks.disk("disk", settings.home)
     yield guarded("key ring", lambda: _key_ring(settings))
     yield guarded("store", lambda: _store(settings, full=full))
     yield guarded("history", lambda: history(settings))
@@ -90,7 +90,7 @@ def examine(
     yield reserve(settings)
     yield guarded("server", lambda: _server(settings))
     yield metrics_page(settings)
-    yield health.processors(settings)
+    yield doctor_checks.processors(settings)
 
 
 def _calibrations(settings: Settings, catalogue: Catalogue) -> Iterator[Result]:
@@ -193,7 +193,7 @@ def _elsewhere(settings: Settings, owner: str, address: str) -> Result:
     metrics = settings.metrics_address
     answers = (
         f"; the metrics address {metrics} is taken, as by a server"
-        if metrics and not health.port_free(metrics)
+        if metrics and not doctor_checks.port_free(metrics)
         else ""
     )
     return yellow(
@@ -205,7 +205,7 @@ def _elsewhere(settings: Settings, owner: str, address: str) -> Result:
 
 
 def _no_server(listens_on: str, address: str, error: grpc.RpcError) -> Result:
-    if health.port_free(listens_on):
+    if doctor_checks.port_free(listens_on):
         return green("server", f"not running; the port of {listens_on} is free: likeness serve")
     code = error.code().name if isinstance(error, grpc.Call) else "an error"
     return red(
@@ -222,7 +222,7 @@ def metrics_page(settings: Settings) -> Result:
         return green(name, "turned off")
     if holder(settings.home / LOCK) is not None:
         return green(name, f"http://{address}/metrics, as the settings say")
-    if health.port_free(address):
+    if doctor_checks.port_free(address):
         return green(name, f"the port of {address} is free")
     return red(
         name,

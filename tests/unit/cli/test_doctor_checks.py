@@ -13,23 +13,23 @@ from pathlib import Path
 import pytest
 
 from likeness.app.settings import load
-from likeness.cli import health
+from likeness.cli import doctor_checks
 from likeness.cli.commands import models
-from likeness.cli.health import State
+from likeness.cli.doctor_checks import State
 from likeness.domain.errors import Precondition
 
 ROOT = Path(__file__).parents[3]
 
 
 def test_this_interpreter_and_its_packages_are_fit() -> None:
-    assert health.python().state is State.GREEN
-    assert health.packages().state is State.GREEN
+    assert doctor_checks.python().state is State.GREEN
+    assert doctor_checks.packages().state is State.GREEN
 
 
 def test_an_old_interpreter_is_red(monkeypatch: pytest.MonkeyPatch) -> None:
     Version = namedtuple("Version", "major minor micro")
     monkeypatch.setattr(sys, "version_info", Version(3, 10, 9))
-    result = health.python()
+    result = doctor_checks.python()
     assert result.state is State.RED
     assert "3.11" in result.fix
 
@@ -37,7 +37,7 @@ def test_an_old_interpreter_is_red(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_missing_and_an_old_package_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = ["no-such-thing>=1", "numpy>=999.1", 'onnx>=1; extra == "models"']
     monkeypatch.setattr(importlib.metadata, "requires", lambda _: wanted)
-    result = health.packages()
+    result = doctor_checks.packages()
     assert result.state is State.RED
     assert "no-such-thing is missing" in result.found
     assert "older than 999.1" in result.found
@@ -54,7 +54,7 @@ def test_an_environment_from_before_the_distribution_was_renamed_is_examined_too
         return ["numpy>=1"]
 
     monkeypatch.setattr(importlib.metadata, "requires", requires)
-    assert health.packages().state is State.GREEN
+    assert doctor_checks.packages().state is State.GREEN
 
 
 def test_sources_that_were_never_installed_are_yellow(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +62,7 @@ def test_sources_that_were_never_installed_are_yellow(monkeypatch: pytest.Monkey
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "requires", requires)
-    assert health.packages().state is State.YELLOW
+    assert doctor_checks.packages().state is State.YELLOW
 
 
 def test_the_weight_packages_that_are_named_are_those_of_the_project() -> None:
@@ -87,14 +87,14 @@ def test_nobody_is_sent_to_the_package_index_for_another_project_of_this_name() 
 
 def test_a_folder_that_can_be_made_is_green_and_left_unmade(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "b"
-    assert health.writable("home", folder).state is State.GREEN
+    assert doctor_checks.writable("home", folder).state is State.GREEN
     assert not folder.exists()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_read_only_folder_is_red(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    assert health.writable("home", tmp_path / "a").state is State.RED
+    assert doctor_checks.writable("home", tmp_path / "a").state is State.RED
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_read_only_folder_is_red(tmp_path: Path) -> None:
 def test_disk_space(free: int, state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Usage = namedtuple("Usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1 << 40, 0, free))
-    result = health.disk("disk", tmp_path / "not" / "yet")
+    result = doctor_checks.disk("disk", tmp_path / "not" / "yet")
     assert result.state is state
     assert bool(result.fix) is (state is not State.GREEN)
 
@@ -113,9 +113,9 @@ def test_disk_space(free: int, state: State, tmp_path: Path, monkeypatch: pytest
     [(0.5, 0, State.YELLOW), (4.0, 0, State.GREEN), (2.0, 8, State.YELLOW), (4.0, 4, State.GREEN)],
 )
 def test_processors(cpus: float, threads: int, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "available_cpus", lambda: cpus)
+    monkeypatch.setattr(doctor_checks, "available_cpus", lambda: cpus)
     settings = load(environment={}, overrides={"threads": threads})
-    assert health.processors(settings).state is state
+    assert doctor_checks.processors(settings).state is state
 
 
 def test_a_port_in_use_is_seen() -> None:
@@ -123,14 +123,14 @@ def test_a_port_in_use_is_seen() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert not health.port_free(f"127.0.0.1:{port}")
-    assert health.port_free(f"127.0.0.1:{port}")
+        assert not doctor_checks.port_free(f"127.0.0.1:{port}")
+    assert doctor_checks.port_free(f"127.0.0.1:{port}")
 
 
 def test_a_check_that_refuses_becomes_a_red_line() -> None:
-    def refuses() -> health.Result:
+    def refuses() -> doctor_checks.Result:
         raise Precondition("The key is open to others; run: chmod 600 key")
 
-    result = health.guarded("key ring", refuses)
+    result = doctor_checks.guarded("key ring", refuses)
     assert result.state is State.RED
     assert "chmod 600" in result.found

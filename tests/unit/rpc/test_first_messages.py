@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from likeness.domain.errors import DeadlineExceeded, LikenessError, TooBusy
-from likeness.rpc.arrival import Arrivals
+from likeness.rpc.first_messages import Arrivals
 from tests.waiting import PATIENCE
 
 

@@ -6,7 +6,7 @@ import shlex
 
 from likeness.app.composition import expected_head, key_file
 from likeness.app.settings import Settings
-from likeness.cli.health import Result, green, red, yellow
+from likeness.cli.doctor_checks import Result, green, red, yellow
 from likeness.cli.local_store import has_store, read_only, seals
 from likeness.domain.errors import Corrupt
 from likeness.index.snapshot import furthest
