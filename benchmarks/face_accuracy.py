@@ -198,7 +198,7 @@ def model_settings(arguments: argparse.Namespace, home: Path) -> dict[str, str]:
 
     A bare graph gets a drafted manifest; how its input is prepared is found out on photographs of the data.
     """
-    chosen = {"LIKENESS_RECOGNISER": arguments.model, "LIKENESS_DETECTOR": arguments.detector}
+    chosen = {"LIKENESS_FACE_RECOGNISER": arguments.model, "LIKENESS_FACE_DETECTOR": arguments.detector}
     settings = {}
     for variable, model in chosen.items():
         if model and model.endswith(".onnx"):
@@ -235,7 +235,7 @@ def main() -> None:
         home = Path(scratch)
         settings = model_settings(arguments, home) | {
             "LIKENESS_MODALITIES": "face",
-            "LIKENESS_MAX_K": str(NEAREST),
+            "LIKENESS_GRPC_MAX_K": str(NEAREST),
         }
         with (
             running_service(home=home, settings=settings) as address,

@@ -22,10 +22,11 @@ from rich.progress import track
 
 from benchmarks.common.people import read_people
 from benchmarks.common.table import Row, finish, parser
-from likeness.app.registry import face_modality
+from likeness.app.loading import load as load_modality
 from likeness.app.settings import load
 from likeness.domain.calibration import Calibration
 from likeness.domain.samples import Extraction, Finding, Mode, Pick, Sample, Selection, Severity
+from likeness.face.entry import ENTRY as FACE
 from likeness.face.modality import FaceModality
 from likeness.imaging.decode import decode
 from likeness.imaging.opencv import cv2
@@ -117,14 +118,14 @@ class Turns:
         return rows
 
 
-def load_modality(arguments: argparse.Namespace) -> FaceModality:
+def modality_of(arguments: argparse.Namespace) -> FaceModality:
     """The service's own extraction, by one thread, with the models asked for."""
     environment = {"LIKENESS_HOME": str(arguments.home), "LIKENESS_THREADS": "1"}
     if arguments.model:
-        environment["LIKENESS_RECOGNISER"] = arguments.model
+        environment["LIKENESS_FACE_RECOGNISER"] = arguments.model
     if arguments.detector:
-        environment["LIKENESS_DETECTOR"] = arguments.detector
-    return face_modality(load(environment=environment), computing.Turns(1))
+        environment["LIKENESS_FACE_DETECTOR"] = arguments.detector
+    return load_modality(FACE, load(environment=environment), computing.Turns(1))
 
 
 def main() -> None:
@@ -145,7 +146,7 @@ def main() -> None:
     if arguments.half:
         people = people[arguments.half == "odd" :: 2]
     random.Random(arguments.seed).shuffle(people)
-    modality = load_modality(arguments)
+    modality = modality_of(arguments)
     if modality.calibration is None:
         raise SystemExit(f"{modality.model} has no calibration, so what matches is not known")
     modality.warm()

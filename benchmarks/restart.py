@@ -22,13 +22,14 @@ from rich.progress import track
 from benchmarks.common.service import running_service
 from benchmarks.common.table import Row, finish, parser
 from likeness.app.composition import key_file
-from likeness.app.registry import face_modality
+from likeness.app.loading import load as load_modality
 from likeness.app.settings import load
 from likeness.domain.changes import Enrol, RequestKey, Write
 from likeness.domain.errors import LikenessError
 from likeness.domain.ids import new_id
 from likeness.domain.references import Facets, Reference
 from likeness.domain.samples import Template
+from likeness.face.entry import ENTRY as FACE
 from likeness.inference.concurrency.turns import Turns
 from likeness.store.store import Store
 
@@ -42,7 +43,7 @@ GALLERIES = ("wanted", "missing", "unsolved", "travel")
 def fill(home: Path, references: int, seed: int) -> float:
     """Enrol made-up references; returns how many per second."""
     settings = load(overrides={"home": home})
-    modality = face_modality(settings, Turns(1))
+    modality = load_modality(FACE, settings, Turns(1))
     space, model = modality.space, modality.model
     draw = np.random.default_rng(seed)
     started = time.perf_counter()

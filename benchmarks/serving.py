@@ -6,8 +6,8 @@ FOLDER holds photographs, in folders or not. The bare loop decodes, detects, ali
 sessions that the service uses and searches a plain FAISS index (or adds to one), in as many threads as there are
 callers, but no more than the service computes with; it measures no quality, keeps nothing, answers nobody and
 writes no audit entry. The service does all of that over gRPC, on the same cores as its clients here, in a process
-of its own with an assistant (LIKENESS_ASSISTANT=false measures it without one); it lends idle cores to a
-lone request, which a plain loop does not. Rounds of the two take turns, and the ratio is the median over the
+of its own with an assistant (LIKENESS_FACE_ASSISTANT=false measures it without one); it lends idle cores
+to a lone request, which a plain loop does not. Rounds of the two take turns, and the ratio is the median over the
 rounds, since machines are noisy.
 """
 
@@ -29,10 +29,11 @@ from rich.progress import track
 
 from benchmarks.common.service import running_service
 from benchmarks.common.table import Row, finish, parser
-from likeness.app.registry import face_modality
+from likeness.app.loading import load as load_modality
 from likeness.app.settings import load
 from likeness.client import LikenessClient, metadata, sample
 from likeness.domain.samples import Mode, Pick, Sample, Selection, Severity
+from likeness.face.entry import ENTRY as FACE
 from likeness.face.modality import FaceModality
 from likeness.imaging.decode import decode
 from likeness.inference.concurrency.threads import plan_threads
@@ -155,7 +156,7 @@ def main() -> None:
         LikenessClient(address, entity="BENCH", purpose="system_test") as client,
     ):
         threads = plan_threads()
-        modality = face_modality(load(None), Turns(threads))
+        modality = load_modality(FACE, load(None), Turns(threads))
         modality.warm()
         photographs = usable(modality, arguments.data, arguments.photographs, arguments.seed)
         bare, served = Bare(modality), Served(client)

@@ -46,7 +46,7 @@ def running_service(
         environment = {
             **os.environ,
             "LIKENESS_HOME": str(home or Path(scratch) / "home"),
-            "LIKENESS_ADDRESS": address,
+            "LIKENESS_GRPC_ADDRESS": address,
             "LIKENESS_METRICS_ADDRESS": "",
             "LIKENESS_LOG_LEVEL": "WARNING",
             **(settings or {}),

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from likeness.app.settings import Settings
+from likeness.app.settings import Settings, load
 from likeness.client import LikenessClient
 from likeness.domain.deadline import NO_DEADLINE, Deadline
 from likeness.domain.samples import Extraction, Mode, Sample
@@ -144,7 +144,7 @@ def prepare(tmp_path: Path, modality: HoldingModality) -> Iterator[Callable[...,
 
     def make(build_: Callable[[Settings], Built] | None = None, **given: Any) -> Served:
         usual: dict[str, Any] = {"home": tmp_path / "home", "address": "127.0.0.1:0", "drain_grace": PATIENCE}
-        settings = Settings(**usual | given)
+        settings = load(environment={}, overrides=usual | given)
         made.append(Served(settings, build_ or (lambda _: build(modality, tmp_path / "home"))))
         return made[-1]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from likeness.app.settings import Settings
+from likeness.app.settings import load
 from likeness.client import (
     AsyncLikenessClient,
     Enrolment,
@@ -25,7 +25,7 @@ from tests.waiting import PATIENCE
 
 @pytest.fixture
 async def server(tmp_path: Path, modality: HoldingModality) -> AsyncIterator[Server]:
-    settings = Settings(home=tmp_path / "home", address="127.0.0.1:0")
+    settings = load(environment={}, overrides={"home": tmp_path / "home", "grpc.address": "127.0.0.1:0"})
     made = Server(settings, lambda given: build(modality, given.home))
     await made.start()
     yield made

@@ -32,7 +32,8 @@ from likeness.rpc.server import serve
 from likeness.app.settings import load
 from tests.contract.conftest import HoldingModality, build
 
-settings = load(overrides={"home": Path(sys.argv[1]), "address": sys.argv[2], "metrics_address": "127.0.0.1:0"})
+home, address = sys.argv[1:3]
+settings = load(overrides={"home": Path(home), "grpc.address": address, "metrics.address": "127.0.0.1:0"})
 modality = HoldingModality()
 inside = modality.inside.release
 modality.inside.release = lambda: (inside(), print("inside", flush=True))

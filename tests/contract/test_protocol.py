@@ -10,7 +10,7 @@ import grpc
 import pytest
 from google.protobuf.message import Message
 
-from likeness.app.settings import Settings
+from likeness.app.settings import load
 from likeness.client.errors import CallFailed, from_rpc, from_status
 from likeness.client.requests import Requests
 from likeness.engine.engine import DEFAULT_PAGE
@@ -97,7 +97,7 @@ def _refusal(stub: Any, method: str, request: Message) -> CallFailed:
 
 
 def test_the_limits_in_the_comments_are_those_of_the_service() -> None:
-    settings = Settings()
+    settings = load(environment={})
     mib = 1 << 20
     promised = {
         "common": (
@@ -108,23 +108,23 @@ def test_the_limits_in_the_comments_are_those_of_the_service() -> None:
             f"at most {MAX_GALLERIES} names",
             f"at most {MAX_NOTICES} texts",
             f"at most {MAX_ATTRIBUTES} pairs",
-            f"at most {settings.max_sample_bytes // mib} MiB (SAMPLE_TOO_LARGE)",
-            f"at most {settings.max_pixels // 10**6} million pixels",
+            f"at most {settings.grpc.max_sample_bytes // mib} MiB (SAMPLE_TOO_LARGE)",
+            f"at most {settings.decoding.max_pixels // 10**6} million pixels",
             f"At most {MAX_SAMPLE_NAME} characters. It is not stored",
             f"At most {MAX_FILTERS}, as of the other filters",
-            f"1 to {settings.max_k}; 0 means {DEFAULT_K}",
+            f"1 to {settings.grpc.max_k}; 0 means {DEFAULT_K}",
             f"no number is beyond {MAX_COORDINATE}",
         ),
         "matching": (
-            f"may take {settings.default_deadline:g} s",
-            f"longer one than {settings.max_deadline:g} s",
-            f"may take {settings.default_deadline:g} s once it is worked on",
-            f"sends nothing for {settings.stream_idle:g} s",
-            f"has at most {settings.max_message_bytes // mib} MiB, of which at most "
-            f"{settings.max_metadata_bytes >> 10} KiB are no sample",
-            f"most {settings.max_answer_bytes // mib} MiB, which is what gRPC clients take",
+            f"may take {settings.grpc.default_deadline:g} s",
+            f"longer one than {settings.grpc.max_deadline:g} s",
+            f"may take {settings.grpc.default_deadline:g} s once it is worked on",
+            f"sends nothing for {settings.grpc.stream_idle:g} s",
+            f"has at most {settings.grpc.max_message_bytes // mib} MiB, of which at most "
+            f"{settings.grpc.max_metadata_bytes >> 10} KiB are no sample",
+            f"most {settings.grpc.max_answer_bytes // mib} MiB, which is what gRPC clients take",
             f"At most {MAX_FILTERS}, as of the other filters",
-            f"0 means {DEFAULT_PAGE}, more than {settings.max_page_size} means {settings.max_page_size}",
+            f"0 means {DEFAULT_PAGE}, more than {settings.grpc.max_page_size} means {settings.grpc.max_page_size}",
         ),
     }
     for name, phrases in promised.items():

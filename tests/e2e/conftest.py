@@ -13,6 +13,7 @@ import pytest
 
 from likeness.app.settings import load
 from likeness.cli.demo.stage import Stage, serving
+from likeness.face.entry import ENTRY as FACE
 from likeness.inference.models.catalogue import Catalogue, FileState
 from tests.pictures import demo_photographs
 from tests.waiting import PATIENCE
@@ -26,7 +27,7 @@ def models() -> None:
     """The default models; skips, saying so, where they are not built."""
     settings = load(environment={})
     catalogue = Catalogue.standard()
-    for name in (settings.detector, settings.recogniser):
+    for name in FACE.models(settings.of(FACE)):
         if catalogue.state(catalogue.get(name)) is not FileState.READY:
             pytest.skip(f"model {name} is not built; run: likeness models build")
 

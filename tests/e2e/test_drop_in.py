@@ -54,7 +54,7 @@ def test_a_detector_and_a_recogniser_are_drafted_and_calibrated(
     assert (recogniser["family"], detector["family"]) == ("arcface", "yunet")
     assert 'colour = "RGB"\nmean = [123.675, 116.28, 103.53]' in recogniser["draft"]
 
-    chosen = ["--set", f"recogniser={recogniser['id']}", "--set", f"detector={detector['id']}"]
+    chosen = ["--set", f"face.recogniser={recogniser['id']}", "--set", f"face.detector={detector['id']}"]
     measured = likeness(home, "calibrate", people, *chosen, "--out", tmp_path / "c.json")
     assert measured["subjects"] == 40
     assert measured["rates"] == []  # forty people support no rate as low as 1e-2

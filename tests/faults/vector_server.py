@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from likeness.app.settings import Settings
+from likeness.app.settings import Settings, load
 from likeness.engine.engine import Engine
 from likeness.engine.opening import Running, open_engine
 from likeness.rpc.server import serve
@@ -25,7 +25,7 @@ class Composed:
             VectorModality(),
             self._store,
             settings.home / "snapshots",
-            snapshot_seconds=settings.snapshot_interval,
+            snapshot_seconds=settings.snapshot.interval,
         )
 
     @property
@@ -38,12 +38,15 @@ class Composed:
 
 
 def main() -> None:
-    settings = Settings(
-        home=Path(sys.argv[1]),
-        address="127.0.0.1:0",
-        metrics_address="",
-        log_level="ERROR",
-        snapshot_interval=1,
+    settings = load(
+        environment={},
+        overrides={
+            "home": Path(sys.argv[1]),
+            "grpc.address": "127.0.0.1:0",
+            "metrics.address": "",
+            "log.level": "ERROR",
+            "snapshot.interval": 1,
+        },
     )
     serve(settings, Composed, announce=lambda address: print(address, flush=True))
 

@@ -7,7 +7,8 @@ import tomllib
 from pathlib import Path
 
 import likeness
-from likeness.app.settings import load, split_address
+from likeness.app.sections import split_address
+from likeness.app.settings import load
 from tests.k8s.containerfile import arguments, stages
 from tests.k8s.manifests import ROOT
 
@@ -51,7 +52,7 @@ def test_it_runs_as_a_numbered_user_and_leaves_health_to_the_cluster() -> None:
 def test_it_listens_on_the_ports_that_it_exposes() -> None:
     ours = {name: value for name, value in IMAGE.environment.items() if name.startswith("LIKENESS_")}
     settings = load(environment=ours)
-    ports = {split_address(settings.address)[1], split_address(settings.metrics_address)[1]}
+    ports = {split_address(settings.grpc.address)[1], split_address(settings.metrics.address)[1]}
     assert {int(port) for port in IMAGE.all("EXPOSE")[0].split()} == ports
     assert str(settings.home) == IMAGE.environment["HOME"]
 

@@ -8,7 +8,8 @@ import kubernetes_validate.utils as kubernetes
 import pytest
 
 import likeness
-from likeness.app.settings import Settings, load, split_address
+from likeness.app.sections import split_address
+from likeness.app.settings import Settings, load
 from likeness.rpc.server import LIVE, OVERALL
 from tests.k8s.containerfile import stages
 from tests.k8s.manifests import K8S, RENDERED, Object, environment, one, pod, render, service_container
@@ -65,8 +66,8 @@ def test_every_object_lives_in_the_namespace_of_the_overlay(name: str) -> None:
 def test_the_service_accepts_its_variables(name: str) -> None:
     settings = settings_of(name)
     ports = {port["name"]: port["containerPort"] for port in service_container(name)["ports"]}
-    assert split_address(settings.address) == ("0.0.0.0", ports["grpc"])  # noqa: S104  a pod's own address
-    assert split_address(settings.metrics_address) == ("0.0.0.0", ports["metrics"])  # noqa: S104
+    assert split_address(settings.grpc.address) == ("0.0.0.0", ports["grpc"])  # noqa: S104  a pod's own address
+    assert split_address(settings.metrics.address) == ("0.0.0.0", ports["metrics"])  # noqa: S104
 
 
 @pytest.mark.parametrize("name", RENDERED)
@@ -116,7 +117,7 @@ def test_the_pod_is_confined(name: str) -> None:
 @pytest.mark.parametrize("name", RENDERED)
 def test_the_probes_ask_for_what_the_server_reports(name: str) -> None:
     container = service_container(name)
-    port = split_address(settings_of(name).address)[1]
+    port = split_address(settings_of(name).grpc.address)[1]
     # A service that starts or drains is alive, and must not be killed for it.
     assert container["livenessProbe"]["grpc"] == {"port": port, "service": LIVE}
     assert container["startupProbe"]["grpc"] == {"port": port, "service": LIVE}
@@ -126,7 +127,7 @@ def test_the_probes_ask_for_what_the_server_reports(name: str) -> None:
 @pytest.mark.parametrize("name", RENDERED)
 def test_the_pod_has_time_to_drain_and_to_save_its_index(name: str) -> None:
     grace = pod(name)["terminationGracePeriodSeconds"]
-    assert grace >= settings_of(name).drain_grace + 60
+    assert grace >= settings_of(name).grpc.drain_grace + 60
 
 
 def test_the_key_ring_reaches_the_service_readable_by_its_owner_only() -> None:
@@ -140,7 +141,7 @@ def test_the_key_ring_reaches_the_service_readable_by_its_owner_only() -> None:
     assert volumes[mounts[str(Path(source).parent)]]["secret"]["defaultMode"] == 0o400
     memory = mounts[str(Path(target).parent)]
     assert volumes[memory]["emptyDir"]["medium"] == "Memory"
-    assert settings_of("base").key_ring == Path(target)
+    assert settings_of("base").store.key_ring == Path(target)
     served = {mount["name"]: mount for mount in service_container("base")["volumeMounts"]}
     assert served[memory]["readOnly"] is True
     assert "key-ring-secret" not in served
@@ -149,7 +150,7 @@ def test_the_key_ring_reaches_the_service_readable_by_its_owner_only() -> None:
 
 
 def test_the_dev_overlay_lets_the_service_make_its_key_ring() -> None:
-    assert settings_of("overlays/dev").key_ring is None
+    assert settings_of("overlays/dev").store.key_ring is None
     assert "initContainers" not in pod("overlays/dev")
     assert [v["name"] for v in pod("overlays/dev")["volumes"]] == ["tmp"]
     assert "PodDisruptionBudget" not in {found["kind"] for found in render("overlays/dev")}

@@ -18,7 +18,8 @@ import promql_parser
 import pytest
 import yaml
 
-from likeness.app.settings import OTHER_VARIABLES, Settings
+from likeness.app.setting_names import OTHER_VARIABLES, PREFIX, fields, variable_of
+from likeness.app.settings import Settings, settings_type
 from likeness.v1 import face_pb2
 from tests.k8s.evaluate import Evaluator, firing
 from tests.k8s.known_metrics import buckets, product_metrics, sample_labels
@@ -218,7 +219,7 @@ def test_every_alert_says_how_bad_it_is_and_what_to_do() -> None:
 
 
 def test_runbooks_speak_of_things_that_exist() -> None:
-    settings = {name.upper() for name in Settings.model_fields}
+    settings = {variable_of(name).removeprefix(PREFIX) for name in fields(settings_type())}
     settings |= {name.removeprefix("LIKENESS_") for name in OTHER_VARIABLES}
     titles = {panel["title"] for panel in panels()}
     headings = set(re.findall(r"^#+ (.+)$", (K8S / "README.md").read_text(encoding="utf-8"), re.MULTILINE))
@@ -314,7 +315,7 @@ def test_the_sample_configuration_scrapes_what_the_rules_select() -> None:
     (job,) = document["scrape_configs"]
     assert job["job_name"] == "likeness"
     (static,) = job["static_configs"]
-    assert static["targets"] == [Settings.model_fields["metrics_address"].default]
+    assert static["targets"] == [fields(Settings)["metrics.address"].default]
     given = set(static["labels"]) | {change["target_label"] for change in job["relabel_configs"]}
     assert given == {"namespace", "pod"}
     (change,) = job["relabel_configs"]

@@ -62,7 +62,7 @@ def test_the_overlay_to_start_from_renders(tmp_path: Path) -> None:
     images = {c["image"] for c in workload["spec"]["template"]["spec"]["containers"]}
     assert images == {overlay["images"][0]["newName"] + ":" + overlay["images"][0]["newTag"]}
     (config,) = (o for o in objects if o["metadata"]["name"].startswith("likeness-settings"))
-    assert config["data"]["LIKENESS_KEEP_SOURCES"] == "true"
+    assert config["data"]["LIKENESS_STORE_KEEP_SOURCES"] == "true"
     assert "LIKENESS_HOME" in config["data"]
 
 

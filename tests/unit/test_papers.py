@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from likeness.app.settings import OTHER_VARIABLES, load
+from likeness.app.setting_names import OTHER_VARIABLES
+from likeness.app.settings import load
 from likeness.domain.errors import LikenessError
 from tests.commands import ROOT, documents
 from tests.k8s.known_metrics import product_metrics

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from likeness.app.registry import assist, load
+from likeness.app.assisting import assistant_for
+from likeness.app.loading import load
 from likeness.app.settings import Settings
 from likeness.domain.audit import AuditMark
 from likeness.engine.engine import Engine
+from likeness.engine.entry import Entry
 from likeness.engine.gauges import Gauges
 from likeness.engine.opening import Running, open_engine
 from likeness.engine.resealing import Resealing
@@ -52,20 +54,22 @@ class Composed:
         """Modality to engine."""
         return {name: running.engine for name, running in self._running.items()}
 
-    def open(self, name: str, settings: Settings) -> None:
+    def open(self, entry: Entry[Any, Any], settings: Settings) -> None:
         """Load a modality, fold its gallery and begin to look after it."""
+        name = entry.name
         logs.event(_logger, logging.INFO, "loading", modality=name)
-        modality = load(name, settings, self._turns)
+        assistant = assistant_for(entry, settings)
+        modality = load(entry, settings, self._turns, assistant=assistant)
         logs.event(_logger, logging.INFO, "warming and folding the log", modality=name)
         self._running[name] = open_engine(
             modality,
             self._store,
             snapshots_folder(settings) / name,
-            snapshot_seconds=settings.snapshot_interval,
-            keep_sources=settings.keep_sources,
+            snapshot_seconds=settings.snapshot.interval,
+            keep_sources=settings.store.keep_sources,
         )
         self._gauges.add(self._running[name].upkeep.gauge)
-        if (assistant := assist(modality, settings)) is not None:
+        if assistant is not None:
             self._assistants.append(assistant)
             assistant.start()
 
@@ -97,13 +101,13 @@ def compose(settings: Settings) -> Composed:
     """
     report_build()
     metrics.memory_limit(memory_limit())
-    metrics.rpc_queue_limit(settings.queue)
+    metrics.rpc_queue_limit(settings.grpc.queue)
     logs.event(_logger, logging.INFO, "opening the store")
     store = Store.open(
         settings.home,
         key_file=key_file(settings),
         expected=expected_head(settings),
-        reserve_bytes=settings.audit_reserve_bytes,
+        reserve_bytes=settings.audit.reserve_bytes,
     )
     store.observe_commits(metrics.committed)
     composed = Composed(store, Turns(plan_threads(settings.threads)))
@@ -111,9 +115,9 @@ def compose(settings: Settings) -> Composed:
         for item in exposed(settings.home, key_file(settings)):
             logs.event(_logger, logging.WARNING, "open to others than its owner: chmod go= it", path=item)
         composed.start()
-        for name in settings.served:
-            composed.open(name, settings)
-        if settings.reseal_old_keys:
+        for entry in settings.served:
+            composed.open(entry, settings)
+        if settings.store.reseal_old_keys:
             composed.reseal(settings)
     except BaseException:
         composed.close()
@@ -123,12 +127,12 @@ def compose(settings: Settings) -> Composed:
 
 def expected_head(settings: Settings) -> AuditMark | None:
     """The entry that the audit chain must hold, if one is set."""
-    return AuditMark.parse(settings.expected_audit_head) if settings.expected_audit_head else None
+    return AuditMark.parse(settings.audit.expected_head) if settings.audit.expected_head else None
 
 
 def key_file(settings: Settings) -> Path:
     """Where the key ring is."""
-    return settings.key_ring or settings.home / "keys.json"
+    return settings.store.key_ring or settings.home / "keys.json"
 
 
 def snapshots_folder(settings: Settings) -> Path:

@@ -11,10 +11,11 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from likeness.cli.modality import WORDS, ModalityName, Words
+from likeness.cli.modality import DEFAULT, NAMES, parse_modality, words_of
 from likeness.cli.option_checks import check_text, check_texts
 from likeness.domain.errors import InvalidInput
 from likeness.domain.references import Purpose
+from likeness.engine.entry import SampleWords
 from likeness.v1 import common_pb2 as common
 
 PANEL = "Server and caller"
@@ -30,10 +31,12 @@ def _option(*names: str, variable: str, about: str) -> Any:
 
 
 MODALITY = Annotated[
-    ModalityName,
+    str,
     typer.Option(
         "--modality",
         "-m",
+        parser=parse_modality,
+        metavar="|".join(NAMES),
         envvar="LIKENESS_MODALITY",
         help="What is enrolled, searched and compared.",
         show_envvar=True,
@@ -42,7 +45,7 @@ MODALITY = Annotated[
 """The option of every command that works on one modality."""
 
 _OPTIONS: dict[str, tuple[Any, object]] = {
-    "modality": (MODALITY, ModalityName.FACE),
+    "modality": (MODALITY, DEFAULT),
     "server": (
         Annotated[str, _option("--server", variable="LIKENESS_SERVER", about="The server, host:port.")],
         DEFAULT_SERVER,
@@ -98,7 +101,7 @@ _OPTIONS: dict[str, tuple[Any, object]] = {
 class Asking:
     """The server that is asked, and the caller that every request carries."""
 
-    modality: ModalityName
+    modality: str
     server: str
     entity: str
     purpose: Purpose
@@ -107,9 +110,9 @@ class Asking:
     timeout: float
 
     @property
-    def words(self) -> Words:
+    def words(self) -> SampleWords:
         """What the modality's samples are called, and which files hold them."""
-        return WORDS[self.modality]
+        return words_of(self.modality)
 
     @property
     def context(self) -> common.CallerContext:
@@ -155,7 +158,7 @@ def asks(*, purpose: bool = False) -> Callable[[_Command], _Command]:
 def _checked(
     purpose_needed: bool,
     *,
-    modality: ModalityName,
+    modality: str,
     server: str,
     entity: str,
     purpose: Purpose,

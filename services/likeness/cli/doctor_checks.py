@@ -15,7 +15,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from likeness import DISTRIBUTION
-from likeness.app.settings import Settings, split_address
+from likeness.app.sections import split_address
+from likeness.app.settings import Settings
 from likeness.domain.errors import LikenessError
 from likeness.inference.concurrency.threads import available_cpus, plan_threads
 from likeness.inference.models.catalogue import Catalogue, FileState
@@ -114,7 +115,7 @@ def models(settings: Settings, catalogue: Catalogue) -> Iterator[Result]:
     """The models in use are described, built and undamaged."""
     for problem in catalogue.problems:
         yield red("manifest", problem.message, "correct the manifest, or remove it")
-    for name in (settings.detector, settings.recogniser):
+    for name in (name for entry in settings.served for name in entry.models(settings.of(entry))):
         manifest = catalogue.get(name)
         state = catalogue.state(manifest)
         label = "detector" if manifest.kind is Kind.DETECTOR else "recogniser"

@@ -64,11 +64,11 @@ def privacy(settings: Settings) -> Result:
 
 def reserve(settings: Settings) -> Result:
     """The space is held in which audit and erasure go on when the disk is full."""
-    size = settings.audit_reserve_bytes
+    size = settings.audit.reserve_bytes
     held = f"{size / (1 << 20):,.0f} MiB for audit and erasure"
     if not size:
         return yellow(
-            "reserve", "none is held: a full disk stops searches and Expunge", "set audit_reserve_bytes"
+            "reserve", "none is held: a full disk stops searches and Expunge", "set audit.reserve_bytes"
         )
     if not has_store(settings):
         return green("reserve", f"{held} will be held with the first start")

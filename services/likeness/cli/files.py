@@ -9,16 +9,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from likeness.cli.modality import WORDS, ModalityName, Words
+from likeness.cli.modality import DEFAULT, words_of
 from likeness.cli.words import plural
 from likeness.domain.errors import InvalidInput
 from likeness.domain.text import printable
+from likeness.engine.entry import SampleWords
 
 MAX_FILE_BYTES = 64 << 20
 """Larger files are not read at all; no service accepts a sample of this size."""
 
 MAX_NAME = 200
 """Characters of a file's name that are sent, its end; the service takes 256."""
+
+_USUAL = words_of(DEFAULT)
 
 _ENDINGS = 5
 """Endings that are named of files that were passed over, the most frequent ones."""
@@ -33,7 +36,7 @@ class Found:
 
 
 def find(
-    paths: Sequence[Path], words: Words = WORDS[ModalityName.FACE], passed: Counter[str] | None = None
+    paths: Sequence[Path], words: SampleWords = _USUAL, passed: Counter[str] | None = None
 ) -> list[Found]:
     """The files given, and those in and below the folders given that have one of the endings, in a stable order.
 

@@ -67,7 +67,7 @@ app.command(
 )(references.expunge)
 app.command(
     rich_help_panel=RUNNING,
-    epilog="Example: `likeness serve --home /srv/likeness --address 127.0.0.1:50051 --set keep_sources=true`",
+    epilog="Example: `likeness serve --home /srv/likeness --address 127.0.0.1:50051 --set store.keep_sources=true`",
 )(serve)
 app.command(
     rich_help_panel=RUNNING,

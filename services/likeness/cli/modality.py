@@ -1,34 +1,33 @@
-"""What the command line says and looks for in each modality: `--modality`."""
+"""The modalities as the command line has them: `--modality`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+import typer
 
-_PICTURES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff"})
-_RECORDS = frozenset({".fmr", ".fmd", ".iso", ".ansi", ".an2", ".an", ".nist", ".nst", ".eft"})
+from likeness.app.registry import ENTRIES, entry_of
+from likeness.engine.entry import SampleWords
 
+DEFAULT = ENTRIES[0].name
+"""What is enrolled, searched and compared unless another is named."""
 
-class ModalityName(StrEnum):
-    """What is enrolled, searched and compared."""
-
-    FACE = "face"
-    FINGERPRINT = "fingerprint"
-    OBJECT = "object"
+NAMES = tuple(entry.name for entry in ENTRIES)
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
-    """`sample` is what is sent, `presentation` what is found in it. `endings` are taken from folders."""
+def parse_modality(text: str) -> str:
+    """The modality that is named.
 
-    sample: str
-    presentation: str
-    endings: frozenset[str]
+    Raises:
+        BadParameter: there is none of that name.
+    """
+    if text not in NAMES:
+        raise typer.BadParameter(f"'{text}' is not one of {', '.join(NAMES)}.")
+    return text
 
 
-WORDS: Mapping[ModalityName, Words] = {
-    ModalityName.FACE: Words("photograph", "face", _PICTURES),
-    ModalityName.FINGERPRINT: Words("record", "record", _RECORDS),
-    ModalityName.OBJECT: Words("photograph", "object", _PICTURES),
-}
+def words_of(modality: str) -> SampleWords:
+    """What the samples of a modality are called, and which files hold them.
+
+    Raises:
+        KeyError: there is no such modality.
+    """
+    return entry_of(modality).words

@@ -11,7 +11,7 @@ from pathlib import Path
 from likeness.cli import files, sheet
 from likeness.cli.caller import Asking
 from likeness.cli.journal import Entry, find_references
-from likeness.cli.modality import ModalityName
+from likeness.cli.modality import DEFAULT, words_of
 from likeness.cli.sheet import MAX_CANDIDATES, Rectangle, Row, Tile, crop
 from likeness.cli.words import expected_of, label_of, plural, rate_short
 from likeness.client import SearchOptions
@@ -50,7 +50,7 @@ class Drawn:
 
 
 def save_pages(
-    answers: Sequence[Answer], path: Path, journal: Path, subtitle: Sequence[str], modality: ModalityName
+    answers: Sequence[Answer], path: Path, journal: Path, subtitle: Sequence[str], modality: str
 ) -> Drawn:
     """Draw the sheet, a page after the other, and write its pages.
 
@@ -111,9 +111,7 @@ def heading(
     return [".  ".join(f"{name}: {value}" for name, value in line.items()) + "." for line in lines]
 
 
-def rows_of(
-    answers: Sequence[Answer], journal: Path, modality: ModalityName = ModalityName.FACE
-) -> Iterator[Row]:
+def rows_of(answers: Sequence[Answer], journal: Path, modality: str = DEFAULT) -> Iterator[Row]:
     """One row per presentation, or per probe that was refused, made when its turn comes.
 
     Args:
@@ -129,7 +127,7 @@ def rows_of(
         for candidate in answer.candidates[:MAX_CANDIDATES]
     }
     enrolled = find_references(journal, shown)
-    pictures = _fingers if modality is ModalityName.FINGERPRINT else _photograph
+    pictures = _photograph if words_of(modality).picture else _fingers
     for path, response, refusal in answers:
         tile = _Tiles(path, pictures)
         if response is None or not response.answers:

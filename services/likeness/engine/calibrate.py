@@ -20,6 +20,7 @@ from likeness.domain.errors import InvalidInput
 from likeness.domain.modality import Modality
 from likeness.domain.samples import Template
 from likeness.inference.models import sums
+from likeness.inference.models.catalogue import shipped_manifests
 
 SCHEMA = "likeness-calibration/1"
 
@@ -39,6 +40,9 @@ REPORTED_RATES = (1e-2, 1e-3, 1e-4, 1e-5)
 """False match rates at which mates and groups are reported."""
 
 MAX_FILE_BYTES = 4 << 20
+
+_SHIPPED_FILE = "calibration.json"
+"""In the folder of a model that is shipped."""
 
 DIGEST_DIGITS = 12
 """Of the SHA-256 of a calibration's content that its identifier carries."""
@@ -215,7 +219,7 @@ def load(path: Path, *, space: str | None = None) -> Calibration:
 
     Raises:
         InvalidInput: the file is missing, is no calibration, or belongs to another template space.
-        Corrupt: it is shipped, and not as it was released.
+        Corrupt: it is shipped, and missing or not as it was released.
     """
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
@@ -238,6 +242,7 @@ def load(path: Path, *, space: str | None = None) -> Calibration:
             groups=document.get("groups", {}),
         )
     except FileNotFoundError as error:
+        sums.check_not_shipped(path)
         raise InvalidInput(
             f"There is no calibration at {path}; make one with `likeness calibrate`."
         ) from error
@@ -249,3 +254,11 @@ def load(path: Path, *, space: str | None = None) -> Calibration:
             f"in use makes {space}; run `likeness calibrate` with that model."
         )
     return calibration
+
+
+def load_chosen(chosen: Path | None, shipped: str) -> Calibration:
+    """Read the calibration that an operator chose, or of None the one in the folder of a shipped model.
+
+    Raises as `load`.
+    """
+    return load(chosen or shipped_manifests() / shipped / _SHIPPED_FILE)

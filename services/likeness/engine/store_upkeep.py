@@ -56,7 +56,7 @@ class StoreUpkeep:
             self.log_head()
 
     def log_head(self) -> None:
-        """Log where the audit chain ends, if it has changed: in the form that `expected_audit_head` takes."""
+        """Log where the audit chain ends, if it has changed: in the form that `audit.expected_head` takes."""
         head = self._store.audit_head()
         self._logged_at = time.monotonic()
         if head.position != self._logged:

@@ -59,6 +59,7 @@ class FaceModality:
         turns: at computing, shared with the embedder; it makes as many runs at once as there are cores.
         limits: what one photograph may cost.
         observe: called with every batch of the embedder.
+        assistant: another process that takes a part of the samples.
 
     Raises:
         InvalidInput: the calibration belongs to another template space.
@@ -79,6 +80,7 @@ class FaceModality:
         turns: Turns,
         limits: DecodeLimits = _NO_LIMITS,
         observe: Callable[[BatchReport], None] | None = None,
+        assistant: Assistant[Task, Extraction] | None = None,
     ) -> None:
         if calibration is not None and calibration.space != embedder.space:
             raise InvalidInput(
@@ -96,8 +98,7 @@ class FaceModality:
         self._limits_of_quality = quality_limits
         self._template = embedder.manifest.template
         self._observe = observe
-        self.assistant: Assistant[Task, Extraction] | None = None
-        """Another process that takes a part of the samples."""
+        self._assistant = assistant
         self._batcher: Batcher[Pixels, Floats] = Batcher(
             self._embed_batch,
             slots=turns.count,
@@ -119,6 +120,7 @@ class FaceModality:
         turns: Turns,
         limits: DecodeLimits = _NO_LIMITS,
         observe: Callable[[BatchReport], None] | None = None,
+        assistant: Assistant[Task, Extraction] | None = None,
     ) -> FaceModality:
         """Load the two models by the ids of their manifests.
 
@@ -135,6 +137,7 @@ class FaceModality:
             turns=turns,
             limits=limits,
             observe=observe,
+            assistant=assistant,
         )
 
     def extract(
@@ -148,8 +151,8 @@ class FaceModality:
             TooBusy: no memory became free to decode in.
         """
         alone = len(samples) == 1 and len(samples[0].data) <= parameters.ASSISTED_BYTES
-        if alone and self.assistant is not None:
-            return [self.assistant.do((samples[0], mode), self.extract_one, deadline)]
+        if alone and self._assistant is not None:
+            return [self._assistant.do((samples[0], mode), self.extract_one, deadline)]
         return self._extract(samples, mode, deadline)
 
     def extract_one(self, task: Task, deadline: Deadline = NO_DEADLINE) -> Extraction:

@@ -13,7 +13,8 @@ from typing import Protocol
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from likeness.app.settings import Settings, split_address
+from likeness.app.sections import split_address
+from likeness.app.settings import Settings
 from likeness.domain.errors import Precondition
 from likeness.engine.engine import Engine
 from likeness.protocol import SERVICES, Service
@@ -82,24 +83,25 @@ class Server:
         self, settings: Settings, compose: Compose, *, services: tuple[Service, ...] = SERVICES
     ) -> None:
         self._settings = settings
+        set_ = settings.grpc
         self._services = services
         self._compose = compose
         self._composition: Composition | None = None
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # missing from the stubs
-        self._workers = Workers(settings.workers, settings.bulk_workers)
+        self._workers = Workers(set_.workers, set_.bulk_workers)
         self._gate = Gate(
-            requests=settings.workers + settings.queue,
-            streams=settings.max_streams,
-            max_bytes=settings.max_bytes_in_flight,
+            requests=set_.workers + set_.queue,
+            streams=set_.max_streams,
+            max_bytes=set_.max_bytes_in_flight,
         )
         limits = Limits(
-            max_sample_bytes=settings.max_sample_bytes,
-            max_answer_bytes=settings.max_answer_bytes,
-            max_k=settings.max_k,
-            max_page_size=settings.max_page_size,
-            stream_window=settings.stream_window,
-            stream_idle=settings.stream_idle,
-            item_seconds=settings.default_deadline,
+            max_sample_bytes=set_.max_sample_bytes,
+            max_answer_bytes=set_.max_answer_bytes,
+            max_k=set_.max_k,
+            max_page_size=set_.max_page_size,
+            stream_window=set_.stream_window,
+            stream_idle=set_.stream_idle,
+            item_seconds=set_.default_deadline,
         )
         self._handlers = {
             service.modality: Handlers(self._workers, limits, self._gate.draining) for service in services
@@ -109,21 +111,21 @@ class Server:
         """The port that is listened on, once started."""
 
     def _build(self) -> grpc.aio.Server:
-        settings = self._settings
-        deadline = timed(settings.default_deadline, settings.max_deadline)
+        set_ = self._settings.grpc
+        deadline = timed(set_.default_deadline, set_.max_deadline)
         arrival = ArrivalLimits(
-            calls=settings.max_arriving,
-            message_seconds=settings.message_seconds,
-            stream_seconds=settings.stream_idle,
-            metadata_bytes=settings.max_metadata_bytes,
+            calls=set_.max_arriving,
+            message_seconds=set_.message_seconds,
+            stream_seconds=set_.stream_idle,
+            metadata_bytes=set_.max_metadata_bytes,
         )
         server = grpc.aio.server(
             interceptors=[Interceptor(self._gate, (gated(self._gate), deadline, identified), arrival)],
             options=(
-                ("grpc.max_receive_message_length", settings.max_message_bytes),
-                ("grpc.max_send_message_length", settings.max_message_bytes),
-                ("grpc.max_concurrent_streams", settings.max_connection_calls),
-                ("grpc.server.max_pending_requests", settings.max_arriving),
+                ("grpc.max_receive_message_length", set_.max_message_bytes),
+                ("grpc.max_send_message_length", set_.max_message_bytes),
+                ("grpc.max_concurrent_streams", set_.max_connection_calls),
+                ("grpc.server.max_pending_requests", set_.max_arriving),
                 ("grpc.server.max_unrequested_time_in_server", _LONGEST_UNREAD),
                 ("grpc.so_reuseport", 0),  # a second server on the port must fail, not share its requests
                 *_KEEPALIVE,
@@ -167,10 +169,10 @@ class Server:
         self._gate.drain()
         busy = not self._gate.is_empty
         try:
-            async with asyncio.timeout(self._settings.drain_grace):
+            async with asyncio.timeout(self._settings.grpc.drain_grace):
                 await self._gate.empty()
         except TimeoutError:
-            logs.event(_logger, logging.WARNING, "drain grace passed", grace=self._settings.drain_grace)
+            logs.event(_logger, logging.WARNING, "drain grace passed", grace=self._settings.grpc.drain_grace)
         else:
             if busy:
                 await asyncio.sleep(_LINGER)
@@ -187,7 +189,7 @@ class Server:
             self._composition = None
 
     def _listen(self) -> int:
-        address = self._settings.address
+        address = self._settings.grpc.address
         try:
             return self._server.add_insecure_port(address)
         except RuntimeError as error:
@@ -199,11 +201,12 @@ class Server:
             ) from error
 
     async def _report(self, status: health_pb2.HealthCheckResponse.ServingStatus.ValueType) -> None:
+        served_names = {entry.name for entry in self._settings.served}
         for service in self._services:
             served = self._composition is not None and service.modality in self._composition.engines
             own = status if served else _STATUS.NOT_SERVING
             await self._health.set(service.name, own)
-            if service.modality in self._settings.served:
+            if service.modality in served_names:
                 metrics.serving(service.name).set(own == _STATUS.SERVING)
         await self._health.set(OVERALL, status)
 
@@ -228,7 +231,7 @@ def serve(
         LikenessError: the engines could not be built.
     """
     with standard_error.collected():
-        logs.configure(settings.log_level)
+        logs.configure(settings.log.level)
         logging.getLogger(_GRPC_LOGGER).addFilter(is_no_departure)
         page = _metrics_page(settings)
         try:
@@ -245,9 +248,9 @@ def is_no_departure(record: logging.LogRecord) -> bool:
 
 
 def _metrics_page(settings: Settings) -> MetricsPage | None:
-    if not settings.metrics_address:
+    if not settings.metrics.address:
         return None
-    return MetricsPage(*split_address(settings.metrics_address))
+    return MetricsPage(*split_address(settings.metrics.address))
 
 
 async def _serve(
@@ -256,7 +259,7 @@ async def _serve(
     stop = _stop_signal()
     server = make()
     await server.start()
-    host, _ = split_address(settings.address)
+    host, _ = split_address(settings.grpc.address)
     address = f"{host}:{server.port}"
     logs.event(_logger, logging.INFO, "serving", address=address)
     if not _is_loopback(host):
@@ -264,7 +267,7 @@ async def _serve(
     if announce is not None:
         announce(address)
     await stop.wait()
-    logs.event(_logger, logging.INFO, "draining", grace=settings.drain_grace)
+    logs.event(_logger, logging.INFO, "draining", grace=settings.grpc.drain_grace)
     await server.drain()
     logs.event(_logger, logging.INFO, "stopped")
 

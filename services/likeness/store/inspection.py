@@ -152,7 +152,7 @@ def check_expected(connection: sa.Connection, expected: AuditMark) -> None:
     raise Corrupt(
         f"Audit entry {expected} is not in this chain, which has {end} entries and {found}: the database "
         "is an older copy, or was changed. Restore the newest backup; if this is it, restored on purpose, note "
-        "the end of its chain, which `likeness audit verify` prints, and give that as expected_audit_head.",
+        "the end of its chain, which `likeness audit verify` prints, and give that as audit.expected_head.",
         reason="AUDIT_HEAD_MISSING",
     )
 
@@ -192,7 +192,7 @@ def _accepting(witness: Witness) -> str:
     """What to do where a backup was restored on purpose."""
     return (
         f"If this is it, restored on purpose, accept what it holds: remove {witness.path}, and start once with the "
-        "setting expected_audit_head as `likeness audit verify` prints it."
+        "setting audit.expected_head as `likeness audit verify` prints it."
     )
 
 

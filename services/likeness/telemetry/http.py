@@ -41,7 +41,7 @@ class MetricsPage:
         except OSError as error:
             raise Precondition(
                 f"The metrics page cannot listen on {host}:{port} ({error.strerror}); stop what holds the port "
-                "or set metrics_address to another one.",
+                "or set metrics.address to another one.",
                 reason="ADDRESS_UNAVAILABLE",
                 metadata={"address": f"{host}:{port}"},
             ) from error

@@ -65,7 +65,9 @@ async def _serve(settings: Settings, ready: Future[int], stop: threading.Event) 
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a running server with an empty store."""
     home = tmp_path_factory.mktemp("server")
-    settings = load(environment={}, overrides={"home": home, "address": "127.0.0.1:0", "metrics_address": ""})
+    settings = load(
+        environment={}, overrides={"home": home, "grpc.address": "127.0.0.1:0", "metrics.address": ""}
+    )
     ready: Future[int] = Future()
     stop = threading.Event()
     thread = threading.Thread(target=lambda: asyncio.run(_serve(settings, ready, stop)))

@@ -17,7 +17,7 @@ from likeness.cli import documents
 from likeness.cli.commands.search import tables
 from likeness.cli.failures import Exit
 from likeness.cli.main import app
-from likeness.cli.modality import WORDS, ModalityName
+from likeness.cli.modality import words_of
 from likeness.domain.samples import Sample
 from likeness.imaging.decode import decode
 from likeness.v1 import common_pb2 as common
@@ -212,7 +212,7 @@ def test_what_an_answer_left_out_is_not_shown_as_empty(monkeypatch: pytest.Monke
     answer = matching.SearchResponse(answers=[matching.ProbeAnswer(candidates=[long])])
     assert documents.candidate(long, calibrated=True)["abridged"] is True
     console = Console(width=int(width), record=True, file=StringIO())
-    console.print(tables("probe.jpg", answer, WORDS[ModalityName.FACE]))
+    console.print(tables("probe.jpg", answer, words_of("face")))
     shown = console.export_text()
     assert "left out, see likeness get" in shown
     assert "unspecified" not in shown

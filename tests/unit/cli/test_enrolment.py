@@ -17,7 +17,6 @@ from likeness.cli.enrolment import BulkEnrolment, Fate
 from likeness.cli.enrolment_fields import EnrolmentFields, Label
 from likeness.cli.files import find
 from likeness.cli.journal import Entry, Journal
-from likeness.cli.modality import ModalityName
 from likeness.cli.rejects import Reject
 from likeness.client import CallFailed, Enrolment, InvalidArgument, Outcome
 from likeness.domain.errors import InvalidInput
@@ -25,7 +24,7 @@ from likeness.domain.references import Category, Purpose
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 
-ASKING = Asking(ModalityName.FACE, "127.0.0.1:1", "NCB-XX", Purpose.SYSTEM_TEST, "case-1", "someone", 5.0)
+ASKING = Asking("face", "127.0.0.1:1", "NCB-XX", Purpose.SYSTEM_TEST, "case-1", "someone", 5.0)
 FIELDS = EnrolmentFields(ASKING, galleries=("wanted",), category=Category.WANTED)
 
 
@@ -192,7 +191,7 @@ def test_other_words_or_another_file_are_another_enrolment(folder: Path, journal
 def test_another_modality_is_another_enrolment(folder: Path, journal: Path) -> None:
     server = Server()
     run(folder, journal, server)
-    fields = replace(FIELDS, asking=replace(ASKING, modality=ModalityName.OBJECT))
+    fields = replace(FIELDS, asking=replace(ASKING, modality="object"))
     assert run(folder, journal, server, fields).counts[Fate.ENROLLED] == 3
     assert len(server.seen) == 6
 

@@ -10,7 +10,6 @@ from likeness.cli.caller import Asking
 from likeness.cli.enrolment_fields import EnrolmentFields, Tag
 from likeness.cli.files import find
 from likeness.cli.journal import Entry, Journal
-from likeness.cli.modality import ModalityName
 from likeness.client import LikenessClient
 from likeness.domain.references import Purpose
 from tests.unit.cli.conftest import Cli
@@ -20,7 +19,7 @@ def enrolled_by_an_older_release(
     server: str, folder: Path, journal: Path, recorded: set[str]
 ) -> dict[str, str]:
     """Enrol every file under the request id of the older release; the journal has some. References by file name."""
-    asking = Asking(ModalityName.FACE, server, "NCB-XX", Purpose.SYSTEM_TEST, "", "someone", 30.0)
+    asking = Asking("face", server, "NCB-XX", Purpose.SYSTEM_TEST, "", "someone", 30.0)
     fields = EnrolmentFields(asking, galleries=("older",))
     references: dict[str, str] = {}
     with (

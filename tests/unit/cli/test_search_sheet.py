@@ -9,7 +9,6 @@ import pytest
 
 from likeness.cli.caller import Asking
 from likeness.cli.journal import Entry, Journal
-from likeness.cli.modality import ModalityName
 from likeness.cli.search_sheet import ELSEWHERE, heading, rows_of, save_pages
 from likeness.cli.sheet import MAX_CANDIDATES
 from likeness.client import SearchOptions
@@ -97,7 +96,7 @@ def test_every_probe_is_on_a_page_and_no_page_is_tall(tmp_path: Path, journal: P
         (probe, None, "no face"),
     ]
     assert len(list(rows_of(answers, journal))) == 25
-    drawn = save_pages(answers, tmp_path / "leads.png", journal, ["Case: 7."], ModalityName.FACE)
+    drawn = save_pages(answers, tmp_path / "leads.png", journal, ["Case: 7."], "face")
     names = ["leads.png", "leads-page-2-of-3.png", "leads-page-3-of-3.png"]
     assert [page.name for page in drawn.pages] == names
     assert (drawn.candidates, drawn.without, drawn.probes_without) == (24, 0, 0)
@@ -128,10 +127,10 @@ def test_fingers_are_drawn_as_minutiae(tmp_path: Path) -> None:
         tmp_path / "s.png",
         tmp_path / "j.jsonl",
         [],
-        ModalityName.FINGERPRINT,
+        "fingerprint",
     )
     assert (drawn.candidates, drawn.without, drawn.probes_without) == (2, 1, 0)
-    (row,) = rows_of([(probe, response("r1", "r2"), "")], tmp_path / "j.jsonl", ModalityName.FINGERPRINT)
+    (row,) = rows_of([(probe, response("r1", "r2"), "")], tmp_path / "j.jsonl", "fingerprint")
     assert row.probe.square is not None
     assert row.candidates[0].square is not None
     assert np.count_nonzero(np.any(row.probe.square < 128, axis=2)) > 300
@@ -139,7 +138,7 @@ def test_fingers_are_drawn_as_minutiae(tmp_path: Path) -> None:
 
 
 def test_a_heading_says_who_asked_what_why_and_when() -> None:
-    asking = Asking(ModalityName.FACE, "s:1", "NCB-XX", Purpose.MISSING_PERSON, "case-7", "clerk", 30.0)
+    asking = Asking("face", "s:1", "NCB-XX", Purpose.MISSING_PERSON, "case-7", "clerk", 30.0)
     options = SearchOptions(galleries=["a", "b"], k=5, max_fmr=1e-4)
     at = datetime(2031, 2, 3, 4, 5, tzinfo=UTC)
     text = "\n".join(heading(asking, options, [common.AnswerHeader(model="m@1", calibration="c@1")], at))

@@ -15,7 +15,7 @@ from likeness.cli import rejects
 from likeness.cli.commands.search import tables
 from likeness.cli.failures import Exit
 from likeness.cli.journal import find_references
-from likeness.cli.modality import WORDS, ModalityName
+from likeness.cli.modality import words_of
 from likeness.cli.output import Output
 from likeness.cli.rejects import Reject
 from likeness.domain.text import unprintable_at
@@ -158,7 +158,7 @@ def test_the_texts_of_another_authority_draw_nothing(
     metadata.notices.append(forged)
     metadata.attributes[forged] = forged
     output = Output(as_json=False)
-    output.answer({}, tables("probe.jpg", with_printable_texts(response), WORDS[ModalityName.FACE]))
+    output.answer({}, tables("probe.jpg", with_printable_texts(response), words_of("face")))
     # What reaches the terminal without being replaced before: shown as escapes all the same.
     output.answer({}, forged.replace("\n", ""))
     shown = capsys.readouterr().out

@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from likeness.app.registry import assist, face_modality
+from likeness.app.assisting import assistant_for
+from likeness.app.loading import load as load_modality
 from likeness.app.settings import load
 from likeness.domain.calibration import Calibration
 from likeness.domain.errors import InvalidInput
 from likeness.domain.modality import Presented
 from likeness.domain.samples import Mode, Pick, Sample, Selection, Template
 from likeness.face.detect import find_faces
+from likeness.face.entry import ENTRY as FACE
+from likeness.face.entry import FaceSettings
 from likeness.face.modality import FaceModality
 from likeness.face.parameters import MAX_BATCH
 from likeness.imaging.decode import decode
@@ -25,14 +28,14 @@ from likeness.inference.models.catalogue import Catalogue, FileState
 from tests.pictures import demo_photographs
 from tests.waiting import eventually
 
-DEFAULTS = load(environment={"LIKENESS_HOME": "/nowhere"})
+DEFAULTS = FaceSettings()
 FACES = Path(__file__).parents[4] / "shared" / "data" / "faces"
 
 
 @pytest.fixture(scope="module")
 def modality() -> FaceModality:
     catalogue = Catalogue.standard()
-    for name in (DEFAULTS.detector, DEFAULTS.recogniser):
+    for name in FACE.models(DEFAULTS):
         if catalogue.state(catalogue.get(name)) is not FileState.READY:
             pytest.skip("the default models are not built; run `likeness models build`")
     return FaceModality.load(
@@ -302,11 +305,11 @@ def test_an_explanation_is_a_picture_of_both(modality: FaceModality) -> None:
 @pytest.mark.models
 def test_an_assistant_extracts_the_same(photograph: Path, tmp_path: Path) -> None:
     settings = load(environment={"LIKENESS_HOME": str(tmp_path), "LIKENESS_THREADS": "2"})
-    modality = face_modality(settings, Turns(2), calibrated=False)
+    assistant = assistant_for(FACE, settings)
+    assert assistant is not None
+    modality = load_modality(FACE, settings, Turns(2), calibrated=False, assistant=assistant)
     one = Sample(photograph.read_bytes(), photograph.name)
     (own,) = modality.extract([one], Mode.ENROL)
-    assistant = assist(modality, settings)
-    assert assistant is not None
     assistant.start()
     try:
         eventually(lambda: assistant.ready)
@@ -322,12 +325,8 @@ def test_an_assistant_extracts_the_same(photograph: Path, tmp_path: Path) -> Non
     assert replace(there.findings[0], template=None) == replace(own.findings[0], template=None)
 
 
-@pytest.mark.models
 @pytest.mark.parametrize(
-    "given", [{"LIKENESS_ASSISTANT": "false", "LIKENESS_THREADS": "2"}, {"LIKENESS_THREADS": "1"}]
+    "given", [{"LIKENESS_FACE_ASSISTANT": "false", "LIKENESS_THREADS": "2"}, {"LIKENESS_THREADS": "1"}]
 )
-def test_no_assistant_where_it_is_turned_off_or_there_is_one_cpu(
-    modality: FaceModality, given: dict[str, str]
-) -> None:
-    assert assist(modality, load(environment={"LIKENESS_HOME": "/nowhere", **given})) is None
-    assert modality.assistant is None
+def test_no_assistant_where_it_is_turned_off_or_there_is_one_cpu(given: dict[str, str]) -> None:
+    assert assistant_for(FACE, load(environment={"LIKENESS_HOME": "/nowhere", **given})) is None

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from likeness.app.settings import load
 from likeness.domain.errors import Corrupt
 from likeness.domain.modality import Presented
 from likeness.domain.samples import Box, Finding, Mode, Pick, Sample, Selection, Severity
 from likeness.face import upright
 from likeness.face.detect import Detection, Pixels, find_faces
+from likeness.face.entry import ENTRY as FACE
+from likeness.face.entry import FaceSettings
 from likeness.face.judge import issues
 from likeness.face.modality import FaceModality
 from likeness.face.parameters import LIMITS, UPRIGHT_DOUBT
@@ -25,7 +26,7 @@ from likeness.inference.concurrency.turns import Turns
 from likeness.inference.models.catalogue import Catalogue, FileState
 from tests.pictures import demo_photographs
 
-DEFAULTS = load(environment={"LIKENESS_HOME": "/nowhere"})
+DEFAULTS = FaceSettings()
 SURE_MATCH = 0.9415  # the default recogniser's score at a false match rate of 1e-4
 QUARTERS = (1, 2, 3)
 
@@ -33,7 +34,7 @@ QUARTERS = (1, 2, 3)
 @pytest.fixture(scope="module")
 def modality() -> FaceModality:
     catalogue = Catalogue.standard()
-    for name in (DEFAULTS.detector, DEFAULTS.recogniser):
+    for name in FACE.models(DEFAULTS):
         if catalogue.state(catalogue.get(name)) is not FileState.READY:
             pytest.skip("the default models are not built; run `likeness models build`")
     return FaceModality.load(

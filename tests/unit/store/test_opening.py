@@ -197,7 +197,9 @@ def test_an_older_copy_is_refused_until_it_is_accepted(closed: Path) -> None:
     with open_store(closed) as store:
         store.write([enrol(7)])
     shutil.copy(closed / "backup.db", database)
-    with pytest.raises(Corrupt, match=r"remove .*likeness\.head, and start once with .* expected_audit_head"):
+    with pytest.raises(
+        Corrupt, match=r"remove .*likeness\.head, and start once with .* audit\.expected_head"
+    ):
         open_store(closed)
     (closed / "data" / "likeness.head").unlink()
     with pytest.raises(Corrupt, match="missing next to a database of 3 log entries and 2 audit entries"):

@@ -108,7 +108,7 @@ def test_the_page_shows_the_metrics_and_a_taken_port_is_a_clear_error() -> None:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{page.port}/metrics") as answer:
             assert b"likeness_log_position 41.0" in answer.read()
-        with pytest.raises(Precondition, match="metrics_address"):
+        with pytest.raises(Precondition, match=r"metrics\.address"):
             MetricsPage("127.0.0.1", page.port)
     finally:
         page.close()

@@ -15,11 +15,13 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from likeness.app.registry import load
+from likeness.app.loading import load
+from likeness.app.registry import entry_of
+from likeness.app.setting_names import variable_of
 from likeness.cli import files
 from likeness.cli.caller import MODALITY
 from likeness.cli.files import Found
-from likeness.cli.modality import WORDS, ModalityName
+from likeness.cli.modality import DEFAULT
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, note, plain_table, progress, warn
 from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
@@ -31,6 +33,7 @@ from likeness.domain.rounding import rounded_down, rounded_up
 from likeness.domain.samples import Mode, Pick, Sample, Selection, Template
 from likeness.domain.text import printable
 from likeness.engine.calibrate import REPORTED_RATES, Report, measure, save
+from likeness.face.entry import ENTRY as FACE
 from likeness.inference.concurrency.threads import plan_threads
 from likeness.inference.concurrency.turns import Turns
 
@@ -52,7 +55,7 @@ def calibrate(
         Path, typer.Argument(help="Photographs or records: one folder for each person, finger or object.")
     ],
     *,
-    modality: MODALITY = ModalityName.FACE,
+    modality: MODALITY = DEFAULT,
     groups: Annotated[
         Path | None,
         typer.Option(
@@ -91,12 +94,13 @@ def calibrate(
     be searched: a rate measured on one group of people, or one sensor, does not hold for another.
     """
     settings = settings_from(config, home, single)
-    words = WORDS[modality]
+    entry = entry_of(modality)
+    words = entry.words
     subjects = files.by_folder(files.find([folder], words))
     labels = read_groups(groups) if groups is not None else {}
     turns = Turns(plan_threads(settings.threads))
-    engine = load(modality, settings, turns, calibrated=False)
-    selection = Selection(_PICKS[face]) if modality is ModalityName.FACE else Selection()
+    engine = load(entry, settings, turns, calibrated=False)
+    selection = Selection(_PICKS[face]) if entry is FACE else Selection()
     templates, refused = extract(engine, subjects, selection, turns.count)
     if refused:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in refused.most_common())
@@ -115,8 +119,8 @@ def calibrate(
     path = out or Path(f"calibration-{name.replace('/', '-')}.json")
     save(report.calibration, path)
     Output(as_json).answer(_document(report, path), _shown(report))
-    setting = "calibration" if modality is ModalityName.FACE else f"{modality}_calibration"
-    note(f"written to {path}; use it with --set {setting}={path} or LIKENESS_{setting.upper()}")
+    setting = f"{entry.name}.calibration"
+    note(f"written to {path}; use it with --set {setting}={path} or {variable_of(setting)}")
 
 
 def extract(

@@ -14,7 +14,6 @@ from likeness.cli import documents, files
 from likeness.cli.caller import Asking, asks
 from likeness.cli.connection import connect
 from likeness.cli.files import sent_name
-from likeness.cli.modality import Words
 from likeness.cli.options import AsJson, FormerSelect
 from likeness.cli.output import Output, note, plain_table
 from likeness.cli.selection import selection
@@ -22,6 +21,7 @@ from likeness.cli.words import rate_words
 from likeness.client import reference, sample
 from likeness.domain.errors import InvalidInput
 from likeness.domain.text import printable
+from likeness.engine.entry import SampleWords
 from likeness.rpc.convert.texts import with_printable_texts
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
@@ -95,7 +95,9 @@ def _document(probe: str, candidate: str, response: matching.CompareResponse) ->
     }
 
 
-def _shown(probe: str, candidate: str, response: matching.CompareResponse, words: Words) -> RenderableType:
+def _shown(
+    probe: str, candidate: str, response: matching.CompareResponse, words: SampleWords
+) -> RenderableType:
     fmr = response.score.fmr
     table = plain_table("", "", whole=("",))
     table.show_header = False
@@ -119,7 +121,7 @@ def _shown(probe: str, candidate: str, response: matching.CompareResponse, words
     return Group(table, *issues, Text(rate, style="bold"), Text(origin, style="dim"))
 
 
-def _quality(found: bool, finding: common.Finding, words: Words) -> str:
+def _quality(found: bool, finding: common.Finding, words: SampleWords) -> str:
     return (
         f"{words.presentation} {finding.index}, quality {finding.quality.unified:.0f} of 100"
         if found

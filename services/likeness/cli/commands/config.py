@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
+from pydantic.fields import FieldInfo
 from rich.table import Table
 
-from likeness.app.settings import Settings
+from likeness.app.setting_names import fields
 from likeness.cli.failures import Commands
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, plain_table
@@ -17,8 +19,9 @@ app = typer.Typer(cls=Commands, no_args_is_help=True, help="Show the settings in
 
 
 @app.command(
-    epilog="Example: `likeness config show --changed`; a setting NAME is the key NAME in likeness.toml, the "
-    "variable LIKENESS_NAME and the option --set NAME=VALUE; the later of these wins."
+    epilog="Example: `likeness config show --changed`; the setting NAME of a SECTION is the key NAME of the table "
+    "SECTION in likeness.toml, the variable LIKENESS_SECTION_NAME and the option --set SECTION.NAME=VALUE; the "
+    "later of these wins."
 )
 def show(
     changed: Annotated[
@@ -31,19 +34,35 @@ def show(
 ) -> None:
     """Show every setting with its value and its origin: default, file, variable or command line."""
     settings = settings_from(config, home, single)
-    rows = {
+    shown = {
         name: (value, settings.origins[name])
-        for name, value in settings.model_dump(mode="json").items()
+        for name, value in settings.values.items()
         if not changed or settings.origins[name] != "default"
     }
-    document = {name: {"value": value, "origin": origin} for name, (value, origin) in rows.items()}
-    Output(as_json).answer(document, _table(rows))
+    Output(as_json).answer(_document(shown), _table(shown, fields(type(settings))))
 
 
-def _table(rows: dict[str, tuple[object, str]]) -> Table:
+def _document(shown: Mapping[str, tuple[object, str]]) -> dict[str, Any]:
+    """Each section with what is shown of it; what is in none stands beside them."""
+    document: dict[str, Any] = {}
+    for name, (value, origin) in shown.items():
+        section, _, key = name.rpartition(".")
+        within = document.setdefault(section, {}) if section else document
+        within[key] = {"value": value, "origin": origin}
+    return document
+
+
+def _table(shown: Mapping[str, tuple[object, str]], described: Mapping[str, FieldInfo]) -> Table:
     table = plain_table("Setting", "Value", "Origin", "What it does", whole=("Setting",))
-    for name, (value, origin) in rows.items():
-        shown = "(unset)" if value in (None, "") else str(value)
-        about = Settings.model_fields[name].description or ""
-        table.add_row(name, shown, origin, about, style="" if origin == "default" else "bold")
+    within = ""
+    for name, (value, origin) in shown.items():
+        section, _, key = name.rpartition(".")
+        if section != within:
+            table.add_row(f"[{section}]", style="dim")
+            within = section
+        text = "(unset)" if value in (None, "") else str(value)
+        style = "" if origin == "default" else "bold"
+        table.add_row(
+            f"  {key}" if section else key, text, origin, described[name].description or "", style=style
+        )
     return table

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import grpc
 import typer
@@ -14,8 +14,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from likeness.app.composition import key_file
-from likeness.app.registry import face_calibration, fingerprint_calibration, object_calibration
-from likeness.app.settings import Settings, split_address
+from likeness.app.sections import split_address
+from likeness.app.settings import Settings
 from likeness.cli import doctor_checks
 from likeness.cli.doctor_checks import Result, State, green, guarded, red, yellow
 from likeness.cli.doctor_home_checks import history, privacy, reserve
@@ -26,11 +26,10 @@ from likeness.cli.options import AsJson
 from likeness.cli.output import Output, plain_table
 from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
 from likeness.cli.words import plural
-from likeness.domain.calibration import Calibration
 from likeness.domain.errors import LikenessError
 from likeness.domain.rounding import rounded_up
+from likeness.engine.entry import Entry
 from likeness.inference.models.catalogue import Catalogue
-from likeness.inference.models.manifest import FaceManifest
 from likeness.store.inspection import check_keys
 from likeness.store.lock import holder
 from likeness.store.opening import LOCK, check_not_emptied
@@ -80,7 +79,7 @@ def examine(
     yield green("settings", f"valid; {changed} of {len(settings.origins)} changed")
     catalogue = Catalogue.standard(settings.home)
     yield from doctor_checks.models(settings, catalogue)
-    yield from _calibrations(settings, catalogue)
+    yield from _calibrations(settings)
     yield doctor_checks.writable("home", settings.home)
     yield doctor_checks.disk("disk", settings.home)
     yield guarded("key ring", lambda: _key_ring(settings))
@@ -93,24 +92,20 @@ def examine(
     yield doctor_checks.processors(settings)
 
 
-def _calibrations(settings: Settings, catalogue: Catalogue) -> Iterator[Result]:
-    finders: dict[str, Callable[[], Calibration | None]] = {
-        "face": lambda: face_calibration(catalogue.get(settings.recogniser, FaceManifest), settings),
-        "fingerprint": lambda: fingerprint_calibration(settings),
-        "object": lambda: object_calibration(settings),
-    }
-    for modality in settings.served:
-        yield guarded(f"calibration: {modality}", partial(_calibration, modality, finders[modality]))
+def _calibrations(settings: Settings) -> Iterator[Result]:
+    for entry in settings.served:
+        name = f"calibration: {entry.name}"
+        yield guarded(name, partial(_calibration, name, entry, settings))
 
 
-def _calibration(modality: str, find: Callable[[], Calibration | None]) -> Result:
-    name, found = f"calibration: {modality}", find()
+def _calibration(name: str, entry: Entry[Any, Any], settings: Settings) -> Result:
+    found = entry.calibration(settings.of(entry), settings.home)
     if found is None:
-        setting = "calibration" if modality == "face" else f"{modality}_calibration"
         return yellow(
             name,
             "none: scores are told without a false match rate",
-            f"run: likeness calibrate FOLDER -m {modality}, and set {setting} to the file it writes",
+            f"run: likeness calibrate FOLDER -m {entry.name}, and set "
+            f"{entry.name}.calibration to the file it writes",
         )
     measured = (
         f"{plural(found.pairs, 'stranger pair')}, down to an FMR of {rounded_up(found.floor, digits=3)}"
@@ -124,7 +119,7 @@ def _key_ring(settings: Settings) -> Result:
     if not path.exists() and not begun:
         return green("key ring", f"{path} will be made, for its owner only, with the first start")
     keys = key_states(settings)
-    if not begun and settings.key_ring is None:
+    if not begun and settings.store.key_ring is None:
         return yellow(
             "key ring",
             f"{path} is there and no database: right before the first start only",
@@ -136,8 +131,8 @@ def _key_ring(settings: Settings) -> Result:
             return yellow(
                 "key ring",
                 f"{found}; the old key {key.key_id} is still in use",
-                "let the server seal its data under the current key (reseal_old_keys, after a restart), or stop it "
-                "and run: likeness keys reseal",
+                "let the server seal its data under the current key (store.reseal_old_keys, after a restart), or "
+                "stop it and run: likeness keys reseal",
             )
         if key.state is KeyState.IDLE:
             found += f", of which {key.key_id} seals nothing more (likeness keys remove {key.key_id})"
@@ -164,7 +159,7 @@ def _store(settings: Settings, *, full: bool) -> Result:
 def _server(settings: Settings) -> Result:
     """A server of this home, by its lock, and what answers at the address of the settings."""
     owner = holder(settings.home / LOCK)
-    host, port = split_address(settings.address)
+    host, port = split_address(settings.grpc.address)
     address = f"[{h}]:{port}" if ":" in (h := _ANYWHERE.get(host, host)) else f"{h}:{port}"
     try:
         with grpc.insecure_channel(address) as channel:
@@ -173,13 +168,13 @@ def _server(settings: Settings) -> Result:
     except grpc.RpcError as error:
         if owner is not None:
             return _elsewhere(settings, owner, address)
-        return _no_server(settings.address, address, error)
+        return _no_server(settings.grpc.address, address, error)
     state = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
     if owner is None:
         return yellow(
             "server",
             f"{state} at {address}, but no process holds {settings.home}: it serves another home",
-            "give that server's home with --home, or this home's address with --set address=HOST:PORT",
+            "give that server's home with --home, or this home's address with --set grpc.address=HOST:PORT",
         )
     if answer.status == health_pb2.HealthCheckResponse.SERVING:
         return green("server", f"SERVING at {address}; process {owner} holds {settings.home}")
@@ -190,7 +185,7 @@ def _server(settings: Settings) -> Result:
 
 def _elsewhere(settings: Settings, owner: str, address: str) -> Result:
     """A process holds the home, and does not answer where the settings say."""
-    metrics = settings.metrics_address
+    metrics = settings.metrics.address
     answers = (
         f"; the metrics address {metrics} is taken, as by a server"
         if metrics and not doctor_checks.port_free(metrics)
@@ -199,8 +194,8 @@ def _elsewhere(settings: Settings, owner: str, address: str) -> Result:
     return yellow(
         "server",
         f"process {owner} holds {settings.home}, and no server answers at {address}{answers}",
-        "if it listens elsewhere, give its address with --set address=HOST:PORT; its log says where it serves, or "
-        "what it waits for",
+        "if it listens elsewhere, give its address with --set grpc.address=HOST:PORT; its log says where it "
+        "serves, or what it waits for",
     )
 
 
@@ -217,7 +212,7 @@ def _no_server(listens_on: str, address: str, error: grpc.RpcError) -> Result:
 
 def metrics_page(settings: Settings) -> Result:
     """A server can listen where its metrics are to be read, or does."""
-    name, address = "metrics page", settings.metrics_address
+    name, address = "metrics page", settings.metrics.address
     if not address:
         return green(name, "turned off")
     if holder(settings.home / LOCK) is not None:
@@ -227,7 +222,7 @@ def metrics_page(settings: Settings) -> Result:
     return red(
         name,
         f"something else holds the port of {address}: a server of {settings.home} does not start",
-        f"find it with: ss -ltnp 'sport = :{split_address(address)[1]}'; or set metrics_address to another one",
+        f"find it with: ss -ltnp 'sport = :{split_address(address)[1]}'; or set metrics.address to another one",
     )
 
 

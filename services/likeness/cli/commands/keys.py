@@ -98,7 +98,7 @@ def list_keys(
 
 @app.command(
     epilog="Example: `likeness keys rotate --key-ring new-ring.json`; a running server uses the new key after its "
-    "next start, and then seals old data under it (setting reseal_old_keys)."
+    "next start, and then seals old data under it (setting store.reseal_old_keys)."
 )
 def rotate(
     *,
@@ -122,7 +122,7 @@ def rotate(
 
 @app.command(
     epilog="Example: `likeness keys reseal`; needs the home for itself. A running server does the same in the "
-    "background, unless reseal_old_keys is false: then stop it first."
+    "background, unless store.reseal_old_keys is false: then stop it first."
 )
 def reseal(
     *,
@@ -233,7 +233,7 @@ def _check_idle(settings: Settings, key_id: str) -> None:
     if key.state is KeyState.IN_USE:
         raise Conflict(
             f"Key {key_id} is still in use, for {_sealed(key)}. A server that has started with the current key "
-            "seals that anew (reseal_old_keys); or stop it and run `likeness keys reseal`."
+            "seals that anew (store.reseal_old_keys); or stop it and run `likeness keys reseal`."
         )
 
 
@@ -256,14 +256,14 @@ def _opened(settings: Settings) -> Store:
                 settings.home,
                 key_file=key_file(settings),
                 expected=expected_head(settings),
-                reserve_bytes=settings.audit_reserve_bytes,  # or it would be given up until the next start
+                reserve_bytes=settings.audit.reserve_bytes,  # or it would be given up until the next start
             )
     except Precondition as error:
         if error.reason != "STORE_IN_USE":
             raise
         raise Precondition(
             f"Process {holder(settings.home / LOCK) or 'unknown'} holds {settings.home}. A server seals old data "
-            "under the current key by itself (setting reseal_old_keys, on unless set): restart it after a "
+            "under the current key by itself (setting store.reseal_old_keys, on unless set): restart it after a "
             "rotation, and see `likeness keys list` for how far it is. Or stop it and run this again.",
             reason=error.reason,
         ) from error

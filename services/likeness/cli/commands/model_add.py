@@ -22,6 +22,7 @@ from likeness.domain.errors import Conflict, LikenessError
 from likeness.domain.samples import Sample
 from likeness.face.detect import Detection, Detector
 from likeness.face.detectors import load_detector
+from likeness.face.entry import ENTRY as FACE
 from likeness.imaging.decode import Pixels, decode
 from likeness.imaging.geometry import similarity, warp
 from likeness.inference.models.catalogue import Catalogue
@@ -75,7 +76,7 @@ def add(
     """
     settings = settings_from(config, home, single)
     catalogue = Catalogue.standard(settings.home)
-    seen = _faces(catalogue, settings.detector, faces) if faces is not None else []
+    seen = _faces(catalogue, settings.of(FACE).detector, faces) if faces is not None else []
     note(f"looking into {model} in a process of its own ...")
     with progress("trying", None) as advance:
         draft = isolated.run(

@@ -19,7 +19,6 @@ from likeness.cli.connection import connect, exit_code, explain
 from likeness.cli.failures import Exit
 from likeness.cli.files import Found
 from likeness.cli.journal import default_path
-from likeness.cli.modality import Words
 from likeness.cli.options import FILTERS, AsJson, FormerSelect, InGalleries, OfCategories, OfOwners
 from likeness.cli.output import ROOMY, Output, fail, meter, note, output_width, plain_table, warn
 from likeness.cli.search_sheet import heading, save_pages
@@ -28,6 +27,7 @@ from likeness.cli.words import LEAD, expected_of, label_of, plural, rate_short
 from likeness.client import CallFailed, LikenessClient, SearchOptions, sample
 from likeness.domain.errors import InvalidInput
 from likeness.domain.text import printable
+from likeness.engine.entry import SampleWords
 from likeness.rpc.convert.texts import with_printable_texts
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
@@ -228,7 +228,7 @@ def _concerns_the_probe(error: CallFailed) -> bool:
     return exit_code(error) is Exit.REFUSED and any(field.startswith("probe") for field in fields)
 
 
-def show(output: Output, answer: Answered, words: Words) -> None:
+def show(output: Output, answer: Answered, words: SampleWords) -> None:
     """Write one answer, or why there is none."""
     name = str(answer.file.path)
     if answer.response is not None:
@@ -242,7 +242,7 @@ def show(output: Output, answer: Answered, words: Words) -> None:
     fail(f"{name}: {answer.refusal}")
 
 
-def tables(name: str, response: matching.SearchResponse, words: Words) -> RenderableType:
+def tables(name: str, response: matching.SearchResponse, words: SampleWords) -> RenderableType:
     """The answer for one probe as a person reads it: one table per face, record or object in it."""
     parts: list[RenderableType] = []
     for answer in response.answers:

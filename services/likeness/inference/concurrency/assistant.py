@@ -4,8 +4,8 @@ One interpreter runs Python on one core at a time. What a request computes betwe
 fifth of its time, so a few concurrent requests already wait for the interpreter's lock while a core idles. An
 assistant has an interpreter of its own: it takes what comes while something is being worked on here already. A lone
 request is worked on here, where it has every core.
-`benchmarks/serving.py` shows what it is worth, and under LIKENESS_ASSISTANT=false what it is without. The price is
-a second copy of the models in memory.
+`benchmarks/serving.py` shows what it is worth, and under LIKENESS_FACE_ASSISTANT=false what it is without. The
+price is a second copy of the models in memory.
 
 Nothing depends on it: whatever it does not answer, because it failed, was killed or has not started yet, is worked
 on here. Only the task that it was at when its process ended is refused, to be sent again: it may be what ended it.

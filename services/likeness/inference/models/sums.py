@@ -65,6 +65,19 @@ def listing_of(path: Path) -> Path | None:
     return None
 
 
+def check_not_shipped(path: Path) -> None:
+    """Refuse that a file is missing if its folder's list names it.
+
+    Raises:
+        Corrupt: it does.
+    """
+    folder = listing_of(path)
+    if folder is not None and path.relative_to(folder).as_posix() in listed(folder / FILE):
+        raise Corrupt(
+            f"{path} is missing, although it is shipped; install the release again.", reason=_REASON
+        )
+
+
 def _check(path: Path, found: str, folder: Path) -> None:
     expected = listed(folder / FILE).get(path.relative_to(folder).as_posix())
     if expected is None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from likeness.app import registry
+from likeness.cli.commands import calibrate
 from likeness.cli.commands.calibrate import read_groups
 from likeness.cli.failures import Exit
 from likeness.cli.main import app
@@ -20,7 +20,7 @@ from tests.support import SPACE, VectorModality
 @pytest.fixture
 def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Sixty people with two samples each, and one file that is no sample."""
-    monkeypatch.setattr(registry, "LOADERS", {"face": lambda *_, **__: VectorModality(calibrated=False)})
+    monkeypatch.setattr(calibrate, "load", lambda *_, **__: VectorModality(calibrated=False))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LIKENESS_HOME", str(tmp_path / "home"))
     rng = np.random.default_rng(5)

@@ -35,7 +35,7 @@ def home(tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / "home"
     monkeypatch.setenv("LIKENESS_HOME", str(home))
     monkeypatch.setenv("LIKENESS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("LIKENESS_ADDRESS", f"127.0.0.1:{port}")
+    monkeypatch.setenv("LIKENESS_GRPC_ADDRESS", f"127.0.0.1:{port}")
     return home
 
 
@@ -65,7 +65,7 @@ def test_nothing_is_written(home: Path) -> None:
 
 
 def test_a_broken_setting_is_red_and_named(home: Path) -> None:
-    code, checks = examined("--set", "queue=-1")
+    code, checks = examined("--set", "grpc.queue=-1")
     assert code == Exit.PARTLY
     assert "queue" in checks["settings"]["found"]
 
@@ -109,10 +109,10 @@ def test_a_metrics_port_held_by_something_else_is_red(home: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        _, checks = examined("--set", f"metrics_address={address}")
+        _, checks = examined("--set", f"metrics.address={address}")
     assert checks["metrics page"]["state"] == "red"
     assert address in checks["metrics page"]["found"]
-    _, checks = examined("--set", "metrics_address=")
+    _, checks = examined("--set", "metrics.address=")
     assert checks["metrics page"]["state"] == "green"
 
 
@@ -134,15 +134,15 @@ def test_a_database_without_its_witness_is_red_with_the_remedy(home: Path) -> No
     code, checks = examined()
     assert (code, checks["history"]["state"]) == (Exit.PARTLY, "red")
     assert str(home / WITNESS) in checks["history"]["found"]
-    assert "expected_audit_head" in checks["history"]["found"]
+    assert "audit.expected_head" in checks["history"]["found"]
 
 
 def test_an_entry_that_is_expected_and_not_there_is_red(home: Path) -> None:
     make_store(home)
-    expected = f"expected_audit_head=1:{'ab' * 32}"
+    expected = f"audit.expected_head=1:{'ab' * 32}"
     _, checks = examined("--set", expected)
     assert checks["history"]["state"] == "red"
-    _, checks = examined("--set", "expected_audit_head=1")
+    _, checks = examined("--set", "audit.expected_head=1")
     assert checks["settings"]["state"] == "red"
     assert "POSITION:DIGEST" in checks["settings"]["found"]
 
@@ -191,14 +191,14 @@ def test_a_reserve_that_is_not_held_is_red_with_the_room_that_it_needs(home: Pat
     _, checks = examined()
     assert checks["reserve"]["state"] == "green"
     key = make_store(home)
-    wanted = "audit_reserve_bytes=1048576"
+    wanted = "audit.reserve_bytes=1048576"
     code, checks = examined("--set", wanted)
     assert (code, checks["reserve"]["state"]) == (Exit.PARTLY, "red")
     assert "have 2 MiB free" in checks["reserve"]["fix"]
     Store.open(home, key_file=key, reserve_bytes=1 << 20).close()
     _, checks = examined("--set", wanted)
     assert (checks["reserve"]["state"], checks["privacy"]["state"]) == ("green", "green")
-    _, checks = examined("--set", "audit_reserve_bytes=0")
+    _, checks = examined("--set", "audit.reserve_bytes=0")
     assert checks["reserve"]["state"] == "yellow"
 
 
@@ -231,7 +231,7 @@ def test_a_home_that_a_process_holds_is_not_called_stopped(home: Path) -> None:
         _, checks = examined()
     assert checks["server"]["state"] == "yellow"
     assert f"process {os.getpid()} holds {home}" in checks["server"]["found"]
-    assert "--set address" in checks["server"]["fix"]
+    assert "--set grpc.address" in checks["server"]["fix"]
     _, checks = examined()
     assert checks["server"]["state"] == "green"
     assert "not running" in checks["server"]["found"]

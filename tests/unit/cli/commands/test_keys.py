@@ -146,7 +146,7 @@ def test_the_reserve_is_still_held_and_an_older_copy_refused(
     monkeypatch.setenv("LIKENESS_AUDIT_RESERVE_BYTES", str(1 << 20))
     assert keys("reseal").exit_code == 0
     assert (home / RESERVE).stat().st_size == 1 << 20
-    monkeypatch.setenv("LIKENESS_EXPECTED_AUDIT_HEAD", f"99:{'ab' * 32}")
+    monkeypatch.setenv("LIKENESS_AUDIT_EXPECTED_HEAD", f"99:{'ab' * 32}")
     result = keys("reseal")
     assert result.exit_code == Exit.DAMAGED
     assert "99:abab" in result.stderr

@@ -13,8 +13,11 @@ from typing import Any
 
 import pytest
 
-from likeness.app.registry import LOADERS, _assistant_bytes, _extract_within, _limits, load
+from likeness.app.assisting import _extract_within
+from likeness.app.loading import assistant_bytes, limits_of, load
+from likeness.app.registry import ENTRIES
 from likeness.app.settings import Settings
+from likeness.app.settings import load as load_settings
 from likeness.domain.answers import Score
 from likeness.domain.deadline import NO_DEADLINE, CallDeadline, Deadline, hold
 from likeness.domain.errors import DeadlineExceeded, Exhausted
@@ -31,26 +34,25 @@ from tests.waiting import PATIENCE, eventually
 
 def settings(**given: Any) -> Settings:
     usual: dict[str, Any] = {"home": Path("/nowhere"), "threads": 2}
-    return Settings(**usual | given)
+    return load_settings(environment={}, overrides=usual | given)
 
 
 def test_the_modalities_of_a_process_share_one_budget() -> None:
-    assert _limits(settings()).memory is _limits(settings()).memory
+    assert limits_of(settings()).memory is limits_of(settings()).memory
 
 
-@pytest.mark.parametrize("given", [{}, {"assistant": False}, {"threads": 1}, {"modalities": "object"}])
+@pytest.mark.parametrize("given", [{}, {"face.assistant": False}, {"threads": 1}, {"modalities": "object"}])
 def test_both_processes_together_have_what_is_set(given: dict[str, Any]) -> None:
-    set_ = settings(max_bytes_decoding=1 << 30, **given)
-    assert _limits(set_).memory.size + _assistant_bytes(set_) == 1 << 30
-    assert (_assistant_bytes(set_) > 0) == (not given)
+    set_ = settings(**{"decoding.max_bytes": 1 << 30, **given})
+    assert limits_of(set_).memory.size + assistant_bytes(set_) == 1 << 30
+    assert (assistant_bytes(set_) > 0) == (not given)
 
 
 def test_what_is_too_large_for_the_assistant_comes_back() -> None:
     class Refusing:
-        def extract_one(self, task: object, deadline: object) -> Extraction:
-            return Extraction(
-                rejection=Issue("IMAGE_TOO_LARGE", "It takes 200 MiB to decode; scale it down.")
-            )
+        def extract(self, *_: object) -> list[Extraction]:
+            too_large = Issue("IMAGE_TOO_LARGE", "It takes 200 MiB to decode; scale it down.")
+            return [Extraction(rejection=too_large)]
 
     with pytest.raises(Exhausted, match="200 MiB"):
         _extract_within(Refusing(), (Sample(b""), Mode.PROBE), NO_DEADLINE)  # type: ignore[arg-type]
@@ -66,10 +68,13 @@ def modalities(turns: Turns) -> list[Modality]:
     """All that can be loaded here; faces need models that are built."""
     set_ = settings(threads=1)
     catalogue = Catalogue.standard(set_.home)
-    built = all(
-        catalogue.state(catalogue.get(one)) is FileState.READY for one in (set_.detector, set_.recogniser)
-    )
-    return [load(name, set_, turns) for name in LOADERS if built or name != "face"]
+    return [
+        load(entry, set_, turns)
+        for entry in ENTRIES
+        if all(
+            catalogue.state(catalogue.get(model)) is FileState.READY for model in entry.models(set_.of(entry))
+        )
+    ]
 
 
 def given(modality: Modality) -> Sample:
