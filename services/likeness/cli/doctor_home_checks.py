@@ -14,7 +14,7 @@ from likeness.store.chain import LOG
 from likeness.store.inspection import check_expected, check_heads, check_keys
 from likeness.store.modes import exposed
 from likeness.store.opening import SNAPSHOTS, WITNESS, check_not_emptied
-from likeness.store.reserve import RESERVE, ROOM, Reserve
+from likeness.store.sqlite.reserve import RESERVE, ROOM, Reserve
 from likeness.store.witness import Witness
 
 

@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from likeness.app.composition import key_file
 from likeness.app.settings import Settings
 from likeness.domain.errors import Precondition
-from likeness.store.database import reader_engine, reading
 from likeness.store.opening import DATABASE
 from likeness.store.retired import adopt_retired
 from likeness.store.sealing import Seals
+from likeness.store.sqlite.database import reader_engine, reading
 from likeness.store.vault import KeyRing
 
 

@@ -23,9 +23,9 @@ from likeness.domain.references import Caller, Purpose
 from likeness.domain.storage import AuditReceipt
 from likeness.store.canonical import canonical_json, from_micros, to_micros
 from likeness.store.chain import AUDIT, Head
-from likeness.store.database import text_of
 from likeness.store.schema import audit
 from likeness.store.sealing import GENESIS, Seals, audit_digest
+from likeness.store.sqlite.database import text_of
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """Of one entry as JSON: some tens of thousands of candidates."""

@@ -15,11 +15,11 @@ from likeness.domain.errors import Corrupt
 from likeness.store.audit import verify_links
 from likeness.store.canonical import canonical_row
 from likeness.store.chain import AUDIT, LOG
-from likeness.store.database import scalar
 from likeness.store.log import verify_chain
 from likeness.store.retired import adopt, is_retired
 from likeness.store.schema import meta
 from likeness.store.sealing import Seals
+from likeness.store.sqlite.database import scalar
 from likeness.store.witness import Heads, Witness
 
 RECENT_ENTRIES = 1000

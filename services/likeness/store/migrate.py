@@ -7,8 +7,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from likeness.domain.errors import Corrupt, Precondition
-from likeness.store.database import scalar
 from likeness.store.schema import APPLICATION_ID, REVISIONS
+from likeness.store.sqlite.database import scalar
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from likeness.store.opening import DATABASE, LOCK, SNAPSHOTS, WITNESS
-from likeness.store.reserve import RESERVE
+from likeness.store.sqlite.reserve import RESERVE
 
 _FILES = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal", WITNESS, LOCK, RESERVE)
 _OTHERS = stat.S_IRWXO

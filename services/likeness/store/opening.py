@@ -10,7 +10,6 @@ import sqlalchemy as sa
 
 from likeness.domain.audit import AuditMark
 from likeness.domain.errors import Corrupt, Unavailable
-from likeness.store.database import guarded, reader_engine, reading, writer_engine
 from likeness.store.inspection import (
     check_ends,
     check_expected,
@@ -23,11 +22,12 @@ from likeness.store.inspection import (
     record_schema,
     size_of,
 )
-from likeness.store.lock import DirectoryLock
 from likeness.store.migrate import revision, upgrade
-from likeness.store.reserve import RESERVE, Reserve
 from likeness.store.schema import REVISIONS
 from likeness.store.sealing import Seals
+from likeness.store.sqlite.database import guarded, reader_engine, reading, writer_engine
+from likeness.store.sqlite.lock import DirectoryLock
+from likeness.store.sqlite.reserve import RESERVE, Reserve
 from likeness.store.vault import KeyRing, sync_directory
 from likeness.store.witness import Witness
 

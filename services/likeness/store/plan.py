@@ -19,12 +19,12 @@ from likeness.domain.references import Reference, Status
 from likeness.store.canonical import to_micros
 from likeness.store.chain import Head
 from likeness.store.codec import decode_facets, encode_facets, facet_columns
-from likeness.store.database import driver_of, text_of
 from likeness.store.log import BY_REQUEST, kind_and_object, receipt_at, repeats, request_id_reused
 from likeness.store.prepare import Prepared
 from likeness.store.rows import Row, checked, fetch_rows
 from likeness.store.schema import log, membership, reference, source, subject, template
 from likeness.store.sealing import Seals
+from likeness.store.sqlite.database import driver_of, text_of
 
 SATELLITES = {"template": template, "subject": subject, "source": source}
 

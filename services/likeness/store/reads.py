@@ -15,10 +15,10 @@ from likeness.domain.references import Facets, Reference, Status
 from likeness.domain.samples import Quality, Template
 from likeness.domain.storage import ListFilter, Page, parse_token
 from likeness.store.codec import Subject, decode_facets, decode_quality, decode_subject, reference_from
-from likeness.store.database import ID_CHUNK
 from likeness.store.rows import Row, check_body, checked, chunks, load_rows
 from likeness.store.schema import membership, reference, source, subject, template
 from likeness.store.sealing import Seals, place
+from likeness.store.sqlite.database import ID_CHUNK
 
 MAX_PAGE = 1000
 """References on one page of a List."""

@@ -19,12 +19,12 @@ import sqlalchemy as sa
 
 from likeness.domain.errors import Corrupt, WrongKey
 from likeness.domain.storage import ResealReport
-from likeness.store.database import driver_of
 from likeness.store.inspection import forget_key, keys_on_record, record_schema
 from likeness.store.retired import record_retired, retired_ids
 from likeness.store.rows import Row, check_body, checked
 from likeness.store.schema import Blob, reference, source, subject, template
 from likeness.store.sealing import Seals, place, tag
+from likeness.store.sqlite.database import driver_of
 from likeness.store.vault import ID_BYTES, KEY_PREFIX_BYTES, KeyRing, key_of
 
 LOOK_ROWS = 1000

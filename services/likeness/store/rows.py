@@ -8,9 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from likeness.domain.errors import Corrupt
-from likeness.store.database import ID_CHUNK
 from likeness.store.schema import REFERENCE_COLUMNS, reference
 from likeness.store.sealing import Seals, tag
+from likeness.store.sqlite.database import ID_CHUNK
 
 Row = dict[str, Any]
 

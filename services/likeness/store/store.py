@@ -29,13 +29,13 @@ from likeness.store.audit import (
     verify_links,
 )
 from likeness.store.chain import Head
-from likeness.store.database import reader_engine, reading
 from likeness.store.inspection import keys_on_record
 from likeness.store.log import find_receipt, read_log
 from likeness.store.opening import Opened, open_files
 from likeness.store.prepare import prepare
 from likeness.store.reseal import count_rows, reseal
-from likeness.store.sizes import disk_space, file_sizes
+from likeness.store.sqlite.database import reader_engine, reading
+from likeness.store.sqlite.sizes import disk_space, file_sizes
 from likeness.store.vault import KeyUse, Vault
 from likeness.store.verify import VerifyReport, verify_store
 from likeness.store.writer import GROUP_WRITES, AuditJob, Observer, WriteJob, Writer

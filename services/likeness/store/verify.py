@@ -13,7 +13,6 @@ from likeness.domain.references import Status
 from likeness.domain.samples import Template
 from likeness.store.audit import read_audit
 from likeness.store.codec import decode_facets, decode_quality, decode_subject
-from likeness.store.database import guarded
 from likeness.store.inspection import (
     check_ends,
     check_keys,
@@ -25,6 +24,7 @@ from likeness.store.log import verify_chain
 from likeness.store.rows import Row, check_body, checked
 from likeness.store.schema import log, membership, reference, source, subject, template
 from likeness.store.sealing import Seals, place
+from likeness.store.sqlite.database import guarded
 
 MAX_PROBLEMS = 100
 """Reported at most; a store with that many is restored, not repaired."""

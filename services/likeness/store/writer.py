@@ -27,11 +27,11 @@ from likeness.domain.errors import LikenessError, Unavailable
 from likeness.domain.storage import AuditReceipt, Listener, Outcome
 from likeness.store.audit import AuditPlan, encode_entry
 from likeness.store.chain import AUDIT, LOG
-from likeness.store.database import BUSY_MILLISECONDS, NoSpace, driver_of, guarded
 from likeness.store.plan import Plan
 from likeness.store.prepare import Prepared
-from likeness.store.reserve import Reserve
 from likeness.store.sealing import Seals
+from likeness.store.sqlite.database import BUSY_MILLISECONDS, NoSpace, driver_of, guarded
+from likeness.store.sqlite.reserve import Reserve
 from likeness.store.witness import Heads, Witness
 
 logger = logging.getLogger(__name__)

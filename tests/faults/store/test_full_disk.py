@@ -14,7 +14,7 @@ import pytest
 from likeness.domain.changes import Enrol, Receipt, Write
 from likeness.domain.errors import Unavailable
 from likeness.domain.storage import only
-from likeness.store.database import CHECKPOINT_PAGES, PAGE_BYTES
+from likeness.store.sqlite.database import CHECKPOINT_PAGES, PAGE_BYTES
 from likeness.store.store import Store
 from tests.unit.store.writes import act, enrol, expunge, open_store
 

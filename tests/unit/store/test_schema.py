@@ -16,9 +16,9 @@ from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql
 
-from likeness.store.database import writer_engine
 from likeness.store.migrate import MIGRATIONS, upgrade
 from likeness.store.schema import REVISIONS, metadata
+from likeness.store.sqlite.database import writer_engine
 from tests.unit.store.writes import open_store, tampering
 
 FIRST_TABLES = "7c8377d17b1360fb29ac0e16d4b3779de893a82db3615a4060c5054fdfb45720"

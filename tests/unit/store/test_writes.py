@@ -18,7 +18,7 @@ from likeness.domain.references import Facets, Purpose, Reference, Restrictions,
 from likeness.domain.samples import Quality, Template
 from likeness.domain.storage import only
 from likeness.store import writer
-from likeness.store.database import driver_of
+from likeness.store.sqlite.database import driver_of
 from likeness.store.store import Store
 from tests.unit.store.writes import (
     act,

@@ -31,8 +31,8 @@ from likeness.domain.rounding import rounded_up
 from likeness.engine.entry import Entry
 from likeness.inference.models.catalogue import Catalogue
 from likeness.store.inspection import check_keys
-from likeness.store.lock import holder
 from likeness.store.opening import LOCK, check_not_emptied
+from likeness.store.sqlite.lock import holder
 from likeness.store.verify import verify_store
 
 HEALTH_TIMEOUT = 10.0

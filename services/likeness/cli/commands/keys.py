@@ -21,9 +21,9 @@ from likeness.cli.settings_options import PANEL, ConfigFile, Home, Set, settings
 from likeness.cli.words import plural
 from likeness.domain.errors import Conflict, Precondition
 from likeness.engine.resealing import reseal_snapshots
-from likeness.store.lock import holder
 from likeness.store.opening import LOCK
 from likeness.store.reseal import count_rows
+from likeness.store.sqlite.lock import holder
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing
 

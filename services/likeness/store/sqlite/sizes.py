@@ -9,7 +9,7 @@ from pathlib import Path
 
 from likeness.domain.storage import Space
 from likeness.store.opening import DATABASE, SNAPSHOTS
-from likeness.store.reserve import RESERVE
+from likeness.store.sqlite.reserve import RESERVE
 
 _KINDS = {DATABASE: "database", f"{DATABASE}-wal": "wal", RESERVE: "reserve"}
 _EVERY_KIND = ("database", "wal", SNAPSHOTS, "reserve", "other")
