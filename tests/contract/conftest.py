@@ -17,7 +17,8 @@ from likeness.domain.deadline import NO_DEADLINE, Deadline
 from likeness.domain.samples import Extraction, Mode, Sample
 from likeness.engine.engine import Engine
 from likeness.engine.gallery import Gallery
-from likeness.rpc.server import Server
+from likeness.protocol import SERVICES, Service
+from likeness.rpc.server import Composition, Server
 from likeness.store.store import Store
 from tests.support import VectorModality
 from tests.waiting import PATIENCE
@@ -84,19 +85,25 @@ def _engine(modality: VectorModality, store: Store) -> Engine:
 class Served:
     """A server on an event loop and a thread of its own, so that synchronous clients can call it."""
 
-    def __init__(self, settings: Settings, build_: Callable[[Settings], Built]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        build_: Callable[[Settings], Composition],
+        *,
+        services: tuple[Service, ...] = SERVICES,
+    ) -> None:
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever)
         self._thread.start()
-        self.built: Built | None = None
+        self.built: Any = None
         self._clients: list[LikenessClient] = []
 
-        def compose(given: Settings) -> Built:
-            self.built = build_(given)
-            return self.built
+        def compose(given: Settings) -> Composition:
+            composed = self.built = build_(given)
+            return composed
 
         async def make() -> Server:
-            return Server(settings, compose)
+            return Server(settings, compose, services=services)
 
         self.server = self.run(make())
         self._draining = False
