@@ -52,7 +52,7 @@ class Stub(Protocol):
 
     @property
     def Update(self) -> grpc.UnaryUnaryMultiCallable[matching.UpdateRequest, matching.UpdateResponse]:
-        """Replaces the metadata of a reference."""
+        """Changes the metadata of a reference."""
 
     @property
     def Expunge(self) -> grpc.UnaryUnaryMultiCallable[matching.ExpungeRequest, matching.ExpungeResponse]:
@@ -100,7 +100,7 @@ class AsyncStub(Protocol):
 
     @property
     def Update(self) -> grpc.aio.UnaryUnaryMultiCallable[matching.UpdateRequest, matching.UpdateResponse]:
-        """Replaces the metadata of a reference."""
+        """Changes the metadata of a reference."""
 
     @property
     def Expunge(self) -> grpc.aio.UnaryUnaryMultiCallable[matching.ExpungeRequest, matching.ExpungeResponse]:

@@ -46,8 +46,8 @@ class LikenessClient:
         timeout: seconds that one request may take with all its retries.
         retries: attempts after the first, where another may help.
         credentials: for a service behind TLS; None connects without encryption.
-        channel: what calls go through in place of a connection to the address, for example a double of
-            `likeness.testing.channel`; the client closes it.
+        channel: what calls go through in place of a connection to the address, for example a double in
+            a test; the client closes it.
         services: what the server may offer, by modality.
     """
 
