@@ -20,7 +20,7 @@ from likeness.app.settings import Settings
 from likeness.domain.errors import LikenessError
 from likeness.inference.concurrency.threads import available_cpus, plan_threads
 from likeness.inference.models.catalogue import Catalogue, FileState
-from likeness.inference.models.manifest import Kind
+from likeness.inference.models.manifest import ModelKind
 
 _FORMER_DISTRIBUTION = "likeness"
 OLDEST_PYTHON = (3, 11)
@@ -118,7 +118,7 @@ def models(settings: Settings, catalogue: Catalogue) -> Iterator[Result]:
     for name in (name for entry in settings.served for name in entry.models(settings.of(entry))):
         manifest = catalogue.get(name)
         state = catalogue.state(manifest)
-        label = "detector" if manifest.kind is Kind.DETECTOR else "recogniser"
+        label = "detector" if manifest.kind is ModelKind.DETECTOR else "recogniser"
         if state is FileState.READY:
             yield green(label, f"{manifest.label} is built and matches its digest")
         else:

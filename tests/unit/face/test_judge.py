@@ -10,7 +10,7 @@ from likeness.domain.samples import Issue, Mode, Quality, QualityComponent, Seve
 from likeness.face.judge import issues, limits_of, several
 from likeness.face.parameters import CONFIDENCE_LIMITS, LIMITS
 from likeness.inference.models.catalogue import shipped_manifest
-from likeness.inference.models.manifest import Edges, FaceManifest, Family, Kind, read_manifest
+from likeness.inference.models.manifest import Edges, FaceManifest, Family, ModelKind, read_manifest
 
 REJECT, WARN = Severity.REJECT, Severity.WARN
 
@@ -104,6 +104,6 @@ def test_a_manifest_moves_limits(detector: FaceManifest, recogniser: FaceManifes
 
 def test_every_detector_family_has_confidence_limits(detector: FaceManifest) -> None:
     families = {family.value for family in Family} - {Family.ARCFACE.value}
-    assert detector.kind is Kind.DETECTOR
+    assert detector.kind is ModelKind.DETECTOR
     assert set(CONFIDENCE_LIMITS) == families
     assert Path(detector.origin).is_file()

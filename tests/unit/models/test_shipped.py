@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from likeness.inference.models.catalogue import Catalogue, FileState, shipped_manifests
-from likeness.inference.models.manifest import Kind
+from likeness.inference.models.manifest import ModelKind
 from likeness.inference.onboarding.selftest import verify
 
 IDS = [
@@ -25,7 +25,7 @@ def test_the_manifests_are_these_and_sound() -> None:
 
 def test_no_two_models_share_a_template_space() -> None:
     catalogue = Catalogue([shipped_manifests()], shipped_manifests() / "no-cache")
-    spaces = [m.template_space for m in catalogue.manifests if m.kind is not Kind.DETECTOR]
+    spaces = [m.template_space for m in catalogue.manifests if m.kind is not ModelKind.DETECTOR]
     assert len(set(spaces)) == len(spaces) == 4
 
 

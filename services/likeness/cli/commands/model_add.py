@@ -26,7 +26,7 @@ from likeness.face.entry import ENTRY as FACE
 from likeness.imaging.decode import Pixels, decode
 from likeness.imaging.geometry import similarity, warp
 from likeness.inference.models.catalogue import Catalogue
-from likeness.inference.models.manifest import FILE, FaceManifest, Kind, parse_manifest
+from likeness.inference.models.manifest import FILE, FaceManifest, ModelKind, parse_manifest
 from likeness.inference.onboarding import isolated
 from likeness.inference.onboarding.inspect import Draft, draft_manifest
 from likeness.inference.onboarding.trials import AlignedFaces
@@ -181,7 +181,7 @@ def _write(text: str, target: Path, catalogue: Catalogue, drafted: FaceManifest,
 
 def _report(drafted: FaceManifest, target: Path, questions: int) -> None:
     note(f"draft written to {target}; {plural(questions, 'question is', 'questions are')} open in it", "bold")
-    if drafted.kind is Kind.RECOGNISER:
+    if drafted.kind is ModelKind.RECOGNISER:
         note(
             f"calibrate it:  likeness calibrate PEOPLE --set recogniser={drafted.id} --out {drafted.id}.json"
         )

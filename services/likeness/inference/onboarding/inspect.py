@@ -15,7 +15,7 @@ from pathlib import Path
 
 from likeness.domain.errors import InvalidInput
 from likeness.inference.models.digest import file_sha256
-from likeness.inference.models.manifest import Family, Kind
+from likeness.inference.models.manifest import Family, ModelKind
 from likeness.inference.models.runtime import OnnxModel
 from likeness.inference.onboarding.layout import GraphLayout, recognise
 from likeness.inference.onboarding.trials import (
@@ -77,9 +77,9 @@ def draft_manifest(
     layout = recognise(model)
     step()
     trials: list[Trial] = []
-    if layout.kind is Kind.RECOGNISER and align is not None:
+    if layout.kind is ModelKind.RECOGNISER and align is not None:
         trials = try_recogniser(model, layout, align, step)
-    elif layout.kind is Kind.DETECTOR and photographs:
+    elif layout.kind is ModelKind.DETECTOR and photographs:
         trials = try_detector(model, layout, photographs, step)
     identity = model_id or _identity(onnx_file)
     unfit = _unfit(trials)
@@ -91,7 +91,7 @@ def draft_manifest(
             *_input(layout, trials),
             *(
                 _detection(layout)
-                if layout.kind is Kind.DETECTOR
+                if layout.kind is ModelKind.DETECTOR
                 else _embedding(identity, layout, _choice(layout, trials))
             ),
             "",
@@ -160,7 +160,7 @@ def _questions(layout: GraphLayout, trials: Sequence[Trial]) -> list[str]:
     if not trials:
         wanted = (
             "photographs with a face"
-            if layout.kind is Kind.DETECTOR
+            if layout.kind is ModelKind.DETECTOR
             else "labelled photographs (a folder per person)"
         )
         questions.append(
@@ -172,7 +172,7 @@ def _questions(layout: GraphLayout, trials: Sequence[Trial]) -> list[str]:
             questions.append(
                 "nothing shows yet that it tells people apart: give two or more photographs of each of ten people"
             )
-    if layout.kind is Kind.RECOGNISER:
+    if layout.kind is ModelKind.RECOGNISER:
         questions.append(
             "mirror averaging and zooms are choices; measure with and without: likeness calibrate"
         )
@@ -221,7 +221,7 @@ def _measurements(trials: Sequence[Trial]) -> list[str]:
 def _choice(layout: GraphLayout, trials: Sequence[Trial]) -> Trial:
     """The best trial; the family's custom where nothing was tried, or where a detector's trials are tied."""
     custom = _custom(layout)
-    if trials and layout.kind is Kind.RECOGNISER:
+    if trials and layout.kind is ModelKind.RECOGNISER:
         return trials[0]
     same_colour = [trial for trial in _tied(trials) if trial.colour == custom.colour] if trials else [custom]
     return (same_colour or list(trials))[0]
@@ -232,7 +232,7 @@ def _custom(layout: GraphLayout) -> Trial:
     if layout.family is Family.YUNET:
         raw = next(how for how in NORMALISATIONS if how.std == (1.0,) * 3)
         return Trial(raw, "BGR", None, 0.0)
-    template = templates_for(layout.width, layout.height)[0] if layout.kind is Kind.RECOGNISER else None
+    template = templates_for(layout.width, layout.height)[0] if layout.kind is ModelKind.RECOGNISER else None
     return Trial(NORMALISATIONS[0], "RGB", template, 0.0)
 
 

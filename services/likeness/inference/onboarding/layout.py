@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from likeness.domain.errors import InvalidInput, LikenessError
-from likeness.inference.models.manifest import MAX_DIMENSION, Family, Kind
+from likeness.inference.models.manifest import MAX_DIMENSION, Family, ModelKind
 from likeness.inference.models.runtime import Array, OnnxModel, TensorSpec
 
 _PROBE_SIDES = (256, 320)  # height and width tried on a detector of any size; unlike, so that axes show
@@ -48,9 +48,9 @@ class GraphLayout:
     doubts: tuple[str, ...] = field(default_factory=tuple)
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> ModelKind:
         """Whether it detects or recognises."""
-        return Kind.RECOGNISER if self.family is Family.ARCFACE else Kind.DETECTOR
+        return ModelKind.RECOGNISER if self.family is Family.ARCFACE else ModelKind.DETECTOR
 
 
 def recognise(model: OnnxModel) -> GraphLayout:

@@ -17,8 +17,8 @@ from likeness.inference.models.embedder import Embedder
 from likeness.inference.models.manifest import (
     FaceManifest,
     Family,
-    Kind,
     Manifest,
+    ModelKind,
     PictureManifest,
     SetManifest,
 )
@@ -62,7 +62,7 @@ def verify(catalogue: Catalogue, manifest: Manifest, threads: int = 1) -> None:
 
 
 def _verify_faces(catalogue: Catalogue, manifest: FaceManifest, threads: int) -> None:
-    if manifest.kind is Kind.RECOGNISER:
+    if manifest.kind is ModelKind.RECOGNISER:
         self_test_embedder(Embedder.open(catalogue, manifest, threads))
     elif manifest.family is Family.MTCNN:
         for role, (side, shapes) in _MTCNN_OUTPUTS.items():

@@ -14,7 +14,7 @@ from likeness.inference.models.manifest import (
     Detection,
     FaceManifest,
     Family,
-    Kind,
+    ModelKind,
     PictureManifest,
     SetManifest,
     parse_manifest,
@@ -27,7 +27,11 @@ ORIGIN = Path("folder/tiny.toml")
 
 def test_a_recogniser() -> None:
     manifest = parse_manifest(recogniser_toml(), ORIGIN, FaceManifest)
-    assert (manifest.kind, manifest.family, manifest.label) == (Kind.RECOGNISER, Family.ARCFACE, "tiny@1")
+    assert (manifest.kind, manifest.family, manifest.label) == (
+        ModelKind.RECOGNISER,
+        Family.ARCFACE,
+        "tiny@1",
+    )
     assert manifest.input.mean == (127.5, 127.5, 127.5)
     assert manifest.template.shape == (5, 2) and manifest.template.dtype == np.float32
     assert manifest.origin == ORIGIN

@@ -30,7 +30,7 @@ from likeness.inference.models.manifest.tables import (
 _DIGEST_DIGITS = 12  # of the SHA-256 of a manifest's content, in its label
 
 
-class Kind(StrEnum):
+class ModelKind(StrEnum):
     """What a model does."""
 
     DETECTOR = "detector"
@@ -70,7 +70,7 @@ class Manifest(Table):
     schema_version: Annotated[Literal[1], Field(alias="schema")]
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
     version: Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+-]{0,31}$")]
-    kind: Kind
+    kind: ModelKind
     title: str = ""
     licence: Annotated[str, Field(min_length=1)]
     source: Annotated[str, Field(min_length=1)]
@@ -131,13 +131,13 @@ class FaceManifest(Manifest):
 
     @model_validator(mode="after")
     def _check(self) -> FaceManifest:
-        if (self.family is Family.ARCFACE) != (self.kind is Kind.RECOGNISER):
+        if (self.family is Family.ARCFACE) != (self.kind is ModelKind.RECOGNISER):
             raise ValueError(f"family {self.family} does not belong to kind {self.kind}")
         roles = sorted(entry.role for entry in self.files)
         if roles != sorted(_ROLES[self.family]):
             wanted = ", ".join(sorted(_ROLES[self.family]))
             raise ValueError(f"family {self.family} needs exactly these file roles: {wanted}")
-        if self.kind is Kind.RECOGNISER:
+        if self.kind is ModelKind.RECOGNISER:
             self._check_recogniser()
         elif self.embedding or self.landmarks or self.self_test:
             raise ValueError("[embedding], [landmarks] and [self_test] belong to recognisers only")
@@ -214,10 +214,10 @@ class PictureManifest(EmbedderManifest):
     input: PictureInput
 
 
-CLASSES: Mapping[Kind, type[Manifest]] = {
-    Kind.DETECTOR: FaceManifest,
-    Kind.RECOGNISER: FaceManifest,
-    Kind.SET_EMBEDDER: SetManifest,
-    Kind.PICTURE_EMBEDDER: PictureManifest,
+CLASSES: Mapping[ModelKind, type[Manifest]] = {
+    ModelKind.DETECTOR: FaceManifest,
+    ModelKind.RECOGNISER: FaceManifest,
+    ModelKind.SET_EMBEDDER: SetManifest,
+    ModelKind.PICTURE_EMBEDDER: PictureManifest,
 }
 """What a manifest is read as, by its kind."""
