@@ -16,7 +16,7 @@ from likeness.cli.options import AsJson
 from likeness.cli.output import Output, fail, heartbeat, note, plain_table, warn
 from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
 from likeness.inference.models.catalogue import Catalogue, FileState
-from likeness.inference.models.manifest import FaceManifest, Manifest
+from likeness.inference.models.manifest import FaceManifest, ModelManifest
 from likeness.inference.onboarding import selftest
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, help="Models: list, build, fetch, verify, add.")
@@ -174,7 +174,7 @@ def _report_problems(catalogue: Catalogue) -> None:
         raise typer.Exit(Exit.PARTLY)
 
 
-def _document(manifest: Manifest, state: FileState) -> dict[str, object]:
+def _document(manifest: ModelManifest, state: FileState) -> dict[str, object]:
     return {
         "id": manifest.id,
         "version": manifest.version,
@@ -189,7 +189,7 @@ def _document(manifest: Manifest, state: FileState) -> dict[str, object]:
     }
 
 
-def _table(rows: Sequence[tuple[Manifest, FileState]]) -> Table:
+def _table(rows: Sequence[tuple[ModelManifest, FileState]]) -> Table:
     table = plain_table("Model", "Files", "Kind", "Licence", "Template space", whole=("Model", "Kind"))
     for manifest, state in rows:
         files = Text(state.value, style=_STYLE[state])

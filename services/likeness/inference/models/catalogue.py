@@ -22,10 +22,10 @@ from typing import Any, TypeVar, overload
 from likeness.domain.errors import Conflict, Corrupt, LikenessError, NotFound, Precondition, Unavailable
 from likeness.inference.models import sums
 from likeness.inference.models.digest import file_sha256
-from likeness.inference.models.manifest import FILE, Build, FileEntry, Manifest, as_kind, read_manifest
+from likeness.inference.models.manifest import FILE, Build, FileEntry, ModelManifest, as_kind, read_manifest
 from likeness.inference.models.runtime import MAX_MODEL_BYTES, OnnxModel
 
-M = TypeVar("M", bound=Manifest)
+M = TypeVar("M", bound=ModelManifest)
 
 _FETCH_TIMEOUT = 60.0  # seconds without a byte
 _FETCH_BLOCK = 1 << 20  # bytes
@@ -79,7 +79,7 @@ class Catalogue:
         self.manifest_dirs = tuple(manifest_dirs)
         self.cache_dir = cache_dir
         self.problems: list[LikenessError] = []
-        self._manifests: dict[str, Manifest] = {}
+        self._manifests: dict[str, ModelManifest] = {}
         self._ambiguous: dict[str, LikenessError] = {}
         for folder in self.manifest_dirs:
             for path in sorted([*folder.glob(f"*/{FILE}"), *folder.glob("*.toml")]):
@@ -96,15 +96,15 @@ class Catalogue:
         return cls(folders, default_cache(environment))
 
     @property
-    def manifests(self) -> tuple[Manifest, ...]:
+    def manifests(self) -> tuple[ModelManifest, ...]:
         """Every usable manifest, ordered by id."""
         return tuple(self._manifests[key] for key in sorted(self._manifests))
 
     @overload
-    def get(self, name: str) -> Manifest: ...
+    def get(self, name: str) -> ModelManifest: ...
     @overload
     def get(self, name: str, expected: type[M]) -> M: ...
-    def get(self, name: str, expected: type[Manifest] = Manifest) -> Manifest:
+    def get(self, name: str, expected: type[ModelManifest] = ModelManifest) -> ModelManifest:
         """The manifest with that id; a name that ends in `.toml` is read as a file.
 
         Raises:
@@ -124,11 +124,11 @@ class Catalogue:
             raise NotFound(f"There is no model {name!r}; known: {known}.{broken}", reason="MODEL_UNKNOWN")
         return as_kind(self._manifests[name], expected)
 
-    def path(self, manifest: Manifest, role: str = "model") -> Path:
+    def path(self, manifest: ModelManifest, role: str = "model") -> Path:
         """Where the file with that role is or will be."""
         return self._place(manifest, manifest.file(role))
 
-    def state(self, manifest: Manifest) -> FileState:
+    def state(self, manifest: ModelManifest) -> FileState:
         """The worst state among the model's files; reads and hashes each of them."""
         states = {self._file_state(manifest, entry) for entry in manifest.files}
         for worst in (FileState.DAMAGED, FileState.MISSING):
@@ -136,7 +136,7 @@ class Catalogue:
                 return worst
         return FileState.READY
 
-    def open(self, manifest: Manifest, role: str = "model", threads: int = 1) -> OnnxModel:
+    def open(self, manifest: ModelManifest, role: str = "model", threads: int = 1) -> OnnxModel:
         """Loads one graph of a model.
 
         Raises:
@@ -214,19 +214,19 @@ class Catalogue:
             return
         self._manifests[manifest.id] = manifest
 
-    def _place(self, manifest: Manifest, entry: FileEntry) -> Path:
+    def _place(self, manifest: ModelManifest, entry: FileEntry) -> Path:
         if entry.path:
             return manifest.origin.parent / entry.path
         return self.cache_dir / manifest.id / entry.name
 
-    def _file_state(self, manifest: Manifest, entry: FileEntry) -> FileState:
+    def _file_state(self, manifest: ModelManifest, entry: FileEntry) -> FileState:
         path = self._place(manifest, entry)
         if not path.is_file():
             return FileState.MISSING
         return FileState.READY if file_sha256(path) == entry.sha256 else FileState.DAMAGED
 
     @staticmethod
-    def _remedy(manifest: Manifest, entry: FileEntry) -> str:
+    def _remedy(manifest: ModelManifest, entry: FileEntry) -> str:
         if entry.path:
             return f"put the file there or correct `path` in {manifest.origin}"
         if manifest.build:
@@ -244,7 +244,7 @@ class Catalogue:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _adopt(self, manifest: Manifest, workshop: Path) -> list[Path]:
+    def _adopt(self, manifest: ModelManifest, workshop: Path) -> list[Path]:
         """Checks every file in the workshop, then moves them to their places."""
         for entry in manifest.files:
             made = workshop / entry.name

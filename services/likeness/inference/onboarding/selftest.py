@@ -17,8 +17,8 @@ from likeness.inference.models.embedder import Embedder
 from likeness.inference.models.manifest import (
     FaceManifest,
     Family,
-    Manifest,
     ModelKind,
+    ModelManifest,
     PictureManifest,
     SetManifest,
 )
@@ -46,7 +46,7 @@ def standard_chip(width: int, height: int) -> npt.NDArray[np.uint8]:
     return chip
 
 
-def verify(catalogue: Catalogue, manifest: Manifest, threads: int = 1) -> None:
+def verify(catalogue: Catalogue, manifest: ModelManifest, threads: int = 1) -> None:
     """Checks the digests of a model's files, loads them and runs a self-test.
 
     Raises:
@@ -107,7 +107,7 @@ def _self_test_pictures(embedder: PictureEmbedder) -> None:
 
 
 def _check_vectors(
-    manifest: Manifest,
+    manifest: ModelManifest,
     alone: npt.NDArray[np.float32],
     batched: npt.NDArray[np.float32],
     other: npt.NDArray[np.float32],
@@ -120,7 +120,7 @@ def _check_vectors(
 
 
 def _self_test_cascade(
-    model: OnnxModel, manifest: Manifest, side: int, shapes: Mapping[str, tuple[int, ...]]
+    model: OnnxModel, manifest: ModelManifest, side: int, shapes: Mapping[str, tuple[int, ...]]
 ) -> None:
     chip = standard_chip(side, side)
     images = (np.stack([chip, 255 - chip]) - np.float32(127.5)) / np.float32(128)
@@ -143,7 +143,7 @@ def _self_test_detector(model: OnnxModel, manifest: FaceManifest) -> None:
         )
 
 
-def _failed(manifest: Manifest, what: str) -> LikenessError:
+def _failed(manifest: ModelManifest, what: str) -> LikenessError:
     return Corrupt(
         f"Model {manifest.id} failed its self-test: {what}. Check its manifest {manifest.origin}; if that is "
         "right, try another version of onnxruntime",

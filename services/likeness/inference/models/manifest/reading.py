@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from likeness.domain.errors import InvalidInput, NotFound
 from likeness.inference.models import sums
-from likeness.inference.models.manifest.schema import CLASSES, FaceManifest, Manifest
+from likeness.inference.models.manifest.schema import CLASSES, FaceManifest, ModelManifest
 
 FILE = "manifest.toml"
 """The name of a manifest in a folder of its own, one per model."""
@@ -20,14 +20,14 @@ FILE = "manifest.toml"
 MAX_MANIFEST_BYTES = 1 << 18
 """Largest manifest that is read: a hundred times the largest we write."""
 
-M = TypeVar("M", bound=Manifest)
+M = TypeVar("M", bound=ModelManifest)
 
 
 @overload
-def parse_manifest(text: str, origin: Path) -> Manifest: ...
+def parse_manifest(text: str, origin: Path) -> ModelManifest: ...
 @overload
 def parse_manifest(text: str, origin: Path, expected: type[M]) -> M: ...
-def parse_manifest(text: str, origin: Path, expected: type[Manifest] = Manifest) -> Manifest:
+def parse_manifest(text: str, origin: Path, expected: type[ModelManifest] = ModelManifest) -> ModelManifest:
     """Reads a manifest from TOML text; `origin` names it in errors and anchors its relative paths.
 
     Raises:
@@ -51,7 +51,7 @@ def parse_manifest(text: str, origin: Path, expected: type[Manifest] = Manifest)
     return as_kind(manifest, expected)
 
 
-def as_kind(manifest: Manifest, expected: type[M]) -> M:
+def as_kind(manifest: ModelManifest, expected: type[M]) -> M:
     """The manifest as one of the kind that is expected.
 
     Raises:
@@ -64,10 +64,10 @@ def as_kind(manifest: Manifest, expected: type[M]) -> M:
 
 
 @overload
-def read_manifest(path: Path) -> Manifest: ...
+def read_manifest(path: Path) -> ModelManifest: ...
 @overload
 def read_manifest(path: Path, expected: type[M]) -> M: ...
-def read_manifest(path: Path, expected: type[Manifest] = Manifest) -> Manifest:
+def read_manifest(path: Path, expected: type[ModelManifest] = ModelManifest) -> ModelManifest:
     """Reads a manifest file of at most `MAX_MANIFEST_BYTES`.
 
     Raises:
@@ -103,7 +103,7 @@ def _manifest_bytes(path: Path) -> bytes:
     return sums.read(path)
 
 
-def _class_of(table: Mapping[str, object]) -> type[Manifest]:
+def _class_of(table: Mapping[str, object]) -> type[ModelManifest]:
     """What a table is read as; one without a kind that there is as a model of faces, which then says so."""
     return next((cls for kind, cls in CLASSES.items() if kind == table.get("kind")), FaceManifest)
 

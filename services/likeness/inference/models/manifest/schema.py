@@ -64,7 +64,7 @@ _ROLES: Mapping[Family, frozenset[str]] = {
 }
 
 
-class Manifest(Table):
+class ModelManifest(Table):
     """What is said of every model. See `models/README.md` for the meaning of every key by example."""
 
     schema_version: Annotated[Literal[1], Field(alias="schema")]
@@ -82,7 +82,7 @@ class Manifest(Table):
     _digest: str = PrivateAttr(default="")
 
     @model_validator(mode="after")
-    def _check_files(self) -> Manifest:
+    def _check_files(self) -> ModelManifest:
         if len({entry.name for entry in self.files}) != len(self.files):
             raise ValueError("two files have the same name")
         return self
@@ -118,7 +118,7 @@ class Manifest(Table):
         raise NotFound(f"Model {self.id} has no file with the role {role}", reason="MODEL_FILE_UNKNOWN")
 
 
-class FaceManifest(Manifest):
+class FaceManifest(ModelManifest):
     """A detector or a recogniser of faces."""
 
     family: Family
@@ -185,7 +185,7 @@ class FaceManifest(Manifest):
         return np.array(self.landmarks.template, np.float32)
 
 
-class EmbedderManifest(Manifest):
+class EmbedderManifest(ModelManifest):
     """A network of our own that makes vectors of length 1; its only file lies beside the manifest."""
 
     embedding: Vectors
@@ -214,7 +214,7 @@ class PictureManifest(EmbedderManifest):
     input: PictureInput
 
 
-CLASSES: Mapping[ModelKind, type[Manifest]] = {
+CLASSES: Mapping[ModelKind, type[ModelManifest]] = {
     ModelKind.DETECTOR: FaceManifest,
     ModelKind.RECOGNISER: FaceManifest,
     ModelKind.SET_EMBEDDER: SetManifest,
