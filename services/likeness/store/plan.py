@@ -35,7 +35,7 @@ _INSERT = {
 }
 
 
-class Plan:
+class WritePlan:
     """Decides writes in order and collects the rows that they make.
 
     `enrols_not` makes the refusal of every enrolment that was not done before; None lets them be done.

@@ -27,7 +27,7 @@ from likeness.domain.errors import LikenessError, Unavailable
 from likeness.domain.storage import AuditReceipt, Listener, Outcome
 from likeness.store.audit import AuditPlan, encode_entry
 from likeness.store.chain import AUDIT, LOG
-from likeness.store.plan import Plan
+from likeness.store.plan import WritePlan
 from likeness.store.prepare import Prepared
 from likeness.store.sealing import Seals
 from likeness.store.sqlite.database import BUSY_MILLISECONDS, NoSpace, driver_of, guarded
@@ -277,7 +277,7 @@ class Writer:
             return self._record(jobs, AuditPlan(self._seals, self.heads.audit, at), connection), ()
         with guarded(), connection.begin():
             full = self._reserve.refusal if self._reserve.is_spent else None
-            plan = Plan(connection, self._seals, self.heads.log, at, enrols_not=full)
+            plan = WritePlan(connection, self._seals, self.heads.log, at, enrols_not=full)
             audits = AuditPlan(self._seals, self.heads.audit, at)
             plan.load(
                 [
@@ -412,7 +412,7 @@ def _read_heads(connection: sa.Connection) -> Heads:
         return Heads(LOG.head(connection), AUDIT.head(connection))
 
 
-def _decide(write: Prepared | LikenessError, plan: Plan, audits: AuditPlan) -> Outcome:
+def _decide(write: Prepared | LikenessError, plan: WritePlan, audits: AuditPlan) -> Outcome:
     """Decide a write and put what was done on record, in the same transaction."""
     if isinstance(write, LikenessError):
         return write
