@@ -20,7 +20,7 @@ from likeness.store.canonical import to_micros
 from likeness.store.chain import Head
 from likeness.store.codec import decode_facets, encode_facets, facet_columns
 from likeness.store.log import BY_REQUEST, kind_and_object, receipt_at, repeats, request_id_reused
-from likeness.store.prepare import Prepared
+from likeness.store.prepare import PreparedWrite
 from likeness.store.rows import Row, checked, fetch_rows
 from likeness.store.schema import log, membership, reference, source, subject, template
 from likeness.store.sealing import Seals
@@ -70,7 +70,7 @@ class WritePlan:
         self._bodies: dict[str, dict[int, bytes]] = {name: {} for name in SATELLITES}
         self._erased: set[int] = set()
 
-    def load(self, writes: Sequence[Prepared]) -> None:
+    def load(self, writes: Sequence[PreparedWrite]) -> None:
         """Read what the batch will need to know."""
         changed = [write.reference_id for write in writes if not isinstance(write.change, Enrol)]
         if changed:
@@ -85,7 +85,7 @@ class WritePlan:
                 if held is not None:
                     self._held.add(write.reference_id)
 
-    def decide(self, write: Prepared) -> Receipt | LikenessError:
+    def decide(self, write: PreparedWrite) -> Receipt | LikenessError:
         """Do a write in memory, or say why not."""
         try:
             replay = self._replay(write)
@@ -100,7 +100,7 @@ class WritePlan:
         except LikenessError as error:
             return error
 
-    def _replay(self, write: Prepared) -> Receipt | None:
+    def _replay(self, write: PreparedWrite) -> Receipt | None:
         key = write.key
         known = self._receipts.get((key.entity, key.request_id))
         if known is None:
@@ -113,7 +113,7 @@ class WritePlan:
             raise request_id_reused(key)
         return Receipt(entry.reference_id, entry.position, entry.at, replayed=True)
 
-    def _enrol(self, write: Prepared, change: Enrol) -> Receipt:
+    def _enrol(self, write: PreparedWrite, change: Enrol) -> Receipt:
         if self._enrols_not is not None:
             raise self._enrols_not()
         identity = write.reference_id
@@ -136,7 +136,7 @@ class WritePlan:
             self._bodies[satellite][key] = body
         return self._append(write, ChangeKind.ENROL, change)
 
-    def _update(self, write: Prepared, change: Update) -> Receipt:
+    def _update(self, write: PreparedWrite, change: Update) -> Receipt:
         row = self._current(write.reference_id, change.expected_position)
         if change.reference.modality not in ("", row["modality"]):
             raise InvalidInput(
@@ -149,7 +149,7 @@ class WritePlan:
         self._bodies["subject"][row["key"]] = write.blobs["subject"]
         return self._append(write, ChangeKind.UPDATE, change)
 
-    def _expunge(self, write: Prepared, change: Expunge) -> Receipt:
+    def _expunge(self, write: PreparedWrite, change: Expunge) -> Receipt:
         row = self._current(write.reference_id, change.expected_position)
         row.update(write.columns)
         facets = replace(decode_facets(row["facets"]), status=Status.EXPUNGED)
@@ -194,7 +194,7 @@ class WritePlan:
         self._rows[identity] = row
         return row
 
-    def _append(self, write: Prepared, kind: ChangeKind, change: Enrol | Update | Expunge) -> Receipt:
+    def _append(self, write: PreparedWrite, kind: ChangeKind, change: Enrol | Update | Expunge) -> Receipt:
         """Add the log entry of a change that has just been made to its row, and seal both."""
         row, position = self._rows[write.reference_id], self.head.position + 1
         row.update(updated_at=self._micros, position=position)

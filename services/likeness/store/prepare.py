@@ -41,7 +41,7 @@ _MAX_INTEGER = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedWrite:
     """A write with the columns that do not depend on its position; `blobs` maps a satellite to its body."""
 
     key: RequestKey
@@ -52,7 +52,7 @@ class Prepared:
     audit: AuditEntry | None = None
 
 
-def prepare(write: Write, seals: Seals) -> Prepared | LikenessError:
+def prepare(write: Write, seals: Seals) -> PreparedWrite | LikenessError:
     """Check, encode and seal one write, or say why it cannot be done."""
     try:
         _check_key(write.key)
@@ -66,7 +66,7 @@ def prepare(write: Write, seals: Seals) -> Prepared | LikenessError:
         return InvalidInput(f"The write {write.key.request_id!r} cannot be stored: {error}.")
 
 
-def _prepare_change(key: RequestKey, change: Change, seals: Seals) -> Prepared:
+def _prepare_change(key: RequestKey, change: Change, seals: Seals) -> PreparedWrite:
     if isinstance(change, Enrol):
         return _prepare_enrol(key, change, seals)
     if isinstance(change, Update):
@@ -74,7 +74,7 @@ def _prepare_change(key: RequestKey, change: Change, seals: Seals) -> Prepared:
     return _prepare_expunge(key, change, seals)
 
 
-def _prepare_enrol(key: RequestKey, change: Enrol, seals: Seals) -> Prepared:
+def _prepare_enrol(key: RequestKey, change: Enrol, seals: Seals) -> PreparedWrite:
     reference, identity = change.reference, change.reference.reference_id
     _check_text(identity, "reference_id")
     _check_text(reference.modality, "modality")
@@ -98,21 +98,21 @@ def _prepare_enrol(key: RequestKey, change: Enrol, seals: Seals) -> Prepared:
         **_describe(reference),
         **_tags(blobs),
     }
-    return Prepared(key, change, identity, columns, blobs)
+    return PreparedWrite(key, change, identity, columns, blobs)
 
 
-def _prepare_update(key: RequestKey, change: Update, seals: Seals) -> Prepared:
+def _prepare_update(key: RequestKey, change: Update, seals: Seals) -> PreparedWrite:
     reference = change.reference
     _check_text(reference.reference_id, "reference_id")
     blobs = {"subject": _seal_subject(reference, seals)}
-    return Prepared(key, change, reference.reference_id, {**_describe(reference), **_tags(blobs)}, blobs)
+    return PreparedWrite(key, change, reference.reference_id, {**_describe(reference), **_tags(blobs)}, blobs)
 
 
-def _prepare_expunge(key: RequestKey, change: Expunge, seals: Seals) -> Prepared:
+def _prepare_expunge(key: RequestKey, change: Expunge, seals: Seals) -> PreparedWrite:
     _check_text(change.reference_id, "reference_id")
     reason = _within(MAX_FACETS_BYTES, change.reason.encode(), "reason")
     aad = place("reference", change.reference_id, "reason")
-    return Prepared(key, change, change.reference_id, {"reason": seals.subjects.seal(reason, aad=aad)})
+    return PreparedWrite(key, change, change.reference_id, {"reason": seals.subjects.seal(reason, aad=aad)})
 
 
 def _describe(reference: Reference) -> dict[str, Any]:

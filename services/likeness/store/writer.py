@@ -28,7 +28,7 @@ from likeness.domain.storage import AuditReceipt, Listener, Outcome
 from likeness.store.audit import AuditPlan, encode_entry
 from likeness.store.chain import AUDIT, LOG
 from likeness.store.plan import WritePlan
-from likeness.store.prepare import Prepared
+from likeness.store.prepare import PreparedWrite
 from likeness.store.sealing import Seals
 from likeness.store.sqlite.database import BUSY_MILLISECONDS, NoSpace, driver_of, guarded
 from likeness.store.sqlite.reserve import Reserve
@@ -53,13 +53,15 @@ ERASE_SECONDS = 1.0
 class WriteJob:
     """Writes of one caller; refused ones are already errors."""
 
-    writes: Sequence[Prepared | LikenessError]
+    writes: Sequence[PreparedWrite | LikenessError]
     future: Future[list[Outcome]] = field(default_factory=Future)
 
     @property
     def bytes(self) -> int:
         """The size of what is to be stored, in bytes."""
-        return sum(len(body) for w in self.writes if isinstance(w, Prepared) for body in w.blobs.values())
+        return sum(
+            len(body) for w in self.writes if isinstance(w, PreparedWrite) for body in w.blobs.values()
+        )
 
     @property
     def count(self) -> int:
@@ -285,7 +287,7 @@ class Writer:
                     for job in jobs
                     if isinstance(job, WriteJob)
                     for w in job.writes
-                    if isinstance(w, Prepared)
+                    if isinstance(w, PreparedWrite)
                 ]
             )
             outcomes: list[Any] = []
@@ -412,7 +414,7 @@ def _read_heads(connection: sa.Connection) -> Heads:
         return Heads(LOG.head(connection), AUDIT.head(connection))
 
 
-def _decide(write: Prepared | LikenessError, plan: WritePlan, audits: AuditPlan) -> Outcome:
+def _decide(write: PreparedWrite | LikenessError, plan: WritePlan, audits: AuditPlan) -> Outcome:
     """Decide a write and put what was done on record, in the same transaction."""
     if isinstance(write, LikenessError):
         return write
