@@ -31,7 +31,7 @@ RESUMING = "Resuming"
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class EnrolmentPlan:
     """How a run goes about it. `rejects` is the file asked for; see `rejects.write`."""
 
     journal: Path
@@ -153,7 +153,7 @@ def enroll(
         salt=salt,
     )
     rejects.check(rejects_file)
-    plan = Plan(
+    plan = EnrolmentPlan(
         journal or default_path(asking.server, asking.entity, asking.modality),
         rejects_file,
         again,
@@ -199,7 +199,7 @@ class Done:
     interrupted: bool = False
 
 
-def run(fields: EnrolmentFields, found: list[Found], plan: Plan) -> Done:
+def run(fields: EnrolmentFields, found: list[Found], plan: EnrolmentPlan) -> Done:
     """Enrol the files.
 
     The journal is durable and the rejects file written however this ends.
@@ -271,7 +271,7 @@ def _check_same_store(client: Modality, journal: Journal) -> None:
         ) from None
 
 
-def _document(done: Done, plan: Plan) -> dict[str, object]:
+def _document(done: Done, plan: EnrolmentPlan) -> dict[str, object]:
     counts = done.enrolment.counts
     return {
         "enrolled": counts[Fate.ENROLLED],
