@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from likeness.cli import files
 from likeness.cli.enrolment_fields import EnrolmentFields, Tag
-from likeness.cli.files import Found
+from likeness.cli.files import SampleFile
 from likeness.cli.journal import Entry, Journal
 from likeness.cli.rejects import Reject
 from likeness.client import CallFailed, Enrolment, Outcome
@@ -75,9 +75,9 @@ class BulkEnrolment:
         self._holds = holds
         self._keys: set[str] = set()
         self._older_release = False
-        self._conflicting: list[Found] = []
+        self._conflicting: list[SampleFile] = []
 
-    def pending(self, found: Iterable[Found]) -> Iterator[Enrolment]:
+    def pending(self, found: Iterable[SampleFile]) -> Iterator[Enrolment]:
         """The enrolments that still have to be made; reads each file once, when its turn comes."""
         for enrolment in self._read(found):
             if self._is_new(enrolment):
@@ -88,7 +88,7 @@ class BulkEnrolment:
         """The enrolments whose former request id had served for another modality, under their own ids."""
         yield from self._read(self._conflicting)
 
-    def _read(self, found: Iterable[Found]) -> Iterator[Enrolment]:
+    def _read(self, found: Iterable[SampleFile]) -> Iterator[Enrolment]:
         for file in found:
             try:
                 data = files.read(file.path)

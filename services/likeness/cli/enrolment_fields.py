@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from likeness.cli import files
 from likeness.cli.caller import Asking
-from likeness.cli.files import Found
+from likeness.cli.files import SampleFile
 from likeness.cli.journal import KEY_BYTES
 from likeness.client import Enrolment
 from likeness.domain.references import Category
@@ -36,7 +36,7 @@ class Tag:
     releases whose keys left out the server only.
     """
 
-    file: Found
+    file: SampleFile
     key: str
     sha256: str
     plain_key: str
@@ -69,7 +69,7 @@ class EnrolmentFields:
     override: str = ""
     salt: str = ""
 
-    def enrolment(self, file: Found, data: bytes) -> Enrolment:
+    def enrolment(self, file: SampleFile, data: bytes) -> Enrolment:
         """What is sent for one file, tagged with a `Tag`; its request id follows from everything that counts."""
         metadata = common.ReferenceMetadata(
             subject_id=self._subject(file),
@@ -110,12 +110,12 @@ class EnrolmentFields:
         digest.update(content.SerializeToString(deterministic=True))
         return digest.hexdigest()[: 2 * KEY_BYTES]
 
-    def _subject(self, file: Found) -> str:
+    def _subject(self, file: SampleFile) -> str:
         if self.subject_from_folder:
             return printable(file.path.absolute().parent.name)
         return self.subject
 
-    def _label(self, file: Found) -> str:
+    def _label(self, file: SampleFile) -> str:
         match self.label:
             case Label.STEM:
                 return printable(PurePosixPath(file.name).stem)

@@ -28,7 +28,7 @@ _ENDINGS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SampleFile:
     """One file. `name` is its path below the folder that was given, with forward slashes."""
 
     path: Path
@@ -37,7 +37,7 @@ class Found:
 
 def find(
     paths: Sequence[Path], words: SampleWords = _USUAL, passed: Counter[str] | None = None
-) -> list[Found]:
+) -> list[SampleFile]:
     """The files given, and those in and below the folders given that have one of the endings, in a stable order.
 
     A file that is named itself is taken whatever its ending.
@@ -48,13 +48,13 @@ def find(
     Raises:
         InvalidInput: a path does not exist, or there is no file of that kind at all.
     """
-    found: dict[Path, Found] = {}
+    found: dict[Path, SampleFile] = {}
     for given in paths:
         if given.is_dir():
             for file in _below(given, words.endings, Counter() if passed is None else passed):
-                found.setdefault(file.resolve(), Found(file, file.relative_to(given).as_posix()))
+                found.setdefault(file.resolve(), SampleFile(file, file.relative_to(given).as_posix()))
         elif given.exists():
-            found.setdefault(given.resolve(), Found(given, given.name))
+            found.setdefault(given.resolve(), SampleFile(given, given.name))
         else:
             raise InvalidInput(f"There is no file or folder {given}; check the path.")
     if not found:
@@ -122,12 +122,12 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def by_folder(files: Iterable[Found]) -> dict[str, list[Found]]:
+def by_folder(files: Iterable[SampleFile]) -> dict[str, list[SampleFile]]:
     """The files by the folder that holds them, named by its path below the folder given.
 
     Files that lie directly in that folder stand each for themselves, under their own name.
     """
-    groups: dict[str, list[Found]] = {}
+    groups: dict[str, list[SampleFile]] = {}
     for file in files:
         folder, _, name = file.name.rpartition("/")
         groups.setdefault(folder or Path(name).stem, []).append(file)

@@ -20,7 +20,7 @@ from likeness.app.registry import entry_of
 from likeness.app.setting_names import variable_of
 from likeness.cli import files
 from likeness.cli.caller import MODALITY
-from likeness.cli.files import Found
+from likeness.cli.files import SampleFile
 from likeness.cli.modality import DEFAULT
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, note, plain_table, progress, warn
@@ -124,14 +124,14 @@ def calibrate(
 
 
 def extract(
-    modality: Modality, subjects: Mapping[str, Sequence[Found]], selection: Selection, workers: int
+    modality: Modality, subjects: Mapping[str, Sequence[SampleFile]], selection: Selection, workers: int
 ) -> tuple[dict[str, list[Template]], Counter[str]]:
     """The templates of every subject, in the order of their files, and how many files were refused by reason."""
     order = [(subject, file) for subject, found in subjects.items() for file in found]
     templates: dict[str, list[Template]] = {}
     refused: Counter[str] = Counter()
 
-    def one(file: Found) -> tuple[Template | None, str]:
+    def one(file: SampleFile) -> tuple[Template | None, str]:
         try:
             sample = Sample(files.read(file.path), name=file.name, selection=selection)
         except (LikenessError, OSError):

@@ -17,7 +17,7 @@ from likeness.cli.connection import connect, explained
 from likeness.cli.enrolment import BulkEnrolment, Fate
 from likeness.cli.enrolment_fields import EnrolmentFields, Label
 from likeness.cli.failures import Exit, Stopped
-from likeness.cli.files import Found
+from likeness.cli.files import SampleFile
 from likeness.cli.journal import Journal, default_path
 from likeness.cli.options import AsJson, FormerSelect
 from likeness.cli.output import Output, note, plain_table, progress, warn
@@ -199,7 +199,7 @@ class Done:
     interrupted: bool = False
 
 
-def run(fields: EnrolmentFields, found: list[Found], plan: EnrolmentPlan) -> Done:
+def run(fields: EnrolmentFields, found: list[SampleFile], plan: EnrolmentPlan) -> Done:
     """Enrol the files.
 
     The journal is durable and the rejects file written however this ends.

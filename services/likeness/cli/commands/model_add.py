@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from likeness.cli import files
 from likeness.cli.failures import Exit
-from likeness.cli.files import Found
+from likeness.cli.files import SampleFile
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, fail, note, progress
 from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
@@ -134,7 +134,7 @@ def _faces(catalogue: Catalogue, detector_id: str, folder: Path) -> list[Face]:
     return seen
 
 
-def _face(detector: Detector, person: str, file: Found) -> Face | None:
+def _face(detector: Detector, person: str, file: SampleFile) -> Face | None:
     try:
         pixels = decode(Sample(files.read(file.path), name=file.name))
     except (LikenessError, OSError):

@@ -17,7 +17,7 @@ from likeness.cli import documents, files
 from likeness.cli.caller import Asking, asks
 from likeness.cli.connection import connect, exit_code, explain
 from likeness.cli.failures import Exit
-from likeness.cli.files import Found
+from likeness.cli.files import SampleFile
 from likeness.cli.journal import default_path
 from likeness.cli.options import FILTERS, AsJson, FormerSelect, InGalleries, OfCategories, OfOwners
 from likeness.cli.output import ROOMY, Output, fail, meter, note, output_width, plain_table, warn
@@ -52,7 +52,7 @@ _UNKNOWN_GALLERIES = (
 class Answered:
     """A probe and its answer, or why there is none."""
 
-    file: Found
+    file: SampleFile
     response: matching.SearchResponse | None = None
     refusal: str = ""
     reason: str = ""
@@ -188,7 +188,7 @@ def _limit(max_fmr: float | None) -> float:
 
 def each(
     client: LikenessClient,
-    found: list[Found],
+    found: list[SampleFile],
     chosen: common.Selection | None,
     options: SearchOptions,
     asking: Asking,

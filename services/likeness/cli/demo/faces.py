@@ -12,7 +12,7 @@ from likeness.cli import files, output
 from likeness.cli.demo import pictures
 from likeness.cli.demo.stage import Stage
 from likeness.cli.failures import Exit
-from likeness.cli.files import Found
+from likeness.cli.files import SampleFile
 from likeness.cli.words import LEAD, plural
 from likeness.domain.errors import LikenessError
 from likeness.domain.samples import Sample
@@ -124,7 +124,7 @@ def _own_cast(folder: Path) -> Cast:
     """One's own photographs: of a person with several the last is a probe, of the others some are kept out."""
     enrolled: list[tuple[str, Path]] = []
     probes: list[tuple[str, Path]] = []
-    singles: list[tuple[str, Found]] = []
+    singles: list[tuple[str, SampleFile]] = []
     for subject, found in files.by_folder(files.find([folder])).items():
         if len(found) == 1:
             singles.append((subject, found[0]))
