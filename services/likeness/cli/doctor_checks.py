@@ -32,7 +32,7 @@ SCARCE_DISK = 5 << 30
 _REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:>=\s*([0-9.]+))?[^;]*$")
 
 
-class State(StrEnum):
+class CheckState(StrEnum):
     """Green is right, yellow works but should be known, red must be mended."""
 
     GREEN = "green"
@@ -45,24 +45,24 @@ class Result:
     """The outcome of one check. `fix` says what to do; empty where nothing is."""
 
     name: str
-    state: State
+    state: CheckState
     found: str
     fix: str = ""
 
 
 def green(name: str, found: str) -> Result:
     """All is right."""
-    return Result(name, State.GREEN, found)
+    return Result(name, CheckState.GREEN, found)
 
 
 def yellow(name: str, found: str, fix: str) -> Result:
     """It works, but should be known."""
-    return Result(name, State.YELLOW, found, fix)
+    return Result(name, CheckState.YELLOW, found, fix)
 
 
 def red(name: str, found: str, fix: str) -> Result:
     """It must be mended."""
-    return Result(name, State.RED, found, fix)
+    return Result(name, CheckState.RED, found, fix)
 
 
 def python() -> Result:

@@ -15,22 +15,22 @@ import pytest
 from likeness.app.settings import load
 from likeness.cli import doctor_checks
 from likeness.cli.commands import models
-from likeness.cli.doctor_checks import State
+from likeness.cli.doctor_checks import CheckState
 from likeness.domain.errors import Precondition
 
 ROOT = Path(__file__).parents[3]
 
 
 def test_this_interpreter_and_its_packages_are_fit() -> None:
-    assert doctor_checks.python().state is State.GREEN
-    assert doctor_checks.packages().state is State.GREEN
+    assert doctor_checks.python().state is CheckState.GREEN
+    assert doctor_checks.packages().state is CheckState.GREEN
 
 
 def test_an_old_interpreter_is_red(monkeypatch: pytest.MonkeyPatch) -> None:
     Version = namedtuple("Version", "major minor micro")
     monkeypatch.setattr(sys, "version_info", Version(3, 10, 9))
     result = doctor_checks.python()
-    assert result.state is State.RED
+    assert result.state is CheckState.RED
     assert "3.11" in result.fix
 
 
@@ -38,7 +38,7 @@ def test_a_missing_and_an_old_package_are_named(monkeypatch: pytest.MonkeyPatch)
     wanted = ["no-such-thing>=1", "numpy>=999.1", 'onnx>=1; extra == "models"']
     monkeypatch.setattr(importlib.metadata, "requires", lambda _: wanted)
     result = doctor_checks.packages()
-    assert result.state is State.RED
+    assert result.state is CheckState.RED
     assert "no-such-thing is missing" in result.found
     assert "older than 999.1" in result.found
     assert "onnx" not in result.found
@@ -54,7 +54,7 @@ def test_an_environment_from_before_the_distribution_was_renamed_is_examined_too
         return ["numpy>=1"]
 
     monkeypatch.setattr(importlib.metadata, "requires", requires)
-    assert doctor_checks.packages().state is State.GREEN
+    assert doctor_checks.packages().state is CheckState.GREEN
 
 
 def test_sources_that_were_never_installed_are_yellow(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +62,7 @@ def test_sources_that_were_never_installed_are_yellow(monkeypatch: pytest.Monkey
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "requires", requires)
-    assert doctor_checks.packages().state is State.YELLOW
+    assert doctor_checks.packages().state is CheckState.YELLOW
 
 
 def test_the_weight_packages_that_are_named_are_those_of_the_project() -> None:
@@ -87,32 +87,37 @@ def test_nobody_is_sent_to_the_package_index_for_another_project_of_this_name() 
 
 def test_a_folder_that_can_be_made_is_green_and_left_unmade(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "b"
-    assert doctor_checks.writable("home", folder).state is State.GREEN
+    assert doctor_checks.writable("home", folder).state is CheckState.GREEN
     assert not folder.exists()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_read_only_folder_is_red(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    assert doctor_checks.writable("home", tmp_path / "a").state is State.RED
+    assert doctor_checks.writable("home", tmp_path / "a").state is CheckState.RED
 
 
 @pytest.mark.parametrize(
-    ("free", "state"), [(1 << 29, State.RED), (2 << 30, State.YELLOW), (90 << 30, State.GREEN)]
+    ("free", "state"), [(1 << 29, CheckState.RED), (2 << 30, CheckState.YELLOW), (90 << 30, CheckState.GREEN)]
 )
-def test_disk_space(free: int, state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disk_space(free: int, state: CheckState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Usage = namedtuple("Usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1 << 40, 0, free))
     result = doctor_checks.disk("disk", tmp_path / "not" / "yet")
     assert result.state is state
-    assert bool(result.fix) is (state is not State.GREEN)
+    assert bool(result.fix) is (state is not CheckState.GREEN)
 
 
 @pytest.mark.parametrize(
     ("cpus", "threads", "state"),
-    [(0.5, 0, State.YELLOW), (4.0, 0, State.GREEN), (2.0, 8, State.YELLOW), (4.0, 4, State.GREEN)],
+    [
+        (0.5, 0, CheckState.YELLOW),
+        (4.0, 0, CheckState.GREEN),
+        (2.0, 8, CheckState.YELLOW),
+        (4.0, 4, CheckState.GREEN),
+    ],
 )
-def test_processors(cpus: float, threads: int, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processors(cpus: float, threads: int, state: CheckState, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor_checks, "available_cpus", lambda: cpus)
     settings = load(environment={}, overrides={"threads": threads})
     assert doctor_checks.processors(settings).state is state
@@ -132,5 +137,5 @@ def test_a_check_that_refuses_becomes_a_red_line() -> None:
         raise Precondition("The key is open to others; run: chmod 600 key")
 
     result = doctor_checks.guarded("key ring", refuses)
-    assert result.state is State.RED
+    assert result.state is CheckState.RED
     assert "chmod 600" in result.found

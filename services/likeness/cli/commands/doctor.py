@@ -17,7 +17,7 @@ from likeness.app.composition import key_file
 from likeness.app.sections import split_address
 from likeness.app.settings import Settings
 from likeness.cli import doctor_checks
-from likeness.cli.doctor_checks import Result, State, green, guarded, red, yellow
+from likeness.cli.doctor_checks import CheckState, Result, green, guarded, red, yellow
 from likeness.cli.doctor_home_checks import history, privacy, reserve
 from likeness.cli.failures import Exit
 from likeness.cli.key_states import KeyState, key_states
@@ -38,7 +38,7 @@ from likeness.store.verify import verify_store
 HEALTH_TIMEOUT = 10.0
 """Seconds for a server on this machine, which may be busy, to say how it is."""
 
-_STYLE = {State.GREEN: "green", State.YELLOW: "yellow", State.RED: "bold red"}
+_STYLE = {CheckState.GREEN: "green", CheckState.YELLOW: "yellow", CheckState.RED: "bold red"}
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  what a server listens on is not what one calls
 
 
@@ -56,7 +56,7 @@ def doctor(
     """Check Python, packages, settings, models, disk, keys, store and server; say the fix for what is not right."""
     results = list(examine(config, home, single, full=full))
     document = {
-        "ok": all(r.state is not State.RED for r in results),
+        "ok": all(r.state is not CheckState.RED for r in results),
         "checks": [{"name": r.name, "state": r.state.value, "found": r.found, "fix": r.fix} for r in results],
     }
     Output(as_json).answer(document, _shown(results))
@@ -236,6 +236,6 @@ def _shown(results: list[Result]) -> RenderableType:
         table.add_row(Text(result.state.value, style=_STYLE[result.state]), result.name, found)
         if result.fix:
             table.add_row("", "", Text(f"fix: {result.fix}", style="cyan"))
-    bad = len({r.found for r in results if r.state is State.RED})
+    bad = len({r.found for r in results if r.state is CheckState.RED})
     summary = f"{plural(bad, 'thing')} must be mended" if bad else "nothing must be mended"
     return Group(table, Text(summary, style="bold red" if bad else "bold green"))
