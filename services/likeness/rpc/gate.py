@@ -19,7 +19,7 @@ RETRY_AFTER_DRAIN = 0.2
 """The same of one that is being stopped: another one, or its successor, takes the request."""
 
 
-class State(Enum):
+class GateState(Enum):
     """Where the service is in its life."""
 
     STARTING = "starting"
@@ -43,17 +43,17 @@ class Gate:
         self._bytes = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._state = State.STARTING
+        self._state = GateState.STARTING
         self.draining = asyncio.Event()
         """Set when the service drains; streams then take no further item."""
 
     def open(self) -> None:
         """Let requests in."""
-        self._state = State.OPEN
+        self._state = GateState.OPEN
 
     def drain(self) -> None:
         """Let nothing further in."""
-        self._state = State.DRAINING
+        self._state = GateState.DRAINING
         self.draining.set()
 
     @property
@@ -95,9 +95,9 @@ class Gate:
                 self._idle.set()
 
     def _refuse(self, stream: bool, size: int) -> None:
-        if self._state is State.STARTING:
+        if self._state is GateState.STARTING:
             raise starting()
-        if self._state is State.DRAINING:
+        if self._state is GateState.DRAINING:
             raise draining()
         if self._inside[stream] >= self._limits[stream]:
             what = "streams are open" if stream else "requests are under way"
