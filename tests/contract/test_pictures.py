@@ -17,7 +17,7 @@ from likeness.engine.gallery import Gallery
 from likeness.imaging import cost, parameters
 from likeness.imaging.decode import DecodeLimits
 from likeness.imaging.headers import inspect
-from likeness.imaging.memory import Memory
+from likeness.imaging.memory import MemoryBudget
 from likeness.inference.concurrency.turns import Turns
 from likeness.object.modality import ObjectModality
 from likeness.store.store import Store
@@ -34,7 +34,7 @@ def picture(width: int, height: int) -> bytes:
 
 
 PHOTOGRAPH, LARGER = picture(160, 120), picture(220, 160)
-MEMORY = Memory(cost.of(inspect(PHOTOGRAPH), len(PHOTOGRAPH), parameters.WORKING_BYTES))
+MEMORY = MemoryBudget(cost.of(inspect(PHOTOGRAPH), len(PHOTOGRAPH), parameters.WORKING_BYTES))
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from likeness.domain.samples import Extraction, Mode, Sample
 from likeness.engine.entry import Entry, ModalitySettings, Resources
 from likeness.imaging.decode import DecodeLimits
 from likeness.imaging.headers import Reason
-from likeness.imaging.memory import Memory
+from likeness.imaging.memory import MemoryBudget
 from likeness.inference.concurrency.assistant import Assistant
 from likeness.inference.concurrency.turns import Turns
 from likeness.inference.models.catalogue import Catalogue
@@ -85,7 +85,7 @@ def _extractor(work: _Work) -> tuple[str, Callable[[Task, Deadline], Extraction]
     _for_life.enter_context(standard_error.collected())
     logs.configure(work.log_level)
     limits = DecodeLimits(
-        max_bytes=work.max_sample_bytes, max_pixels=work.max_pixels, memory=Memory(work.max_bytes)
+        max_bytes=work.max_sample_bytes, max_pixels=work.max_pixels, memory=MemoryBudget(work.max_bytes)
     )
     modality = work.entry.load(work.section, Resources(work.home, Turns(1), limits), None)
     modality.warm()

@@ -9,7 +9,7 @@ from likeness.app.settings import Settings
 from likeness.domain.samples import Extraction, Mode, Sample
 from likeness.engine.entry import Entry, LoadedT, Resources, SettingsT
 from likeness.imaging.decode import DecodeLimits
-from likeness.imaging.memory import Memory
+from likeness.imaging.memory import MemoryBudget
 from likeness.inference.concurrency.assistant import Assistant
 from likeness.inference.concurrency.threads import plan_threads
 from likeness.inference.concurrency.turns import Turns
@@ -72,6 +72,6 @@ def assistant_bytes(settings: Settings) -> int:
 
 
 @cache
-def _memory(size: int) -> Memory:
+def _memory(size: int) -> MemoryBudget:
     """The one budget that the modalities of a process share."""
-    return Memory(size)
+    return MemoryBudget(size)

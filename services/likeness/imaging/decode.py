@@ -22,14 +22,14 @@ from likeness.domain.samples import Sample
 from likeness.imaging import bmp, codec, cost, parameters, tiff
 from likeness.imaging.headers import Format, Header, Reason, Refusal, inspect, trimmed
 from likeness.imaging.headers.parts import BmpLayout, TiffLayout
-from likeness.imaging.memory import Memory, Share
+from likeness.imaging.memory import MemoryBudget, Share
 from likeness.imaging.opencv import cv2
 
 Pixels = NDArray[np.uint8]
 """Colour pixels, uint8 [height, width, 3], RGB."""
 
 
-_PROCESS = Memory()
+_PROCESS = MemoryBudget()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class DecodeLimits:
     max_bytes: int = 32 << 20
     max_pixels: int = parameters.MAX_PIXELS
     min_side: int = 32
-    memory: Memory = _PROCESS
+    memory: MemoryBudget = _PROCESS
 
 
 _ALIASES = {

@@ -33,7 +33,7 @@ class _Pair:
 class Share:
     """Bytes taken out of a budget. Give back what is not needed; all of it in the end."""
 
-    def __init__(self, memory: Memory, size: int, pair: _Pair | None) -> None:
+    def __init__(self, memory: MemoryBudget, size: int, pair: _Pair | None) -> None:
         self._memory = memory
         self._size = size
         self._pair = pair
@@ -62,7 +62,7 @@ class _Ticket:
     overtaken: int = 0
 
 
-class Memory:
+class MemoryBudget:
     """A budget of bytes. Thread-safe.
 
     Who asks waits behind whoever asked before, but what fits may overtake, until others got as many bytes as the

@@ -112,13 +112,13 @@ import sys, threading
 from pathlib import Path
 from likeness.domain.samples import Sample
 from likeness.imaging.decode import DecodeLimits, decode
-from likeness.imaging.memory import Memory
+from likeness.imaging.memory import MemoryBudget
 
 def status(name):
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
 
-data, limits = Path(sys.argv[1]).read_bytes(), DecodeLimits(memory=Memory(int(sys.argv[2])))
+data, limits = Path(sys.argv[1]).read_bytes(), DecodeLimits(memory=MemoryBudget(int(sys.argv[2])))
 decode(Sample(data))  # the first time it also loads what it needs
 Path("/proc/self/clear_refs").write_text("5")
 before = status("VmRSS")

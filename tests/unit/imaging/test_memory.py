@@ -17,7 +17,7 @@ from likeness.domain.samples import Sample
 from likeness.imaging import cost, parameters
 from likeness.imaging.decode import DecodeLimits, decode, opened
 from likeness.imaging.headers import Reason, inspect
-from likeness.imaging.memory import Memory, Share
+from likeness.imaging.memory import MemoryBudget, Share
 from tests.unit.imaging.files import colours, encoded
 from tests.waiting import PATIENCE, eventually
 
@@ -29,12 +29,12 @@ def soon() -> Deadline:
     return Deadline.after(PATIENCE)
 
 
-def waiting(memory: Memory) -> int:
+def waiting(memory: MemoryBudget) -> int:
     return len(memory._queue)
 
 
 def test_pixels_hold_their_bytes_until_the_last_part_of_them_is_gone() -> None:
-    memory = Memory(COST)
+    memory = MemoryBudget(COST)
     pixels = decode(Sample(PHOTOGRAPH), DecodeLimits(memory=memory))
     assert memory.used == pixels.nbytes
     part = pixels[10:20, 10:20]
@@ -47,7 +47,7 @@ def test_pixels_hold_their_bytes_until_the_last_part_of_them_is_gone() -> None:
 
 
 def test_what_is_refused_or_not_decoded_holds_nothing() -> None:
-    memory = Memory(COST)
+    memory = MemoryBudget(COST)
     damaged = PHOTOGRAPH.replace(b"IDAT", b"IDAX")
     for data in (b"", b"text", damaged, PHOTOGRAPH[:50]):
         with pytest.raises(SampleRejected):
@@ -58,7 +58,7 @@ def test_what_is_refused_or_not_decoded_holds_nothing() -> None:
 
 
 def test_what_the_work_takes_is_held_as_long_as_the_work() -> None:
-    memory = Memory(COST * 3)
+    memory = MemoryBudget(COST * 3)
     with opened(Sample(PHOTOGRAPH), DecodeLimits(memory=memory), working=10) as picture:
         pixels = picture.pixels()
         assert memory.used == pixels.size // 3 * (3 + 10)
@@ -67,7 +67,7 @@ def test_what_the_work_takes_is_held_as_long_as_the_work() -> None:
 
 def test_a_picture_that_can_never_fit_is_refused_with_both_numbers_and_a_remedy() -> None:
     with pytest.raises(SampleRejected, match=r"MiB.*MiB.*; scale it down") as caught:
-        decode(Sample(PHOTOGRAPH), DecodeLimits(memory=Memory(COST - 1)))
+        decode(Sample(PHOTOGRAPH), DecodeLimits(memory=MemoryBudget(COST - 1)))
     assert caught.value.reason == Reason.IMAGE_TOO_LARGE
 
 
@@ -77,11 +77,11 @@ def test_memory_is_taken_before_a_decoder_is_called(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("likeness.imaging.codec.read", codec)
     with pytest.raises(SampleRejected):
-        decode(Sample(PHOTOGRAPH), DecodeLimits(memory=Memory(COST - 1)))
+        decode(Sample(PHOTOGRAPH), DecodeLimits(memory=MemoryBudget(COST - 1)))
 
 
 def test_a_wait_ends_with_the_deadline_or_as_too_busy(monkeypatch: pytest.MonkeyPatch) -> None:
-    memory = Memory(100)
+    memory = MemoryBudget(100)
     with ThreadPoolExecutor(1) as other:
         held = other.submit(memory.take, 60, "a").result()
         with pytest.raises(DeadlineExceeded, match="b waited for memory"):
@@ -94,7 +94,7 @@ def test_a_wait_ends_with_the_deadline_or_as_too_busy(monkeypatch: pytest.Monkey
     memory.take(100, "d").shrink(0)
 
 
-def taker(pool: ThreadPoolExecutor, memory: Memory) -> Callable[[int, str], Future[Share]]:
+def taker(pool: ThreadPoolExecutor, memory: MemoryBudget) -> Callable[[int, str], Future[Share]]:
     """Asks in a thread of its own, and returns when the request stands in the queue or is served."""
 
     def take(size: int, name: str) -> Future[Share]:
@@ -107,7 +107,7 @@ def taker(pool: ThreadPoolExecutor, memory: Memory) -> Callable[[int, str], Futu
 
 
 def test_small_pictures_overtake_large_ones_and_none_is_passed_over_for_ever() -> None:
-    memory = Memory(100)
+    memory = MemoryBudget(100)
     with ThreadPoolExecutor(4) as pool:
         take = taker(pool, memory)
         first = take(60, "first").result(PATIENCE)
@@ -125,7 +125,7 @@ def test_small_pictures_overtake_large_ones_and_none_is_passed_over_for_ever() -
 
 def test_whoever_has_a_picture_goes_before_those_who_wait_for_it() -> None:
     """An explanation holds one photograph while it decodes the other."""
-    memory = Memory(100)
+    memory = MemoryBudget(100)
     with ThreadPoolExecutor(2) as pool, memory.pair():
         mine = memory.take(60, "one", soon())
         behind = taker(pool, memory)(50, "another")
@@ -138,7 +138,7 @@ def test_whoever_has_a_picture_goes_before_those_who_wait_for_it() -> None:
 
 
 def test_pairs_come_one_after_the_other() -> None:
-    memory = Memory(100)
+    memory = MemoryBudget(100)
     entered = threading.Event()
 
     def pair() -> None:
@@ -153,7 +153,7 @@ def test_pairs_come_one_after_the_other() -> None:
 
 
 def test_many_at_once_never_have_more_than_there_is() -> None:
-    memory = Memory(2 * COST)
+    memory = MemoryBudget(2 * COST)
     most = 0
 
     def work(_: int) -> None:
