@@ -65,7 +65,7 @@ NEEDED_ON_THE_DASHBOARD = {
 
 
 @dataclass(frozen=True)
-class Found:
+class Expression:
     """A query and the texts that name labels of its result."""
 
     where: str
@@ -104,10 +104,10 @@ def panels() -> list[dict[str, Any]]:
     return list(dashboard()["panels"])
 
 
-def rule_queries() -> Iterator[Found]:
+def rule_queries() -> Iterator[Expression]:
     for rule in rules():
         used = re.findall(r"\$labels\.(\w+)", "".join(rule.get("annotations", {}).values()))
-        yield Found(rule.get("alert") or rule["record"], rule["expr"], frozenset(used))
+        yield Expression(rule.get("alert") or rule["record"], rule["expr"], frozenset(used))
 
 
 def plain(text: str) -> str:
@@ -119,13 +119,13 @@ def legend_labels(text: str) -> frozenset[str]:
     return frozenset(re.findall(r"\{\{\s*(\w+)\s*\}\}", text))
 
 
-def dashboard_queries() -> Iterator[Found]:
+def dashboard_queries() -> Iterator[Expression]:
     for panel in panels():
         for target in panel.get("targets", []):
-            yield Found(panel["title"], plain(target["expr"]), legend_labels(target["legendFormat"]))
+            yield Expression(panel["title"], plain(target["expr"]), legend_labels(target["legendFormat"]))
     for annotation in dashboard()["annotations"]["list"]:
         used = legend_labels(annotation["titleFormat"])
-        yield Found(f"annotation {annotation['name']}", plain(annotation["expr"]), used)
+        yield Expression(f"annotation {annotation['name']}", plain(annotation["expr"]), used)
 
 
 @cache
@@ -142,13 +142,13 @@ QUERIES = [*rule_queries(), *dashboard_queries()]
 
 
 @pytest.mark.parametrize("found", QUERIES, ids=lambda found: found.where)
-def test_a_query_names_real_metrics_and_labels(found: Found) -> None:
+def test_a_query_names_real_metrics_and_labels(found: Expression) -> None:
     result = Query(found.text, known()).result_labels()
     assert found.used_labels <= result
 
 
 @pytest.mark.parametrize("found", QUERIES, ids=lambda found: found.where)
-def test_a_query_compares_labels_with_values_that_occur(found: Found) -> None:
+def test_a_query_compares_labels_with_values_that_occur(found: Expression) -> None:
     for selector in Query(found.text, known()).selectors():
         for matcher in selector.matchers.matchers:
             values = set(matcher.value.split("|"))
