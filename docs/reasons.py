@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from likeness.domain.errors import Kind
+from likeness.domain.errors import ErrorKind
 
 ROOT = Path(__file__).parents[1]
 PROTO = ROOT / "protos" / "likeness" / "v1" / "reasons.proto"
@@ -102,7 +102,7 @@ def _line(comment: str) -> str:
 def _kinds(trees: Iterable[ast.Module]) -> dict[str, tuple[str, str]]:
     """The status and the reason of every class of errors, by its name."""
     classes = {node.name: node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)}
-    codes = {kind.name: kind.value for kind in Kind}
+    codes = {kind.name: kind.value for kind in ErrorKind}
     found: dict[str, tuple[str, str]] = {}
 
     def of(name: str) -> tuple[str, str] | None:
@@ -147,8 +147,8 @@ def _given(node: ast.AST, kinds: Mapping[str, tuple[str, str]]) -> Iterator[tupl
         yield kind, keywords.get("reason", ast.Constant(reason))
         return
     named = keywords.get("kind")
-    if "reason" in keywords and isinstance(named, ast.Attribute) and named.attr in Kind.__members__:
-        yield Kind[named.attr].value, keywords["reason"]
+    if "reason" in keywords and isinstance(named, ast.Attribute) and named.attr in ErrorKind.__members__:
+        yield ErrorKind[named.attr].value, keywords["reason"]
 
 
 def _constants(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from likeness.cli import output
-from likeness.domain.errors import Kind, LikenessError
+from likeness.domain.errors import ErrorKind, LikenessError
 
 
 class Exit(IntEnum):
@@ -39,11 +39,11 @@ EXIT_CODES = (
 )
 
 _BY_KIND = {
-    Kind.INVALID: Exit.USAGE,
-    Kind.UNAVAILABLE: Exit.UNREACHABLE,
-    Kind.DEADLINE: Exit.UNREACHABLE,
-    Kind.EXHAUSTED: Exit.UNREACHABLE,
-    Kind.CORRUPT: Exit.DAMAGED,
+    ErrorKind.INVALID: Exit.USAGE,
+    ErrorKind.UNAVAILABLE: Exit.UNREACHABLE,
+    ErrorKind.DEADLINE: Exit.UNREACHABLE,
+    ErrorKind.EXHAUSTED: Exit.UNREACHABLE,
+    ErrorKind.CORRUPT: Exit.DAMAGED,
 }
 
 

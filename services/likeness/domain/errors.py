@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class ErrorKind(StrEnum):
     """The class of an error; each maps to exactly one gRPC status code."""
 
     INVALID = "INVALID_ARGUMENT"
@@ -38,7 +38,7 @@ class LikenessError(Exception):
         metadata: string pairs that travel with the error (`ErrorInfo.metadata`).
     """
 
-    kind: Kind = Kind.INTERNAL
+    kind: ErrorKind = ErrorKind.INTERNAL
     reason: str = "INTERNAL"
     field: str = ""
     """The field of the request that is wrong, where it is one."""
@@ -58,7 +58,7 @@ class LikenessError(Exception):
 class InvalidInput(LikenessError):
     """A request, a file or a parameter breaks its contract. `field` names the offending request field."""
 
-    kind = Kind.INVALID
+    kind = ErrorKind.INVALID
     reason = "INVALID_INPUT"
 
     def __init__(
@@ -82,42 +82,42 @@ class SampleRejected(InvalidInput):
 class NotFound(LikenessError):
     """No such thing, or the caller may not know of it; the two are deliberately not distinguished."""
 
-    kind = Kind.NOT_FOUND
+    kind = ErrorKind.NOT_FOUND
     reason = "NOT_FOUND"
 
 
 class Conflict(LikenessError):
     """The identifier is already taken, or a request id was used again with other content."""
 
-    kind = Kind.CONFLICT
+    kind = ErrorKind.CONFLICT
     reason = "ALREADY_EXISTS"
 
 
 class Stale(LikenessError):
     """The thing changed since the caller read it; read again and retry."""
 
-    kind = Kind.ABORTED
+    kind = ErrorKind.ABORTED
     reason = "CONCURRENT_CHANGE"
 
 
 class Precondition(LikenessError):
     """The system or the reference is not in a state that allows this."""
 
-    kind = Kind.PRECONDITION
+    kind = ErrorKind.PRECONDITION
     reason = "FAILED_PRECONDITION"
 
 
 class Denied(LikenessError):
     """The caller is known and may not do this."""
 
-    kind = Kind.DENIED
+    kind = ErrorKind.DENIED
     reason = "PERMISSION_DENIED"
 
 
 class Unauthenticated(LikenessError):
     """The request does not say who asks. `field` names the request field that should."""
 
-    kind = Kind.UNAUTHENTICATED
+    kind = ErrorKind.UNAUTHENTICATED
     reason = "CALLER_UNKNOWN"
     field = "caller.entity"
 
@@ -125,7 +125,7 @@ class Unauthenticated(LikenessError):
 class Exhausted(LikenessError):
     """A limit on size, pixels or concurrency was reached."""
 
-    kind = Kind.EXHAUSTED
+    kind = ErrorKind.EXHAUSTED
     reason = "RESOURCE_EXHAUSTED"
 
 
@@ -144,26 +144,26 @@ class TooBusy(Exhausted):
 class DeadlineExceeded(LikenessError):
     """The caller's time ran out before the work was done; nothing was half-done."""
 
-    kind = Kind.DEADLINE
+    kind = ErrorKind.DEADLINE
     reason = "DEADLINE_EXCEEDED"
 
 
 class Unavailable(LikenessError):
     """The service is starting, draining or without a part it needs; try again later."""
 
-    kind = Kind.UNAVAILABLE
+    kind = ErrorKind.UNAVAILABLE
     reason = "UNAVAILABLE"
 
 
 class Corrupt(LikenessError):
     """Stored bytes do not match their seal, digest or chain; they are refused, never served."""
 
-    kind = Kind.CORRUPT
+    kind = ErrorKind.CORRUPT
     reason = "DATA_CORRUPT"
 
 
 class WrongKey(Corrupt):
     """The key ring does not open the stored data."""
 
-    kind = Kind.PRECONDITION
+    kind = ErrorKind.PRECONDITION
     reason = "WRONG_KEY"

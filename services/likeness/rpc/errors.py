@@ -15,7 +15,7 @@ from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 from grpc_status import rpc_status
 
-from likeness.domain.errors import Kind, LikenessError
+from likeness.domain.errors import ErrorKind, LikenessError
 from likeness.telemetry import logs
 
 DOMAIN = "likeness"
@@ -33,7 +33,7 @@ _logger = logging.getLogger(__name__)
 class ErrorReport:
     """What a client learns of an error."""
 
-    kind: Kind
+    kind: ErrorKind
     reason: str
     message: str
     metadata: dict[str, str] = field(default_factory=dict)
@@ -59,7 +59,7 @@ def report_of(error: Exception) -> ErrorReport:
     an incident id, and the client learns the id alone.
     """
     if isinstance(error, LikenessError):
-        if error.kind in (Kind.INTERNAL, Kind.CORRUPT):
+        if error.kind in (ErrorKind.INTERNAL, ErrorKind.CORRUPT):
             logs.event(_logger, logging.ERROR, "request failed", error=error)
         return ErrorReport(
             kind=error.kind,
@@ -72,7 +72,7 @@ def report_of(error: Exception) -> ErrorReport:
     incident = secrets.token_hex(8)
     logs.event(_logger, logging.ERROR, "request failed unexpectedly", error=error, incident=incident)
     return ErrorReport(
-        kind=Kind.INTERNAL,
+        kind=ErrorKind.INTERNAL,
         reason="INTERNAL",
         message=f"The service failed; nothing was half-done. Give the operator the incident id {incident}.",
         metadata={"incident": incident},

@@ -9,7 +9,7 @@ from grpc_status import rpc_status
 
 from likeness.client.errors import CLASSES, InvalidArgument, build, from_status
 from likeness.domain import errors as domain
-from likeness.domain.errors import Kind, LikenessError, TooBusy
+from likeness.domain.errors import ErrorKind, LikenessError, TooBusy
 from likeness.rpc.errors import report_of, to_status
 
 
@@ -23,13 +23,13 @@ def every_error() -> list[type[LikenessError]]:
 
 
 def test_every_kind_is_a_status_code_of_its_own() -> None:
-    codes = {grpc.StatusCode[kind.value] for kind in Kind}
-    assert len(codes) == len(Kind)
+    codes = {grpc.StatusCode[kind.value] for kind in ErrorKind}
+    assert len(codes) == len(ErrorKind)
     assert grpc.StatusCode.OK not in codes
 
 
 def test_the_client_has_a_class_for_every_code_that_the_service_gives() -> None:
-    assert {grpc.StatusCode[kind.value] for kind in Kind} <= set(CLASSES)
+    assert {grpc.StatusCode[kind.value] for kind in ErrorKind} <= set(CLASSES)
 
 
 @pytest.mark.parametrize("error", every_error())
@@ -62,7 +62,7 @@ def test_a_busy_service_says_when_to_come_back() -> None:
 
 def test_an_unexpected_error_tells_an_incident_and_nothing_of_itself() -> None:
     report = report_of(ValueError("secret detail"))
-    assert report.kind is Kind.INTERNAL
+    assert report.kind is ErrorKind.INTERNAL
     assert "secret" not in report.message
     assert report.metadata["incident"] in report.message
     assert report.metadata["incident"] != report_of(ValueError("secret detail")).metadata["incident"]
