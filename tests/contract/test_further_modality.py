@@ -76,7 +76,7 @@ def test_it_has_health_reflection_and_metrics(served: Served, client: LikenessCl
     assert listed.modality == common.MODALITY_UNSPECIFIED  # this protocol has no name for it
 
 
-def test_what_is_not_served_beside_it_is_declined(client: LikenessClient) -> None:
+def test_other_modalities_that_are_not_served_are_declined(client: LikenessClient) -> None:
     with pytest.raises(FailedPrecondition) as caught:
         client.face.search(HIGH)
     assert caught.value.reason == "MODALITY_NOT_SERVED"
