@@ -77,7 +77,7 @@ lock = cd $(CURDIR) && $(abspath $(LOCKS_VENV))/bin/uv pip compile --quiet --upg
 
 locks: $(LOCKS_VENV)/.tools ## Pin the newest packages that pyproject.toml allows, for the image and CI, in .ci/locks
 	@$(lock) --all-extras -o .ci/locks/ci.txt
-	@$(lock) --generate-hashes -c .ci/locks/ci.txt -o .ci/locks/server.txt
+	@$(lock) --generate-hashes -c .ci/locks/ci.txt --extra server -o .ci/locks/server.txt
 	@$(lock) --generate-hashes -c .ci/locks/ci.txt --extra models -o .ci/locks/models.txt
 
 audit: $(LOCKS_VENV)/.tools ## Ask for known vulnerabilities of the locked packages

@@ -86,7 +86,9 @@ def test_the_product_is_installed_from_everything_that_its_package_holds() -> No
 def test_the_libraries_of_a_desktop_are_there_only_if_opencv_needs_them() -> None:
     """opencv-python links to them, opencv-python-headless does not: then take them out."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    names = {re.split(r"[<>=~! ]", requirement)[0] for requirement in project["dependencies"]}
+    names = {
+        re.split(r"[<>=~! ]", requirement)[0] for requirement in project["optional-dependencies"]["server"]
+    }
     assert ("opencv-python" in names) == any("libgl1" in command for command in IMAGE.all("RUN"))
 
 

@@ -1,5 +1,5 @@
 """`python -m likeness.cli` is `likeness`."""
 
-from likeness.cli.main import main
+from likeness.cli.start import main
 
 main()

@@ -17,6 +17,7 @@ from pathlib import Path
 from likeness import DISTRIBUTION
 from likeness.app.sections import split_address
 from likeness.app.settings import Settings
+from likeness.cli.start import EXTRA
 from likeness.domain.errors import LikenessError
 from likeness.inference.concurrency.threads import available_cpus, plan_threads
 from likeness.inference.models.catalogue import Catalogue, FileState
@@ -29,7 +30,8 @@ LITTLE_DISK = 1 << 30
 SCARCE_DISK = 5 << 30
 """Bytes free under which it is time to look: yellow."""
 
-_REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:>=\s*([0-9.]+))?[^;]*$")
+_OF_THE_SERVICE = re.compile(rf"extra == ['\"]{EXTRA}['\"]")
+_REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:>=\s*([0-9.]+))?[^;]*")
 
 
 class CheckState(StrEnum):
@@ -75,12 +77,12 @@ def python() -> Result:
 
 
 def packages() -> Result:
-    """Every package that the product needs is there and new enough."""
+    """Every package that the client and the service need is there and new enough."""
     requirements = _requirements()
     if requirements is None:
         fix = "install it from its checkout or wheel, see the README"
         return yellow("packages", f"{DISTRIBUTION} is not installed, so what it needs is not known", fix)
-    needed = [r for r in requirements if "extra ==" not in r]
+    needed = [r for r in requirements if "extra ==" not in r or _OF_THE_SERVICE.search(r)]
     wrong, remedy = [], []
     for requirement in needed:
         match = _REQUIREMENT.match(requirement)
@@ -91,11 +93,11 @@ def packages() -> Result:
             version = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             wrong.append(f"{name} is missing")
-            remedy.append(f"'{requirement}'")
+            remedy.append(f"'{match[0].strip()}'")
             continue
         if _numbers(version) < _numbers(least):
             wrong.append(f"{name} is {version}, older than {least}")
-            remedy.append(f"'{requirement}'")
+            remedy.append(f"'{match[0].strip()}'")
     if wrong:
         return red("packages", "; ".join(wrong), f"pip install --upgrade {' '.join(remedy)}")
     return green("packages", f"{len(needed)} packages are there, each new enough")

@@ -35,7 +35,7 @@ def test_an_old_interpreter_is_red(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_missing_and_an_old_package_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = ["no-such-thing>=1", "numpy>=999.1", 'onnx>=1; extra == "models"']
+    wanted = ["no-such-thing>=1", "numpy>=999.1; extra == 'server'", 'onnx>=1; extra == "models"']
     monkeypatch.setattr(importlib.metadata, "requires", lambda _: wanted)
     result = doctor_checks.packages()
     assert result.state is CheckState.RED
