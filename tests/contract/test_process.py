@@ -110,13 +110,15 @@ def test_a_second_signal_ends_the_process_at_once(launch: Launch) -> None:
         assert call.exception() is not None
 
 
-def test_a_taken_port_ends_the_start_with_the_remedy(launch: Launch) -> None:
+def test_a_taken_port_ends_the_start_with_its_reason_and_the_remedy(launch: Launch) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         process = launch(f"127.0.0.1:{taken.getsockname()[1]}")
         _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0
+    (line,) = (json.loads(line) for line in errors.splitlines() if line.startswith("{"))
+    assert (line["event"], line["reason"]) == ("not served", "ADDRESS_UNAVAILABLE")
     assert "set address to another one" in errors
 
 

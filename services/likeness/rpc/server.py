@@ -15,7 +15,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from likeness.app.sections import split_address
 from likeness.app.settings import Settings
-from likeness.domain.errors import Precondition
+from likeness.domain.errors import LikenessError, Precondition
 from likeness.engine.engine import Engine
 from likeness.protocol import SERVICES, Service
 from likeness.rpc import reflection
@@ -236,6 +236,9 @@ def serve(
         page = _metrics_page(settings)
         try:
             asyncio.run(_serve(settings, lambda: Server(settings, compose, services=services), announce))
+        except LikenessError as error:
+            logs.event(_logger, logging.ERROR, "not served", reason=error.reason)
+            raise
         finally:
             if page is not None:
                 page.close()
