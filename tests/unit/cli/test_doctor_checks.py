@@ -67,7 +67,8 @@ def test_sources_that_were_never_installed_are_yellow(monkeypatch: pytest.Monkey
 
 def test_the_weight_packages_that_are_named_are_those_of_the_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = project["optional-dependencies"]["models"]
+    server, *wanted = project["optional-dependencies"]["models"]
+    assert server == f"{project['name']}[server]"
     epilog = next(c.epilog for c in models.app.registered_commands if c.callback is models.build)
     assert epilog is not None
     for requirement in wanted:
