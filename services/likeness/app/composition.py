@@ -21,7 +21,7 @@ from likeness.inference.concurrency.memory import memory_limit
 from likeness.inference.concurrency.threads import plan_threads
 from likeness.inference.concurrency.turns import Turns
 from likeness.store.modes import exposed
-from likeness.store.opening import SNAPSHOTS
+from likeness.store.places import SNAPSHOTS
 from likeness.store.store import Store
 from likeness.telemetry import logs, metrics
 from likeness.telemetry.build import report_build

@@ -11,10 +11,11 @@ from likeness.cli.local_store import has_store, read_only, seals
 from likeness.domain.errors import Corrupt
 from likeness.index.snapshot import furthest
 from likeness.store.chain import LOG
+from likeness.store.choice import backend_of
 from likeness.store.inspection import check_expected, check_heads, check_keys
 from likeness.store.modes import exposed
-from likeness.store.opening import SNAPSHOTS, WITNESS, check_not_emptied
-from likeness.store.sqlite.reserve import RESERVE, ROOM, Reserve
+from likeness.store.opening import check_not_emptied
+from likeness.store.places import SNAPSHOTS, WITNESS
 from likeness.store.witness import Witness
 
 
@@ -24,7 +25,7 @@ def history(settings: Settings) -> Result:
     Raises:
         LikenessError: they do not.
     """
-    check_not_emptied(settings.home)
+    check_not_emptied(backend_of(settings.home))
     if not has_store(settings):
         return green("history", "none yet")
     expected = expected_head(settings)
@@ -72,12 +73,13 @@ def reserve(settings: Settings) -> Result:
         )
     if not has_store(settings):
         return green("reserve", f"{held} will be held with the first start")
-    if Reserve(settings.home / RESERVE, size).is_spent:
+    space = backend_of(settings.home).reserve(size)
+    if space.is_spent:
         return red(
             "reserve",
             f"{held} should be held and are not: the disk was full, or no server has been started since they were "
             "asked for; a server that runs enrols nothing",
-            f"have {ROOM * size / (1 << 20):,.0f} MiB free on the disk of {settings.home}; a server that runs then "
+            f"have {space.room / (1 << 20):,.0f} MiB free on the disk of {settings.home}; a server that runs then "
             "holds them within seconds",
         )
     return green("reserve", f"{held} are held")

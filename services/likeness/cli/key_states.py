@@ -12,6 +12,7 @@ from likeness.app.composition import key_file, snapshots_folder
 from likeness.app.settings import Settings
 from likeness.cli.local_store import has_store, read_only
 from likeness.engine.resealing import snapshot_keys
+from likeness.store.choice import backend_of
 from likeness.store.inspection import check_keys, keys_on_record
 from likeness.store.reseal import KeyLoad, key_loads
 from likeness.store.retired import retired_ids
@@ -64,7 +65,7 @@ def key_states(
             check_keys(connection, Seals(ring))
             on_record, retired = keys_on_record(connection), retired_ids(connection)
         if count:
-            loads = key_loads(lambda: read_only(settings), step)
+            loads = key_loads(backend_of(settings.home), lambda: read_only(settings), step)
     snapshots = snapshot_keys(snapshots_folder(settings), ring.vault(KeyUse.SNAPSHOTS))
     keys = [
         Key(

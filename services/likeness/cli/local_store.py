@@ -10,16 +10,16 @@ import sqlalchemy as sa
 from likeness.app.composition import key_file
 from likeness.app.settings import Settings
 from likeness.domain.errors import Precondition
-from likeness.store.opening import DATABASE
+from likeness.store.backend import reading
+from likeness.store.choice import backend_of
 from likeness.store.retired import adopt_retired
 from likeness.store.sealing import Seals
-from likeness.store.sqlite.database import reader_engine, reading
 from likeness.store.vault import KeyRing
 
 
 def has_store(settings: Settings) -> bool:
     """Whether the home holds a store."""
-    return (settings.home / DATABASE).exists()
+    return backend_of(settings.home).exists()
 
 
 @contextmanager
@@ -35,9 +35,10 @@ def read_only(settings: Settings) -> Iterator[sa.Connection]:
             f"There is no store at {settings.home}; name its folder with --home or LIKENESS_HOME, or start a "
             "server."
         )
-    engine = reader_engine(settings.home / DATABASE)
+    backend = backend_of(settings.home)
+    engine = backend.readers()
     try:
-        with reading(engine) as connection:
+        with reading(backend, engine) as connection:
             yield connection
     finally:
         engine.dispose()

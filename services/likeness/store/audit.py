@@ -9,7 +9,6 @@ whoever re-computes the chain after taking an entry out still cannot make the en
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -21,11 +20,11 @@ from likeness.domain.audit import AuditCandidate, AuditEntry
 from likeness.domain.errors import Corrupt, InvalidInput
 from likeness.domain.references import Caller, Purpose
 from likeness.domain.storage import AuditReceipt
+from likeness.store.backend import Backend
 from likeness.store.canonical import canonical_json, from_micros, to_micros
 from likeness.store.chain import AUDIT, Head
 from likeness.store.schema import audit
 from likeness.store.sealing import GENESIS, Seals, audit_digest
-from likeness.store.sqlite.database import text_of
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """Of one entry as JSON: some tens of thousands of candidates."""
@@ -55,8 +54,6 @@ class AuditReport:
         """Whether nothing was wrong."""
         return not self.problems
 
-
-_INSERT = text_of(audit.insert())
 
 _ENTRY = tuple(field.name for field in fields(AuditEntry))
 _CALLER = tuple(field.name for field in fields(Caller))
@@ -118,10 +115,9 @@ class AuditPlan:
         self.head = Head(position, digest)
         return AuditReceipt(position, digest)
 
-    def execute(self, connection: sqlite3.Connection) -> None:
+    def execute(self, backend: Backend, connection: sa.Connection) -> None:
         """Write the entries in the connection's transaction."""
-        if self._rows:
-            connection.executemany(_INSERT, self._rows)
+        backend.insert(connection, audit, self._rows)
 
 
 def read_audit(connection: sa.Connection, seals: Seals, after: int, last: int) -> list[AuditRecord]:

@@ -5,27 +5,23 @@ Nothing here writes: a store that is refused is left exactly as it was found, it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import sqlalchemy as sa
 
 from likeness.domain.audit import AuditMark
 from likeness.domain.errors import Corrupt
 from likeness.store.audit import verify_links
+from likeness.store.backend import Backend
 from likeness.store.canonical import canonical_row
 from likeness.store.chain import AUDIT, LOG
 from likeness.store.log import verify_chain
 from likeness.store.retired import adopt, is_retired
 from likeness.store.schema import meta
 from likeness.store.sealing import Seals
-from likeness.store.sqlite.database import scalar
 from likeness.store.witness import Heads, Witness
 
 RECENT_ENTRIES = 1000
 """Log entries whose links are checked at open; the others are checked when they are read."""
 
-_SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name"
 _CHECK = "check:"
 _CHECK_PLAINTEXT = b"likeness"
 
@@ -73,20 +69,22 @@ def forget_key(connection: sa.Connection, key_id: str) -> None:
     connection.execute(meta.delete().where(meta.c.name == f"{_CHECK}{key_id}"))
 
 
-def record_schema(connection: sa.Connection, seals: Seals) -> None:
+def record_schema(backend: Backend, connection: sa.Connection, seals: Seals) -> None:
     """Seal the definitions of the tables as they are now."""
     connection.execute(meta.delete().where(meta.c.name == "schema"))
-    connection.execute(meta.insert(), {"name": "schema", "value": seals.rows.sign(_schema_bytes(connection))})
+    connection.execute(
+        meta.insert(), {"name": "schema", "value": seals.rows.sign(_schema_bytes(backend, connection))}
+    )
 
 
-def check_schema(connection: sa.Connection, seals: Seals) -> None:
+def check_schema(backend: Backend, connection: sa.Connection, seals: Seals) -> None:
     """Whether the definitions of the tables are those that were sealed.
 
     Raises:
         Corrupt: they are not.
     """
     seal = connection.execute(sa.select(meta.c.value).where(meta.c.name == "schema")).scalar()
-    if not isinstance(seal, bytes) or not seals.rows.matches(_schema_bytes(connection), seal):
+    if not isinstance(seal, bytes) or not seals.rows.matches(_schema_bytes(backend, connection), seal):
         raise Corrupt(
             "The definitions of the tables are not those that were sealed; restore the database from a backup, and "
             "let no other program change it."
@@ -196,22 +194,5 @@ def _accepting(witness: Witness) -> str:
     )
 
 
-def check_structure(connection: sa.Connection, tables: Sequence[str] = ()) -> None:
-    """SQLite's own check of its pages, and of each index against its table: of some tables, or of everything.
-
-    Raises:
-        Corrupt: it finds something wrong.
-    """
-    for pragma in [f"integrity_check({name})" for name in tables] or ["integrity_check(1)"]:
-        found = scalar(connection, f"PRAGMA {pragma}")
-        if found != "ok":
-            raise Corrupt(f"The database is damaged ({found}); restore it from a backup.")
-
-
-def size_of(path: Path) -> int:
-    """Bytes in a file, 0 where there is none."""
-    return path.stat().st_size if path.exists() else 0
-
-
-def _schema_bytes(connection: sa.Connection) -> bytes:
-    return b"schema" + canonical_row([list(row) for row in connection.exec_driver_sql(_SCHEMA)])
+def _schema_bytes(backend: Backend, connection: sa.Connection) -> bytes:
+    return b"schema" + canonical_row(backend.definitions(connection))

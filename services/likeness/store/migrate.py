@@ -1,4 +1,4 @@
-"""Bringing the tables of a store to this release's revision."""
+"""The revisions of the tables, and the migrations between them."""
 
 from __future__ import annotations
 
@@ -7,29 +7,18 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from likeness.domain.errors import Corrupt, Precondition
-from likeness.store.schema import APPLICATION_ID, REVISIONS
-from likeness.store.sqlite.database import scalar
+from likeness.store.schema import REVISIONS
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def revision(connection: sa.Connection) -> str | None:
-    """The revision of the tables, or None for a database without any.
+def known_revision(found: object) -> str:
+    """The revision that a database names, if this release can read it or bring it to its own.
 
     Raises:
-        Precondition: the file belongs to another program, or to a newer release.
-        Corrupt: the revision cannot be read.
+        Precondition: a newer release made it.
+        Corrupt: it is no revision.
     """
-    if scalar(connection, "SELECT count(*) FROM sqlite_schema") == 0:
-        return None
-    application = scalar(connection, "PRAGMA application_id")
-    if application != APPLICATION_ID:
-        raise Precondition(
-            f"The database is not a Likeness store (application id {application:#x}); point the data directory "
-            "elsewhere, or restore it from a backup.",
-            reason="NOT_A_STORE",
-        )
-    found = scalar(connection, "SELECT version_num FROM alembic_version")
     if isinstance(found, str) and found > REVISIONS[-1]:
         raise Precondition(
             f"The database has revision {found}, this release reads up to {REVISIONS[-1]}; start the release "
@@ -41,7 +30,7 @@ def revision(connection: sa.Connection) -> str | None:
     return str(found)
 
 
-def upgrade(connection: sa.Connection) -> None:
+def migrate(connection: sa.Connection) -> None:
     """Run the migrations that are missing, in the connection's transaction: all of them or none."""
     # Imported here because only the first start of a release needs it, and it takes a fifth of a second.
     from alembic import command  # noqa: PLC0415
@@ -51,4 +40,3 @@ def upgrade(connection: sa.Connection) -> None:
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, REVISIONS[-1])
-    connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from likeness.store.opening import DATABASE, LOCK, SNAPSHOTS, WITNESS
-from likeness.store.sqlite.reserve import RESERVE
+from likeness.store.choice import backend_of
+from likeness.store.places import SNAPSHOTS, WITNESS
 
-_FILES = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal", WITNESS, LOCK, RESERVE)
 _OTHERS = stat.S_IRWXO
 _GROUP = stat.S_IRWXG
 
@@ -54,7 +53,8 @@ def exposed(data_dir: Path, key_file: Path) -> list[Exposed]:
 
 def _stored(data_dir: Path, key_file: Path) -> Iterator[Path]:
     yield data_dir
-    yield from (data_dir / name for name in _FILES)
+    yield from backend_of(data_dir).files()
+    yield data_dir / WITNESS
     yield key_file
     snapshots = data_dir / SNAPSHOTS
     yield snapshots

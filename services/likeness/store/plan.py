@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from likeness.domain.changes import ChangeKind, Enrol, Expunge, LogEntry, Receipt, Update
 from likeness.domain.errors import Conflict, InvalidInput, LikenessError, NotFound, Stale
 from likeness.domain.references import Reference, Status
+from likeness.store.backend import Backend
 from likeness.store.canonical import to_micros
 from likeness.store.chain import Head
 from likeness.store.codec import decode_facets, encode_facets, facet_columns
@@ -24,15 +25,10 @@ from likeness.store.prepare import PreparedWrite
 from likeness.store.rows import Row, checked, fetch_rows
 from likeness.store.schema import log, membership, reference, source, subject, template
 from likeness.store.sealing import Seals
-from likeness.store.sqlite.database import driver_of, text_of
 
 SATELLITES = {"template": template, "subject": subject, "source": source}
 
-_IS_HELD = text_of(sa.select(reference.c.key).where(reference.c.reference_id == sa.bindparam("identity")))
-_BY_REQUEST = text_of(BY_REQUEST)
-_INSERT = {
-    table: text_of(table.insert()) for table in (log, reference, membership, template, subject, source)
-}
+_IS_HELD = sa.select(reference.c.key).where(reference.c.reference_id == sa.bindparam("identity"))
 
 
 class WritePlan:
@@ -43,6 +39,7 @@ class WritePlan:
 
     def __init__(
         self,
+        backend: Backend,
         connection: sa.Connection,
         seals: Seals,
         head: Head,
@@ -54,11 +51,11 @@ class WritePlan:
         self._enrols_not = enrols_not
         self.entries: list[LogEntry] = []
         self.erases = False
+        self._backend = backend
         self._connection = connection
         self._seals = seals
         self._at = at
         self._micros = to_micros(at)
-        self._driver = driver_of(connection)
         self._stored: dict[str, sa.Row[Any]] = {}
         self._held: set[str] = set()
         self._stored_requests: dict[tuple[str, str], int] = {}
@@ -77,13 +74,15 @@ class WritePlan:
             self._stored = fetch_rows(self._connection, changed)
         for write in writes:
             entity, request_id = key = write.key.entity, write.key.request_id
-            found = self._driver.execute(_BY_REQUEST, {"entity": entity, "request_id": request_id}).fetchone()
+            asked = {"entity": entity, "request_id": request_id}
+            found = self._backend.first(self._connection, BY_REQUEST, asked)
             if found is not None:
                 self._stored_requests[key] = found[0]
-            if isinstance(write.change, Enrol):
-                held = self._driver.execute(_IS_HELD, {"identity": write.reference_id}).fetchone()
-                if held is not None:
-                    self._held.add(write.reference_id)
+            if isinstance(write.change, Enrol) and self._is_stored(write.reference_id):
+                self._held.add(write.reference_id)
+
+    def _is_stored(self, reference_id: str) -> bool:
+        return self._backend.first(self._connection, _IS_HELD, {"identity": reference_id}) is not None
 
     def decide(self, write: PreparedWrite) -> Receipt | LikenessError:
         """Do a write in memory, or say why not."""
@@ -247,8 +246,7 @@ class WritePlan:
             self._insert(table, [{"key": k, "body": b} for k, b in self._bodies[name].items()])
 
     def _insert(self, table: sa.Table, rows: Sequence[Row]) -> None:
-        if rows:
-            self._driver.executemany(_INSERT[table], rows)
+        self._backend.insert(self._connection, table, rows)
 
 
 _MICROS = 1_000_000

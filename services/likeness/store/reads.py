@@ -14,11 +14,11 @@ from likeness.domain.errors import InvalidInput, NotFound
 from likeness.domain.references import Facets, Reference, Status
 from likeness.domain.samples import Quality, Template
 from likeness.domain.storage import ListFilter, Page, parse_token
+from likeness.store.backend import unindexed
 from likeness.store.codec import Subject, decode_facets, decode_quality, decode_subject, reference_from
-from likeness.store.rows import Row, check_body, checked, chunks, load_rows
+from likeness.store.rows import ID_CHUNK, Row, check_body, checked, chunks, load_rows
 from likeness.store.schema import membership, reference, source, subject, template
 from likeness.store.sealing import Seals, place
-from likeness.store.sqlite.database import ID_CHUNK
 
 MAX_PAGE = 1000
 """References on one page of a List."""
@@ -173,7 +173,7 @@ def _listing(wanted: ListFilter) -> sa.Select[Any]:
     columns = reference.c
     # One owner asks for its own: by no other index, which would lead past the rows of others.
     by_owner = len(wanted.owners) == 1
-    usual = _unindexed if by_owner else _indexed
+    usual = unindexed if by_owner else _indexed
     query = _joined(subject).where(columns.key > sa.bindparam("after"))
     if wanted.modality:
         query = query.where(usual(columns.modality) == wanted.modality)
@@ -201,11 +201,6 @@ def _listing(wanted: ListFilter) -> sa.Select[Any]:
 
 def _indexed(column: sa.Column[str]) -> sa.ColumnElement[str]:
     return column
-
-
-def _unindexed(column: sa.Column[str]) -> sa.ColumnElement[str]:
-    """The column in a form for which SQLite takes no index (https://www.sqlite.org/optoverview.html, unary "+")."""
-    return sa.literal_column(f"+{column.table.name}.{column.name}", column.type)
 
 
 _MEMBER = sa.select(membership.c.key).where(membership.c.key == reference.c.key).correlate(reference)

@@ -19,12 +19,12 @@ import sqlalchemy as sa
 
 from likeness.domain.errors import Corrupt, WrongKey
 from likeness.domain.storage import ResealReport
+from likeness.store.backend import Backend
 from likeness.store.inspection import forget_key, keys_on_record, record_schema
 from likeness.store.retired import record_retired, retired_ids
 from likeness.store.rows import Row, check_body, checked
 from likeness.store.schema import Blob, reference, source, subject, template
 from likeness.store.sealing import Seals, place, tag
-from likeness.store.sqlite.database import driver_of
 from likeness.store.vault import ID_BYTES, KEY_PREFIX_BYTES, KeyRing, key_of
 
 LOOK_ROWS = 1000
@@ -102,16 +102,14 @@ _UPDATE_BODY = {
 }
 
 
-def look(connection: sa.Connection, after: int) -> list[Sealed]:
+def look(backend: Backend, connection: sa.Connection, after: int) -> list[Sealed]:
     """Which keys seal what of the next `LOOK_ROWS` references whose row keys follow `after`."""
-    connection.exec_driver_sql("BEGIN")  # one state of the database for the statement and what it leads to
-    try:
-        return [_sealed(connection, row) for row in connection.execute(_LOOK, {"after": after}).all()]
-    finally:
-        connection.exec_driver_sql("ROLLBACK")
+    with backend.snapshot(connection):  # for the statement and what it leads to
+        rows = connection.execute(_LOOK, {"after": after}).all()
+        return [_sealed(backend, connection, row) for row in rows]
 
 
-def _sealed(connection: sa.Connection, row: Sequence[Any]) -> Sealed:
+def _sealed(backend: Backend, connection: sa.Connection, row: Sequence[Any]) -> Sealed:
     key, seal, quality, reason, *heads, source_bytes = row
     found: dict[str, int] = {}
 
@@ -127,9 +125,8 @@ def _sealed(connection: sa.Connection, row: Sequence[Any]) -> Sealed:
         if isinstance(head, bytes):
             add(key_of(head), size)
     if source_bytes is not None:
-        # By its first bytes alone: SQLite's functions would read all of a photograph for them.
-        with driver_of(connection).blobopen("source", "body", key, readonly=True) as blob:
-            add(key_of(blob.read(KEY_PREFIX_BYTES)), source_bytes)
+        head = backend.first_bytes(connection, source.c.body, key, KEY_PREFIX_BYTES)
+        add(key_of(head), source_bytes)
     return Sealed(key, found)
 
 
@@ -138,12 +135,14 @@ def count_rows(connection: sa.Connection) -> int:
     return int(connection.execute(sa.select(sa.func.count()).select_from(reference)).scalar_one())
 
 
-def looked_at(reading: Callable[[], AbstractContextManager[sa.Connection]]) -> Iterator[list[Sealed]]:
+def looked_at(
+    backend: Backend, reading: Callable[[], AbstractContextManager[sa.Connection]]
+) -> Iterator[list[Sealed]]:
     """Every reference, `LOOK_ROWS` at a time, no transaction open in between."""
     after = 0
     while True:
         with reading() as connection:
-            some = look(connection, after)
+            some = look(backend, connection, after)
         if not some:
             return
         yield some
@@ -151,12 +150,13 @@ def looked_at(reading: Callable[[], AbstractContextManager[sa.Connection]]) -> I
 
 
 def key_loads(
+    backend: Backend,
     reading: Callable[[], AbstractContextManager[sa.Connection]],
     step: Callable[[int], None] = lambda _: None,
 ) -> dict[str, KeyLoad]:
     """What each key seals, by its id; `step` is called with the number of references just looked at."""
     loads: dict[str, KeyLoad] = {}
-    for some in looked_at(reading):
+    for some in looked_at(backend, reading):
         for sealed in some:
             for key_id, size in sealed.bytes_by_key.items():
                 load = loads.setdefault(key_id, KeyLoad())
@@ -167,6 +167,7 @@ def key_loads(
 
 
 def reseal(
+    backend: Backend,
     reading: Callable[[], AbstractContextManager[sa.Connection]],
     transaction: Transaction,
     seals: Seals,
@@ -179,6 +180,7 @@ def reseal(
     """Seal everything under the active key, and retire the other keys if nothing is left under them.
 
     Args:
+        backend: of the store.
         reading: gives a connection that only reads.
         transaction: runs a function in a transaction that writes.
         seals: of the store.
@@ -192,7 +194,7 @@ def reseal(
     """
     report, stopped = ResealReport(), stop or threading.Event()
     active = seals.ring.active
-    for some in looked_at(reading):
+    for some in looked_at(backend, reading):
         old = [sealed for sealed in some if sealed.bytes_by_key.keys() - {active}]
         step(len(some) - len(old))
         for batch in _batches(old, rows or BATCH_ROWS):
@@ -208,7 +210,7 @@ def reseal(
             return report
     report.finished = True
     if not report.problems:
-        transaction(partial(_retire, seals=seals))
+        transaction(partial(_retire, backend, seals=seals))
     return report
 
 
@@ -277,7 +279,7 @@ def _resealed(row: Row, held: dict[str, Any], seals: Seals) -> dict[str, bytes]:
     return fresh
 
 
-def _retire(connection: sa.Connection, seals: Seals) -> None:
+def _retire(backend: Backend, connection: sa.Connection, seals: Seals) -> None:
     """Record that the other keys seal no reference any more."""
     ring: KeyRing = seals.ring
     old = keys_on_record(connection) - {ring.active}
@@ -286,4 +288,4 @@ def _retire(connection: sa.Connection, seals: Seals) -> None:
     for key_id in old | retired_ids(connection):
         record_retired(connection, ring, key_id)
         forget_key(connection, key_id)
-    record_schema(connection, seals)
+    record_schema(backend, connection, seals)

@@ -10,7 +10,9 @@ import sqlalchemy as sa
 from likeness.domain.errors import Corrupt
 from likeness.store.schema import REFERENCE_COLUMNS, reference
 from likeness.store.sealing import Seals, tag
-from likeness.store.sqlite.database import ID_CHUNK
+
+ID_CHUNK = 400
+"""Ids, or pairs of them, per IN list; of the databases, some allow no more than 999 parameters."""
 
 Row = dict[str, Any]
 

@@ -2,7 +2,7 @@
 
 A reference's satellites (template, subject, source) are keyed by the log position of its enrolment, a number
 that is never used twice, so that every insert appends and a fold of the log reads templates in order. What a
-List filters by is indexed, and so held twice: SQLite's integrity check compares the two.
+List filters by is indexed, and so held twice: a check of the database's structure compares the two.
 """
 
 from __future__ import annotations
@@ -10,13 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Index, MetaData, Table, Text
 
 REVISIONS = ("0001",)
 """The alembic revisions that this release can bring to the last of them, which it reads and writes."""
-
-APPLICATION_ID = 0x4C4B4E53
-"""SQLite's application_id of a Likeness store: "LKNS"."""
 
 metadata = MetaData()
 
@@ -39,9 +36,12 @@ class Blob(sa.LargeBinary):
         return None
 
 
-Number = BigInteger().with_variant(Integer(), "sqlite")
-"""A log position or a time in microseconds, of 64 bits. SQLite's INTEGER has them, and by that name alone does a
-primary key become the number of its row."""
+class Number(BigInteger):
+    """A log position or a time in microseconds, of 64 bits."""
+
+
+BY_KEY = "likeness_by_key"
+"""In the `info` of a table: its rows are best held in the order of its key, which is nearly all of them."""
 
 log = Table(
     "log",
@@ -93,7 +93,7 @@ membership = Table(
     Column("gallery", Text, primary_key=True),
     Column("key", Number, primary_key=True, autoincrement=False),
     Index("membership_by_key", "key", "gallery"),
-    sqlite_with_rowid=False,
+    info={BY_KEY: True},
 )
 
 
@@ -124,7 +124,7 @@ meta = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("value", Blob, nullable=False),
-    sqlite_with_rowid=False,
+    info={BY_KEY: True},
 )
 
 REFERENCE_COLUMNS = tuple(column.name for column in reference.columns)

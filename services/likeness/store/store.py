@@ -28,14 +28,14 @@ from likeness.store.audit import (
     read_audit,
     verify_links,
 )
+from likeness.store.backend import reading
 from likeness.store.chain import Head
+from likeness.store.choice import backend_of
 from likeness.store.inspection import keys_on_record
 from likeness.store.log import find_receipt, read_log
 from likeness.store.opening import Opened, open_files
 from likeness.store.prepare import prepare
 from likeness.store.reseal import count_rows, reseal
-from likeness.store.sqlite.database import reader_engine, reading
-from likeness.store.sqlite.sizes import disk_space, file_sizes
 from likeness.store.vault import KeyUse, Vault
 from likeness.store.verify import VerifyReport, verify_store
 from likeness.store.writer import GROUP_WRITES, AuditJob, Observer, WriteJob, Writer
@@ -50,8 +50,9 @@ class Store:
     def __init__(self, opened: Opened, data_dir: Path) -> None:
         self._opened = opened
         self._seals = opened.seals
-        self._writer = Writer(opened.engine, opened.seals, opened.witness, opened.reserve)
-        self._readers: sa.Engine = reader_engine(opened.path)
+        self._writer = Writer(opened.backend, opened.engine, opened.seals, opened.witness, opened.reserve)
+        self._backend = opened.backend
+        self._readers: sa.Engine = opened.backend.readers()
         self._closed = False
         self.data_dir = data_dir
 
@@ -73,7 +74,7 @@ class Store:
             Corrupt: something stored is damaged, or missing, or an older copy; nothing was changed.
             Unavailable: a file cannot be read or written.
         """
-        opened = open_files(data_dir, key_file, expected, reserve_bytes)
+        opened = open_files(backend_of(data_dir), key_file, expected, reserve_bytes)
         try:
             return cls(opened, data_dir)
         except BaseException:
@@ -98,7 +99,7 @@ class Store:
     def _reading(self) -> AbstractContextManager[sa.Connection]:
         if self._closed:
             raise Unavailable("The store is closed.", reason="STORE_CLOSED")
-        return reading(self._readers)
+        return reading(self._backend, self._readers)
 
     @property
     def is_full(self) -> bool:
@@ -115,7 +116,7 @@ class Store:
         Raises:
             OSError: it cannot be read.
         """
-        return file_sizes(self.data_dir)
+        return self._backend.sizes()
 
     def space(self) -> Space:
         """The space of the file system that the data directory is on.
@@ -123,7 +124,7 @@ class Store:
         Raises:
             OSError: it cannot be read.
         """
-        return disk_space(self.data_dir)
+        return self._backend.space()
 
     def snapshot_seal(self) -> Vault:
         """Encryption, under this store's key ring, of the snapshots of indices."""
@@ -338,9 +339,18 @@ class Store:
     ) -> ResealReport:
         """Seal under the active key what older keys sealed; see `likeness.store.reseal`. Others go on meanwhile."""
         transaction = self._writer.between_commits
-        return reseal(self._reading, transaction, self._seals, rows=rows, rest=rest, stop=stop, step=step)
+        return reseal(
+            self._backend,
+            self._reading,
+            transaction,
+            self._seals,
+            rows=rows,
+            rest=rest,
+            stop=stop,
+            step=step,
+        )
 
     def verify(self, *, full: bool = False) -> VerifyReport:
         """Check what is stored: quickly as at open, or every link, row and blob. Reports; changes nothing."""
         with self._reading() as connection:
-            return verify_store(connection, self._seals, full=full)
+            return verify_store(self._backend, connection, self._seals, full=full)

@@ -12,19 +12,18 @@ from likeness.domain.errors import Corrupt, LikenessError
 from likeness.domain.references import Status
 from likeness.domain.samples import Template
 from likeness.store.audit import read_audit
+from likeness.store.backend import Backend
 from likeness.store.codec import decode_facets, decode_quality, decode_subject
 from likeness.store.inspection import (
     check_ends,
     check_keys,
     check_schema,
-    check_structure,
     stored_heads,
 )
 from likeness.store.log import verify_chain
 from likeness.store.rows import Row, check_body, checked
 from likeness.store.schema import log, membership, reference, source, subject, template
 from likeness.store.sealing import Seals, place
-from likeness.store.sqlite.database import guarded
 
 MAX_PROBLEMS = 100
 """Reported at most; a store with that many is restored, not repaired."""
@@ -48,14 +47,14 @@ class VerifyReport:
         return not self.problems
 
 
-def verify_store(connection: sa.Connection, seals: Seals, *, full: bool) -> VerifyReport:
-    """Quick: SQLite's pages, keys, definitions and the recent log. Full: every link, row, blob and entry too."""
+def verify_store(backend: Backend, connection: sa.Connection, seals: Seals, *, full: bool) -> VerifyReport:
+    """Quick: structure, keys, definitions and the recent log. Full: every link, row, blob and entry too."""
     problems: list[str] = []
     references = 0
 
     def attempt(check: Callable[[], object]) -> None:
         try:
-            with guarded():
+            with backend.guarded():
                 check()
         except LikenessError as error:
             problems.append(error.message)
@@ -69,17 +68,17 @@ def verify_store(connection: sa.Connection, seals: Seals, *, full: bool) -> Veri
             if len(problems) >= MAX_PROBLEMS:
                 break
 
-    attempt(lambda: check_structure(connection))
+    attempt(lambda: backend.check_structure(connection))
     attempt(lambda: check_keys(connection, seals))
-    attempt(lambda: check_schema(connection, seals))
+    attempt(lambda: check_schema(backend, connection, seals))
     attempt(lambda: check_ends(connection, seals))
-    connection.exec_driver_sql("BEGIN")  # one state of the database for all that follows
-    heads = stored_heads(connection)
-    if full:
-        attempt(lambda: verify_chain(connection, seals, 0, heads.log.position))
-        attempt(lambda: _check_audit(connection, seals, heads.audit.position))
-        attempt(lambda: _check_fold(connection))
-        attempt(check_references)
+    with backend.snapshot(connection):
+        heads = stored_heads(connection)
+        if full:
+            attempt(lambda: verify_chain(connection, seals, 0, heads.log.position))
+            attempt(lambda: _check_audit(connection, seals, heads.audit.position))
+            attempt(lambda: _check_fold(connection))
+            attempt(check_references)
     return VerifyReport(
         heads.log.position, references, heads.audit.position, full, tuple(problems[:MAX_PROBLEMS])
     )

@@ -10,12 +10,10 @@ from __future__ import annotations
 import enum
 import logging
 import queue
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -26,12 +24,11 @@ from likeness.domain.changes import LogEntry, Receipt
 from likeness.domain.errors import LikenessError, Unavailable
 from likeness.domain.storage import AuditReceipt, Listener, Outcome
 from likeness.store.audit import AuditPlan, encode_entry
+from likeness.store.backend import Backend, NoSpace, Reserve
 from likeness.store.chain import AUDIT, LOG
 from likeness.store.plan import WritePlan
 from likeness.store.prepare import PreparedWrite
 from likeness.store.sealing import Seals
-from likeness.store.sqlite.database import BUSY_MILLISECONDS, NoSpace, driver_of, guarded
-from likeness.store.sqlite.reserve import Reserve
 from likeness.store.witness import Heads, Witness
 
 logger = logging.getLogger(__name__)
@@ -97,10 +94,13 @@ class _Signal(enum.Enum):
 class Writer:
     """Owns the writing connection, the heads of both chains and the listeners."""
 
-    def __init__(self, engine: sa.Engine, seals: Seals, witness: Witness, reserve: Reserve) -> None:
+    def __init__(
+        self, backend: Backend, engine: sa.Engine, seals: Seals, witness: Witness, reserve: Reserve
+    ) -> None:
+        self._backend = backend
         self._reserve = reserve
         self._engine = engine
-        self._connection = _held(engine)
+        self._connection = self._held()
         self._seals = seals
         self._witness = witness
         self._queue: queue.Queue[Job | _Signal] = queue.Queue(QUEUED_JOBS)
@@ -112,7 +112,7 @@ class Writer:
         self._erase_at: float | None = time.monotonic()  # what a killed process left is erased first
         self._thread = threading.Thread(target=self._run, name="likeness-store-writer", daemon=True)
         try:
-            self.heads = _read_heads(self._connection)
+            self.heads = self._read_heads(self._connection)
             witness.establish(self.heads)
             self._thread.start()
         except BaseException:
@@ -177,7 +177,7 @@ class Writer:
             if self._closed:
                 raise Unavailable("The store is closed; nothing was written.", reason="STORE_CLOSED")
             try:
-                with guarded(), self._connected().begin():
+                with self._backend.guarded(), self._connected().begin():
                     result = work(self._connection)
                     erasing, self._erase_at = (
                         self._erase_at,
@@ -277,9 +277,9 @@ class Writer:
         connection = self._connected()
         if all(isinstance(job, AuditJob) for job in jobs):
             return self._record(jobs, AuditPlan(self._seals, self.heads.audit, at), connection), ()
-        with guarded(), connection.begin():
+        with self._backend.guarded(), connection.begin():
             full = self._reserve.refusal if self._reserve.is_spent else None
-            plan = WritePlan(connection, self._seals, self.heads.log, at, enrols_not=full)
+            plan = WritePlan(self._backend, connection, self._seals, self.heads.log, at, enrols_not=full)
             audits = AuditPlan(self._seals, self.heads.audit, at)
             plan.load(
                 [
@@ -297,7 +297,7 @@ class Writer:
                 else:
                     outcomes.append([_decide(w, plan, audits) for w in job.writes])
             plan.execute()
-            audits.execute(driver_of(connection))
+            audits.execute(self._backend, connection)
             if plan.erases and self._erase_at is None:  # before it is durable: then it cannot be forgotten
                 self._erase_at = time.monotonic() + ERASE_SECONDS
         self.heads = Heads(plan.head, audits.head)
@@ -309,11 +309,8 @@ class Writer:
     ) -> list[AuditReceipt]:
         """Commit audit entries alone, which is what searches wait for, without what SQLAlchemy does around it."""
         receipts = [audits.add(job.body) for job in jobs if isinstance(job, AuditJob)]
-        with guarded():
-            driver = driver_of(connection)
-            driver.execute("BEGIN IMMEDIATE")
-            audits.execute(driver)
-            driver.execute("COMMIT")
+        with self._backend.transaction(connection):
+            audits.execute(self._backend, connection)
         self.heads = replace(self.heads, audit=audits.head)
         self._note()
         return receipts
@@ -349,29 +346,30 @@ class Writer:
     def _recover(self) -> None:
         """After a failed commit, believe the database and not the memory.
 
-        Where a commit fails, SQLAlchemy holds the transaction for ended and SQLite may not; where an interrupt came
-        between the two, it is the other way round, and only another connection helps. It is not taken without need:
-        on a full disk there is no opening one.
+        Where a commit fails, SQLAlchemy holds the transaction for ended and the driver may not; where an interrupt
+        came between the two, it is the other way round, and only another connection helps. It is not taken without
+        need: on a full disk there is no opening one.
         """
         connection = self._connection
         try:
-            if not connection.closed and (connection.in_transaction() or not _rolled_back(connection)):
-                connection.invalidate()
-                connection.close()
-            if connection.closed:
-                self._connected()  # reads the heads
-            else:
-                self.heads = _read_heads(connection)
-        except (LikenessError, sa.exc.SQLAlchemyError, sqlite3.Error):
+            with self._backend.guarded():
+                if not connection.closed and self._is_lost(connection):
+                    connection.invalidate()
+                    connection.close()
+                if connection.closed:
+                    self._connected()  # reads the heads
+                else:
+                    self.heads = self._read_heads(connection)
+        except (LikenessError, sa.exc.SQLAlchemyError):
             # The next commit tries it again before anything else.
             logger.exception("The heads of the log cannot be read after a failed commit.")
 
     def _connected(self) -> sa.Connection:
         """The open connection; where a failure closed it a new one, and the heads that it reads."""
         if self._connection.closed:
-            connection = _held(self._engine)
+            connection = self._held()
             try:
-                self.heads = _read_heads(connection)
+                self.heads = self._read_heads(connection)
             except BaseException:
                 connection.close()
                 raise
@@ -379,39 +377,28 @@ class Writer:
         return self._connection
 
     def _erase(self) -> None:
-        """Truncate the write-ahead log, where bytes of expunged references would otherwise linger."""
+        """Have the bytes of expunged references leave the files, where they would otherwise linger."""
         self._erase_at = time.monotonic() + ERASE_SECONDS
         try:
-            with guarded(), closing(self._connected().connection.cursor()) as cursor:
-                cursor.execute("PRAGMA busy_timeout=0")  # a reader must not hold up the next commit
-                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                if cursor.fetchone() == (0, 0, 0):  # not busy, no frames left in the log, none to copy
-                    self._erase_at = None
-                cursor.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
+            if self._backend.erase(self._connected()):
+                self._erase_at = None
             self._witness.sync()
         except (LikenessError, OSError, sa.exc.SQLAlchemyError):
-            logger.warning("The write-ahead log could not be truncated yet.", exc_info=True)
+            logger.warning("What was expunged could not be erased from the files yet.", exc_info=True)
 
+    def _is_lost(self, connection: sa.Connection) -> bool:
+        """Whether the connection is in a transaction, as far as SQLAlchemy or the driver knows, and stays there."""
+        return connection.in_transaction() or not self._backend.rolled_back(connection)
 
-def _held(engine: sa.Engine) -> sa.Connection:
-    """The one connection, held open: to fetch it from its pool for every commit costs as much as what is then
-    written."""
-    with guarded():
-        return engine.connect()
+    def _held(self) -> sa.Connection:
+        """The one connection, held open: to fetch it from its pool for every commit costs as much as what is then
+        written."""
+        with self._backend.guarded():
+            return self._engine.connect()
 
-
-def _rolled_back(connection: sa.Connection) -> bool:
-    """Whether the driver ended what it had begun; else it was lost, and SQLAlchemy was not there to see it."""
-    try:
-        connection.connection.rollback()
-    except sqlite3.Error:
-        return False
-    return True
-
-
-def _read_heads(connection: sa.Connection) -> Heads:
-    with guarded(), connection.begin():
-        return Heads(LOG.head(connection), AUDIT.head(connection))
+    def _read_heads(self, connection: sa.Connection) -> Heads:
+        with self._backend.guarded(), connection.begin():
+            return Heads(LOG.head(connection), AUDIT.head(connection))
 
 
 def _decide(write: PreparedWrite | LikenessError, plan: WritePlan, audits: AuditPlan) -> Outcome:

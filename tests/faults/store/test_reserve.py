@@ -22,7 +22,7 @@ from likeness.domain.errors import Exhausted, Unavailable
 from likeness.domain.storage import only
 from likeness.engine.store_upkeep import StoreUpkeep
 from likeness.store.sqlite.database import PAGE_BYTES
-from likeness.store.sqlite.reserve import RESERVE
+from likeness.store.sqlite.files import RESERVE
 from likeness.store.store import Store
 from tests.faults.store.small_disk import MOUNT_MIB, fill
 from tests.unit.store.writes import act, enrol, expunge

@@ -13,7 +13,7 @@ from likeness.domain.references import Caller, Purpose
 from likeness.engine import gauges, upkeep
 from likeness.engine.gauges import Gauges, report_store
 from likeness.engine.opening import open_engine
-from likeness.store.sqlite.reserve import RESERVE
+from likeness.store.sqlite.files import RESERVE
 from likeness.store.store import Store
 from likeness.telemetry import metrics
 from tests.support import Bench, VectorModality

@@ -71,7 +71,7 @@ def test_it_stops_with_the_server_and_the_next_one_goes_on(
     first.start()
 
     def loads() -> dict[str, reseal.KeyLoad]:
-        return reseal.key_loads(store._reading)
+        return reseal.key_loads(store._backend, store._reading)
 
     eventually(lambda: store.active_key in loads())
     first.close()

@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from likeness.domain.errors import LikenessError, NotFound, Unavailable, WrongKey
 from likeness.domain.storage import ResealReport, only
 from likeness.store import reseal as resealing
-from likeness.store.opening import DATABASE
 from likeness.store.reseal import KeyLoad, key_loads
 from likeness.store.sealing import place
+from likeness.store.sqlite.files import DATABASE
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing
 from tests.unit.store.writes import (
@@ -55,7 +55,7 @@ def without_old_keys(folder: Path) -> None:
 
 
 def loads(store: Store) -> dict[str, KeyLoad]:
-    return key_loads(store._reading)
+    return key_loads(store._backend, store._reading)
 
 
 def chains(folder: Path) -> list[tuple[object, ...]]:

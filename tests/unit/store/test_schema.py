@@ -16,7 +16,7 @@ from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql
 
-from likeness.store.migrate import MIGRATIONS, upgrade
+from likeness.store.migrate import MIGRATIONS, migrate
 from likeness.store.schema import REVISIONS, metadata
 from likeness.store.sqlite.database import writer_engine
 from tests.unit.store.writes import open_store, tampering
@@ -74,7 +74,7 @@ def test_positions_and_times_have_64_bits_on_postgresql(source: str) -> None:
 def test_the_migrations_make_what_the_tables_say(tmp_path: Path) -> None:
     engine = writer_engine(tmp_path / "new.db")
     with engine.begin() as connection:
-        upgrade(connection)
+        migrate(connection)
         context = MigrationContext.configure(connection)
         tables = sa.inspect(connection).get_table_names()
         assert compare_metadata(context, metadata) == []

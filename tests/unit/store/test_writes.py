@@ -17,7 +17,7 @@ from likeness.domain.ids import new_id
 from likeness.domain.references import Facets, Purpose, Reference, Restrictions, Status
 from likeness.domain.samples import Quality, Template
 from likeness.domain.storage import only
-from likeness.store import writer
+from likeness.store.sqlite import backend
 from likeness.store.sqlite.database import driver_of
 from likeness.store.store import Store
 from tests.unit.store.writes import (
@@ -336,7 +336,7 @@ def test_after_an_audit_entry_that_failed_half_way_the_next_one_is_whole(
     store.audit(act(1))
     driver = BusyOnce(driver_of(store._writer._connection))
     with monkeypatch.context() as patch:
-        patch.setattr(writer, "driver_of", lambda _: driver)
+        patch.setattr(backend, "driver_of", lambda _: driver)
         with pytest.raises(Unavailable, match="locked"):
             store.audit(act(2))
     assert driver.failed

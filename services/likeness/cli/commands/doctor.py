@@ -30,9 +30,9 @@ from likeness.domain.errors import LikenessError
 from likeness.domain.rounding import rounded_up
 from likeness.engine.entry import Entry
 from likeness.inference.models.catalogue import Catalogue
+from likeness.store.choice import backend_of
 from likeness.store.inspection import check_keys
-from likeness.store.opening import LOCK, check_not_emptied
-from likeness.store.sqlite.lock import holder
+from likeness.store.opening import check_not_emptied
 from likeness.store.verify import verify_store
 
 HEALTH_TIMEOUT = 10.0
@@ -142,13 +142,14 @@ def _key_ring(settings: Settings) -> Result:
 
 
 def _store(settings: Settings, *, full: bool) -> Result:
-    check_not_emptied(settings.home)
+    backend = backend_of(settings.home)
+    check_not_emptied(backend)
     if not has_store(settings):
         return green("store", f"none yet in {settings.home}; it will be made with the first start")
     opened = seals(settings)
     with read_only(settings) as connection:
         check_keys(connection, opened)  # a ring of another store refuses every piece: no fault of the data
-        report = verify_store(connection, opened, full=full)
+        report = verify_store(backend, connection, opened, full=full)
     if not report.ok:
         more = f" (and {len(report.problems) - 1} more)" if len(report.problems) > 1 else ""
         return red("store", report.problems[0] + more, "stop the server and restore the store from a backup")
@@ -158,7 +159,7 @@ def _store(settings: Settings, *, full: bool) -> Result:
 
 def _server(settings: Settings) -> Result:
     """A server of this home, by its lock, and what answers at the address of the settings."""
-    owner = holder(settings.home / LOCK)
+    owner = backend_of(settings.home).holder()
     host, port = split_address(settings.grpc.address)
     address = f"[{h}]:{port}" if ":" in (h := _ANYWHERE.get(host, host)) else f"{h}:{port}"
     try:
@@ -215,7 +216,7 @@ def metrics_page(settings: Settings) -> Result:
     name, address = "metrics page", settings.metrics.address
     if not address:
         return green(name, "turned off")
-    if holder(settings.home / LOCK) is not None:
+    if backend_of(settings.home).holder() is not None:
         return green(name, f"http://{address}/metrics, as the settings say")
     if doctor_checks.port_free(address):
         return green(name, f"the port of {address} is free")

@@ -21,9 +21,8 @@ from likeness.cli.settings_options import PANEL, ConfigFile, Home, Set, settings
 from likeness.cli.words import plural
 from likeness.domain.errors import Conflict, Precondition
 from likeness.engine.resealing import reseal_snapshots
-from likeness.store.opening import LOCK
+from likeness.store.choice import backend_of
 from likeness.store.reseal import count_rows
-from likeness.store.sqlite.lock import holder
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing
 
@@ -115,7 +114,7 @@ def rotate(
     document = {"key_ring": str(path), "key_id": ring.active, "keys": len(ring.ids)}
     Output(as_json).answer(document, f"{path}: the current key is now {ring.active}")
     note("renew the copy of the ring that you keep apart before a server starts with it")
-    owner = None if key_ring is not None else holder(settings.home / LOCK)
+    owner = None if key_ring is not None else backend_of(settings.home).holder()
     if owner is not None:
         note(f"process {owner} goes on with the ring that it has read; restart it to use the new key")
 
@@ -262,9 +261,9 @@ def _opened(settings: Settings) -> Store:
         if error.reason != "STORE_IN_USE":
             raise
         raise Precondition(
-            f"Process {holder(settings.home / LOCK) or 'unknown'} holds {settings.home}. A server seals old data "
-            "under the current key by itself (setting store.reseal_old_keys, on unless set): restart it after a "
-            "rotation, and see `likeness keys list` for how far it is. Or stop it and run this again.",
+            f"Process {backend_of(settings.home).holder() or 'unknown'} holds {settings.home}. A server seals old "
+            "data under the current key by itself (setting store.reseal_old_keys, on unless set): restart it after "
+            "a rotation, and see `likeness keys list` for how far it is. Or stop it and run this again.",
             reason=error.reason,
         ) from error
 

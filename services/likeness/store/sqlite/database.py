@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from likeness.domain.errors import Corrupt, InvalidInput, LikenessError, Unavailable
+from likeness.store.backend import NoSpace
 
 PAGE_BYTES = 8192
 """Two 128-dimension templates of 600 bytes waste little of it and one of 512 dimensions (2 KB) fits four times."""
@@ -24,9 +25,6 @@ MORE_CONNECTIONS = 24
 
 CHECKPOINT_PAGES = 2000
 """Write-ahead log pages before SQLite copies them into the file; 16 MB."""
-
-ID_CHUNK = 400
-"""Ids, or pairs of them, per IN list; SQLite allows 999 host parameters in builds before 3.32."""
 
 _ALWAYS = ("trusted_schema=OFF", "temp_store=MEMORY")
 """No functions called from a tampered schema; no rows in temporary files, which nobody would erase."""
@@ -43,12 +41,6 @@ _TRY_LATER = {
     sqlite3.SQLITE_READONLY: "The database file is read-only; check its permissions and how it is mounted.",
     sqlite3.SQLITE_NOMEM: "There is not enough memory; retry with a smaller batch.",
 }
-
-
-class NoSpace(Unavailable):
-    """Nothing could be written: for want of space, or what looks like it."""
-
-    reason = "STORAGE_UNAVAILABLE"
 
 
 def translate(error: BaseException) -> LikenessError:
@@ -96,13 +88,6 @@ def driver_of(connection: sa.Connection) -> sqlite3.Connection:
 def text_of(statement: sa.Executable) -> str:
     """A statement as the driver takes it, its parameters by name."""
     return str(statement.compile(dialect=sqlite.dialect(paramstyle="named")))  # type: ignore[attr-defined]
-
-
-@contextmanager
-def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """A reading connection, its errors translated; each statement sees one state of the database."""
-    with guarded(), engine.connect() as connection:
-        yield connection
 
 
 def writer_engine(path: Path) -> sa.Engine:

@@ -23,8 +23,6 @@ from likeness.store.vault import sync_directory
 
 logger = logging.getLogger(__name__)
 
-RESERVE = "likeness.reserve"
-
 ROOM = 2
 """Times the reserve that must be free before it is made again, so that as much is left for enrolments: one that was
 made in the last free space would be given up at the next of them."""
@@ -38,7 +36,7 @@ _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NOT_SUPPORTED = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 
 
-class Reserve:
+class DiskReserve:
     """The file that holds the space; `size` 0 holds none. Safe to use from several threads."""
 
     def __init__(self, path: Path, size: int) -> None:
@@ -51,6 +49,11 @@ class Reserve:
     def is_spent(self) -> bool:
         """Whether the space that should be held is not: nothing is to be enrolled."""
         return self.size > 0 and not self._held
+
+    @property
+    def room(self) -> int:
+        """Bytes that must be free before the space is held again."""
+        return ROOM * self.size
 
     def refusal(self) -> Exhausted:
         """The refusal of an enrolment while the reserve is spent."""
@@ -90,7 +93,7 @@ class Reserve:
                 remnant.unlink(missing_ok=True)
             if not self.size:
                 return True
-            if _free(self.path) < ROOM * self.size:
+            if _free(self.path) < self.room:
                 return False
             try:
                 _fill(partial, self.size)

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from likeness.domain.storage import Space
-from likeness.store.opening import DATABASE, SNAPSHOTS
-from likeness.store.sqlite.reserve import RESERVE
+from likeness.store.places import SNAPSHOTS
+from likeness.store.sqlite.files import DATABASE, RESERVE, WRITE_AHEAD_LOG
 
-_KINDS = {DATABASE: "database", f"{DATABASE}-wal": "wal", RESERVE: "reserve"}
+_KINDS = {DATABASE: "database", WRITE_AHEAD_LOG: "wal", RESERVE: "reserve"}
 _EVERY_KIND = ("database", "wal", SNAPSHOTS, "reserve", "other")
 
 

@@ -13,7 +13,7 @@ from likeness.cli.failures import Exit
 from likeness.cli.main import app
 from likeness.domain.audit import AuditCandidate, AuditEntry, JsonValue
 from likeness.domain.references import Caller, Purpose
-from likeness.store.opening import DATABASE
+from likeness.store.sqlite.files import DATABASE
 from likeness.store.store import Store
 
 CALLER = Caller("NCB-XX", Purpose.MISSING_PERSON, "case-7", "clerk")

@@ -16,7 +16,8 @@ from likeness.app.settings import load
 from likeness.cli.failures import Exit
 from likeness.cli.main import app
 from likeness.engine.opening import open_engine
-from likeness.store.opening import DATABASE, SNAPSHOTS, WITNESS
+from likeness.store.places import SNAPSHOTS, WITNESS
+from likeness.store.sqlite.files import DATABASE
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing
 from tests.support import Bench, VectorModality

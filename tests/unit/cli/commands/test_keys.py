@@ -19,7 +19,7 @@ from likeness.cli.failures import Exit
 from likeness.cli.main import app
 from likeness.engine.gallery import Gallery
 from likeness.index.snapshot import Snapshots
-from likeness.store.sqlite.reserve import RESERVE
+from likeness.store.sqlite.files import RESERVE
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing
 from tests.support import VectorModality

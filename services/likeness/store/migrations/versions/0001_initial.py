@@ -3,18 +3,18 @@
 import sqlalchemy as sa
 from alembic import op
 
+from likeness.store.schema import BY_KEY, Number
+
 revision = "0001"
 down_revision = None
-
-_NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
     """Make the tables of an empty store."""
     op.create_table(
         "log",
-        sa.Column("position", _NUMBER, primary_key=True, autoincrement=False),
-        sa.Column("at", _NUMBER, nullable=False),
+        sa.Column("position", Number, primary_key=True, autoincrement=False),
+        sa.Column("at", Number, nullable=False),
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("modality", sa.Text, nullable=False),
         sa.Column("reference_id", sa.Text, nullable=False),
@@ -27,17 +27,17 @@ def upgrade() -> None:
     op.create_index("log_by_request", "log", ["entity", "request_id"], unique=True)
     op.create_table(
         "reference",
-        sa.Column("key", _NUMBER, primary_key=True, autoincrement=False),
+        sa.Column("key", Number, primary_key=True, autoincrement=False),
         sa.Column("reference_id", sa.Text, nullable=False),
         sa.Column("modality", sa.Text, nullable=False),
         sa.Column("owner", sa.Text, nullable=False),
         sa.Column("category", sa.Text, nullable=False),
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("facets", sa.Text, nullable=False),
-        sa.Column("review_at", _NUMBER),
-        sa.Column("created_at", _NUMBER, nullable=False),
-        sa.Column("updated_at", _NUMBER, nullable=False),
-        sa.Column("position", _NUMBER, nullable=False),
+        sa.Column("review_at", Number),
+        sa.Column("created_at", Number, nullable=False),
+        sa.Column("updated_at", Number, nullable=False),
+        sa.Column("position", Number, nullable=False),
         sa.Column("template_space", sa.Text, nullable=False),
         sa.Column("model", sa.Text, nullable=False),
         sa.Column("quality", sa.LargeBinary),
@@ -54,20 +54,20 @@ def upgrade() -> None:
     op.create_table(
         "membership",
         sa.Column("gallery", sa.Text, primary_key=True),
-        sa.Column("key", _NUMBER, primary_key=True, autoincrement=False),
-        sqlite_with_rowid=False,
+        sa.Column("key", Number, primary_key=True, autoincrement=False),
+        info={BY_KEY: True},
     )
     op.create_index("membership_by_key", "membership", ["key", "gallery"])
     for satellite in ("template", "subject", "source"):
         op.create_table(
             satellite,
-            sa.Column("key", _NUMBER, primary_key=True, autoincrement=False),
+            sa.Column("key", Number, primary_key=True, autoincrement=False),
             sa.Column("body", sa.LargeBinary, nullable=False),
         )
     op.create_table(
         "audit",
-        sa.Column("position", _NUMBER, primary_key=True, autoincrement=False),
-        sa.Column("at", _NUMBER, nullable=False),
+        sa.Column("position", Number, primary_key=True, autoincrement=False),
+        sa.Column("at", Number, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
         sa.Column("digest", sa.LargeBinary, nullable=False),
     )
@@ -75,5 +75,5 @@ def upgrade() -> None:
         "meta",
         sa.Column("name", sa.Text, primary_key=True),
         sa.Column("value", sa.LargeBinary, nullable=False),
-        sqlite_with_rowid=False,
+        info={BY_KEY: True},
     )
