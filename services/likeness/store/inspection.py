@@ -173,7 +173,7 @@ def _behind(stored: Heads, witnessed: Heads, witness: Witness) -> Corrupt:
         f"Changes were acknowledged up to log position {witnessed.log.position} and audit entry "
         f"{witnessed.audit.position}; the database ends at {stored.log.position} and {stored.audit.position}, or "
         "holds another history: its write-ahead log is damaged, or it is an older copy. Restore the newest backup "
-        f"of the database. {_accepting(witness)}"
+        f"of the database. {_accepting(f'remove {witness.path}, and start')}"
     )
 
 
@@ -181,16 +181,16 @@ def _without_witness(stored: Heads, witness: Witness) -> Corrupt:
     return Corrupt(
         f"{witness.path} is missing next to a database of {stored.log.position} log entries and "
         f"{stored.audit.position} audit entries: it was lost, or removed together with the newest of them. Restore "
-        f"the newest backup of the whole folder. {_accepting(witness)}",
+        f"the newest backup of the whole folder. {_accepting('start')}",
         reason="WITNESS_MISSING",
     )
 
 
-def _accepting(witness: Witness) -> str:
-    """What to do where a backup was restored on purpose."""
+def _accepting(start: str) -> str:
+    """What to do where a backup was restored on purpose; `start` is how it is started then."""
     return (
-        f"If this is it, restored on purpose, accept what it holds: remove {witness.path}, and start once with the "
-        "setting audit.expected_head as `likeness audit verify` prints it."
+        f"If this is it, restored on purpose, accept what it holds: {start} once with the setting "
+        "audit.expected_head as `likeness audit verify` prints it."
     )
 
 
