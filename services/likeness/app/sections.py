@@ -149,7 +149,7 @@ class LogSettings(Section):
 
 
 class StoreSettings(Section):
-    """`[store]`: what is kept, and how it is sealed."""
+    """`[store]`: what is stored, and how it is sealed."""
 
     key_ring: Path | None = Field(
         default=None,

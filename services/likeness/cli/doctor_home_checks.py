@@ -29,7 +29,7 @@ def history(settings: Settings) -> Result:
     if not has_store(settings):
         return green("history", "none yet")
     expected = expected_head(settings)
-    # First what follows the database, then the database: beside a server that writes it may only be ahead.
+    # First what follows the database, then the database: while a server writes it may only be ahead.
     folders = sorted((settings.home / SNAPSHOTS).glob("*/"))
     snapshots = {folder.name: furthest(folder) for folder in folders}
     opened = seals(settings)

@@ -43,7 +43,7 @@ class BulkEnrolment:
     with a conflict where the id served for another modality, and only then the file is sent under its own id.
 
     Args:
-        said: what is said about every file.
+        fields: what is sent about every file.
         journal: where outcomes are recorded, and from which earlier ones are known.
         again: send what the journal has as enrolled all the same.
         retry_rejected: send what the journal has as rejected again.

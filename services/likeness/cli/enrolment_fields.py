@@ -91,7 +91,7 @@ class EnrolmentFields:
     def _key(
         self, metadata: common.ReferenceMetadata, sample: common.Sample, sha256: str, where: bytes = b""
     ) -> str:
-        """2 x KEY_BYTES hexadecimal digits over what is said, the sample's bytes, the salt and where it is sent.
+        """2 x KEY_BYTES hexadecimal digits over the fields, the sample's bytes, the salt and where it is sent.
 
         A request id knows the modality; the journal's key the server too, whose store another does not share. Older
         releases left out both. The operator is left out so that a colleague can resume a run, the file's name so

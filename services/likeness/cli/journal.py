@@ -1,7 +1,7 @@
 """The journal of bulk enrolment: what was sent, and what became of it, so that a run can be resumed.
 
 An append-only file of JSON lines, one per outcome, found again by a key over the sample's SHA-256 and all that
-is said about it. The same key makes the request id, so that whatever the journal lost in a crash (it is made
+is sent about it. The same key makes the request id, so that whatever the journal lost in a crash (it is made
 durable in groups) is sent again under the same id and answered by the server with its first result: no
 duplicates, and no line here is ever needed for that.
 """
@@ -33,7 +33,7 @@ KEY_BYTES = 16
 class Entry:
     """The outcome for one file.
 
-    `key`: 32 hexadecimal digits over the SHA-256 of the file and what was said about it. `reference_id` is
+    `key`: 32 hexadecimal digits over the SHA-256 of the file and what was sent about it. `reference_id` is
     empty for a rejected file, `reason` and `message` for an enrolled one. `box`: x, y, width, height of the
     enrolled face in pixels.
     """

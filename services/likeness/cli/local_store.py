@@ -1,4 +1,4 @@
-"""Reading a store on this machine beside the server that has it open. Nothing here writes."""
+"""Reading a store on this machine while a server has it open. Nothing here writes."""
 
 from __future__ import annotations
 

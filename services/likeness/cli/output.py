@@ -128,7 +128,7 @@ def fail(text: str) -> None:
 
 @contextmanager
 def heartbeat(doing: str | Callable[[], str]) -> Iterator[None]:
-    """Say every `QUIET_SECONDS` that a step is still under way, unless something else was said meanwhile.
+    """Say every `QUIET_SECONDS` that a step is still under way, unless something else was written meanwhile.
 
     Args:
         doing: what is being done, or what tells it when it is asked.

@@ -39,7 +39,7 @@ def check(path: Path) -> None:
 
 
 def write(path: Path, rejects: Sequence[Reject]) -> Path:
-    """Write the file as its ending asks, beside and renamed; never over another.
+    """Write the file as its ending asks, by a partial file that is renamed; never over another.
 
     Texts are on one line each: unprintable characters, and bytes of a path that are not UTF-8, are escapes. In JSON
     they are JSON's own, from which the path can be read back as it is.

@@ -118,7 +118,7 @@ def draw(rows: Sequence[Row], *, title: str, subtitle: Sequence[str] = ()) -> Pi
 
 
 def save(sheet: Pixels, path: Path) -> None:
-    """Write the sheet as PNG, beside and renamed.
+    """Write the sheet as PNG, to a partial file that is then renamed.
 
     Raises:
         OSError: the file cannot be written.

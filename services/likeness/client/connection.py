@@ -76,7 +76,7 @@ def is_serving(answer: health_pb2.HealthCheckResponse) -> bool:
 
 
 def not_ready(seconds: float, last: CallFailed | None = None) -> Unavailable:
-    """The error of a service that did not become ready, with what it said last."""
+    """The error of a service that did not become ready, with its last message."""
     state = "it is not serving yet" if last is None else last.message
     return Unavailable(
         f"The service was not ready within {seconds:g} s: {state}.", code=grpc.StatusCode.UNAVAILABLE

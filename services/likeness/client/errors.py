@@ -25,7 +25,7 @@ class CallFailed(Exception):
     """An RPC failed.
 
     `code` is its status; `message` was written for people; `reason` is a constant to test for, empty where the
-    service said none (the connection itself failed). `retry_after` is in seconds.
+    service sent none (the connection itself failed). `retry_after` is in seconds.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class CallFailed(Exception):
     def is_transient(self) -> bool:
         """Whether the same request may succeed if it is sent again.
 
-        RESOURCE_EXHAUSTED is, only if the service said when to come back: a message that is too large stays so.
+        RESOURCE_EXHAUSTED is, only if the service stated when to come back: a message that is too large stays so.
         CANCELLED is, if the service gave no reason: its transport ends so what it cannot take in (whoever cancels a
         call of its own does not ask).
         """

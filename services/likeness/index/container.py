@@ -162,7 +162,7 @@ def reseal(
     """Write what a container holds to `partial`, which must not exist, sealed as `seal` seals now.
 
     Raises:
-        Unavailable: `stop`, which is asked before each frame, said so; no partial file is left.
+        Unavailable: `stop`, which is asked before each frame, returned true; no partial file is left.
         Corrupt: it is missing, or not what its manifest vouches for; no partial file is left.
         WrongKey: from the seal.
         Exhausted, Unavailable: as `write`.

@@ -156,7 +156,7 @@ class Snapshots:
 
         Raises:
             WrongKey: it was sealed under a key that is not in the key ring.
-            Exhausted, Unavailable: as `save`, or `stop` said so; the snapshot stays as it was.
+            Exhausted, Unavailable: as `save`, or `stop` returned true; the snapshot stays as it was.
         """
         with self._alone():
             if not path.exists():  # pruned meanwhile

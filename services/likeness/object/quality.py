@@ -14,7 +14,9 @@ Pixels = NDArray[np.uint8]
 _FULL_SIDE = 320.0  # pixels of the shorter side that leave nothing to be wished for
 _FULL_SHARPNESS = 12.0
 _FULL_CONTRAST = 40.0
-_ONLY = "Only the embedding can be trusted: its score says that two look alike, not that they are one object."
+_ONLY = (
+    "Only the embedding can be trusted: its score says that two look similar, not that they are one object."
+)
 
 
 def assess(part: Pixels, details: int) -> Quality:

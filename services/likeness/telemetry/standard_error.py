@@ -33,7 +33,7 @@ def collected() -> Iterator[None]:
     """Take standard error from libraries while the block runs.
 
     Call `logs.configure` within. How many lines and bytes came is logged at WARNING, at most every `EVERY_SECONDS`;
-    what they said at DEBUG alone, since it may speak of a picture's content.
+    what they wrote at DEBUG alone, since it may speak of a picture's content.
     """
     sys.stderr.flush()
     ours = os.dup(_STDERR)

@@ -98,7 +98,7 @@ def _missing(connection: sa.Connection, noted: AuditMark) -> list[str]:
 def show(
     *,
     position: Annotated[
-        int | None, typer.Option(min=1, help="One entry, as told by an answer.", show_default=False)
+        int | None, typer.Option(min=1, help="One entry, as stated by an answer.", show_default=False)
     ] = None,
     last: Annotated[int, typer.Option("--last", "-n", min=0, help="The last so many; 0 for all.")] = 10,
     config: ConfigFile = None,

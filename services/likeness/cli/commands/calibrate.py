@@ -1,4 +1,4 @@
-"""`likeness calibrate`: measure how strangers score, so that a score can be told as a false match rate."""
+"""`likeness calibrate`: measure how strangers score, so that a score can be reported as a false match rate."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def calibrate(
     name: Annotated[
         str,
         typer.Option(
-            "--id", help="Its name, told in every answer. Default: folder and day.", show_default=False
+            "--id", help="Its name, stated in every answer. Default: folder and day.", show_default=False
         ),
     ] = "",
     about: Annotated[

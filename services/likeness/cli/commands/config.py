@@ -43,7 +43,7 @@ def show(
 
 
 def _document(shown: Mapping[str, tuple[object, str]]) -> dict[str, Any]:
-    """Each section with what is shown of it; what is in none stands beside them."""
+    """Each section with what is shown of it; what is in none stands on the same level."""
     document: dict[str, Any] = {}
     for name, (value, origin) in shown.items():
         section, _, key = name.rpartition(".")

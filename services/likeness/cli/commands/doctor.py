@@ -103,7 +103,7 @@ def _calibration(name: str, entry: Entry[Any, Any], settings: Settings) -> Resul
     if found is None:
         return yellow(
             name,
-            "none: scores are told without a false match rate",
+            "none: scores are reported without a false match rate",
             f"run: likeness calibrate FOLDER -m {entry.name}, and set "
             f"{entry.name}.calibration to the file it writes",
         )

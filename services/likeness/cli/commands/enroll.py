@@ -26,7 +26,7 @@ from likeness.cli.words import plural
 from likeness.client import Modality, NotFound
 from likeness.domain.references import Category
 
-PANEL = "What is said of every sample"
+PANEL = "What is stored with every sample"
 RESUMING = "Resuming"
 
 
@@ -131,7 +131,7 @@ def enroll(
     salt: Annotated[
         str,
         typer.Option(
-            help="Any text: makes new request ids, to enrol anew what was expunged.",
+            help="Any text: makes new request ids, to enrol again what was expunged.",
             rich_help_panel=RESUMING,
             show_default=False,
         ),

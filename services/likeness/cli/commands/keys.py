@@ -71,8 +71,8 @@ def create(
 
 @app.command(
     "list",
-    epilog="Example: `likeness keys list`; reads every reference's seals, beside a server too. Log and audit are "
-    "never sealed anew: what reads the entries of an old key's time is kept in the store.",
+    epilog="Example: `likeness keys list`; reads every reference's seals, while a server runs too. Log and audit "
+    "are never resealed: what reads the entries of an old key's time is stored under the current key.",
 )
 def list_keys(
     *,
@@ -188,7 +188,7 @@ def remove(
 ) -> None:
     """Take an old key out of the ring; refused while the store has anything sealed with it.
 
-    Backups made before the old key's data was sealed anew need it for as long as they are kept: keep a copy of the
+    Backups made before the old key's data was resealed need it for as long as they exist: keep a copy of the
     ring with them, as it is now.
     """
     settings = settings_from(config, home, single, key_ring=key_ring)
@@ -232,14 +232,14 @@ def _check_idle(settings: Settings, key_id: str) -> None:
     if key.state is KeyState.IN_USE:
         raise Conflict(
             f"Key {key_id} is still in use, for {_sealed(key)}. A server that has started with the current key "
-            "seals that anew (store.reseal_old_keys); or stop it and run `likeness keys reseal`."
+            "reseals that (store.reseal_old_keys); or stop it and run `likeness keys reseal`."
         )
 
 
 def _confirm(key_id: str) -> None:
     if not sys.stdin.isatty():
         raise Stopped("Nobody is there to confirm; give --yes to remove a key without asking.", Exit.USAGE)
-    note("backups from before its data was sealed anew need this key: keep a copy of the ring with them")
+    note("backups from before its data was resealed need this key: keep a copy of the ring with them")
     typer.confirm(f"Remove key {key_id}?", abort=True, err=True)
 
 
@@ -289,7 +289,7 @@ def _advise(keys: list[Key]) -> None:
         if key.state is KeyState.UNUSED:
             note(f"key {key.key_id} is used with the next start of the server")
         if key.state is KeyState.IN_USE:
-            note(f"key {key.key_id} is needed: a server seals what it sealed anew, or `likeness keys reseal`")
+            note(f"key {key.key_id} is needed: a server reseals what it sealed, or `likeness keys reseal`")
         if key.state is KeyState.IDLE:
             note(
                 f"key {key.key_id} seals nothing more; `likeness keys remove {key.key_id}` takes it out of the "

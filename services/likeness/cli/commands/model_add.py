@@ -36,7 +36,7 @@ MAX_EACH = 3
 """Photographs of one person; more tell little, and each is tried with some thirty combinations."""
 
 CROP = 2.5
-"""Side of what is kept around a face, in multiples of the longer side of its box."""
+"""Side of what is cut out around a face, in multiples of the longer side of its box."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -99,7 +99,7 @@ def update(
     as_json: AsJson = None,
     asking: Asking,
 ) -> None:
-    """Change what is said of references; what is not given stays. The sample and its template stay too."""
+    """Change what is stored about references; what is not given stays. The sample and its template stay too."""
     options: dict[str, Any] = {
         "galleries": gallery,
         "category": category,
@@ -125,7 +125,7 @@ def update(
 def expunge(
     ids: Ids,
     *,
-    reason: Annotated[str, typer.Option(help="Why; kept with the tombstone and in the audit.")],
+    reason: Annotated[str, typer.Option(help="Why; stored with the tombstone and in the audit.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: AsJson = None,
     asking: Asking,

@@ -114,7 +114,7 @@ def search(
         Path | None,
         typer.Option(
             "--sheet",
-            help="Also draw a contact sheet, PNG: probes (of records their minutiae) beside the candidates, with "
+            help="Also draw a contact sheet, PNG: probes (of records their minutiae) next to the candidates, with "
             "pictures of those that were enrolled from here. Ten rows a page; further pages are numbered.",
             rich_help_panel=ANSWER,
             show_default=False,

@@ -1,4 +1,4 @@
-"""`likeness serve`: the server, until it is told to stop."""
+"""`likeness serve`: the server, until it receives a signal."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ MAX_PROBES = 8
 """Probes taken from one's own photographs: as many as a contact sheet shows well."""
 
 STRANGER_EVERY = 10
-"""Of one's own people with a single photograph, every so many is kept out and searched with."""
+"""Of one's own people with a single photograph, every so many is left out and searched with."""
 
 SHOWN_REJECTS = 3
 """Of the rejects file; with one's own photographs there can be many."""
@@ -31,7 +31,7 @@ SHOWN_REJECTS = 3
 DARKER = 0.55
 SMALLER = 0.6
 JPEG_QUALITY = 45
-"""What the altered photograph went through, besides being mirrored."""
+"""What the altered photograph went through in addition to being mirrored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class FaceSection:
     Args:
         folder: the demonstration's own.
         own: one's own photographs, or None for those that come with packages.
-        cache: where those are kept.
+        cache: where those are stored.
     """
 
     title = "Faces: enrol some, search with others"
@@ -121,7 +121,7 @@ class FaceSection:
 
 
 def _own_cast(folder: Path) -> Cast:
-    """One's own photographs: of a person with several the last is a probe, of the others some are kept out."""
+    """One's own photographs: of a person with several the last is a probe, of the others some are left out."""
     enrolled: list[tuple[str, Path]] = []
     probes: list[tuple[str, Path]] = []
     singles: list[tuple[str, SampleFile]] = []

