@@ -1,20 +1,19 @@
 """The audit chain: checked here by an independent reading of its definition."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from sqlite3 import Connection
 
 import pytest
 
 from likeness.domain.audit import AuditMark
 from likeness.domain.errors import Corrupt, InvalidInput
 from likeness.store.store import Store
-from tests.unit.store.writes import act, open_store, tampering
+from tests.unit.store.backends import Database
+from tests.unit.store.writes import Damage, act, open_store, tampering
 
 
-def rechain(database: Connection) -> bytes:
+def rechain(database: Database) -> bytes:
     """Compute the chain as the documentation defines it, write it, and return its end."""
     digest = bytes(32)
     rows = database.execute("SELECT position, at, body FROM audit ORDER BY position").fetchall()
@@ -48,7 +47,8 @@ def test_the_chain_is_what_its_definition_says_and_needs_no_key(tmp_path: Path) 
 def test_bodies_are_sealed(tmp_path: Path) -> None:
     with open_store(tmp_path) as store:
         store.audit(act(1))
-    stored = (tmp_path / "data" / "likeness.db").read_bytes()
+    with tampering(tmp_path) as database:
+        (stored,) = database.execute("SELECT body FROM audit").fetchone()
     for secret in (b"case-1", b"officer", b"reference-1"):
         assert secret not in stored
 
@@ -62,7 +62,6 @@ def test_an_intact_chain_verifies_whole_and_in_part(store: Store) -> None:
         assert report.digest == receipts[report.last - 1].digest
 
 
-Damage = Callable[[Connection], object]
 DAMAGES: dict[str, tuple[Damage, int]] = {
     "body": (
         lambda db: db.execute("UPDATE audit SET body = CAST(body || x'00' AS BLOB) WHERE position = 2"),

@@ -1,10 +1,9 @@
 """The log: tail, listeners, group commit, and damage that is noticed."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from sqlite3 import Connection
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from likeness.store.log import read_log
 from likeness.store.store import Store
 from likeness.store.writer import AuditJob
 from tests.unit.store.writes import (
+    Damage,
     act,
     enrol,
     expunge,
@@ -221,7 +221,6 @@ def test_many_threads_leave_no_gap_and_lose_nothing(store: Store) -> None:
     assert store.audit_head().position == 80
 
 
-Damage = Callable[[Connection], object]
 DAMAGES: dict[str, Damage] = {
     "an entry taken out": lambda db: db.execute("DELETE FROM log WHERE position = 4"),
     "the last entry taken out": lambda db: db.execute("DELETE FROM log WHERE position = 6"),

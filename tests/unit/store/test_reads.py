@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from sqlite3 import Connection
 
 import pytest
 
@@ -148,7 +147,6 @@ def test_many_are_read_at_once(store: Store) -> None:
     assert set(store.templates(wanted)) == set(wanted)
 
 
-Damage = Callable[[Connection], object]
 READS: dict[str, Callable[[Store], object]] = {
     "get": lambda store: store.get("a"),
     "list": lambda store: store.list(ListFilter()),

@@ -1,24 +1,17 @@
 """Enrol, update, expunge: receipts, idempotency, refusals."""
 
-import sqlite3
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy.engine.default import DefaultDialect
 
 from likeness.domain.changes import Change, ChangeKind, Enrol, Expunge, Receipt, RequestKey, Update, Write
-from likeness.domain.errors import Conflict, InvalidInput, LikenessError, NotFound, Stale, Unavailable
+from likeness.domain.errors import Conflict, InvalidInput, LikenessError, NotFound, Stale
 from likeness.domain.ids import new_id
 from likeness.domain.references import Facets, Purpose, Reference, Restrictions, Status
 from likeness.domain.samples import Quality, Template
 from likeness.domain.storage import only
-from likeness.store.sqlite import backend
-from likeness.store.sqlite.database import driver_of
 from likeness.store.store import Store
 from tests.unit.store.writes import (
     act,
@@ -30,7 +23,6 @@ from tests.unit.store.writes import (
     update,
     write_of,
 )
-from tests.waiting import PATIENCE, eventually
 
 
 def enrolled(write: Write) -> Reference:
@@ -282,93 +274,10 @@ def test_update_takes_no_reference_that_was_never_enrolled(store: Store) -> None
     assert store.get_many(["nobody"]) == {}
 
 
-def test_after_a_commit_that_failed_half_way_the_next_one_is_whole(
-    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    commit: Callable[..., None] = DefaultDialect.do_commit
-    tried: list[object] = []
-
-    def busy_once(*words: Any) -> None:
-        tried.append(words)
-        if len(tried) > 1:
-            commit(*words)
-            return
-        error = sqlite3.OperationalError("database is locked")
-        error.sqlite_errorcode = sqlite3.SQLITE_BUSY
-        raise error
-
-    monkeypatch.setattr(DefaultDialect, "do_commit", busy_once)
-    (refused,) = store.write([enrol(1, reference_id="a")])
-    assert isinstance(refused, Unavailable)
-    assert only(store.write([enrol(2, reference_id="b")])).position == 1
-    assert "damaged" not in caplog.text
-    assert list(store.get_many(["a", "b"])) == ["b"]
-
-
 def test_a_connection_that_lost_its_way_is_replaced(store: Store) -> None:
     assert only(store.write([enrol(1)])).position == 1
     store._writer._connection.close()
     assert only(store.write([enrol(2)])).position == 2
-
-
-class BusyOnce:
-    """A driver's connection whose first COMMIT fails, with the transaction left open."""
-
-    def __init__(self, driver: sqlite3.Connection) -> None:
-        self._driver = driver
-        self.failed = False
-
-    def execute(self, text: str) -> sqlite3.Cursor:
-        if text == "COMMIT" and not self.failed:
-            self.failed = True
-            error = sqlite3.OperationalError("database is locked")
-            error.sqlite_errorcode = sqlite3.SQLITE_BUSY
-            raise error
-        return self._driver.execute(text)
-
-    def executemany(self, text: str, rows: Any) -> sqlite3.Cursor:
-        return self._driver.executemany(text, rows)
-
-
-def test_after_an_audit_entry_that_failed_half_way_the_next_one_is_whole(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store.audit(act(1))
-    driver = BusyOnce(driver_of(store._writer._connection))
-    with monkeypatch.context() as patch:
-        patch.setattr(backend, "driver_of", lambda _: driver)
-        with pytest.raises(Unavailable, match="locked"):
-            store.audit(act(2))
-    assert driver.failed
-    assert not driver_of(store._writer._connection).in_transaction
-    assert store.audit(act(3)).position == 2
-    assert only(store.write([enrol(1)])).position == 1
-    assert [record.entry for record in store.audit_entries()] == [act(1), act(3)]
-    assert store.verify_audit().ok
-
-
-def test_a_driver_that_was_lost_is_replaced_after_one_refusal(store: Store) -> None:
-    store.audit(act(1))
-    driver_of(store._writer._connection).close()
-    with pytest.raises(Unavailable, match="cannot be used"):
-        store.audit(act(2))
-    assert store.audit(act(3)).position == 2
-
-
-def test_a_driver_that_was_lost_leaves_nobody_waiting(store: Store) -> None:
-    store.audit(act(1))
-    driver_of(store._writer._connection).close()
-    with store._writer._between_commits, ThreadPoolExecutor(2) as pool:  # so that both are queued
-        waiting = [pool.submit(store.audit, act(number)) for number in (2, 3)]
-        eventually(lambda: store._writer._queue.unfinished_tasks == len(waiting))
-        store._writer._between_commits.release()
-        try:
-            outcomes = [job.exception(timeout=PATIENCE) for job in waiting]
-        finally:
-            store._writer._between_commits.acquire()
-    assert isinstance(outcomes[0] or outcomes[1], Unavailable)
-    assert store.audit(act(4)).position >= 2
-    assert store.verify_audit().ok
 
 
 def test_an_id_is_taken_once_by_writes_of_one_commit(store: Store) -> None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from likeness.domain.audit import AuditCandidate, AuditEntry, AuditMark, JsonValue
 from likeness.domain.changes import Change, Enrol, Expunge, RequestKey, Update, Write
+from likeness.domain.errors import LikenessError
 from likeness.domain.ids import new_id
 from likeness.domain.references import Caller, Category, Facets, Purpose, Reference
 from likeness.domain.samples import Quality, QualityComponent, Template
 from likeness.store.store import Store
+from tests.unit.store import backends
+from tests.unit.store.backends import Database
 
 SPACE = "test/1"
 
@@ -91,8 +94,34 @@ def template_bytes(found: Template | None) -> bytes:
 
 
 @contextmanager
-def tampering(folder: Path) -> Iterator[sqlite3.Connection]:
+def tampering(folder: Path) -> Iterator[Database]:
     """Another program that changes the database of a closed store."""
-    with closing(sqlite3.connect(folder / "data" / "likeness.db")) as connection:
-        yield connection
-        connection.commit()
+    with backends.tampering(folder / "data") as database:
+        yield database
+
+
+def audit_end(folder: Path) -> AuditMark:
+    """The last audit entry of a closed store."""
+    with tampering(folder) as database:
+        query = "SELECT position, digest FROM audit ORDER BY position DESC LIMIT 1"
+        return AuditMark(*database.execute(query).fetchone())
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file of the store that has bytes, but for its lock and for memory that is shared."""
+    files = {path.name: path.read_bytes() for path in (folder / "data").iterdir()}
+    return {name: data for name, data in files.items() if data and not name.endswith((".lock", "-shm"))}
+
+
+Damage = Callable[[Database], object]
+
+
+def assert_refused_unchanged(folder: Path, damage: Damage, error: type[LikenessError], words: str) -> None:
+    """Another program does damage, and the store is not opened for it, twice, and left as it is."""
+    with tampering(folder) as database:
+        damage(database)
+    before = contents(folder)
+    for _ in range(2):
+        with pytest.raises(error, match=words):
+            open_store(folder)
+        assert contents(folder) == before
