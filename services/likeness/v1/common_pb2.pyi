@@ -36,7 +36,7 @@ class _Purpose:
 class _PurposeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Purpose.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     PURPOSE_UNSPECIFIED: _Purpose.ValueType  # 0
-    """Not said; refused for searches and comparisons."""
+    """Not given; refused for searches and comparisons."""
     PURPOSE_CRIMINAL_INVESTIGATION: _Purpose.ValueType  # 1
     """Investigation of a crime."""
     PURPOSE_WANTED_PERSON: _Purpose.ValueType  # 2
@@ -62,7 +62,7 @@ class Purpose(_Purpose, metaclass=_PurposeEnumTypeWrapper):
     """Why a request is made. A reference may be limited by its owner to some of these."""
 
 PURPOSE_UNSPECIFIED: Purpose.ValueType  # 0
-"""Not said; refused for searches and comparisons."""
+"""Not given; refused for searches and comparisons."""
 PURPOSE_CRIMINAL_INVESTIGATION: Purpose.ValueType  # 1
 """Investigation of a crime."""
 PURPOSE_WANTED_PERSON: Purpose.ValueType  # 2
@@ -92,7 +92,7 @@ class _Category:
 class _CategoryEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Category.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     CATEGORY_UNSPECIFIED: _Category.ValueType  # 0
-    """Not said."""
+    """Not given."""
     CATEGORY_SUSPECT: _Category.ValueType  # 1
     """Suspected of a crime."""
     CATEGORY_CONVICTED: _Category.ValueType  # 2
@@ -122,7 +122,7 @@ class Category(_Category, metaclass=_CategoryEnumTypeWrapper):
     """Why the subject of a reference is on file."""
 
 CATEGORY_UNSPECIFIED: Category.ValueType  # 0
-"""Not said."""
+"""Not given."""
 CATEGORY_SUSPECT: Category.ValueType  # 1
 """Suspected of a crime."""
 CATEGORY_CONVICTED: Category.ValueType  # 2
@@ -266,7 +266,7 @@ class _LikelihoodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Likelihood
     LIKELIHOOD_PROBABLE: _Likelihood.ValueType  # 2
     """Probably the same object: of probes without a mate, at most 1 in 100 has such a candidate."""
     LIKELIHOOD_SIMILAR_ONLY: _Likelihood.ValueType  # 3
-    """Looks alike; nothing shows that it is the same object."""
+    """Looks similar; nothing shows that it is the same object."""
 
 class Likelihood(_Likelihood, metaclass=_LikelihoodEnumTypeWrapper):
     """What the score of two objects was measured to mean."""
@@ -278,7 +278,7 @@ LIKELIHOOD_STRONG: Likelihood.ValueType  # 1
 LIKELIHOOD_PROBABLE: Likelihood.ValueType  # 2
 """Probably the same object: of probes without a mate, at most 1 in 100 has such a candidate."""
 LIKELIHOOD_SIMILAR_ONLY: Likelihood.ValueType  # 3
-"""Looks alike; nothing shows that it is the same object."""
+"""Looks similar; nothing shows that it is the same object."""
 Global___Likelihood: _TypeAlias = Likelihood  # noqa: Y015
 
 class _Profile:
@@ -893,7 +893,7 @@ Global___FalseMatchRate: _TypeAlias = FalseMatchRate  # noqa: Y015
 
 @_typing.final
 class Score(_message.Message):
-    """How alike two templates are. Never a percentage, and never without its false match rate."""
+    """The similarity of two templates. Never a percentage, and never without its false match rate."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

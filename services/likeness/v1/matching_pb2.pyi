@@ -433,7 +433,7 @@ class ExpungeRequest(_message.Message):
     reference_id: _builtins.str
     """The reference."""
     reason: _builtins.str
-    """Why; kept with the tombstone. A text."""
+    """Why; stored with the tombstone. A text."""
     @_builtins.property
     def caller(self) -> _common_pb2.CallerContext:
         """Who asks; only the owner may."""
@@ -495,7 +495,7 @@ class SearchRequest(_message.Message):
 
     @_builtins.property
     def probe(self) -> _common_pb2.Sample:
-        """The probe; it is not kept."""
+        """The probe; it is not stored."""
 
     @_builtins.property
     def options(self) -> _common_pb2.SearchOptions:
@@ -646,7 +646,7 @@ class Comparand(_message.Message):
     """A reference that the caller may use."""
     @_builtins.property
     def sample(self) -> _common_pb2.Sample:
-        """A sample; it is not kept."""
+        """A sample; it is not stored."""
 
     def __init__(
         self,
@@ -675,7 +675,7 @@ class CompareRequest(_message.Message):
     CANDIDATE_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
     explain: _builtins.bool
-    """Also return a picture of what was compared; needs the samples, or references whose source is kept."""
+    """Also return a picture of what was compared; needs the samples, or references whose source is stored."""
     @_builtins.property
     def caller(self) -> _common_pb2.CallerContext:
         """Who asks."""

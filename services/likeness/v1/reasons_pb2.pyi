@@ -42,7 +42,7 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_REQUEST_NOT_RECEIVED: _Reason.ValueType  # 7
     """The request had not arrived soon after the call began."""
     REASON_REQUEST_TOO_LARGE: _Reason.ValueType  # 8
-    """The request has too many fields, or too many bytes besides its samples."""
+    """The request has too many fields, or too many bytes apart from its samples."""
     REASON_ANSWER_TOO_LARGE: _Reason.ValueType  # 9
     """The answer would exceed the limit in bytes; the message says what to ask less of."""
     REASON_ANSWER_NOT_READ: _Reason.ValueType  # 10
@@ -124,9 +124,9 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_NO_FINGER_IN_COMMON: _Reason.ValueType  # 45
     """The two records hold different fingers."""
     REASON_SOURCE_NOT_KEPT: _Reason.ValueType  # 46
-    """A picture needs the sample of a reference whose sample is not kept."""
+    """A picture needs the sample of a reference whose sample is not stored."""
     REASON_SOURCE_DOES_NOT_MATCH: _Reason.ValueType  # 47
-    """The kept sample of a reference does not yield its template with the models in use."""
+    """The stored sample of a reference does not yield its template with the models in use."""
     REASON_SAMPLE_REJECTED: _Reason.ValueType  # 48
     """Samples that cannot be used.
 
@@ -183,7 +183,7 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_SEVERAL_FACES: _Reason.ValueType  # 73
     """Issues of quality: they reject an enrolment without an override, or warn; see Severity.
 
-    There are further faces beside the one that is meant.
+    There are further faces apart from the one that is meant.
     """
     REASON_FACE_TURNED: _Reason.ValueType  # 74
     """The face is not upright, and may have been found in a turned photograph."""
@@ -267,7 +267,7 @@ REASON_NO_REQUEST: Reason.ValueType  # 6
 REASON_REQUEST_NOT_RECEIVED: Reason.ValueType  # 7
 """The request had not arrived soon after the call began."""
 REASON_REQUEST_TOO_LARGE: Reason.ValueType  # 8
-"""The request has too many fields, or too many bytes besides its samples."""
+"""The request has too many fields, or too many bytes apart from its samples."""
 REASON_ANSWER_TOO_LARGE: Reason.ValueType  # 9
 """The answer would exceed the limit in bytes; the message says what to ask less of."""
 REASON_ANSWER_NOT_READ: Reason.ValueType  # 10
@@ -349,9 +349,9 @@ REASON_TEMPLATE_SPACE_MISMATCH: Reason.ValueType  # 44
 REASON_NO_FINGER_IN_COMMON: Reason.ValueType  # 45
 """The two records hold different fingers."""
 REASON_SOURCE_NOT_KEPT: Reason.ValueType  # 46
-"""A picture needs the sample of a reference whose sample is not kept."""
+"""A picture needs the sample of a reference whose sample is not stored."""
 REASON_SOURCE_DOES_NOT_MATCH: Reason.ValueType  # 47
-"""The kept sample of a reference does not yield its template with the models in use."""
+"""The stored sample of a reference does not yield its template with the models in use."""
 REASON_SAMPLE_REJECTED: Reason.ValueType  # 48
 """Samples that cannot be used.
 
@@ -408,7 +408,7 @@ REASON_SIDE_TOO_LONG: Reason.ValueType  # 72
 REASON_SEVERAL_FACES: Reason.ValueType  # 73
 """Issues of quality: they reject an enrolment without an override, or warn; see Severity.
 
-There are further faces beside the one that is meant.
+There are further faces apart from the one that is meant.
 """
 REASON_FACE_TURNED: Reason.ValueType  # 74
 """The face is not upright, and may have been found in a turned photograph."""
