@@ -1,4 +1,4 @@
-# Likeness. `make help` lists what there is; everything installs into .venv beside this file and nowhere else.
+# Likeness. `make help` lists what there is; everything installs into .venv next to this file and nowhere else.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -115,7 +115,7 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@touch $@ $(VENV)/.runtime
 
 $(VENV)/.bench: pyproject.toml | $(BIN)/python
-	@echo "Installing Likeness and the peers that the benchmarks set beside it into $(VENV) ..."
+	@echo "Installing Likeness and the peers of the benchmarks into $(VENV) ..."
 	@$(call pip_install,bench$(,)models)
 	@touch $@ $(VENV)/.runtime
 
