@@ -1,155 +1,18 @@
-"""A small, real, deterministic modality for tests of everything that serves any modality.
-
-A sample is an ASCII text such as `0.9,0.1,0` (one presentation) or `1,0,0;0,1,0` (two): each presentation is
-its vector. It has quality (`q=` after a `|`), rejections and several findings, so that every path of the engine
-can be walked without a network.
-"""
+"""An engine over the vector modality, and who asks it."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from likeness.domain.answers import Explanation, Score, SearchOptions
-from likeness.domain.calibration import Calibration
+from likeness.domain.answers import SearchOptions
 from likeness.domain.changes import RequestKey
-from likeness.domain.deadline import NO_DEADLINE, Deadline
-from likeness.domain.modality import Clutter, Companion, Presented, TemplateSpace
 from likeness.domain.references import Caller, Facets, Purpose, Reference
-from likeness.domain.samples import (
-    Box,
-    Extraction,
-    Finding,
-    Issue,
-    Mode,
-    Pick,
-    Quality,
-    Sample,
-    Selection,
-    Severity,
-    Template,
-)
+from likeness.domain.samples import Sample, Selection
 from likeness.engine.engine import Engine, Enrolled
 from likeness.engine.gallery import Gallery
 from likeness.store.store import Store
-
-DIMENSION = 8
-SPACE = "test-vectors/1"
-
-
-def calibration() -> Calibration:
-    """A made-up table with ten thousand pairs, so that rates under 1e-3 are not measurable."""
-    fmr = np.array([1.0, 0.5, 0.1, 0.01, 0.001])
-    return Calibration(
-        calibration_id="test-calibration/1",
-        space=SPACE,
-        measured_on="made up",
-        pairs=10_000,
-        subjects=142,
-        scores=np.array([-1.0, 0.0, 0.3, 0.6, 0.9]),
-        fmr=fmr,
-        lower=fmr * 0.5,
-        upper=np.minimum(fmr * 2, 1.0),
-    )
-
-
-class VectorModality:
-    """Implements `likeness.domain.modality.Modality` over vectors written as text."""
-
-    def __init__(self, *, calibrated: bool = True, name: str = "face") -> None:
-        self._calibration = calibration() if calibrated else None
-        self._name = name
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @property
-    def space(self) -> TemplateSpace:
-        return TemplateSpace(SPACE, DIMENSION)
-
-    @property
-    def model(self) -> str:
-        return "vectors@1"
-
-    @property
-    def calibration(self) -> Calibration | None:
-        return self._calibration
-
-    def warm(self) -> None:
-        """Nothing to warm."""
-
-    def extract(
-        self, samples: Sequence[Sample], mode: Mode, deadline: Deadline = NO_DEADLINE
-    ) -> list[Extraction]:
-        return [self._extract(sample, mode) for sample in samples]
-
-    def _extract(self, sample: Sample, mode: Mode) -> Extraction:
-        try:
-            text, _, options = sample.data.decode("ascii").partition("|")
-            vectors = [[float(n) for n in part.split(",")] for part in text.split(";") if part.strip()]
-        except ValueError:
-            return Extraction(rejection=Issue("NOT_A_VECTOR", f"{sample.name} is not a list of numbers."))
-        if not vectors:
-            return Extraction(rejection=Issue("NOTHING_FOUND", f"{sample.name} holds no presentation."))
-        quality = float(options.partition("q=")[2] or 100.0)
-        findings = [self._finding(i, v, quality, sample, mode) for i, v in enumerate(vectors)]
-        if sample.selection.pick is Pick.INDEX:
-            findings = [f for f in findings if f.index == sample.selection.index]
-        elif sample.selection.pick is not Pick.ONLY:
-            findings = findings[:1]
-        if not findings:
-            return Extraction(rejection=Issue("NOT_SELECTED", f"{sample.name} has no such presentation."))
-        return Extraction(findings=tuple(findings), width=100, height=100, timings={"decode": 1e-6})
-
-    def _finding(
-        self, index: int, values: list[float], quality: float, sample: Sample, mode: Mode
-    ) -> Finding:
-        vector = np.zeros((1, DIMENSION), np.float32)
-        vector[0, : len(values)] = values
-        vector /= max(float(np.linalg.norm(vector)), 1e-12)
-        issues: tuple[Issue, ...] = ()
-        if quality < 50:
-            issues = (Issue("QUALITY_TOO_LOW", f"{sample.name} has quality {quality:g}, under 50."),)
-        elif quality < 70:
-            issues = (Issue("QUALITY_LOW", f"{sample.name} has quality {quality:g}.", Severity.WARN),)
-        template = None if mode is Mode.ANALYSE else Template(SPACE, self.model, vector)
-        return Finding(index, Box(0, 0, 10, 10), 1.0, Quality(quality), issues=issues, template=template)
-
-    def shortlist(self, k: int) -> int:
-        return 2 * k + 8
-
-    def levels(self, probe: Template) -> NDArray[np.float32] | None:
-        return None
-
-    def compare(
-        self,
-        probe: Template,
-        candidates: Sequence[Template],
-        *,
-        clutter: Clutter | None = None,
-        exact: bool = False,
-    ) -> list[Score]:
-        return [
-            Score(cosine, {"cosine": cosine})
-            for cosine in (float(c.vectors[0] @ probe.vectors[0]) for c in candidates)
-        ]
-
-    explains_templates = False
-    groups_subjects = False
-
-    def companion(self) -> Companion | None:
-        return None
-
-    def explain(self, probe: Presented, candidate: Presented) -> Explanation:
-        assert probe.sample is not None
-        assert candidate.sample is not None
-        return Explanation(b"\x89PNG\r\n\x1a\n" + probe.sample.data + candidate.sample.data)
-
+from likeness.testing.vectors import VectorModality
 
 ALICE = Caller("NCB-AA", Purpose.CRIMINAL_INVESTIGATION, case_reference="A-1", operator="op-1")
 BOB = Caller("NCB-BB", Purpose.MISSING_PERSON, case_reference="B-7")

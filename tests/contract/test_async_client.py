@@ -19,14 +19,14 @@ from likeness.client import (
     reference,
 )
 from likeness.rpc.server import Server
-from tests.contract.conftest import HoldingModality, build
+from tests.contract.conftest import HoldingModality, composing
 from tests.waiting import PATIENCE
 
 
 @pytest.fixture
 async def server(tmp_path: Path, modality: HoldingModality) -> AsyncIterator[Server]:
     settings = load(environment={}, overrides={"home": tmp_path / "home", "grpc.address": "127.0.0.1:0"})
-    made = Server(settings, lambda given: build(modality, given.home))
+    made = Server(settings, composing(modality))
     await made.start()
     yield made
     modality.go_on.set()

@@ -11,17 +11,14 @@ from pathlib import Path
 import pytest
 
 from likeness.client import InvalidArgument, LikenessClient
-from likeness.engine.engine import Engine
-from likeness.engine.gallery import Gallery
 from likeness.fingerprint.fingers import NOTHING_IN_COMMON
 from likeness.fingerprint.formats import Standard, write
 from likeness.fingerprint.minutiae import Extended, FingerView, Record
 from likeness.fingerprint.modality import FingerprintModality
 from likeness.fingerprint.synthesis import impressions, record_of
 from likeness.inference.concurrency.turns import Turns
-from likeness.store.store import Store
 from likeness.v1 import common_pb2
-from tests.contract.conftest import Built, Served
+from tests.contract.conftest import Served, composing
 
 CASES = Path(__file__).parents[3] / "shared" / "cases"
 SEED = 43
@@ -37,13 +34,7 @@ def fingers() -> FingerprintModality:
 def client(
     prepare: Callable[..., Served], fingers: FingerprintModality, tmp_path: Path
 ) -> Iterator[LikenessClient]:
-    def build(_: object) -> Built:
-        store = Store.open(tmp_path / "home", key_file=tmp_path / "home" / "keys" / "ring.json")
-        gallery = Gallery(fingers.name, fingers.space, store)
-        gallery.start()
-        return Built(store, Engine(fingers, store, gallery))
-
-    yield prepare(build).start().client(retries=0)
+    yield prepare(composing(fingers)).start().client(retries=0)
 
 
 @pytest.fixture(scope="module")

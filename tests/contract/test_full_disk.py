@@ -9,12 +9,12 @@ from tests.contract.conftest import Served
 
 
 @pytest.fixture
-def full(served: Served, client: LikenessClient) -> str:
+def full(served: Served, client: LikenessClient, monkeypatch: pytest.MonkeyPatch) -> str:
     """The id of a reference that was enrolled before the disk was full."""
     reference_id = client.face.enroll(b"1,0,0").reference.reference_id
-    assert served.built is not None
-    served.built.store._opened.reserve.size = 1 << 20  # wanted, and not held
-    assert served.built.store.is_full
+    reserve = served.composition.store._opened.reserve
+    monkeypatch.setattr(reserve, "size", 1 << 20)  # wanted, and not held
+    assert served.composition.store.is_full
     return str(reference_id)
 
 

@@ -10,15 +10,15 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from likeness.app.composition import compose
+from likeness.app.composition import Composed, compose
 from likeness.app.registry import ENTRIES
 from likeness.app.settings import load
 from likeness.client import Enrolment, FailedPrecondition, LikenessClient, metadata
 from likeness.domain.errors import InvalidInput
 from likeness.protocol import SERVICES
 from likeness.telemetry import metrics
+from likeness.testing.server import LocalServer
 from likeness.v1 import common_pb2 as common
-from tests.contract.conftest import Served
 from tests.contract.tones import ENTRY, SERVICE
 from tests.waiting import PATIENCE
 
@@ -27,23 +27,20 @@ HIGH, LOW = b"1,0.1,0", b"0,0.2,1"
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
+def served(tmp_path: Path) -> Iterator[LocalServer[Composed]]:
     """Tones and nothing else, so that no model needs to be built."""
     settings = load(
         environment={"LIKENESS_MODALITIES": "tone"},
         overrides={"home": tmp_path, "grpc.address": "127.0.0.1:0"},
         entries=WITH_TONES,
     )
-    server = Served(settings, compose, services=(*SERVICES, SERVICE))
-    try:
-        yield server.start()
-    finally:
-        server.close()
+    with LocalServer(settings, compose, services=(*SERVICES, SERVICE)) as server:
+        yield server
 
 
 @pytest.fixture
-def client(served: Served) -> LikenessClient:
-    return served.client(services=(*SERVICES, SERVICE))
+def client(served: LocalServer[Composed]) -> LikenessClient:
+    return served.client()
 
 
 def test_it_is_enrolled_and_searched(client: LikenessClient) -> None:
@@ -64,7 +61,7 @@ def test_it_is_enrolled_and_searched(client: LikenessClient) -> None:
     assert refusal is not None and refusal.reason == "NOT_A_VECTOR"
 
 
-def test_it_has_health_reflection_and_metrics(served: Served, client: LikenessClient) -> None:
+def test_it_has_health_reflection_and_metrics(served: LocalServer[Composed], client: LikenessClient) -> None:
     with grpc.insecure_channel(served.address) as channel:
         request = health_pb2.HealthCheckRequest(service=SERVICE.name)
         status = health_pb2_grpc.HealthStub(channel).Check(request, timeout=PATIENCE).status

@@ -18,7 +18,8 @@ from likeness.app.settings import Settings
 from likeness.client import CallFailed, FailedPrecondition, LikenessClient, Unavailable
 from likeness.domain.errors import Precondition, WrongKey
 from likeness.telemetry import metrics
-from tests.contract.conftest import Built, HoldingModality, Served, build
+from likeness.testing.composition import LocalComposition
+from tests.contract.conftest import HoldingModality, Served
 from tests.waiting import PATIENCE, eventually
 
 Status = health_pb2.HealthCheckResponse
@@ -80,10 +81,10 @@ def test_a_server_listens_and_is_alive_while_it_starts_and_serves_only_when_warm
 ) -> None:
     warming, warm = threading.Event(), threading.Event()
 
-    def slow(_: Settings) -> Built:
+    def slow(given: Settings) -> LocalComposition:
         warming.set()
         assert warm.wait(PATIENCE)
-        return build(modality, tmp_path / "home")
+        return LocalComposition.open(given.home, modality)
 
     served = prepare(slow)
     with ThreadPoolExecutor(2) as pool:
@@ -125,8 +126,7 @@ def test_draining_finishes_what_is_under_way_refuses_the_rest_and_closes_the_sto
         modality.go_on.set()
         assert under_way.result(PATIENCE).reference.reference_id
         draining.result(PATIENCE)
-    assert served.built is not None
-    assert served.built.closed.is_set()
+    assert served.composition.closed.is_set()
     with pytest.raises(Unavailable):
         client.face.search(b"1,0,0")
 
@@ -159,8 +159,7 @@ def test_what_does_not_finish_within_the_grace_is_cut_off(
             under_way.result(PATIENCE)
         modality.go_on.set()
         draining.result(PATIENCE)
-    assert served.built is not None
-    assert served.built.closed.is_set()
+    assert served.composition.closed.is_set()
 
 
 def test_an_acknowledged_enrolment_is_there_after_a_restart(
@@ -183,7 +182,7 @@ def test_a_taken_port_is_a_clear_error(served: Served, prepare: Callable[..., Se
 def test_a_server_whose_engine_cannot_be_built_says_why_and_stops_listening(
     prepare: Callable[..., Served],
 ) -> None:
-    def fails(_: Settings) -> Built:
+    def fails(_: Settings) -> LocalComposition:
         raise WrongKey("The key ring does not open this store.")
 
     served = prepare(fails)

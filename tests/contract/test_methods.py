@@ -32,11 +32,11 @@ from likeness.domain.references import Facets, MetadataField, Reference
 from likeness.domain.samples import Mode, Sample
 from likeness.domain.storage import only
 from likeness.store.store import Store
+from likeness.testing.vectors import VectorModality
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import face_pb2_grpc
 from likeness.v1 import matching_pb2 as matching
-from tests.contract.conftest import HoldingModality, Served, build
-from tests.support import VectorModality
+from tests.contract.conftest import HoldingModality, Served, composing
 
 
 def test_an_enrolled_reference_is_found_read_listed_updated_and_expunged(client: LikenessClient) -> None:
@@ -321,9 +321,7 @@ def test_a_mistyped_gallery_is_named_in_the_header(client: LikenessClient) -> No
 def test_a_request_id_used_for_one_modality_enrols_nothing_in_another(
     prepare: Callable[..., Served], modality: HoldingModality, tmp_path: Path
 ) -> None:
-    client = (
-        prepare(lambda _: build(modality, tmp_path / "home", VectorModality(name="object"))).start().client()
-    )
+    client = prepare(composing(modality, VectorModality(name="object"))).start().client()
     faces = client.face.enroll(b"1,0,0", request_id="request-1")
     with pytest.raises(AlreadyExists) as caught:
         client.object.enroll(b"1,0,0", request_id="request-1")
@@ -344,7 +342,7 @@ def test_a_write_of_an_older_release_is_known_when_it_is_sent_again(
     content = sent.SerializeToString(deterministic=True)
     key = RequestKey("NCB-AA", "request-1", hashlib.sha256(b"likeness.v1.EnrollRequest\0" + content).digest())
     home = tmp_path / "home"
-    with Store.open(home, key_file=home / "keys" / "ring.json") as store:
+    with Store.open(home, key_file=home / "keys.json") as store:
         finding = modality.extract([Sample(b"1,0,0", "probe")], Mode.ENROL)[0].findings[0]
         assert finding.template is not None
         reference = Reference(
@@ -355,7 +353,7 @@ def test_a_write_of_an_older_release_is_known_when_it_is_sent_again(
             model=finding.template.model,
         )
         stored = only(store.write([Write(key, Enrol(reference, finding.template))]))
-    client = prepare(lambda _: build(modality, home, VectorModality(name="object"))).start().client()
+    client = prepare(composing(modality, VectorModality(name="object"))).start().client()
     wanted = metadata(galleries=["wanted"])
     again = client.face.enroll(b"1,0,0", metadata=wanted, request_id="request-1")
     assert (again.replayed, again.reference.reference_id) == (True, stored.reference_id)

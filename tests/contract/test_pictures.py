@@ -12,16 +12,13 @@ import pytest
 from PIL import Image
 
 from likeness.client import DeadlineExceeded, InvalidArgument, LikenessClient, ResourceExhausted
-from likeness.engine.engine import Engine
-from likeness.engine.gallery import Gallery
 from likeness.imaging import cost, parameters
 from likeness.imaging.decode import DecodeLimits
 from likeness.imaging.headers import inspect
 from likeness.imaging.memory import MemoryBudget
 from likeness.inference.concurrency.turns import Turns
 from likeness.object.modality import ObjectModality
-from likeness.store.store import Store
-from tests.contract.conftest import Built, Served
+from tests.contract.conftest import Served, composing
 from tests.waiting import PATIENCE, eventually
 
 
@@ -46,13 +43,7 @@ def objects() -> ObjectModality:
 def client(
     prepare: Callable[..., Served], objects: ObjectModality, tmp_path: Path
 ) -> Iterator[LikenessClient]:
-    def build(_: object) -> Built:
-        store = Store.open(tmp_path / "home", key_file=tmp_path / "home" / "keys" / "ring.json")
-        gallery = Gallery(objects.name, objects.space, store)
-        gallery.start()
-        return Built(store, Engine(objects, store, gallery))
-
-    yield prepare(build).start().client(retries=0)
+    yield prepare(composing(objects)).start().client(retries=0)
     assert MEMORY.used == 0
 
 

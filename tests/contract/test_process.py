@@ -30,14 +30,14 @@ import sys
 from pathlib import Path
 from likeness.rpc.server import serve
 from likeness.app.settings import load
-from tests.contract.conftest import HoldingModality, build
+from tests.contract.conftest import HoldingModality, composing
 
 home, address = sys.argv[1:3]
 settings = load(overrides={"home": Path(home), "grpc.address": address, "metrics.address": "127.0.0.1:0"})
 modality = HoldingModality()
 inside = modality.inside.release
 modality.inside.release = lambda: (inside(), print("inside", flush=True))
-serve(settings, lambda given: build(modality, given.home), announce=lambda at: print(at, flush=True))
+serve(settings, composing(modality), announce=lambda at: print(at, flush=True))
 """
 
 Launch = Callable[..., "subprocess.Popen[str]"]

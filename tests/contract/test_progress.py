@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import grpc
 import pytest
@@ -16,11 +15,11 @@ from likeness.domain.samples import Template
 from likeness.engine import search
 from likeness.rpc import handlers
 from likeness.telemetry import metrics
+from likeness.testing.vectors import VectorModality
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import face_pb2_grpc
 from likeness.v1 import matching_pb2 as matching
-from tests.contract.conftest import Built, HoldingModality, Served, build
-from tests.support import VectorModality
+from tests.contract.conftest import HoldingModality, Served
 from tests.waiting import PATIENCE, eventually
 
 
@@ -53,17 +52,12 @@ def modality() -> SlowModality:
 
 
 @pytest.fixture
-def served(
-    prepare: Callable[..., Served], modality: SlowModality, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Served:
+def served(prepare: Callable[..., Served], monkeypatch: pytest.MonkeyPatch) -> Served:
     """Of a server that compares two references at a time and tells of every batch; it has seven."""
     monkeypatch.setattr(search, "EXHAUSTIVE_BATCH", 2)
     monkeypatch.setattr(handlers, "PROGRESS_SECONDS", 0.01)
 
-    def built(_: object) -> Built:
-        return build(modality, tmp_path / "home")
-
-    served = prepare(built).start()
+    served = prepare().start()
     client = served.client()
     for number in range(7):
         client.face.enroll(f"1,{number}".encode())

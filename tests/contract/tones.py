@@ -15,8 +15,8 @@ from google.protobuf.descriptor import MethodDescriptor
 from likeness.domain.calibration import Calibration
 from likeness.engine.entry import Entry, ModalitySettings, Resources, SampleWords
 from likeness.protocol import Service
+from likeness.testing.vectors import VectorModality, calibration
 from likeness.v1 import face_pb2
-from tests.support import VectorModality, calibration
 
 NAME = "tone"
 

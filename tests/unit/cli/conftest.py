@@ -1,13 +1,9 @@
-"""A real server for the commands to speak to: the whole service, over the small modality of `tests/support.py`."""
+"""A real server for the commands to speak to: the whole service, over the vectors of `likeness.testing`."""
 
 from __future__ import annotations
 
-import asyncio
 import os
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +11,9 @@ from typer.testing import CliRunner, Result
 
 from likeness.app.settings import Settings, load
 from likeness.cli.main import app
-from likeness.engine.engine import Engine
-from likeness.engine.opening import Running, open_engine
-from likeness.rpc.server import Server
-from likeness.store.store import Store
-from tests.support import VectorModality
-from tests.waiting import PATIENCE
+from likeness.testing.composition import LocalComposition
+from likeness.testing.server import LocalServer
+from likeness.testing.vectors import VectorModality
 
 
 @pytest.fixture(autouse=True)
@@ -30,51 +23,17 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-@dataclass(frozen=True)
-class _Composition:
-    store: Store
-    running: Running
-
-    @property
-    def engines(self) -> Mapping[str, Engine]:
-        return {"face": self.running.engine}
-
-    def close(self) -> None:
-        self.running.close()
-        self.store.close()
-
-
-def _compose(settings: Settings) -> _Composition:
-    store = Store.open(settings.home, key_file=settings.home / "keys.json")
-    return _Composition(store, open_engine(VectorModality(), store, None, keep_sources=True))
-
-
-async def _serve(settings: Settings, ready: Future[int], stop: threading.Event) -> None:
-    server = Server(settings, _compose)
-    try:
-        await server.start()
-    except BaseException as error:
-        ready.set_exception(error)
-        return
-    ready.set_result(server.port)
-    await asyncio.to_thread(stop.wait)
-    await server.drain()
+def _compose(settings: Settings) -> LocalComposition:
+    return LocalComposition.open(settings.home, VectorModality(), keep_sources=True)
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a running server with an empty store."""
     home = tmp_path_factory.mktemp("server")
-    settings = load(
-        environment={}, overrides={"home": home, "grpc.address": "127.0.0.1:0", "metrics.address": ""}
-    )
-    ready: Future[int] = Future()
-    stop = threading.Event()
-    thread = threading.Thread(target=lambda: asyncio.run(_serve(settings, ready, stop)))
-    thread.start()
-    yield f"127.0.0.1:{ready.result(timeout=PATIENCE)}"
-    stop.set()
-    thread.join()
+    given = {"home": home, "grpc.address": "127.0.0.1:0", "metrics.address": ""}
+    with LocalServer(load(environment={}, overrides=given), _compose) as server:
+        yield server.address
 
 
 Cli = Callable[..., Result]

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from likeness.store.store import Store
-from tests.support import Bench, VectorModality
+from likeness.testing.vectors import VectorModality
+from tests.support import Bench
 
 
 @pytest.fixture

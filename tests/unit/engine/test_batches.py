@@ -17,7 +17,8 @@ from likeness.engine import batches
 from likeness.engine.engine import Enrolled, Enrolment, SearchQuery
 from likeness.store.store import Store
 from likeness.telemetry import metrics
-from tests.support import ALICE, BOB, Bench, VectorModality
+from likeness.testing.vectors import VectorModality
+from tests.support import ALICE, BOB, Bench
 
 
 class Groups(VectorModality):

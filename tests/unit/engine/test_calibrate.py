@@ -10,7 +10,7 @@ from likeness.domain.calibration import Calibration
 from likeness.domain.errors import InvalidInput, Precondition
 from likeness.domain.samples import Template
 from likeness.engine import calibrate
-from tests.support import DIMENSION, SPACE, VectorModality
+from likeness.testing.vectors import DIMENSION, SPACE, VectorModality
 
 
 def templates(subjects: int, per_subject: int, seed: int = 3) -> dict[str, list[Template]]:

@@ -18,7 +18,8 @@ from likeness.domain.scope import Scope
 from likeness.engine import search as searching
 from likeness.engine.gallery import Gallery
 from likeness.store.store import Store
-from tests.support import ALICE, BOB, Bench, VectorModality
+from likeness.testing.vectors import VectorModality
+from tests.support import ALICE, BOB, Bench
 
 
 def template(text: str) -> Template:

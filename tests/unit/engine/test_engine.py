@@ -28,7 +28,8 @@ from likeness.engine.engine import Enrolled, ListQuery
 from likeness.store import writer
 from likeness.store.store import Store
 from likeness.telemetry import metrics
-from tests.support import ALICE, BOB, Bench, VectorModality
+from likeness.testing.vectors import VectorModality
+from tests.support import ALICE, BOB, Bench
 
 NOW = int(time.time())
 HOUR = 3600

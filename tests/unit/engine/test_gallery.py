@@ -25,7 +25,8 @@ from likeness.index.scan import Neighbours, Vectors, nothing
 from likeness.index.snapshot import Snapshots, furthest
 from likeness.index.vectors import VectorIndex
 from likeness.store.store import Store
-from tests.support import ALICE, DIMENSION, SPACE, Bench, VectorModality
+from likeness.testing.vectors import DIMENSION, SPACE, VectorModality
+from tests.support import ALICE, Bench
 from tests.waiting import PATIENCE
 
 

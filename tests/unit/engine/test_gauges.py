@@ -16,7 +16,8 @@ from likeness.engine.opening import open_engine
 from likeness.store.sqlite.files import RESERVE
 from likeness.store.store import Store
 from likeness.telemetry import metrics
-from tests.support import Bench, VectorModality
+from likeness.testing.vectors import VectorModality
+from tests.support import Bench
 from tests.waiting import PATIENCE, eventually
 
 

@@ -21,7 +21,7 @@ from likeness.inference.concurrency.turns import Turns
 from likeness.store import reseal
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing, KeyUse
-from tests.support import VectorModality
+from likeness.testing.vectors import VectorModality
 from tests.unit.store.writes import enrol
 from tests.waiting import eventually
 

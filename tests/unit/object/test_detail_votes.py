@@ -17,7 +17,8 @@ from likeness.domain.scope import Scope
 from likeness.engine import search as searching
 from likeness.object.modality import ObjectModality
 from likeness.store.store import Store
-from tests.support import ALICE, Bench, VectorModality
+from likeness.testing.vectors import VectorModality
+from tests.support import ALICE, Bench
 from tests.unit.object import frames, things
 from tests.unit.object.things import Pixels, encoded, template
 

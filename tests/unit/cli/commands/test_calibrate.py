@@ -14,7 +14,7 @@ from likeness.cli.failures import Exit
 from likeness.cli.main import app
 from likeness.domain.errors import InvalidInput
 from likeness.engine.calibrate import load
-from tests.support import SPACE, VectorModality
+from likeness.testing.vectors import SPACE, VectorModality
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from likeness.store.places import SNAPSHOTS, WITNESS
 from likeness.store.sqlite.files import DATABASE
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing
-from tests.support import Bench, VectorModality
+from likeness.testing.vectors import VectorModality
+from tests.support import Bench
 from tests.unit.store.writes import act
 
 

@@ -22,7 +22,7 @@ from likeness.index.snapshot import Snapshots
 from likeness.store.sqlite.files import RESERVE
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing
-from tests.support import VectorModality
+from likeness.testing.vectors import VectorModality
 from tests.unit.store.writes import act, enrol, expunge
 from tests.waiting import PATIENCE
 

@@ -48,9 +48,9 @@ from likeness.engine.engine import Page
 from likeness.protocol import SERVICES
 from likeness.rpc.convert import answers, enums, requests
 from likeness.rpc.convert.tokens import PageTokens
+from likeness.testing.vectors import SPACE
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
-from tests.support import SPACE
 
 NO_RULE = common.Selection(pick=common.PICK_UNSPECIFIED)
 CALLER = Caller("NCB-AA", Purpose.MISSING_PERSON)
