@@ -27,7 +27,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, Any, Generic, TypeVar, cast
 
-from likeness.domain.deadline import LOOK_SECONDS, NO_DEADLINE, Deadline
+from likeness.domain.deadline import NO_DEADLINE, Deadline
 from likeness.domain.errors import DeadlineExceeded, Unavailable
 
 T = TypeVar("T")
@@ -96,6 +96,15 @@ class _Asked(Generic[R]):
     answer: queue.SimpleQueue[R | Undone]
 
 
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """What is to be sent, as a pickle; of a task, its number and deadline too."""
+
+    pickle: bytes
+    number: int = 0
+    deadline: Deadline = NO_DEADLINE
+
+
 class _Life(Generic[T, R]):
     """One process, from its start to its end, and what it has been given.
 
@@ -116,12 +125,15 @@ class _Life(Generic[T, R]):
         )
         self._to = cast("IO[bytes]", self._process.stdin)
         self._from = cast("IO[bytes]", self._process.stdout)
-        self._lock, self._sending = threading.Lock(), threading.Lock()
+        self._lock = threading.Lock()
         self._waiting: dict[int, _Asked[R]] = {}
         self._last = 0
         self._over = threading.Event()
+        self._outbox: queue.SimpleQueue[_Message | None] = queue.SimpleQueue()
+        self._outbox.put(_Message(pickle.dumps(make, pickle.HIGHEST_PROTOCOL)))
+        self._sender = threading.Thread(target=self._send, name="likeness-assistant-send", daemon=True)
+        self._sender.start()
         threading.Thread(target=self._watch, name="likeness-assistant-watch", daemon=True).start()
-        self._write(pickle.dumps(make, pickle.HIGHEST_PROTOCOL))
 
     @property
     def pid(self) -> int:
@@ -149,23 +161,18 @@ class _Life(Generic[T, R]):
         """What becomes of the task; blocks.
 
         Raises:
-            DeadlineExceeded: the deadline passed, or the caller went away; the task is dropped if it has not begun.
+            DeadlineExceeded: the deadline passed, or the caller went away. The task is dropped if it has not begun,
+                else given up at its next check; until then it counts as given.
         """
         data = pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
         asked: _Asked[R] = _Asked(time.monotonic(), queue.SimpleQueue())
-        while not self._sending.acquire(timeout=deadline.patience):
-            deadline.check(_ELSEWHERE)
-        try:
-            with self._lock:
-                if self._over.is_set():
-                    return Undone()
-                self._last += 1
-                number = self._last
-                self._waiting[number] = asked
-            if not self._write(pickle.dumps(Announced(number, deadline.remaining)), data):
-                self._let_go(number)
-        finally:
-            self._sending.release()
+        with self._lock:
+            if self._over.is_set():
+                return Undone()
+            self._last += 1
+            number = self._last
+            self._waiting[number] = asked
+            self._outbox.put(_Message(data, number, deadline))
         return self._answer(number, asked, deadline)
 
     def _answer(self, number: int, asked: _Asked[R], deadline: Deadline) -> R | Undone:
@@ -175,32 +182,42 @@ class _Life(Generic[T, R]):
             try:
                 deadline.check(_ELSEWHERE)
             except DeadlineExceeded:
-                self._withdraw(number)
+                self._outbox.put(_Message(pickle.dumps(Withdrawn(number))))
                 raise
 
-    def _withdraw(self, number: int) -> None:
-        """Say that nobody waits for a task, which counts as given until it is answered all the same.
+    def _send(self) -> None:
+        """Send what is asked for, so that no caller waits beyond its deadline for a process that does not read."""
+        while (message := self._outbox.get()) is not None:
+            if not self._sent(message) and message.number:
+                self._let_go(message.number)
+        with suppress(OSError):
+            self._to.close()
 
-        Where a task has been in sending for that long, the process hangs, and need not be notified.
-        """
-        if self._sending.acquire(timeout=LOOK_SECONDS):
-            try:
-                self._write(pickle.dumps(Withdrawn(number)))
-            finally:
-                self._sending.release()
+    def _sent(self, message: _Message) -> bool:
+        """Send a message; False if the process has ended."""
+        pickles = [message.pickle]
+        if message.number:
+            pickles.insert(0, pickle.dumps(Announced(message.number, message.deadline.remaining)))
+        try:
+            self._to.writelines(pickles)
+            self._to.flush()
+        except OSError:  # whoever reads its answers sees the end as well
+            return False
+        return True
 
     def end(self) -> int:
         """End the process and let go of everybody who waits for it; returns its exit code."""
-        with suppress(OSError):
-            self._to.close()
+        with self._lock:
+            self._over.set()
+            self._outbox.put(None)
         try:
             code = self._process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             code = self._process.wait()
+        self._sender.join()
         self._from.close()
         with self._lock:
-            self._over.set()
             # It answers in the order in which it was asked.
             for place, number in enumerate(sorted(self._waiting)):
                 self._waiting[number].answer.put(Undone(begun=place == 0))
@@ -226,15 +243,6 @@ class _Life(Generic[T, R]):
             asked = self._waiting.pop(number, None)
         if asked is not None:
             asked.answer.put(Undone())
-
-    def _write(self, *pickles: bytes) -> bool:
-        """Send; False if the process has ended, which whoever reads its answers sees as well."""
-        try:
-            self._to.writelines(pickles)
-            self._to.flush()
-        except (OSError, ValueError):
-            return False
-        return True
 
     def _receive(self) -> Any:
         try:

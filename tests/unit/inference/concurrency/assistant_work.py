@@ -18,22 +18,34 @@ def make() -> tuple[str, Callable[[str, Deadline], tuple[int, str]]]:
     return IDENTITY, work
 
 
-def work(task: str, _: Deadline = NO_DEADLINE) -> tuple[int, str]:
-    """`sleep:SECONDS` and `until:FILE` (is there) take their time, `end` ends the process, `fail` fails,
-    `print` prints; all else is echoed."""
+def work(task: str, deadline: Deadline = NO_DEADLINE) -> tuple[int, str]:
+    """`sleep:SECONDS`, `until:FILE` (is there) and `check:FILE` (until its deadline passes) take their time, and the
+    last two make FILE.begun; `end` ends the process, `fail` fails, `print` prints; all else is echoed."""
     if task.startswith("sleep:"):
         time.sleep(float(task.removeprefix("sleep:")))
     elif task.startswith("until:"):
-        while not Path(task.removeprefix("until:")).exists():
+        file = Path(task.removeprefix("until:"))
+        begun(file).touch()
+        while not file.exists():
             time.sleep(0.01)
     elif task == "end":
         os._exit(7)
     elif task == "fail":
         raise ValueError(task)
+    elif task.startswith("check:"):
+        begun(Path(task.removeprefix("check:"))).touch()
+        while True:
+            deadline.check("it was worked on")
+            time.sleep(0.01)
     elif task == "print":
         sys.stdout.write("a library's chatter\n")
         sys.stdout.flush()
     return os.getpid(), task
+
+
+def begun(file: Path) -> Path:
+    """What tells that a task with the file is being worked on."""
+    return file.with_suffix(".begun")
 
 
 def broken() -> tuple[str, Callable[[str, Deadline], tuple[int, str]]]:

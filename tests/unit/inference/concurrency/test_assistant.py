@@ -10,6 +10,7 @@ import queue
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from likeness.domain.errors import DeadlineExceeded, Unavailable
 from likeness.inference.concurrency import assistant as module
 from likeness.inference.concurrency import assistant_process
 from likeness.inference.concurrency.assistant import ROOM, Announced, Assistant, Undone, Withdrawn
-from tests.unit.inference.concurrency.assistant_work import IDENTITY, broken, make, work
+from tests.unit.inference.concurrency.assistant_work import IDENTITY, begun, broken, make, work
 from tests.waiting import PATIENCE, eventually
 
 Shared = Assistant[str, tuple[int, str]]
@@ -150,6 +151,7 @@ def test_a_task_may_be_given_up_and_counts_until_it_is_done(assistant: Shared, t
         pid, _ = assistant.do("who", work)
         at_work, queued = (pool.submit(assistant.do, f"until:{go_on}", work, gone) for _ in range(ROOM))
         eventually(lambda: assistant._life is not None and assistant._life.given == ROOM)
+        eventually(begun(go_on).exists)
         gone.abandoned.set()
         for one in (at_work, queued):
             with pytest.raises(DeadlineExceeded, match="caller went away"):
@@ -158,6 +160,39 @@ def test_a_task_may_be_given_up_and_counts_until_it_is_done(assistant: Shared, t
         assert assistant._life.given == ROOM  # it is still at the first
         assert assistant.do("meanwhile", work) == (HERE, "meanwhile")
         go_on.touch()
+        eventually(lambda: assistant._life is not None and assistant._life.given == 0)
+        assert assistant.do("after", work) == (pid, "after")
+
+
+def test_what_is_worked_on_is_given_up_when_the_caller_goes_away(assistant: Shared, tmp_path: Path) -> None:
+    file, gone = tmp_path / "task", CallDeadline()
+    with busy(assistant), ThreadPoolExecutor(1) as pool:
+        pid, _ = assistant.do("who", work)
+        at_work = pool.submit(assistant.do, f"check:{file}", work, gone)
+        eventually(begun(file).exists)
+        gone.abandoned.set()
+        with pytest.raises(DeadlineExceeded, match="caller went away"):
+            at_work.result(PATIENCE)
+        assert assistant.do("after", work) == (pid, "after")
+
+
+def test_what_is_worked_on_is_given_up_when_its_time_is_up(tmp_path: Path) -> None:
+    deadline = CallDeadline(time.monotonic() + 0.1)
+    assert assistant_process._done(work, f"check:{tmp_path / 'task'}", deadline) == Undone()
+
+
+def test_nobody_waits_beyond_a_deadline_for_one_that_reads_no_more(assistant: Shared) -> None:
+    more_than_a_pipe_holds = "x" * (8 << 20)
+    with busy(assistant):
+        pid, _ = assistant.do("who", work)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            for _ in range(ROOM):
+                with pytest.raises(DeadlineExceeded):
+                    assistant.do(more_than_a_pipe_holds, work, CallDeadline(time.monotonic() + 0.1))
+            assert assistant.do("meanwhile", work) == (HERE, "meanwhile")
+        finally:
+            os.kill(pid, signal.SIGCONT)
         eventually(lambda: assistant._life is not None and assistant._life.given == 0)
         assert assistant.do("after", work) == (pid, "after")
 
