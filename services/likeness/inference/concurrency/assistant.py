@@ -88,12 +88,12 @@ def _standard_error() -> IO[str] | None:
     return sys.stderr
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Asked(Generic[R]):
-    """A task that it has: since when, and where its answer goes."""
+    """A task that it has: where its answer goes, and when its sending began; infinity before."""
 
-    since: float
     answer: queue.SimpleQueue[R | Undone]
+    since: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ class _Life(Generic[T, R]):
                 else given up at its next check; until then it counts as given.
         """
         data = pickle.dumps(task, pickle.HIGHEST_PROTOCOL)
-        asked: _Asked[R] = _Asked(time.monotonic(), queue.SimpleQueue())
+        asked: _Asked[R] = _Asked(queue.SimpleQueue())
         with self._lock:
             if self._over.is_set():
                 return Undone()
@@ -197,6 +197,8 @@ class _Life(Generic[T, R]):
         """Send a message; False if the process has ended."""
         pickles = [message.pickle]
         if message.number:
+            with self._lock:
+                self._waiting[message.number].since = time.monotonic()
             pickles.insert(0, pickle.dumps(Announced(message.number, message.deadline.remaining)))
         try:
             self._to.writelines(pickles)

@@ -19,7 +19,7 @@ def make() -> tuple[str, Callable[[str, Deadline], tuple[int, str]]]:
 
 
 def work(task: str, deadline: Deadline = NO_DEADLINE) -> tuple[int, str]:
-    """`sleep:SECONDS`, `until:FILE` (is there) and `check:FILE` (until its deadline passes) take their time, and the
+    """`sleep:SECONDS`, `until:FILE` (is there) and `check:FILE` (its deadline passes) take their time, and the
     last two make FILE.begun; `end` ends the process, `fail` fails, `print` prints; all else is echoed."""
     if task.startswith("sleep:"):
         time.sleep(float(task.removeprefix("sleep:")))

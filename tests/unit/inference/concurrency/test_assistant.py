@@ -113,14 +113,15 @@ def test_tasks_of_any_size_go_there_and_back(assistant: Shared, size: int) -> No
 
 
 def test_the_task_that_ended_it_is_refused_and_the_next_one_worked_on_here(
-    assistant: Shared, monkeypatch: pytest.MonkeyPatch
+    assistant: Shared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    never = tmp_path / "never"
     monkeypatch.setattr(module, "RESTART_SECONDS", 0.01)
     with busy(assistant):
         first, _ = assistant.do("who", work)
         with ThreadPoolExecutor(2) as pool:
-            slow = pool.submit(assistant.do, "sleep:600", work)
-            eventually(lambda: assistant._life is not None and assistant._life.given == 1)
+            slow = pool.submit(assistant.do, f"until:{never}", work)
+            eventually(begun(never).exists)
             queued = pool.submit(assistant.do, "queued", work)
             eventually(lambda: assistant._life is not None and assistant._life.given == ROOM)
             os.kill(first, signal.SIGKILL)
