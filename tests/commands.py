@@ -15,7 +15,7 @@ from likeness.cli.main import app
 
 ROOT = Path(__file__).parents[1]
 PROGRAMS = ("likeness", "make", "python", "pip", "podman", "docker", "kubectl", "source", "export", "umask")
-"""What a command begins with, so that prose in code type is told from it."""
+"""What a command begins with, so that prose in code type is distinguished from it."""
 
 UsageError: Any = typer.BadParameter.__mro__[1]
 """Of the copy of click that typer brings with it."""

@@ -9,7 +9,7 @@ import time
 import pytest
 from hypothesis import HealthCheck, settings
 
-# A busy machine is no failure, and what is drawn is the same in every run: drawing anew is for tests/fuzz.
+# A busy machine is no failure, and what is drawn is the same in every run: drawing again is for tests/fuzz.
 settings.register_profile(
     "suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )

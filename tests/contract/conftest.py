@@ -23,7 +23,7 @@ Served = LocalServer[LocalComposition]
 
 
 class HoldingModality(VectorModality):
-    """Waits inside `extract` for samples that contain `hold`, until it is told to go on; `seen`: what it had."""
+    """Waits inside `extract` for samples that contain `hold`, until it is released; `seen`: what it had."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Limits, deadlines and faults: refused clearly, told to nobody who should not know, and never at others' cost."""
+"""Limits, deadlines and faults: refused clearly, disclosed to no stranger, and never at others' cost."""
 
 from __future__ import annotations
 

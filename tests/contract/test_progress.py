@@ -24,7 +24,7 @@ from tests.waiting import PATIENCE, eventually
 
 
 class SlowModality(HoldingModality):
-    """Counts what it compares; after the first batch it waits until it is told to go on."""
+    """Counts what it compares; after the first batch it waits until it is released."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -19,7 +19,7 @@ from tests.pictures import demo_photographs
 from tests.waiting import PATIENCE
 
 Run = Callable[..., tuple[int, list[dict[str, Any]], str]]
-"""Runs a command: its exit code, its answers, and what it told the person."""
+"""Runs a command: its exit code, its answers, and what it wrote for the person."""
 
 
 @pytest.fixture(scope="session")

@@ -44,7 +44,7 @@ def people(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.skipif(not MODELS.is_dir(), reason="the drop-in models are not beside the checkout")
+@pytest.mark.skipif(not MODELS.is_dir(), reason="the drop-in models are not next to the checkout")
 def test_a_detector_and_a_recogniser_are_drafted_and_calibrated(
     models: None, people: Path, tmp_path: Path
 ) -> None:

@@ -2,8 +2,8 @@
 
 It knows the functions and operators that the rules use, and refuses others. It follows Prometheus in what the cases
 depend on: look-back of five minutes, extrapolation of rates, resets of counters, matching of labels. Where promtool
-is installed the same cases run through it too, and that is the proof; rules are not kept from one evaluation to the
-next here, but evaluated again at every instant at which they are read.
+is installed the same cases run through it too, and that is the proof; rules carry no state from one evaluation to
+the next here, but evaluated again at every instant at which they are read.
 """
 
 from __future__ import annotations

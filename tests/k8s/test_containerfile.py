@@ -58,7 +58,7 @@ def test_it_listens_on_the_ports_that_it_exposes() -> None:
 
 
 def test_nothing_is_reported_to_the_makers_of_a_library() -> None:
-    """Builds of onnxruntime on PyPI send telemetry unless told not to before they are loaded."""
+    """Builds of onnxruntime on PyPI send telemetry unless it is switched off before they are loaded."""
     first = stages()[0]
     assert first.environment["ORT_DISABLE_TELEMETRY"] == "1"
     assert IMAGE.environment["ORT_DISABLE_TELEMETRY"] == "1"

@@ -1,4 +1,4 @@
-"""A disk that is full: callers are told, nothing is half-written, and work goes on once there is space.
+"""A disk that is full: callers are informed, nothing is half-written, and work goes on once there is space.
 
 The operating system's own limit on the size of a file stands for the full disk: every write beyond it fails in
 the same place, and it can be lifted again.

@@ -31,7 +31,7 @@ Ask = tuple[str, str, str, int]
 
 @dataclass
 class Ledger:
-    """What the killed processes said: per reference the last acknowledged ask, and those left open."""
+    """What the killed processes reported: per reference the last acknowledged ask, and those left open."""
 
     done: dict[str, Ask] = field(default_factory=dict)
     positions: dict[str, int] = field(default_factory=dict)

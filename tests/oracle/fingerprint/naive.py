@@ -82,7 +82,7 @@ def cylinders(xy: Floats, turn: Floats) -> tuple[Floats, Bools, Bools]:
 
 
 def similarity(bits_a: Bools, valid_a: Bools, bits_b: Bools, valid_b: Bools) -> float:
-    """Of two cylinders whose minutiae point alike (17), for bit cylinders (19)."""
+    """Of two cylinders whose minutiae point the same way (17), for bit cylinders (19)."""
     base = sum(
         math.hypot((i - (NS - 1) / 2) * DELTA_S, (j - (NS - 1) / 2) * DELTA_S) <= R
         for i in range(NS)
@@ -131,6 +131,6 @@ def relaxed(
 
 
 def global_score(start: Floats, after: Floats, count: int) -> float:
-    """Mean of the `count` that kept most of theirs (section IV, LSS-R)."""
+    """Mean of the `count` that lost least of theirs (section IV, LSS-R)."""
     best = np.argsort(-after / start, kind="stable")[:count]
     return float(after[best].sum() / count)

@@ -1,4 +1,4 @@
-"""What is summed of trust and kinds over the pairs of two templates, against plain sums of the pairs told."""
+"""What is summed of trust and kinds over the pairs of two templates, against plain sums over the pairs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COUNT = 30
 
 @pytest.fixture(scope="module")
 def two() -> tuple[PreparedFinger, PreparedFinger]:
-    """Two impressions of one finger, of random qualities and with some kinds untold."""
+    """Two impressions of one finger, of random qualities and with some kinds unknown."""
     random = np.random.default_rng(2)
     pair = []
     for one in of_one_finger(COUNT, 30, 8):

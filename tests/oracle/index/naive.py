@@ -64,7 +64,7 @@ def agrees(
     found: tuple[NDArray[np.float32], NDArray[np.int64]],
     tolerance: float = 2e-4,
 ) -> None:
-    """Assert that one query's answer [k] is the naive one, where rows that score alike may change places."""
+    """Assert that one query's answer [k] is the naive one, where rows with equal scores may change places."""
     scores, rows = found
     best = naive.best(query, k, allowed)
     true = naive.scores(query) if naive.vectors else np.zeros(0)

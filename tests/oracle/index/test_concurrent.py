@@ -1,4 +1,4 @@
-"""Searches beside changes and builds: no exception, and every answer is right for what it was asked."""
+"""Searches during changes and builds: no exception, and every answer is right for what it was asked."""
 
 from __future__ import annotations
 

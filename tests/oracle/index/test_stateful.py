@@ -28,7 +28,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 class IndexMachine(RuleBasedStateMachine):
-    """The index with its columns, and the naive one beside it."""
+    """The index with its columns, and the naive one."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A server that fails as it is told to, so that the client's own conduct can be seen."""
+"""A server that fails as instructed, so that the client's own conduct can be seen."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def failure(code: grpc.StatusCode, *, retry_after: float | None = None) -> Any:
         info.retry_delay.FromNanoseconds(int(retry_after * 1e9))
         details.append(any_pb2.Any())
         details[0].Pack(info)
-    status = status_pb2.Status(code=code.value[0], message="as told", details=details)
+    status = status_pb2.Status(code=code.value[0], message="as instructed", details=details)
     return rpc_status.to_status(status)
 
 

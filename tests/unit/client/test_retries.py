@@ -95,7 +95,7 @@ def test_a_failure_that_may_pass_is_repeated_with_the_same_request_id(
 
 def test_the_retries_come_to_an_end(enroller: Enroller, script: Script) -> None:
     script.failures = [failure(grpc.StatusCode.UNAVAILABLE)] * 9
-    with pytest.raises(Unavailable, match="as told"):
+    with pytest.raises(Unavailable, match="as instructed"):
         enroller.one(retries=2)
     assert len(script.request_ids) == 3
 

@@ -1,4 +1,4 @@
-"""A second way to candidates beside the vectors, and answers grouped by subject."""
+"""A second way to candidates in addition to the vectors, and answers grouped by subject."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def template(text: str) -> Template:
 
 
 class Opposites:
-    """Finds the rows whose vectors are least alike, which the vectors alone would find last."""
+    """Finds the rows whose vectors are least similar, which the vectors alone would find last."""
 
     def __init__(self) -> None:
         self.held: dict[int, NDArray[np.float32]] = {}

@@ -1,4 +1,4 @@
-"""Sealing old data under the current key beside serving."""
+"""Sealing old data under the current key while serving."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ FIXED = Input(colour="BGR", mean=(10, 10, 10), std=(2, 2, 2), width=320, height=
 
 
 def test_suppress_keeps_the_best_of_each_heap() -> None:
-    """No two kept boxes overlap by more than the limit, and every dropped box has a better kept one over it."""
+    """No two chosen boxes overlap by more than the limit, and every dropped box has a better chosen one over it."""
     draw = np.random.default_rng(3)
     corners = draw.uniform(0, 60, (200, 2))
     boxes = np.hstack([corners, corners + draw.uniform(5, 40, (200, 2))]).astype(np.float32)

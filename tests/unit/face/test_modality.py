@@ -54,7 +54,7 @@ def photograph() -> Path:
 
 def photographs(count: int, each: int) -> list[list[Path]]:
     if not FACES.is_dir():
-        pytest.skip("the evaluation photographs are not beside this checkout")
+        pytest.skip("the evaluation photographs are not next to this checkout")
     people = [sorted(p.glob("*.jpg")) for p in sorted(FACES.iterdir()) if p.is_dir()]
     return [p[:each] for p in people if len(p) >= each][:count]
 

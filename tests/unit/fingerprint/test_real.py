@@ -1,4 +1,4 @@
-"""On real templates, where they lie beside the checkout."""
+"""On real templates, where they lie next to the checkout."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ DATA = Path(__file__).parents[4] / "shared" / "data" / "fingerprints"
 def test_mates_come_first_among_forty_fingers(extractor: str) -> None:
     folder = DATA / extractor
     if not folder.is_dir():
-        pytest.skip("the evaluation templates are not beside this checkout")
+        pytest.skip("the evaluation templates are not next to this checkout")
     held = {
         impression: [
             prepare(read(path.read_bytes(), path.name).views[0].minutiae)

@@ -14,7 +14,7 @@ DATA = Path(__file__).parents[4] / "shared" / "data" / "fingerprints"
 def test_impressions_of_one_finger_are_near_each_other_among_those_of_its_own_sensors(extractor: str) -> None:
     folder = DATA / extractor
     if not folder.is_dir():
-        pytest.skip("the evaluation templates are not beside this checkout")
+        pytest.skip("the evaluation templates are not next to this checkout")
     paths = sorted(folder.glob("*/*_[123].fmr"))
     vectors = Shortlister().embed([read(p.read_bytes(), p.name).views[0].minutiae for p in paths])
     fingers = np.array([f"{p.parent.name}/{p.stem[:-2]}" for p in paths])

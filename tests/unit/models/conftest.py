@@ -27,7 +27,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
 
 @pytest.fixture
 def shared_faces() -> Path:
-    """The evaluation photographs beside the checkout."""
+    """The evaluation photographs next to the checkout."""
     folder = Path(__file__).resolve().parents[4] / "shared" / "data" / "faces"
     if not folder.is_dir():
         pytest.skip(f"{folder} is absent")

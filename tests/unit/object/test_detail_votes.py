@@ -1,4 +1,4 @@
-"""Both ways to candidates together, over the real engine: what is found, grouped, forgotten and kept apart."""
+"""Both ways to candidates together, over the real engine: what is found, grouped, forgotten and separated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fusion: every part counts in its direction, bands need evidence, and a damaged file is told."""
+"""The fusion: every part counts in its direction, bands need evidence, and a damaged file is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Local details: what is found, where, and how it is kept."""
+"""Local details: what is found, where, and how it is stored."""
 
 from __future__ import annotations
 

@@ -176,7 +176,7 @@ def test_a_calibration_or_model_of_another_space_is_refused() -> None:
 
 
 def test_a_candidate_scores_the_same_however_it_was_read(modality: ObjectModality) -> None:
-    """The engine reads a kept source again as a probe, and expects the score of the reference."""
+    """The engine reads a stored source again as a probe, and expects the score of the reference."""
     image = things.inside(things.thing(1), things.thing(2, 900, 700), (300, 200), 1.0)
     reference, again = template(modality, image, Mode.ENROL), template(modality, image, Mode.PROBE)
     itself, other = modality.compare(reference, [reference, again])
@@ -203,7 +203,7 @@ def test_a_photograph_whose_side_no_template_can_tell_is_refused(modality: Objec
 
 
 def test_nothing_is_called_strong_where_shared_clutter_cannot_be_recognised(modality: ObjectModality) -> None:
-    """Whether it can be told depends on how many references were searched, not on how many are compared."""
+    """Whether it can be judged depends on how many references were searched, not on how many are compared."""
     probe = template(modality, things.thing(1), Mode.PROBE)
     same, *others = (template(modality, things.thing(n), Mode.ENROL) for n in range(1, 10))
     assert modality.compare(probe, [same])[0].likelihood == Likelihood.PROBABLE

@@ -25,7 +25,7 @@ SPACE = "test/1"
 
 
 def open_store(folder: Path, expected: AuditMark | None = None) -> Store:
-    """The store of a folder, with its key beside the data."""
+    """The store of a folder, with its key next to the data."""
     return Store.open(folder / "data", key_file=folder / "key.json", expected=expected)
 
 

@@ -193,7 +193,7 @@ def test_an_interrupted_worker_leaves_nobody_waiting() -> None:
         assert gate.entered.wait(PATIENCE)
         stopped = pool.submit(batcher.run, ["interrupt"])
         _queued(batcher, 1)
-        other = pool.submit(batcher.run, ["beside"])
+        other = pool.submit(batcher.run, ["other"])
         _queued(batcher, 2)
         gate.open.set()
         assert first.result(PATIENCE) == ["first"]
@@ -218,7 +218,7 @@ def test_limits_are_at_least_one(limits: tuple[int, int, int]) -> None:
 
 
 class _Switch(Deadline):
-    """A deadline that passes when told, long before its waiter would wake by itself."""
+    """A deadline that passes on command, long before its waiter would wake by itself."""
 
     passed = threading.Event()
 
