@@ -11,6 +11,8 @@ from likeness.domain.references import Caller, Facets, Purpose, Reference
 from likeness.domain.samples import Sample, Selection
 from likeness.engine.engine import Engine, Enrolled
 from likeness.engine.gallery import Gallery
+from likeness.engine.local_shard import LocalShard
+from likeness.engine.memory import Memory
 from likeness.store.store import Store
 from likeness.testing.vectors import VectorModality
 
@@ -27,7 +29,9 @@ class Bench:
             modality.name, modality.space, store, companion=modality.companion, levels=modality.levels
         )
         self.gallery.start()
-        self.engine = Engine(modality, store, self.gallery, keep_sources=keep_sources)
+        self.memory = Memory(store)
+        self.shard = LocalShard(modality, self.gallery, store, self.memory)
+        self.engine = Engine(modality, store, self.shard, self.memory, keep_sources=keep_sources)
         self._requests = 0
 
     def key(self, caller: Caller, content: bytes = b"", request_id: str = "") -> RequestKey:

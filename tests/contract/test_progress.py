@@ -12,7 +12,7 @@ from likeness.client import AsyncLikenessClient, InvalidArgument, LikenessClient
 from likeness.domain.answers import Score
 from likeness.domain.modality import Clutter
 from likeness.domain.samples import Template
-from likeness.engine import search
+from likeness.engine import local_shard
 from likeness.rpc import handlers
 from likeness.telemetry import metrics
 from likeness.testing.vectors import VectorModality
@@ -54,7 +54,7 @@ def modality() -> SlowModality:
 @pytest.fixture
 def served(prepare: Callable[..., Served], monkeypatch: pytest.MonkeyPatch) -> Served:
     """Of a server that compares two references at a time and tells of every batch; it has seven."""
-    monkeypatch.setattr(search, "EXHAUSTIVE_BATCH", 2)
+    monkeypatch.setattr(local_shard, "EXHAUSTIVE_BATCH", 2)
     monkeypatch.setattr(handlers, "PROGRESS_SECONDS", 0.01)
 
     served = prepare().start()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -19,11 +19,15 @@ UNCALIBRATED = Fmr(1.0, 0.0, 1.0, measurable=False)
 ObserveStage = Callable[[str, float], None]
 
 
+def _unobserved(stage: str, seconds: float) -> None:
+    """Report to nobody."""
+
+
 @dataclass
 class Timings:
     """Seconds per stage of one answer; when the block that it guards ends, each stage is reported once."""
 
-    observe: ObserveStage
+    observe: ObserveStage = _unobserved
     seconds: dict[str, float] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
@@ -39,8 +43,12 @@ class Timings:
 
     def add_all(self, extraction: Extraction) -> None:
         """Add the stages of an extraction."""
-        for stage, seconds in extraction.timings.items():
-            self.add(stage, seconds)
+        self.include(extraction.timings)
+
+    def include(self, seconds: Mapping[str, float]) -> None:
+        """Add the stages of a part that timed itself."""
+        for stage, spent in seconds.items():
+            self.add(stage, spent)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

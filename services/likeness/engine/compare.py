@@ -16,7 +16,8 @@ from likeness.domain.storage import Storage
 from likeness.engine.answering import ObserveStage, Timings, calibration_id, rate, recorded
 from likeness.engine.audit import audit_compare
 from likeness.engine.finding_rules import single_finding, template_of
-from likeness.engine.gallery import Gallery
+from likeness.engine.memory import Memory
+from likeness.engine.shard import Shard
 
 SAME_PRESENTATION = 0.01
 """How much less than against itself a template made again of the same presentation may score."""
@@ -39,11 +40,12 @@ class Comparer:
     """Compares 1:1 within one modality."""
 
     def __init__(
-        self, modality: Modality, store: Storage, gallery: Gallery, *, observe: ObserveStage
+        self, modality: Modality, store: Storage, shard: Shard, memory: Memory, *, observe: ObserveStage
     ) -> None:
         self._modality = modality
         self._store = store
-        self._gallery = gallery
+        self._shard = shard
+        self._memory = memory
         self._observe = observe
 
     def compare(
@@ -97,7 +99,7 @@ class Comparer:
         )
 
     def _reference(self, caller: Caller, reference_id: str, field: str) -> _Side:
-        facets = self._gallery.facets(reference_id)
+        facets = self._shard.facets(reference_id)
         usable = facets is not None and Scope(caller).admits(facets, now=int(time.time()))
         template = self._usable(caller, reference_id) if usable else None
         if template is None:
@@ -110,11 +112,10 @@ class Comparer:
 
     def _usable(self, caller: Caller, reference_id: str) -> Template | None:
         """The template of a reference, if it is the caller's to use by what is stored and sealed, too."""
-        memory = self._gallery.memory
-        found = memory.references([reference_id]).get(reference_id)
+        found = self._memory.references([reference_id]).get(reference_id)
         if found is None or not Scope(caller).admits(found.facets, now=int(time.time())):
             return None
-        return memory.templates([reference_id]).get(reference_id)
+        return self._memory.templates([reference_id]).get(reference_id)
 
     def _explain(self, one: _Side, other: _Side, deadline: Deadline) -> Explanation:
         return self._modality.explain(self._presented(one, deadline), self._presented(other, deadline))

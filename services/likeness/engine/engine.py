@@ -20,9 +20,10 @@ from likeness.engine.batches import attempt, extract_each, groups
 from likeness.engine.compare import Comparer
 from likeness.engine.enrol import Enrolled, Enroller, Enrolment
 from likeness.engine.finding_rules import rejected
-from likeness.engine.gallery import Gallery
+from likeness.engine.memory import Memory
 from likeness.engine.records import Records
-from likeness.engine.search import Progress, Searcher, no_progress
+from likeness.engine.search import Searcher
+from likeness.engine.shard import Progress, Shard, no_progress
 from likeness.telemetry import metrics
 
 __all__ = ["Engine", "Enrolled", "Enrolment", "ListQuery", "Page", "SearchQuery"]
@@ -60,20 +61,26 @@ class Engine:
     Args:
         modality: what extracts and compares.
         store: the log; the engine subscribes to it and does not close it.
-        gallery: the fold of the log, already started.
+        shard: the references, as they are searched.
+        memory: of references and templates that were read lately.
         keep_sources: whether enrolled samples are stored (encrypted) with their templates.
     """
 
     def __init__(
-        self, modality: Modality, store: Storage, gallery: Gallery, *, keep_sources: bool = False
+        self,
+        modality: Modality,
+        store: Storage,
+        shard: Shard,
+        memory: Memory,
+        *,
+        keep_sources: bool = False,
     ) -> None:
         self.modality = modality
-        self.gallery = gallery
         self._store = store
         self._enroller = Enroller(modality, store, keep_sources=keep_sources)
-        self._records = Records(modality.name, store, gallery)
-        self._searcher = Searcher(modality, gallery, store, observe=self._observe)
-        self._comparer = Comparer(modality, store, gallery, observe=self._observe)
+        self._records = Records(modality.name, store, shard)
+        self._searcher = Searcher(modality, shard, store, memory, observe=self._observe)
+        self._comparer = Comparer(modality, store, shard, memory, observe=self._observe)
 
     def _observe(self, stage: str, seconds: float) -> None:
         metrics.stage(self.modality.name, stage).observe(seconds)

@@ -20,9 +20,10 @@ from likeness.domain.references import Facets
 from likeness.domain.samples import Template
 from likeness.domain.scope import Scope, may_know
 from likeness.domain.storage import Storage
-from likeness.engine.memory import Memory
 from likeness.engine.register import Register
+from likeness.engine.shard import ShardStatus
 from likeness.index.columns import ColumnsState
+from likeness.index.recall import Recall, measure_recall
 from likeness.index.snapshot import Snapshot
 from likeness.index.vectors import VectorIndex
 
@@ -33,6 +34,9 @@ MAX_WAITING = 8
 
 DEEPER = 4
 """Times as many vectors are asked for where too few references were among those that were found."""
+
+SELF_TEST_TOLERANCE = 0.01
+"""How much less than its own inner product a stored vector may score against itself: what quantisation costs."""
 
 WAIT_STEP = 0.5
 """Seconds after which a search that waits for a log position looks whether anybody still waits for it."""
@@ -54,18 +58,16 @@ TAIL_BATCH = 4096
 class View:
     """What one search may see.
 
-    `mask` bool [rows] marks the rows that take part; `searched` counts their references. `coverage` is the
-    share of the allowed references that could take part: those whose template lives in another space cannot; it
-    is 0 where every gallery that was named is unknown. `unknown_galleries` are those that hold no reference that
-    the caller may know of.
+    `mask` bool [rows] marks the rows that take part; `searched` counts their references, and `elsewhere` those in
+    scope that cannot take part, because their template lives in another space. `unknown_galleries` are those that
+    hold no reference that the caller may know of.
     """
 
     mask: NDArray[np.bool_]
     searched: int
-    coverage: float
+    elsewhere: int
     position: int
     generation: str
-    now: int
     unknown_galleries: tuple[str, ...] = ()
 
 
@@ -92,6 +94,7 @@ class Gallery:
         companion: makes the second way to candidates, empty; it is not in snapshots but folded from the stored
             templates.
         levels: see `Modality.levels`.
+        holds: whether a reference, by its id, belongs into this fold; of the others it knows nothing.
     """
 
     def __init__(
@@ -102,6 +105,7 @@ class Gallery:
         *,
         companion: Callable[[], Companion | None] = lambda: None,
         levels: Callable[[Template], NDArray[np.float32] | None] = lambda _: None,
+        holds: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self.modality = modality
         self.space = space
@@ -112,7 +116,7 @@ class Gallery:
         self._make_companion = companion
         self._companion = companion()
         self._levels = levels
-        self.memory = Memory(store)
+        self._holds = holds
         self._position = 0
         self._folding = threading.RLock()
         self._moved = threading.Condition()
@@ -170,7 +174,7 @@ class Gallery:
 
     def _fold_one(self, entry: LogEntry) -> None:
         match entry.kind:
-            case ChangeKind.ENROL | ChangeKind.UPDATE | ChangeKind.EXPUNGE if entry.modality != self.modality:
+            case ChangeKind.ENROL | ChangeKind.UPDATE | ChangeKind.EXPUNGE if not self._concerns(entry):
                 pass
             case ChangeKind.ENROL:
                 self._enrol(entry)
@@ -181,16 +185,17 @@ class Gallery:
             case _:
                 raise unknown_kind(entry.position, entry.kind)
 
+    def _concerns(self, entry: LogEntry) -> bool:
+        return entry.modality == self.modality and self._holds(entry.reference_id)
+
     def _update(self, entry: LogEntry) -> None:
         if entry.facets is None:
             raise Corrupt(
                 f"Log entry {entry.position} updates a reference and has no facets; restore a backup."
             )
-        self.memory.forget(entry.reference_id, entry.position)
         self._register_of(entry).update(entry.reference_id, entry.facets)
 
     def _expunge(self, entry: LogEntry) -> None:
-        self.memory.forget(entry.reference_id, entry.position)
         register = self._register_of(entry)
         rows = register.remove(entry.reference_id)
         if register is self.register:
@@ -221,6 +226,41 @@ class Gallery:
             self._companion.add(len(self.register), template)
         self.index.add(template.vectors)
         self.register.add(entry.reference_id, entry.facets, len(template.vectors), entry.position)
+
+    # -- keeping ----------------------------------------------------------------------------------------------
+
+    def status(self) -> ShardStatus:
+        """How this fold stands; quick, and safe to call from any thread."""
+        generation = self.index.generation
+        return ShardStatus(
+            self._position, self.references, self.index.tail, generation.name, str(generation.kind)
+        )
+
+    def self_test(self) -> None:
+        """Search for one stored vector: what was enrolled must be found.
+
+        Raises:
+            Corrupt: a stored vector does not find itself.
+        """
+        rows, vectors = self.index.sample(1)
+        if not len(rows):
+            return
+        scores, _ = self.index.search(vectors, 1)
+        itself = float(vectors[0] @ vectors[0])
+        if not scores[0, 0] >= itself - SELF_TEST_TOLERANCE:
+            raise Corrupt(
+                f"A stored {self.modality} vector scores {scores[0, 0]:.4f} against itself instead of "
+                f"{itself:.4f}: it does not find itself; remove the snapshots folder and start again, so that the "
+                "index is folded from the log."
+            )
+
+    def build_if_due(self) -> str:
+        """Build the next generation of the index if there is enough to build it of; its name, empty if not."""
+        return self.index.build(self._position).name if self.index.due else ""
+
+    def recall(self, sample: int) -> Recall:
+        """The recall of the index, measured with so many searches."""
+        return measure_recall(self.index, sample=sample)
 
     # -- snapshots --------------------------------------------------------------------------------------------
 
@@ -361,9 +401,9 @@ class Gallery:
                     metadata={"log_position": str(self._position)},
                 )
 
-    def view(self, scope: Scope) -> View:
-        """The rows that take part in a search of this scope."""
-        now = int(time.time())
+    def view(self, scope: Scope, *, now: int | None = None) -> View:
+        """The rows that take part in a search of this scope at `now`, Unix seconds; None is the clock's."""
+        now = int(time.time()) if now is None else now
         position, generation = self._position, self.index.generation.name
         mask = self.register.columns.mask(scope.allows, now, key=scope.key)
         searched = self.register.count(mask)
@@ -371,11 +411,7 @@ class Gallery:
         if len(self._elsewhere):
             elsewhere = int(np.count_nonzero(self._elsewhere.columns.mask(scope.allows, now, key=scope.key)))
         unknown = self._unknown_galleries(scope)
-        if searched + elsewhere:
-            coverage = searched / (searched + elsewhere)
-        else:
-            coverage = 0.0 if unknown and len(unknown) == len(scope.galleries) else 1.0
-        return View(mask, searched, coverage, position, generation, now, unknown)
+        return View(mask, searched, elsewhere, position, generation, unknown)
 
     def _unknown_galleries(self, scope: Scope) -> tuple[str, ...]:
         """Galleries that the scope names and in which its caller may know of nothing."""
@@ -389,6 +425,11 @@ class Gallery:
                 for register in (self.register, self._elsewhere)
             )
         )
+
+    @property
+    def learns_clutter(self) -> bool:
+        """Whether `clutter` is ever anything."""
+        return self._companion is not None
 
     def shortlist(self, probe: Template, count: int, view: View) -> Shortlist:
         """The references most like the probe: at most `count` of each way to candidates."""

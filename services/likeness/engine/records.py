@@ -20,9 +20,9 @@ from likeness.domain.references import (
 from likeness.domain.scope import Scope, visible
 from likeness.domain.storage import ListFilter, Page, Storage, only, parse_token
 from likeness.engine.audit import audit_write
-from likeness.engine.gallery import Gallery
 from likeness.engine.metadata_rules import MAX_TEXT, check_metadata
 from likeness.engine.policy import as_seen_by, owned_by, require_owner
+from likeness.engine.shard import Shard
 
 Fields = frozenset[MetadataField]
 
@@ -33,10 +33,10 @@ UPDATE_ATTEMPTS = 8
 class Records:
     """The references of one modality, as their owners and other callers may see them."""
 
-    def __init__(self, modality: str, store: Storage, gallery: Gallery) -> None:
+    def __init__(self, modality: str, store: Storage, shard: Shard) -> None:
         self._modality = modality
         self._store = store
-        self._gallery = gallery
+        self._shard = shard
 
     def get(self, caller: Caller, reference_id: str) -> Reference:
         """One reference; its tombstone too, for its owner.
@@ -62,7 +62,7 @@ class Records:
         What the index does not hold is looked for among the caller's own alone: a tombstone, or a reference that
         its owner must be able to expunge whatever the state of the index.
         """
-        facets = self._gallery.facets(reference_id)
+        facets = self._shard.facets(reference_id)
         if facets is None:
             return self._store.get_many([reference_id], owner=caller.entity).get(reference_id)
         if not visible(caller, facets, now=int(time.time())):
@@ -79,7 +79,7 @@ class Records:
         caller, now = scope.caller, int(time.time())
         deadline.check("the list waited for its turn")
         page = self._store.page(
-            self._gallery.enrolled(scope, parse_token(token)),
+            self._shard.enrolled(scope, parse_token(token)),
             size,
             admits=lambda facets: scope.allows(facets) and visible(caller, facets, now=now),
             deadline=deadline,

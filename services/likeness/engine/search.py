@@ -1,44 +1,38 @@
-"""One search: allowed set, shortlist, exact comparison, calibration, audit, answer."""
+"""One search: extraction, the answer of the shards, calibration, description, audit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from likeness.domain.answers import Candidate, Header, ProbeAnswer, Score, SearchAnswer, SearchOptions
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import Precondition
-from likeness.domain.modality import Clutter, Modality
+from likeness.domain.modality import Modality
 from likeness.domain.references import Caller, Reference
-from likeness.domain.samples import Extraction, Mode, Sample, Template
+from likeness.domain.samples import Extraction, Finding, Mode, Sample
 from likeness.domain.scope import Scope
 from likeness.domain.storage import Storage
 from likeness.engine.answering import ObserveStage, Timings, calibration_id, rate, recorded
 from likeness.engine.audit import audit_search
 from likeness.engine.finding_rules import rejected
-from likeness.engine.gallery import Gallery, View
+from likeness.engine.memory import Memory
+from likeness.engine.merge import coverage
 from likeness.engine.policy import as_seen_by
-
-EXHAUSTIVE_BATCH = 2048
-"""Templates held in memory at once by an exhaustive comparison; the deadline is checked between batches."""
-
-Progress = Callable[[int, int], None]
-"""Called now and then with how many references were compared, and how many there are to compare."""
-
-
-def no_progress(compared: int, total: int) -> None:
-    """Progress that nobody asked for."""
+from likeness.engine.shard import Progress, Scored, Shard, ShardAnswer, ShardQuery, no_progress
 
 
 class Searcher:
-    """Searches the gallery of one modality."""
+    """Searches the references of one modality."""
 
     def __init__(
-        self, modality: Modality, gallery: Gallery, store: Storage, *, observe: ObserveStage
+        self, modality: Modality, shard: Shard, store: Storage, memory: Memory, *, observe: ObserveStage
     ) -> None:
         self._modality = modality
-        self._gallery = gallery
+        self._shard = shard
         self._store = store
+        self._memory = memory
         self._observe = observe
 
     def search(
@@ -52,36 +46,32 @@ class Searcher:
     ) -> SearchAnswer:
         """Search with every presentation that the selection leaves; one audit entry records the answer.
 
-        `progress` hears of what an exhaustive search compares; others are over before it would matter. `extraction`
-        is that of the sample, where it was extracted before.
+        `extraction` is that of the sample, where it was extracted before.
 
         Raises:
             SampleRejected: nothing usable was found in the probe.
             Precondition: the threshold lies below what the calibration supports.
             DeadlineExceeded: time ran out; there is then no audit entry and no answer.
+            Unavailable: no shard answers.
         """
         threshold = self._threshold(options)
-        self._gallery.wait_for(options.min_log_position, deadline)
+        self._shard.wait_for(options.min_log_position, deadline)
         with Timings(self._observe) as timings:
             findings = self._extracted(sample, extraction, deadline, timings).findings
-            scope = Scope(caller, options.galleries, options.owners, options.categories)
-            with timings.stage("search"):
-                view = self._gallery.view(scope)
+            query = self._query(caller, options, findings)
+            answer = self._shard.search(query, deadline, progress)
+            timings.include(answer.timings)
             search = _Search(
                 modality=self._modality,
-                gallery=self._gallery,
-                store=self._store,
-                scope=scope,
-                view=view,
+                memory=self._memory,
+                query=query,
+                answer=answer,
                 options=options,
                 threshold=threshold,
-                deadline=deadline,
-                timings=timings,
-                progress=_Tally(progress, view.searched * len(findings)),
             )
-            answers = [ProbeAnswer(finding, search.candidates(finding.template)) for finding in findings]
+            answers = search.answers(findings)
             deadline.check("the answer was being recorded")
-            return self._recorded(search, sample, answers)
+            return self._recorded(search, sample, answers, timings)
 
     def _threshold(self, options: SearchOptions) -> float | None:
         if options.max_fmr is None:
@@ -105,110 +95,69 @@ class Searcher:
             raise rejected(extraction.rejection, "probe.data")
         return extraction
 
-    def _recorded(self, search: _Search, sample: Sample, answers: Sequence[ProbeAnswer]) -> SearchAnswer:
-        """The answer, once it is in the audit chain."""
-        header, name = self._header(search.view), self._modality.name
-        with search.timings.stage("audit"):
-            probe = self._store.probe_digest(sample.data)
-            entry = audit_search(name, search.scope.caller, search.options, probe, header, answers)
-            receipt = self._store.audit(entry)
-        return SearchAnswer(recorded(header, receipt, search.timings), tuple(answers))
-
-    def _header(self, view: View) -> Header:
-        return Header(
-            log_position=view.position,
-            generation=view.generation,
-            coverage=view.coverage,
-            model=self._modality.model,
-            calibration=calibration_id(self._modality),
-            searched=view.searched,
-            unknown_galleries=view.unknown_galleries,
+    def _query(self, caller: Caller, options: SearchOptions, findings: Sequence[Finding]) -> ShardQuery:
+        return ShardQuery(
+            scope=Scope(caller, options.galleries, options.owners, options.categories),
+            now=int(time.time()),
+            probes=tuple(finding.template for finding in findings if finding.template is not None),
+            count=self._modality.shortlist(options.k),
+            exhaustive=options.exhaustive,
+            min_position=options.min_log_position,
         )
 
-
-class _Tally:
-    """Counts what was compared, over every presentation of a probe."""
-
-    def __init__(self, progress: Progress, total: int) -> None:
-        self._progress = progress
-        self._total = total
-        self._compared = 0
-
-    def add(self, compared: int) -> None:
-        """So many references were compared since the last call."""
-        self._compared += compared
-        self._progress(self._compared, self._total)
-
-
-_Scored = list[tuple[str, Score]]
-"""References by id, with their scores."""
+    def _recorded(
+        self, search: _Search, sample: Sample, answers: tuple[ProbeAnswer, ...], timings: Timings
+    ) -> SearchAnswer:
+        """The answer, once it is in the audit chain."""
+        header, caller = search.header(), search.query.scope.caller
+        with timings.stage("audit"):
+            probe = self._store.probe_digest(sample.data)
+            entry = audit_search(self._modality.name, caller, search.options, probe, header, answers)
+            receipt = self._store.audit(entry)
+        return SearchAnswer(recorded(header, receipt, timings), answers)
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class _Search:
-    """One search under way; every presentation of its probe is compared within the same view.
+    """One search that its shards have answered.
 
     `threshold`: candidates that score less are left out; None leaves none out.
     """
 
     modality: Modality
-    gallery: Gallery
-    store: Storage
-    scope: Scope
-    view: View
+    memory: Memory
+    query: ShardQuery
+    answer: ShardAnswer
     options: SearchOptions
     threshold: float | None
-    deadline: Deadline
-    timings: Timings
-    progress: _Tally
 
-    def candidates(self, probe: Template | None) -> tuple[Candidate, ...]:
-        """The candidates for one presentation, best first."""
-        if probe is None or self.view.searched == 0:
-            return ()
-        self.deadline.check("candidates were being searched")
-        scored = self._exhaustive(probe) if self.options.exhaustive else self._shortlisted(probe)
+    def answers(self, findings: Sequence[Finding]) -> tuple[ProbeAnswer, ...]:
+        """The candidates for every presentation; one without a template has none."""
+        scored = iter(self.answer.scored)
+        return tuple(
+            ProbeAnswer(finding, () if finding.template is None else self._candidates(next(scored)))
+            for finding in findings
+        )
+
+    def header(self) -> Header:
+        """What the answer says about how it came to be."""
+        return Header(
+            log_position=self.answer.position,
+            generation=self.answer.generation,
+            coverage=coverage(self.answer, self.query.scope),
+            model=self.modality.model,
+            calibration=calibration_id(self.modality),
+            searched=self.answer.searched,
+            unknown_galleries=self.answer.unknown_galleries,
+        )
+
+    def _candidates(self, scored: Sequence[Scored]) -> tuple[Candidate, ...]:
         if self.threshold is not None:
             scored = [entry for entry in scored if entry[1].value >= self.threshold]
         return self._described(scored)
 
-    def _shortlisted(self, probe: Template) -> _Scored:
-        with self.timings.stage("search"):
-            found = self.gallery.shortlist(probe, self.modality.shortlist(self.options.k), self.view)
-        with self.timings.stage("compare"):
-            templates = self.gallery.memory.templates(found.ids)
-            return _ranked(self._compared(probe, templates, found.clutter))
-
-    def _exhaustive(self, probe: Template) -> _Scored:
-        best: _Scored = []
-        with self.timings.stage("search"):
-            clutter = self.gallery.clutter(probe, self.view)
-            ids = self.gallery.allowed_ids(self.view)
-        for start in range(0, len(ids), EXHAUSTIVE_BATCH):
-            self.deadline.check(f"{start} of {len(ids)} references were compared")
-            batch = ids[start : start + EXHAUSTIVE_BATCH]
-            with self.timings.stage("compare"):
-                best += self._compared(probe, self.store.templates(batch), clutter, exact=True)
-                best = _ranked(best)[: self.modality.shortlist(self.options.k)]
-            self.progress.add(len(batch))
-        return best
-
-    def _compared(
-        self,
-        probe: Template,
-        templates: Mapping[str, Template],
-        clutter: Clutter | None,
-        *,
-        exact: bool = False,
-    ) -> _Scored:
-        usable = [(i, t) for i, t in templates.items() if t.space == probe.space]
-        scores = self.modality.compare(
-            probe, [template for _, template in usable], clutter=clutter, exact=exact
-        )
-        return [(i, score) for (i, _), score in zip(usable, scores, strict=True)]
-
-    def _described(self, scored: _Scored) -> tuple[Candidate, ...]:
-        """Read the references from the store, the truth; what changed since the view was taken is left out.
+    def _described(self, scored: Sequence[Scored]) -> tuple[Candidate, ...]:
+        """Read the references from the store, the truth; what changed since they were compared is left out.
 
         Where candidates are grouped, further references of a subject join the best one of it; an owner's word
         for a subject is that owner's alone, so subjects of two owners are two.
@@ -234,20 +183,15 @@ class _Search:
         asked = self.options.group_by_subject
         return self.modality.groups_subjects if asked is None else asked
 
-    def _admitted(self, scored: _Scored) -> Iterator[tuple[Reference, Score]]:
+    def _admitted(self, scored: Sequence[Scored]) -> Iterator[tuple[Reference, Score]]:
         """Those of the references that are still in scope by what is stored of them."""
-        references = self.gallery.memory.references(reference_id for reference_id, _ in scored)
+        references = self.memory.references(reference_id for reference_id, _ in scored)
         for reference_id, score in scored:
             reference = references.get(reference_id)
-            if reference is not None and self.scope.admits(reference.facets, now=self.view.now):
+            if reference is not None and self.query.scope.admits(reference.facets, now=self.query.now):
                 yield reference, score
 
     def _candidate(self, rank: int, reference: Reference, score: Score) -> Candidate:
         fmr = rate(self.modality.calibration, score.value)
-        seen = as_seen_by(self.scope.caller, reference)
-        return Candidate(rank, seen, score, fmr, fmr.value * self.view.searched)
-
-
-def _ranked(scored: _Scored) -> _Scored:
-    """Best first; equal scores in order of enrolment, so that an answer can be repeated."""
-    return sorted(scored, key=lambda entry: (-entry[1].value, entry[0]))
+        seen = as_seen_by(self.query.scope.caller, reference)
+        return Candidate(rank, seen, score, fmr, fmr.value * self.answer.searched)

@@ -11,7 +11,6 @@ from likeness.domain.references import Status
 from likeness.domain.storage import Storage
 from likeness.engine.gallery import ANOTHER_LOG, Gallery
 from likeness.engine.ticker import Ticker
-from likeness.index.recall import measure_recall
 from likeness.index.snapshot import Snapshots
 from likeness.telemetry import logs, metrics
 
@@ -138,20 +137,18 @@ class Upkeep:
 
     def gauge(self) -> None:
         """Set the gallery's gauges: quick, and safe to call from any thread."""
-        gallery, name = self._gallery, self._gallery.modality
-        head, position = self._store.head(), gallery.position
-        metrics.index_log_position(name).set(position)
-        metrics.index_log_lag(name).set(max(0, head - position))
-        metrics.index_references(name).set(gallery.references)
-        metrics.index_tail(name).set(gallery.index.tail)
-        generation = gallery.index.generation
-        metrics.generation(name, generation.name, generation.kind)
+        name, head = self._gallery.modality, self._store.head()
+        status = self._gallery.status()
+        metrics.index_log_position(name).set(status.position)
+        metrics.index_log_lag(name).set(max(0, head - status.position))
+        metrics.index_references(name).set(status.references)
+        metrics.index_tail(name).set(status.tail)
+        metrics.generation(name, status.generation, status.kind)
 
     def _build_if_due(self) -> None:
-        if self._gallery.index.due:
-            started = time.monotonic()
-            generation = self._gallery.index.build(self._gallery.position)
-            logs.event(log, logging.INFO, "generation built", generation=generation.name)
+        started = time.monotonic()
+        if generation := self._gallery.build_if_due():
+            logs.event(log, logging.INFO, "generation built", generation=generation)
             metrics.index_build_seconds(self._gallery.modality).observe(time.monotonic() - started)
 
     def _snapshot_if_due(self) -> None:
@@ -175,5 +172,5 @@ class Upkeep:
         if time.monotonic() - self._recall_at < RECALL_SECONDS:
             return
         self._recall_at = time.monotonic()
-        measured = measure_recall(self._gallery.index, sample=RECALL_SAMPLE)
+        measured = self._gallery.recall(RECALL_SAMPLE)
         metrics.index_recall(self._gallery.modality, measured.recall, measured.sample)

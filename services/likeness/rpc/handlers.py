@@ -21,7 +21,7 @@ from likeness.domain.errors import InvalidInput, Precondition
 from likeness.domain.references import Caller
 from likeness.engine.engine import Engine
 from likeness.engine.metadata_rules import MAX_TEXT
-from likeness.engine.search import Progress, no_progress
+from likeness.engine.shard import Progress, no_progress
 from likeness.rpc import errors
 from likeness.rpc.convert import answers, requests
 from likeness.rpc.convert.required import check_required

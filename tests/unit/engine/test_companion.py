@@ -15,7 +15,7 @@ from likeness.domain.errors import Corrupt
 from likeness.domain.modality import Clutter, Companion, Proposal
 from likeness.domain.samples import Mode, Sample, Template
 from likeness.domain.scope import Scope
-from likeness.engine import search as searching
+from likeness.engine import local_shard
 from likeness.engine.gallery import Gallery
 from likeness.store.store import Store
 from likeness.testing.vectors import VectorModality
@@ -105,7 +105,7 @@ def test_every_profile_compares_by_the_clutter_of_all_that_may_be_searched(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, k: int, exhaustive: bool
 ) -> None:
     """Of four references three hold one of the probe's two elements and two the other: 5 / 4 is taken off."""
-    monkeypatch.setattr(searching, "EXHAUSTIVE_BATCH", 2)
+    monkeypatch.setattr(local_shard, "EXHAUSTIVE_BATCH", 2)
     for text in ("1,0", "1,1", "0,1", "1,0,1"):
         bench.enrol(text, galleries=frozenset({"mine"}))
     bench.enrol("1,1", galleries=frozenset({"other"}))

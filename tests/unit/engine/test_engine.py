@@ -23,7 +23,7 @@ from likeness.domain.errors import (
 from likeness.domain.modality import Presented
 from likeness.domain.references import Caller, Category, Facets, MetadataField, Purpose, Restrictions, Status
 from likeness.domain.samples import Extraction, Mode, Pick, Quality, Sample, Selection
-from likeness.engine import search as searching
+from likeness.engine import local_shard
 from likeness.engine.engine import Enrolled, ListQuery
 from likeness.store import writer
 from likeness.store.store import Store
@@ -500,7 +500,7 @@ def test_a_rejected_sample_is_counted_by_mode_and_reason(
 
 def test_a_search_reports_each_of_its_stages_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the number of presentations and batches: a stage of a thousand samples would skew the quantiles."""
-    monkeypatch.setattr(searching, "EXHAUSTIVE_BATCH", 2)
+    monkeypatch.setattr(local_shard, "EXHAUSTIVE_BATCH", 2)
     for _ in range(5):
         bench.enrol("1,0")
 

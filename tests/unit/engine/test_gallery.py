@@ -18,7 +18,7 @@ from likeness.domain.samples import Template
 from likeness.domain.scope import Scope
 from likeness.engine import gallery
 from likeness.engine.gallery import Gallery
-from likeness.engine.opening import open_engine, self_test
+from likeness.engine.opening import open_engine
 from likeness.engine.register import Register
 from likeness.engine.upkeep import open_gallery
 from likeness.index.scan import Neighbours, Vectors, nothing
@@ -87,7 +87,7 @@ def test_an_engine_leaves_a_snapshot_and_starts_from_it(store: Store, tmp_path: 
     first.close()
     assert list(folder.glob("*.snapshot"))
     second = open_engine(VectorModality(), store, folder)
-    assert ids(second.engine.gallery) == [unchanged, moved]
+    assert ids(second.gallery) == [unchanged, moved]
     second.close()
 
 
@@ -121,7 +121,7 @@ def test_a_damaged_snapshot_is_passed_over(store: Store, tmp_path: Path) -> None
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     again = open_engine(VectorModality(), store, folder)
-    assert ids(again.engine.gallery) == [unchanged, moved]
+    assert ids(again.gallery) == [unchanged, moved]
     again.close()
 
 
@@ -269,7 +269,7 @@ class Blind(VectorIndex):
 
 def test_a_start_is_refused_if_a_stored_vector_does_not_find_itself(bench: Bench) -> None:
     fill(bench)
-    self_test(bench.gallery)
+    bench.gallery.self_test()
     bench.gallery.index.__class__ = Blind
     with pytest.raises(Corrupt, match="does not find itself"):
-        self_test(bench.gallery)
+        bench.gallery.self_test()

@@ -10,7 +10,7 @@ import pytest
 
 from likeness.domain.audit import AuditEntry
 from likeness.domain.references import Caller, Purpose
-from likeness.engine import gauges, upkeep
+from likeness.engine import gallery, gauges, upkeep
 from likeness.engine.gauges import Gauges, report_store
 from likeness.engine.opening import open_engine
 from likeness.store.sqlite.files import RESERVE
@@ -100,7 +100,7 @@ def test_gauges_move_while_upkeep_is_busy(
 
     monkeypatch.setattr(upkeep, "TICK_SECONDS", 0.01)
     monkeypatch.setattr(gauges, "TICK_SECONDS", 0.01)
-    monkeypatch.setattr(upkeep, "measure_recall", slow)
+    monkeypatch.setattr(gallery, "measure_recall", slow)
     engine = open_engine(VectorModality(), store, None)
     running = Gauges(store)
     running.start()

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from likeness.domain.references import Facets, Reference, Status
+from likeness.engine import memory as remembering
 from likeness.engine.memory import Memory
 from likeness.store.store import Store
 from tests.support import ALICE, Bench
@@ -17,7 +18,7 @@ def test_an_answer_shows_an_update_that_was_acknowledged(bench: Bench) -> None:
         bench.search("1,0")
         facets = Facets("NCB-AA", galleries=frozenset({f"g{number}"}))
         bench.engine.update(ALICE, bench.key(ALICE), replace(reference, facets=facets))
-        (cached,) = bench.gallery.memory.references([reference.reference_id]).values()
+        (cached,) = bench.memory.references([reference.reference_id]).values()
         assert cached.facets.galleries == frozenset({f"g{number}"})
         assert cached == bench.store.get(reference.reference_id)
 
@@ -26,7 +27,7 @@ def test_nothing_is_cached_of_an_expunged_reference(bench: Bench) -> None:
     reference = bench.enrol("1,0").reference
     bench.search("1,0")
     bench.engine.expunge(ALICE, bench.key(ALICE), reference.reference_id, reason="x")
-    memory = bench.gallery.memory
+    memory = bench.memory
     assert memory.templates([reference.reference_id]) == {}
     assert (
         memory.references([reference.reference_id])[reference.reference_id].facets.status is Status.EXPUNGED
@@ -52,13 +53,11 @@ def test_a_read_that_began_before_a_change_is_not_cached(bench: Bench) -> None:
     class Slow:
         """A store in which the reference changes while it is being read."""
 
-        def head(self) -> int:
-            return bench.store.head()
+        head, follow, tail = bench.store.head, bench.store.follow, bench.store.tail
 
         def get_many(self, ids: Iterable[str]) -> dict[str, Reference]:
             before = bench.store.get_many(ids)
-            receipt = bench.engine.expunge(ALICE, bench.key(ALICE), reference.reference_id, reason="x")
-            memory.forget(reference.reference_id, receipt.position)
+            bench.engine.expunge(ALICE, bench.key(ALICE), reference.reference_id, reason="x")
             return before
 
     memory = Memory(Slow())  # type: ignore[arg-type]
@@ -85,5 +84,33 @@ def test_large_templates_are_few(bench: Bench, store: Store) -> None:
     first, *_, last = memory.templates(ids).values()
     assert memory.templates(ids[-1:])[ids[-1]] is last
     assert memory.templates(ids[:1])[ids[0]] is not first
-    memory.forget(ids[-1], store.head())
-    assert memory.templates(ids[-1:])[ids[-1]] is not last
+    bench.engine.expunge(ALICE, bench.key(ALICE), ids[-1], reason="x")
+    assert memory.templates(ids[-1:]) == {}
+
+
+class Elsewhere:
+    """A store whose log grows by the changes of other processes: nothing calls a listener for them."""
+
+    def __init__(self, store: Store) -> None:
+        self.head, self.tail = store.head, store.tail
+        self.get_many, self.templates = store.get_many, store.templates
+
+    def follow(self, _: object) -> int:
+        return self.head()
+
+
+@pytest.mark.parametrize("changes", [1, 8192])
+def test_what_another_process_changed_is_not_answered(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, changes: int
+) -> None:
+    """Whether the changes are read one by one, or are too many and everything is dropped."""
+    monkeypatch.setattr(remembering, "_CHANGES", changes)
+    changed, gone = (bench.enrol("1,0").reference for _ in range(2))
+    memory = Memory(Elsewhere(bench.store))  # type: ignore[arg-type]
+    ids = [changed.reference_id, gone.reference_id]
+    assert len(memory.references(ids)) == len(memory.templates(ids)) == 2
+    facets = Facets("NCB-AA", galleries=frozenset({"moved"}))
+    bench.engine.update(ALICE, bench.key(ALICE), replace(changed, facets=facets))
+    bench.engine.expunge(ALICE, bench.key(ALICE), gone.reference_id, reason="x")
+    assert memory.references(ids)[ids[0]].facets.galleries == frozenset({"moved"})
+    assert list(memory.templates(ids)) == ids[:1]

@@ -14,7 +14,7 @@ from likeness.domain.answers import Candidate, Likelihood, Score, SearchOptions
 from likeness.domain.references import Facets, Reference
 from likeness.domain.samples import Mode, Sample
 from likeness.domain.scope import Scope
-from likeness.engine import search as searching
+from likeness.engine import local_shard
 from likeness.object.modality import ObjectModality
 from likeness.store.store import Store
 from likeness.testing.vectors import VectorModality
@@ -137,7 +137,7 @@ def test_every_profile_gives_the_same_pair_the_same_score(
         whole = scores(shelf, image, mine, k=40, exhaustive=True)
         assert len(whole) == 20
         scores(shelf, image, other, k=5)
-        monkeypatch.setattr(searching, "EXHAUSTIVE_BATCH", 3)
+        monkeypatch.setattr(local_shard, "EXHAUSTIVE_BATCH", 3)
         found = [scores(shelf, image, mine, k=k, exhaustive=e) for k in (1, 5, 40) for e in (False, True)]
         monkeypatch.undo()
         assert all(entry.items() <= whole.items() for entry in found)
@@ -146,7 +146,7 @@ def test_every_profile_gives_the_same_pair_the_same_score(
         assert probe is not None
         view = shelf.gallery.view(Scope(ALICE, mine))
         copied, clutter = pickle.loads(pickle.dumps((probe, shelf.gallery.clutter(probe, view))))  # noqa: S301
-        held = shelf.gallery.memory.templates(list(whole))
+        held = shelf.memory.templates(list(whole))
         again = modality.compare(copied, list(held.values()), clutter=clutter)
         assert dict(zip(held, again, strict=True)) == whole
 
