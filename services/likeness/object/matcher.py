@@ -122,7 +122,7 @@ def measured(
     if clutter is not None:
         weights[: len(clutter.counts)] = worth(clutter.counts)
 
-    def seen(part: Sequence[Template]) -> list[_Seen]:
+    def seen(part: Sequence[Template]) -> list[_Agreement]:
         return [_better(prepared, _as_reference(candidate), weights) for candidate in part]
 
     found = seen(candidates) if turns is None else turns.spread(seen, candidates, p.LEAST_PART)
@@ -133,7 +133,7 @@ def measured(
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class _Seen:
+class _Agreement:
     """What a probe, or its mirror image, and a candidate agree on."""
 
     probe: Details
@@ -147,7 +147,7 @@ def worth(common: NDArray[np.int64]) -> Floats:
     return np.asarray((p.UNCOMMON / np.maximum(common, p.UNCOMMON)) ** 3, np.float32)
 
 
-def _measures(seen: _Seen, cosine: float, normalised: float) -> Measures:
+def _measures(seen: _Agreement, cosine: float, normalised: float) -> Measures:
     found = seen.found
     return Measures(
         cosine=cosine,
@@ -168,14 +168,14 @@ def _as_reference(template: Template) -> PreparedObject:
     return PreparedObject(first(PreparedObject.from_bytes(template.detail).details, p.MAX_DETAILS))
 
 
-def _better(probe: PreparedObject, candidate: PreparedObject, weights: Floats | None = None) -> _Seen:
+def _better(probe: PreparedObject, candidate: PreparedObject, weights: Floats | None = None) -> _Agreement:
     """The photograph or its mirror image, whichever agrees more; `weights` as those of `verify`, of both."""
     plain = verify(probe.details, candidate.details, weights)
     if probe.mirrored is not None and plain.spread < p.CLEARLY:
         other = verify(probe.mirrored, candidate.details, weights)
         if other.spread > plain.spread:
-            return _Seen(probe.mirrored, candidate.details, other, True)
-    return _Seen(probe.details, candidate.details, plain, False)
+            return _Agreement(probe.mirrored, candidate.details, other, True)
+    return _Agreement(probe.details, candidate.details, plain, False)
 
 
 def evidence(probe: Template, candidate: Template) -> Evidence:
