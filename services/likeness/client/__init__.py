@@ -28,12 +28,14 @@ from likeness.client.errors import (
 from likeness.client.requests import EnrollOptions, ListOptions, SearchOptions, metadata, reference, sample
 from likeness.client.stream import Enrolment, Outcome
 from likeness.client.sync import LikenessClient, Modality
+from likeness.client.transport import AsyncTransport, Transport
 
 __all__ = [
     "Aborted",
     "AlreadyExists",
     "AsyncLikenessClient",
     "AsyncModality",
+    "AsyncTransport",
     "CallFailed",
     "Cancelled",
     "DataLoss",
@@ -52,6 +54,7 @@ __all__ = [
     "PermissionDenied",
     "ResourceExhausted",
     "SearchOptions",
+    "Transport",
     "Unauthenticated",
     "Unavailable",
     "Unimplemented",

@@ -26,6 +26,7 @@ from likeness.client.requests import (
 )
 from likeness.client.retry import Attempts
 from likeness.client.stream import WINDOW, Enrolment, Outcome, Pending, ended_early
+from likeness.client.transport import AsyncTransport
 from likeness.protocol import SERVICES, AsyncStub, Service
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
@@ -48,7 +49,7 @@ class AsyncLikenessClient:
 
     def __init__(
         self,
-        address: str,
+        address: str = "",
         *,
         entity: str,
         purpose: str = "unspecified",
@@ -57,10 +58,10 @@ class AsyncLikenessClient:
         timeout: float = connection.TIMEOUT,
         retries: int = connection.RETRIES,
         credentials: grpc.ChannelCredentials | None = None,
-        channel: grpc.aio.Channel | None = None,
+        channel: AsyncTransport | None = None,
         services: tuple[Service, ...] = SERVICES,
     ) -> None:
-        self._channel = channel or _channel(address, credentials)
+        self._channel: AsyncTransport = _channel(address, credentials) if channel is None else channel
         self._services = services
         self._caller = connection.caller(entity, purpose, case_reference, operator)
         self._timeout, self._retries = timeout, retries
@@ -127,6 +128,8 @@ class AsyncLikenessClient:
 
 
 def _channel(address: str, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
+    if not address:
+        raise ValueError("a client needs an address, host:port, or a channel")
     if credentials is None:
         return grpc.aio.insecure_channel(address, connection.OPTIONS)
     return grpc.aio.secure_channel(address, credentials, connection.OPTIONS)

@@ -26,6 +26,7 @@ from likeness.client.requests import (
 )
 from likeness.client.retry import Attempts
 from likeness.client.stream import WINDOW, Enrolment, Outcome, Pending, ended_early
+from likeness.client.transport import Transport
 from likeness.protocol import SERVICES, Service, Stub
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
@@ -38,7 +39,7 @@ class LikenessClient:
     """A connection to a service, on behalf of one caller.
 
     Args:
-        address: `host:port`.
+        address: `host:port`; of no use with a channel.
         entity: the requesting authority, for example `NCB-FR`.
         purpose: why requests are made, by name, for example `missing_person`; needed to search and compare.
         case_reference: the case that they belong to.
@@ -60,7 +61,7 @@ class LikenessClient:
 
     def __init__(
         self,
-        address: str,
+        address: str = "",
         *,
         entity: str,
         purpose: str = "unspecified",
@@ -69,10 +70,10 @@ class LikenessClient:
         timeout: float = connection.TIMEOUT,
         retries: int = connection.RETRIES,
         credentials: grpc.ChannelCredentials | None = None,
-        channel: grpc.Channel | None = None,
+        channel: Transport | None = None,
         services: tuple[Service, ...] = SERVICES,
     ) -> None:
-        self._channel = channel or _channel(address, credentials)
+        self._channel: Transport = _channel(address, credentials) if channel is None else channel
         self._services = services
         self._caller = connection.caller(entity, purpose, case_reference, operator)
         self._timeout, self._retries = timeout, retries
@@ -139,6 +140,8 @@ class LikenessClient:
 
 
 def _channel(address: str, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
+    if not address:
+        raise ValueError("a client needs an address, host:port, or a channel")
     if credentials is None:
         return grpc.insecure_channel(address, connection.OPTIONS)
     return grpc.secure_channel(address, credentials, connection.OPTIONS)

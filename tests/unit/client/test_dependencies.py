@@ -61,7 +61,7 @@ def alone(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("module", ["likeness.client", "likeness.protocol"])
+@pytest.mark.parametrize("module", ["likeness.client", "likeness.protocol", "likeness.testing.channel"])
 def test_it_is_imported_without_the_packages_of_the_service(module: str) -> None:
     done = alone(f"import {module}")
     assert done.returncode == 0, done.stderr
