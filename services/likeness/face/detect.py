@@ -17,8 +17,7 @@ from likeness.domain.samples import Box
 from likeness.face import parameters
 from likeness.imaging.geometry import overlap
 from likeness.imaging.opencv import cv2
-from likeness.inference.models.manifest import Detection as DetectionSettings
-from likeness.inference.models.manifest import Input
+from likeness.inference.models.manifest import DetectionSettings, Input
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from likeness.domain.errors import InvalidInput, NotFound
 from likeness.inference.models.manifest import (
     MAX_MANIFEST_BYTES,
-    Detection,
+    DetectionSettings,
     FaceManifest,
     Family,
     ModelKind,
@@ -129,7 +129,7 @@ def test_a_cascade_needs_its_three_roles() -> None:
 @pytest.mark.parametrize("threshold", [0, 1, -0.5])
 def test_a_threshold_that_lets_everything_or_nothing_through_is_refused(threshold: float) -> None:
     with pytest.raises(ValidationError):
-        Detection(stage_thresholds=(0.6, threshold, 0.7))
+        DetectionSettings(stage_thresholds=(0.6, threshold, 0.7))
 
 
 def test_what_is_not_toml_is_refused() -> None:

@@ -14,7 +14,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from likeness.domain.errors import InvalidInput, NotFound
 from likeness.inference.models.manifest.tables import (
     Build,
-    Detection,
+    DetectionSettings,
     Edges,
     Embedding,
     FileEntry,
@@ -123,7 +123,7 @@ class FaceManifest(ModelManifest):
 
     family: Family
     input: Input
-    detection: Detection | None = None
+    detection: DetectionSettings | None = None
     embedding: Embedding | None = None
     landmarks: Landmarks | None = None
     quality: dict[str, Edges] = Field(default_factory=dict)
@@ -158,9 +158,9 @@ class FaceManifest(ModelManifest):
         return self.embedding.template_space if self.embedding else ""
 
     @property
-    def detector(self) -> Detection:
+    def detector(self) -> DetectionSettings:
         """The [detection] table, or its defaults."""
-        return self.detection or Detection()
+        return self.detection or DetectionSettings()
 
     @property
     def recogniser(self) -> Embedding:

@@ -115,7 +115,7 @@ class PictureInput(Table):
     side: Annotated[int, Field(ge=16, le=1024)]
 
 
-class Detection(Table):
+class DetectionSettings(Table):
     """How a detector's answers are read.
 
     `score_threshold` 0..1; `nms_iou` the overlap (intersection over union) above which the weaker of two boxes
