@@ -10,7 +10,7 @@ from enum import StrEnum
 from likeness.cli import files
 from likeness.cli.enrolment_fields import EnrolmentFields, Tag
 from likeness.cli.files import SampleFile
-from likeness.cli.journal import Entry, Journal
+from likeness.cli.journal import Journal, JournalEntry
 from likeness.cli.rejects import Reject
 from likeness.client import CallFailed, Enrolment, Outcome
 from likeness.domain.errors import LikenessError
@@ -112,7 +112,7 @@ class BulkEnrolment:
             if _is_of_the_service(outcome.rejected):
                 self.passing[reason or outcome.rejected.code.name] += 1
             else:
-                self._journal.append(Entry(tag.key, tag.sha256, path, reason=reason, message=message))
+                self._journal.append(JournalEntry(tag.key, tag.sha256, path, reason=reason, message=message))
             self._reject(Reject(str(tag.file.path), reason, message, tag.sha256))
         elif outcome.enrolled is not None:
             answer = outcome.enrolled
@@ -120,7 +120,7 @@ class BulkEnrolment:
             # A replay is answered without a box; where this journal knows it from the first answer, it stays.
             known = self._journal.get(tag.key)
             box = _box(answer.finding) or (known.box if known else None)
-            self._journal.append(Entry(tag.key, tag.sha256, path, reference_id, position, box=box))
+            self._journal.append(JournalEntry(tag.key, tag.sha256, path, reference_id, position, box=box))
             self.log_position = max(self.log_position, position)
             self._count(Fate.KNOWN if answer.replayed else Fate.ENROLLED)
 
@@ -144,7 +144,7 @@ class BulkEnrolment:
         self._reject(Reject(str(tag.file.path), earlier.reason, earlier.message, earlier.sha256))
         return False
 
-    def _earlier(self, tag: Tag) -> Entry | None:
+    def _earlier(self, tag: Tag) -> JournalEntry | None:
         """What the journal knows of a file; of an older release's entry only what the server confirms."""
         plain = self._journal.get(tag.plain_key)
         self._older_release |= plain is not None

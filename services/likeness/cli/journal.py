@@ -30,7 +30,7 @@ KEY_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class JournalEntry:
     """The outcome for one file.
 
     `key`: 32 hexadecimal digits over the SHA-256 of the file and what was sent about it. `reference_id` is
@@ -92,7 +92,7 @@ class Journal:
     def __len__(self) -> int:
         return len(self._offsets)
 
-    def get(self, key: str) -> Entry | None:
+    def get(self, key: str) -> JournalEntry | None:
         """The latest outcome recorded under a key."""
         offset = self._offsets.get(bytes.fromhex(key))
         if offset is None:
@@ -100,14 +100,14 @@ class Journal:
         self._file.seek(offset)
         return parse(self._file.readline(MAX_LINE_BYTES))
 
-    def last_enrolled(self) -> Entry | None:
+    def last_enrolled(self) -> JournalEntry | None:
         """The enrolment recorded last, or None."""
         if self._last_enrolled is None:
             return None
         self._file.seek(self._last_enrolled)
         return parse(self._file.readline(MAX_LINE_BYTES))
 
-    def append(self, entry: Entry) -> None:
+    def append(self, entry: JournalEntry) -> None:
         """Record an outcome; it is durable after SYNC_EVERY of them, `sync` or `close`."""
         start = self._file.seek(0, os.SEEK_END)
         self._index(entry, start)
@@ -142,26 +142,26 @@ class Journal:
                 self._index(entry, start)
             start += len(line)
 
-    def _index(self, entry: Entry, start: int) -> None:
+    def _index(self, entry: JournalEntry, start: int) -> None:
         self._offsets[bytes.fromhex(entry.key)] = start
         if entry.enrolled:
             self._last_enrolled = start
 
 
-def parse(line: bytes) -> Entry | None:
+def parse(line: bytes) -> JournalEntry | None:
     """One line as an entry, or None where it is damaged."""
     try:
         fields = json.loads(line)
         if fields.get("box") is not None:
             x, y, width, height = (float(n) for n in fields["box"])
             fields["box"] = (x, y, width, height)
-        entry = Entry(**fields)
+        entry = JournalEntry(**fields)
         return entry if len(bytes.fromhex(entry.key)) == KEY_BYTES else None
     except (ValueError, TypeError, AttributeError):
         return None
 
 
-def find_references(path: Path, reference_ids: Iterable[str]) -> dict[str, Entry]:
+def find_references(path: Path, reference_ids: Iterable[str]) -> dict[str, JournalEntry]:
     """The entries of enrolled references, by id; those that the journal does not know are left out."""
     wanted = set(reference_ids)
     if not wanted or not path.is_file():
@@ -169,7 +169,7 @@ def find_references(path: Path, reference_ids: Iterable[str]) -> dict[str, Entry
     return {entry.reference_id: entry for entry in _entries(path) if entry.reference_id in wanted}
 
 
-def _entries(path: Path) -> Iterator[Entry]:
+def _entries(path: Path) -> Iterator[JournalEntry]:
     with path.open("rb") as file:
         for line in file:
             entry = parse(line)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from likeness.cli import files, sheet
 from likeness.cli.caller import Asking
-from likeness.cli.journal import Entry, find_references
+from likeness.cli.journal import JournalEntry, find_references
 from likeness.cli.modality import DEFAULT, words_of
 from likeness.cli.sheet import MAX_CANDIDATES, Rectangle, Row, Tile, crop
 from likeness.cli.words import expected_of, label_of, plural, rate_short
@@ -173,7 +173,7 @@ def _row(
     probe: _Tiles,
     answer: matching.ProbeAnswer,
     response: matching.SearchResponse,
-    enrolled: Mapping[str, Entry],
+    enrolled: Mapping[str, JournalEntry],
 ) -> Row:
     finding, header = answer.finding, response.header
     index = f", no. {finding.index}" if len(response.answers) > 1 else ""
@@ -193,7 +193,7 @@ def _row(
 def _candidate(
     candidate: common.Candidate,
     header: common.AnswerHeader,
-    enrolled: Mapping[str, Entry],
+    enrolled: Mapping[str, JournalEntry],
     pictures: Pictures,
 ) -> Tile:
     stated, fmr = candidate.reference.metadata, candidate.score.fmr

@@ -16,7 +16,7 @@ from likeness.cli.commands.enroll import what_next
 from likeness.cli.enrolment import BulkEnrolment, Fate
 from likeness.cli.enrolment_fields import EnrolmentFields, Label
 from likeness.cli.files import find
-from likeness.cli.journal import Entry, Journal
+from likeness.cli.journal import Journal, JournalEntry
 from likeness.cli.rejects import Reject
 from likeness.client import CallFailed, Enrolment, InvalidArgument, Outcome
 from likeness.domain.errors import InvalidInput
@@ -229,7 +229,7 @@ def enrolled_before(folder: Path, journal: Path, server: Server, recorded: int) 
             server.seen[f"cli-{key}"] = f"ref-{number}"
             if number < recorded:
                 sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-                opened.append(Entry(key, sha256, str(file), f"ref-{number}", number + 1))
+                opened.append(JournalEntry(key, sha256, str(file), f"ref-{number}", number + 1))
 
 
 def test_a_run_of_an_older_release_is_resumed_and_nothing_is_enrolled_twice(

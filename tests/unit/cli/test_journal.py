@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from likeness.cli.journal import Entry, Journal, default_path, find_references
+from likeness.cli.journal import Journal, JournalEntry, default_path, find_references
 from likeness.domain.errors import InvalidInput
 
 
-def entry(number: int, **fields: object) -> Entry:
+def entry(number: int, **fields: object) -> JournalEntry:
     values: dict[str, object] = {
         "key": f"{number:032x}",
         "sha256": f"{number:064x}",
@@ -18,7 +18,7 @@ def entry(number: int, **fields: object) -> Entry:
         "reference_id": f"reference-{number}",
         "box": (1.0, 2.0, 3.5, 4.0),
     }
-    return Entry(**(values | fields))  # type: ignore[arg-type]
+    return JournalEntry(**(values | fields))  # type: ignore[arg-type]
 
 
 @pytest.fixture

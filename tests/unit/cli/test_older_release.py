@@ -9,7 +9,7 @@ from pathlib import Path
 from likeness.cli.caller import Asking
 from likeness.cli.enrolment_fields import EnrolmentFields, Tag
 from likeness.cli.files import find
-from likeness.cli.journal import Entry, Journal
+from likeness.cli.journal import Journal, JournalEntry
 from likeness.client import LikenessClient
 from likeness.domain.references import Purpose
 from tests.unit.cli.conftest import Cli
@@ -34,7 +34,9 @@ def enrolled_by_an_older_release(
             name, reference_id = file.path.name, done.enrolled.reference.reference_id
             references[name] = reference_id
             if name in recorded:
-                opened.append(Entry(item.tag.plain_key, item.tag.sha256, str(file.path), reference_id, 1))
+                opened.append(
+                    JournalEntry(item.tag.plain_key, item.tag.sha256, str(file.path), reference_id, 1)
+                )
     return references
 
 

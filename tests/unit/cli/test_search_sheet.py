@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from likeness.cli.caller import Asking
-from likeness.cli.journal import Entry, Journal
+from likeness.cli.journal import Journal, JournalEntry
 from likeness.cli.search_sheet import ELSEWHERE, heading, rows_of, save_pages
 from likeness.cli.sheet import MAX_CANDIDATES
 from likeness.client import SearchOptions
@@ -39,7 +39,7 @@ def journal(tmp_path: Path, enrolled: Path) -> Path:
     path = tmp_path / "journal.jsonl"
     digest = hashlib.sha256(enrolled.read_bytes()).hexdigest()
     with Journal(path) as opened:
-        opened.append(Entry("0" * 32, digest, str(enrolled), "r1", 1, box=(10.0, 10.0, 20.0, 20.0)))
+        opened.append(JournalEntry("0" * 32, digest, str(enrolled), "r1", 1, box=(10.0, 10.0, 20.0, 20.0)))
     return path
 
 
@@ -119,7 +119,7 @@ def test_fingers_are_drawn_as_minutiae(tmp_path: Path) -> None:
     record = write(synthesis.record_of(synthesis.draw(1, seed=7)[0]), next(iter(Standard)))
     probe = tmp_path / "probe.fmr"
     probe.write_bytes(record)
-    entry = Entry("0" * 32, hashlib.sha256(record).hexdigest(), str(probe), "r1", 1)
+    entry = JournalEntry("0" * 32, hashlib.sha256(record).hexdigest(), str(probe), "r1", 1)
     with Journal(tmp_path / "j.jsonl") as opened:
         opened.append(entry)
     drawn = save_pages(
