@@ -13,7 +13,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, te
 from google.protobuf.descriptor import MethodDescriptor
 
 from likeness.domain.calibration import Calibration
-from likeness.engine.entry import Entry, ModalitySettings, Resources, SampleWords
+from likeness.engine.entry import ModalityEntry, ModalitySettings, Resources, SampleWords
 from likeness.protocol import Service
 from likeness.testing.vectors import VectorModality, calibration
 from likeness.v1 import face_pb2
@@ -29,7 +29,7 @@ def _calibration(_: ModalitySettings, __: Path) -> Calibration:
     return calibration()
 
 
-ENTRY: Entry[VectorModality, ModalitySettings] = Entry(
+ENTRY: ModalityEntry[VectorModality, ModalitySettings] = ModalityEntry(
     name=NAME,
     settings=ModalitySettings,
     words=SampleWords("recording", "tone", frozenset({".txt"}), picture=False),

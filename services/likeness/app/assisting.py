@@ -17,7 +17,7 @@ from likeness.domain.deadline import Deadline
 from likeness.domain.errors import Exhausted
 from likeness.domain.modality import Modality
 from likeness.domain.samples import Extraction, Mode, Sample
-from likeness.engine.entry import Entry, ModalitySettings, Resources
+from likeness.engine.entry import ModalityEntry, ModalitySettings, Resources
 from likeness.imaging.decode import DecodeLimits
 from likeness.imaging.headers import Reason
 from likeness.imaging.memory import MemoryBudget
@@ -34,7 +34,7 @@ Task = tuple[Sample, Mode]
 class _Work:
     """What the other process loads and runs; crosses to it by pickle."""
 
-    entry: Entry[Any, Any]
+    entry: ModalityEntry[Any, Any]
     section: ModalitySettings
     home: Path
     max_sample_bytes: int
@@ -51,7 +51,7 @@ class _Work:
         return f"{' and '.join(one.label for one in used)} (manifests {digest[:16]}) by {__version__}"
 
 
-def assistant_for(entry: Entry[Any, Any], settings: Settings) -> Assistant[Task, Extraction] | None:
+def assistant_for(entry: ModalityEntry[Any, Any], settings: Settings) -> Assistant[Task, Extraction] | None:
     """An assistant for a modality, not started yet, where it gains by one and the settings allow it.
 
     Raises:

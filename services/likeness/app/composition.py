@@ -12,7 +12,7 @@ from likeness.app.loading import load
 from likeness.app.settings import Settings
 from likeness.domain.audit import AuditMark
 from likeness.engine.engine import Engine
-from likeness.engine.entry import Entry
+from likeness.engine.entry import ModalityEntry
 from likeness.engine.gauges import Gauges
 from likeness.engine.opening import Running, open_engine
 from likeness.engine.resealing import Resealing
@@ -54,7 +54,7 @@ class Composed:
         """Modality to engine."""
         return {name: running.engine for name, running in self._running.items()}
 
-    def open(self, entry: Entry[Any, Any], settings: Settings) -> None:
+    def open(self, entry: ModalityEntry[Any, Any], settings: Settings) -> None:
         """Load a modality, fold its gallery and begin to look after it."""
         name = entry.name
         logs.event(_logger, logging.INFO, "loading", modality=name)

@@ -7,7 +7,7 @@ from functools import cache
 
 from likeness.app.settings import Settings
 from likeness.domain.samples import Extraction, Mode, Sample
-from likeness.engine.entry import Entry, LoadedT, Resources, SettingsT
+from likeness.engine.entry import LoadedT, ModalityEntry, Resources, SettingsT
 from likeness.imaging.decode import DecodeLimits
 from likeness.imaging.memory import MemoryBudget
 from likeness.inference.concurrency.assistant import Assistant
@@ -23,7 +23,7 @@ _logger = logging.getLogger(__name__)
 
 
 def load(
-    entry: Entry[LoadedT, SettingsT],
+    entry: ModalityEntry[LoadedT, SettingsT],
     settings: Settings,
     turns: Turns,
     *,
@@ -60,7 +60,7 @@ def limits_of(settings: Settings) -> DecodeLimits:
     )
 
 
-def is_assisted(entry: Entry[LoadedT, SettingsT], settings: Settings) -> bool:
+def is_assisted(entry: ModalityEntry[LoadedT, SettingsT], settings: Settings) -> bool:
     """Whether a second process shares the work of a modality."""
     return plan_threads(settings.threads) > 1 and entry.assisted(settings.of(entry))
 

@@ -27,7 +27,7 @@ from likeness.app.sections import (
 )
 from likeness.app.setting_names import Names, fields, variable_of
 from likeness.domain.errors import InvalidInput
-from likeness.engine.entry import Entry, LoadedT, Section, SettingsT
+from likeness.engine.entry import LoadedT, ModalityEntry, Section, SettingsT
 
 FILE_NAME = "likeness.toml"
 
@@ -85,7 +85,7 @@ class Settings(Section):
         names = self.modalities.split(",")
         return tuple(entry for entry in self.entries if entry.name in names)
 
-    def of(self, entry: Entry[LoadedT, SettingsT]) -> SettingsT:
+    def of(self, entry: ModalityEntry[LoadedT, SettingsT]) -> SettingsT:
         """The section of a modality."""
         section: SettingsT = getattr(self, entry.name)
         return section

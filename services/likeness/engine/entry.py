@@ -95,7 +95,7 @@ def _without_assistant(_: Any) -> bool:
 
 
 @dataclass(frozen=True)
-class Entry(Generic[LoadedT, SettingsT]):
+class ModalityEntry(Generic[LoadedT, SettingsT]):
     """One modality, as a process composes it. Its functions are those of modules, so that it can be pickled.
 
     Attributes:

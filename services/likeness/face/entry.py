@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from likeness.domain.calibration import Calibration
-from likeness.engine.entry import Entry, ModalitySettings, Resources, SampleWords
+from likeness.engine.entry import ModalityEntry, ModalitySettings, Resources, SampleWords
 from likeness.imaging.endings import PICTURE_ENDINGS
 from likeness.telemetry import metrics
 
@@ -92,7 +92,7 @@ def _assisted(settings: FaceSettings) -> bool:
     return settings.assistant
 
 
-ENTRY: Entry[FaceModality, FaceSettings] = Entry(
+ENTRY: ModalityEntry[FaceModality, FaceSettings] = ModalityEntry(
     name="face",
     settings=FaceSettings,
     words=SampleWords("photograph", "face", PICTURE_ENDINGS),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from likeness.domain.calibration import Calibration
-from likeness.engine.entry import Entry, ModalitySettings, Resources, SampleWords
+from likeness.engine.entry import ModalityEntry, ModalitySettings, Resources, SampleWords
 
 if TYPE_CHECKING:
     from likeness.fingerprint.modality import FingerprintModality
@@ -42,7 +42,7 @@ def find_calibration(settings: ModalitySettings, _: Path) -> Calibration:
     return calibrate.load_chosen(settings.calibration, _SHIPPED)
 
 
-ENTRY: Entry[FingerprintModality, ModalitySettings] = Entry(
+ENTRY: ModalityEntry[FingerprintModality, ModalitySettings] = ModalityEntry(
     name="fingerprint",
     settings=ModalitySettings,
     words=SampleWords("record", "record", RECORD_ENDINGS, picture=False),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from likeness.domain.calibration import Calibration
-from likeness.engine.entry import Entry, ModalitySettings, Resources, SampleWords
+from likeness.engine.entry import ModalityEntry, ModalitySettings, Resources, SampleWords
 from likeness.imaging.endings import PICTURE_ENDINGS
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def find_calibration(settings: ModalitySettings, _: Path) -> Calibration:
     return calibrate.load_chosen(settings.calibration, _SHIPPED)
 
 
-ENTRY: Entry[ObjectModality, ModalitySettings] = Entry(
+ENTRY: ModalityEntry[ObjectModality, ModalitySettings] = ModalityEntry(
     name="object",
     settings=ModalitySettings,
     words=SampleWords("photograph", "object", PICTURE_ENDINGS),

@@ -28,7 +28,7 @@ from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
 from likeness.cli.words import plural
 from likeness.domain.errors import LikenessError
 from likeness.domain.rounding import rounded_up
-from likeness.engine.entry import Entry
+from likeness.engine.entry import ModalityEntry
 from likeness.inference.models.catalogue import Catalogue
 from likeness.store.choice import backend_of
 from likeness.store.inspection import check_keys
@@ -98,7 +98,7 @@ def _calibrations(settings: Settings) -> Iterator[Result]:
         yield guarded(name, partial(_calibration, name, entry, settings))
 
 
-def _calibration(name: str, entry: Entry[Any, Any], settings: Settings) -> Result:
+def _calibration(name: str, entry: ModalityEntry[Any, Any], settings: Settings) -> Result:
     found = entry.calibration(settings.of(entry), settings.home)
     if found is None:
         return yellow(
