@@ -39,6 +39,16 @@ class AuditReceipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Derived:
+    """What a named follower derived from the log entries in (after, position]: acts for the audit, in order."""
+
+    follower: str
+    after: int
+    position: int
+    acts: Sequence[AuditEntry] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ListFilter:
     """Which references a list shows; an empty set means any. Expunged ones only where asked for."""
 
@@ -231,6 +241,30 @@ class Ledger(Protocol):
         """A keyed digest of a probe for the audit: it can be recognised by this store, not guessed by others."""
 
 
+class Followers(Protocol):
+    """Whoever derives something from each entry of the log exactly once, by name, across restarts.
+
+    A follower asks for its position, takes the entries after it from the log, and hands in what it derived from
+    them together with the position that it came to. Both become durable, or neither does.
+    """
+
+    def followed(self, follower: str) -> int:
+        """The log position up to which a follower has derived what it derives; 0 for one that never did.
+
+        Raises:
+            Corrupt: it is damaged.
+        """
+
+    def advance(self, derived: Derived) -> Sequence[AuditReceipt]:
+        """Put what a follower derived on record and move it, in one transaction; returns once that is durable.
+
+        Raises:
+            Stale: the follower is not at `derived.after`, because another took that step; nothing was written.
+            InvalidInput: the log does not reach as far, or something cannot be stored.
+            Unavailable: it could not be written; neither the acts nor the position were.
+        """
+
+
 class SnapshotSeal(Protocol):
     """Encryption, under the keys of a store, of its snapshots."""
 
@@ -295,7 +329,7 @@ class Housekeeping(Protocol):
         """
 
 
-class Storage(Log, References, Ledger, Housekeeping, Protocol):
+class Storage(Log, References, Ledger, Followers, Housekeeping, Protocol):
     """All that the engine asks of a store. Safe to use from many threads."""
 
 

@@ -30,8 +30,8 @@ def known_revision(found: object) -> str:
     return str(found)
 
 
-def migrate(connection: sa.Connection) -> None:
-    """Run the migrations that are missing, in the connection's transaction: all of them or none."""
+def migrate(connection: sa.Connection, to: str = REVISIONS[-1]) -> None:
+    """Run the migrations that are missing up to a revision, in the connection's transaction: all or none."""
     # Imported here because only the first start of a release needs it, and it takes a fifth of a second.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
@@ -39,4 +39,4 @@ def migrate(connection: sa.Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, REVISIONS[-1])
+    command.upgrade(config, to)

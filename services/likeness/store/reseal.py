@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from likeness.domain.errors import Corrupt, WrongKey
 from likeness.domain.storage import ResealReport
 from likeness.store.backend import Backend
+from likeness.store.followers import reseal_followers
 from likeness.store.inspection import forget_key, keys_on_record, record_schema
 from likeness.store.retired import record_retired, retired_ids
 from likeness.store.rows import Row, check_body, checked
@@ -288,4 +289,5 @@ def _retire(backend: Backend, connection: sa.Connection, seals: Seals) -> None:
     for key_id in old | retired_ids(connection):
         record_retired(connection, ring, key_id)
         forget_key(connection, key_id)
+    reseal_followers(connection, seals)
     record_schema(backend, connection, seals)

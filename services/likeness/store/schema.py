@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import BigInteger, Column, Index, MetaData, Table, Text
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """The alembic revisions that this release can bring to the last of them, which it reads and writes."""
 
 metadata = MetaData()
@@ -124,6 +124,15 @@ meta = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("value", Blob, nullable=False),
+    info={BY_KEY: True},
+)
+
+follower = Table(
+    "follower",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("position", Number, nullable=False),  # log position up to which it has derived what it derives
+    Column("seal", Blob, nullable=False),  # over the columns above
     info={BY_KEY: True},
 )
 

@@ -19,7 +19,16 @@ from likeness.domain.deadline import Deadline
 from likeness.domain.errors import Unavailable
 from likeness.domain.references import Facets, Reference, Status
 from likeness.domain.samples import Template
-from likeness.domain.storage import AuditReceipt, Listener, ListFilter, Outcome, Page, ResealReport, Space
+from likeness.domain.storage import (
+    AuditReceipt,
+    Derived,
+    Listener,
+    ListFilter,
+    Outcome,
+    Page,
+    ResealReport,
+    Space,
+)
 from likeness.store import reads
 from likeness.store.audit import (
     AuditRecord,
@@ -31,6 +40,7 @@ from likeness.store.audit import (
 from likeness.store.backend import reading
 from likeness.store.chain import Head
 from likeness.store.choice import backend_of
+from likeness.store.followers import prepare_step, read_position
 from likeness.store.inspection import keys_on_record
 from likeness.store.log import find_receipt, read_log
 from likeness.store.opening import Opened, open_files
@@ -38,7 +48,7 @@ from likeness.store.prepare import prepare
 from likeness.store.reseal import count_rows, reseal
 from likeness.store.vault import KeyUse, Vault
 from likeness.store.verify import VerifyReport, verify_store
-from likeness.store.writer import GROUP_WRITES, AuditJob, Observer, WriteJob, Writer
+from likeness.store.writer import GROUP_WRITES, AuditJob, FollowJob, Observer, WriteJob, Writer
 
 TAIL_CHUNK = 10_000
 """Log entries read in one transaction of `tail`."""
@@ -288,6 +298,27 @@ class Store:
             Unavailable: it could not be written.
         """
         job = AuditJob(encode_entry(entry))
+        self._writer.submit(job)
+        return job.future.result()
+
+    def followed(self, follower: str) -> int:
+        """The log position up to which a follower has derived what it derives; 0 for one that never did.
+
+        Raises:
+            Corrupt: it is damaged.
+        """
+        with self._reading() as connection:
+            return read_position(connection, self._seals, follower)
+
+    def advance(self, derived: Derived) -> Sequence[AuditReceipt]:
+        """Put what a follower derived on record and move it, in one transaction; returns once that is durable.
+
+        Raises:
+            Stale: the follower is not at `derived.after`; nothing was written.
+            InvalidInput: the log does not reach as far, or something cannot be stored.
+            Unavailable: it could not be written; neither the acts nor the position were.
+        """
+        job = FollowJob(prepare_step(derived))
         self._writer.submit(job)
         return job.future.result()
 

@@ -14,6 +14,7 @@ from likeness.domain.samples import Template
 from likeness.store.audit import read_audit
 from likeness.store.backend import Backend
 from likeness.store.codec import decode_facets, decode_quality, decode_subject
+from likeness.store.followers import check_followers
 from likeness.store.inspection import (
     check_ends,
     check_keys,
@@ -22,7 +23,7 @@ from likeness.store.inspection import (
 )
 from likeness.store.log import verify_chain
 from likeness.store.rows import Row, check_body, checked
-from likeness.store.schema import log, membership, reference, source, subject, template
+from likeness.store.schema import REVISIONS, log, membership, reference, source, subject, template
 from likeness.store.sealing import Seals, place
 
 MAX_PROBLEMS = 100
@@ -78,6 +79,7 @@ def verify_store(backend: Backend, connection: sa.Connection, seals: Seals, *, f
             attempt(lambda: verify_chain(connection, seals, 0, heads.log.position))
             attempt(lambda: _check_audit(connection, seals, heads.audit.position))
             attempt(lambda: _check_fold(connection))
+            attempt(lambda: _check_followers(backend, connection, seals))
             attempt(check_references)
     return VerifyReport(
         heads.log.position, references, heads.audit.position, full, tuple(problems[:MAX_PROBLEMS])
@@ -87,6 +89,12 @@ def verify_store(backend: Backend, connection: sa.Connection, seals: Seals, *, f
 def _check_audit(connection: sa.Connection, seals: Seals, last: int) -> None:
     for after in range(0, last, _CHUNK):
         read_audit(connection, seals, after, min(after + _CHUNK, last))
+
+
+def _check_followers(backend: Backend, connection: sa.Connection, seals: Seals) -> None:
+    """Of a store that no server of this release has opened yet there are none."""
+    if backend.revision(connection) == REVISIONS[-1]:
+        check_followers(connection, seals)
 
 
 _LAST_CHANGES = (

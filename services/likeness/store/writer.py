@@ -26,6 +26,7 @@ from likeness.domain.storage import AuditReceipt, Listener, Outcome
 from likeness.store.audit import AuditPlan, encode_entry
 from likeness.store.backend import Backend, NoSpace, Reserve
 from likeness.store.chain import AUDIT, LOG
+from likeness.store.followers import PreparedStep, move
 from likeness.store.plan import WritePlan
 from likeness.store.prepare import PreparedWrite
 from likeness.store.sealing import Seals
@@ -80,7 +81,25 @@ class AuditJob:
         return len(self.body)
 
 
-Job = WriteJob | AuditJob
+@dataclass(slots=True)
+class FollowJob:
+    """One step of a follower."""
+
+    step: PreparedStep
+    future: Future[list[AuditReceipt]] = field(default_factory=Future)
+
+    @property
+    def bytes(self) -> int:
+        """The size of what is to be stored, in bytes."""
+        return sum(map(len, self.step.bodies))
+
+    @property
+    def count(self) -> int:
+        """The number of audit entries, or one for the step alone."""
+        return len(self.step.bodies) or 1
+
+
+Job = WriteJob | AuditJob | FollowJob
 Result = TypeVar("Result")
 
 
@@ -257,7 +276,10 @@ class Writer:
         self._measure(before, time.monotonic() - began)
         self._notify(entries)
         for job, outcome in zip(jobs, outcomes, strict=True):
-            job.future.set_result(outcome)
+            if isinstance(job, FollowJob) and isinstance(outcome, LikenessError):
+                job.future.set_exception(outcome)
+            else:
+                job.future.set_result(outcome)
 
     def _commit_within_reserve(self, jobs: Sequence[Job]) -> tuple[list[Any], Sequence[LogEntry]]:
         """Commit; where there is no space, in that of the reserve, and then what must go on alone."""
@@ -294,6 +316,8 @@ class Writer:
             for job in jobs:
                 if isinstance(job, AuditJob):
                     outcomes.append(audits.add(job.body))
+                elif isinstance(job, FollowJob):
+                    outcomes.append(self._follow(job.step, audits, connection))
                 else:
                     outcomes.append([_decide(w, plan, audits) for w in job.writes])
             plan.execute()
@@ -303,6 +327,16 @@ class Writer:
         self.heads = Heads(plan.head, audits.head)
         self._note()
         return outcomes, plan.entries
+
+    def _follow(
+        self, step: PreparedStep, audits: AuditPlan, connection: sa.Connection
+    ) -> list[AuditReceipt] | LikenessError:
+        """Move a follower and put what it derived on record, or say why not."""
+        try:
+            move(connection, self._seals, step, self.heads.log.position)
+        except LikenessError as error:
+            return error
+        return [audits.add(body) for body in step.bodies]
 
     def _record(
         self, jobs: Sequence[Job], audits: AuditPlan, connection: sa.Connection
@@ -417,7 +451,7 @@ def _unforeseen(error: BaseException) -> LikenessError:
 
 
 def _fail(job: Job, problem: LikenessError) -> None:
-    if isinstance(job, AuditJob):
-        job.future.set_exception(problem)
-    else:
+    if isinstance(job, WriteJob):
         job.future.set_result([w if isinstance(w, LikenessError) else problem for w in job.writes])
+    else:
+        job.future.set_exception(problem)

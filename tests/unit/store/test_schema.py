@@ -15,9 +15,17 @@ from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql
 
+from likeness.domain.errors import Corrupt
+from likeness.domain.storage import Derived
+from likeness.store.backend import reading
 from likeness.store.choice import backend_of
+from likeness.store.inspection import record_schema
 from likeness.store.migrate import MIGRATIONS, migrate
-from likeness.store.schema import REVISIONS, metadata
+from likeness.store.schema import REVISIONS, follower, metadata
+from likeness.store.sealing import Seals
+from likeness.store.vault import KeyRing
+from likeness.store.verify import verify_store
+from tests.unit.store.writes import act, enrol, expunge, open_store, tampering
 
 NUMBERS = {
     "log": {"position", "at"},
@@ -28,8 +36,12 @@ NUMBERS = {
     "source": {"key"},
     "audit": {"position", "at"},
     "meta": set(),
+    "follower": {"position"},
 }
 """The columns that pass 2^31: positions, and microseconds at their first row."""
+
+UNCHANGED = sorted(NUMBERS.keys() - {"follower", "meta"})
+"""The tables of which the second revision leaves every row as it is; `meta` has the seal of the definitions."""
 
 
 def scripts() -> ScriptDirectory:
@@ -77,6 +89,59 @@ def test_the_migrations_make_what_the_tables_say(tmp_path: Path) -> None:
         assert compare_metadata(context, metadata) == []
     engine.dispose()
     assert set(tables) == {*metadata.tables, "alembic_version"}
+
+
+def make_first_revision(folder: Path) -> None:
+    """Bring a store with content back to the tables of revision 0001."""
+    with open_store(folder) as store:
+        store.write([enrol(i, reference_id=f"r{i}", source=b"image") for i in range(3)])
+        store.write([expunge("r1")])
+        store.audit(act(1))
+
+        def bring_back(connection: sa.Connection) -> None:
+            follower.drop(connection)
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+            record_schema(store._backend, connection, store._seals)
+
+        store._writer.between_commits(bring_back)
+
+
+def test_a_store_of_the_first_revision_is_brought_up_with_its_data(tmp_path: Path) -> None:
+    make_first_revision(tmp_path)
+    with tampering(tmp_path) as database:
+        assert database.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+        stored = [database.execute(f"SELECT * FROM {name}").fetchall() for name in UNCHANGED]  # noqa: S608
+    with open_store(tmp_path) as store:
+        assert store.verify(full=True).problems == ()
+        assert (store.head(), store.audit_head().position) == (4, 1)
+        assert store.get("r2").subject_id == "subject-2"
+        assert store.followed("probes") == 0
+        store.advance(Derived("probes", 0, 4))
+    with tampering(tmp_path) as database:
+        assert database.execute("SELECT version_num FROM alembic_version").fetchone() == (REVISIONS[-1],)
+        assert [database.execute(f"SELECT * FROM {name}").fetchall() for name in UNCHANGED] == stored  # noqa: S608
+    with open_store(tmp_path) as store:
+        assert store.followed("probes") == 4
+
+
+def test_a_store_that_waits_to_be_brought_up_can_be_checked(tmp_path: Path) -> None:
+    make_first_revision(tmp_path)
+    backend = backend_of(tmp_path / "data")
+    engine = backend.readers()
+    with reading(backend, engine) as connection:
+        report = verify_store(backend, connection, Seals(KeyRing.load(tmp_path / "key.json")), full=True)
+    engine.dispose()
+    assert report.problems == ()
+
+
+def test_an_older_copy_of_an_older_revision_is_refused_and_not_brought_up(tmp_path: Path) -> None:
+    make_first_revision(tmp_path)
+    with tampering(tmp_path) as database:
+        database.execute("DELETE FROM audit")
+    with pytest.raises(Corrupt, match="the database ends at 4 and 0"):
+        open_store(tmp_path)
+    with tampering(tmp_path) as database:
+        assert database.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
 
 
 def test_the_last_migration_is_the_revision_of_this_release() -> None:
