@@ -7,8 +7,8 @@ are made of theirs: the details of a reference are drawn from three photographs 
 vectors are mixtures of those of three. Statistics of words and distances thus stay those of photographs; the noise
 is `NOISE` units of codes, less than between a photograph and its compressed copy, so that lists are no easier than
 real ones. Searches are whole: extraction, both ways to candidates, verification of the shortlist; one at a time,
-and two at the same time. Probes are attacked photographs that are not enrolled, the dearest case: nothing ends
-early.
+and two at the same time. Probes are attacked photographs that are not enrolled, the most expensive case: nothing
+ends early.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ class Gallery:
         companion: makes the second way to candidates, empty; it is not in snapshots but folded from the stored
             templates.
         levels: see `Modality.levels`.
-        holds: whether a reference, by its id, belongs into this fold; of the others it knows nothing.
+        holds: whether a reference, by its id, belongs to this fold; of the others it knows nothing.
     """
 
     def __init__(

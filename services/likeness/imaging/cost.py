@@ -1,4 +1,4 @@
-"""What it takes to decode a picture, in bytes, reckoned from its header before a decoder is called."""
+"""What it takes to decode a picture, in bytes, estimated from its header before a decoder is called."""
 
 from __future__ import annotations
 

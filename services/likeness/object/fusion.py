@@ -91,7 +91,7 @@ def features(measured: Measures) -> Floats:
 class Fusion:
     """`weights` float64 [6] and `bias` of the log-odds; scores from which the two upper bands begin.
 
-    `version` and `fitted_on` say whence they are.
+    `version` and `fitted_on` name their origin.
     """
 
     weights: Floats

@@ -1,4 +1,4 @@
-"""What is measured of a photograph before it is compared: size, sharpness, contrast, details; and what is amiss."""
+"""What is measured of a photograph before it is compared: size, sharpness, contrast, details; and what is wrong."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class _Page(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  as the library calls it
-        """Nothing: a scrape is no event, and what a peer sends belongs into no log."""
+        """Nothing: a scrape is no event, and what a peer sends belongs in no log."""
 
 
 class _Server(ThreadingHTTPServer):

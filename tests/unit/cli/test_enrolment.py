@@ -163,7 +163,7 @@ def test_what_the_state_of_the_service_refused_is_sent_again_by_the_next_run(
 
 
 def test_what_the_files_hold_is_for_their_owner_to_mend(folder: Path, journal: Path) -> None:
-    assert "Mend them" in what_next(1, run(folder, journal, Server()).passing)
+    assert "Fix them" in what_next(1, run(folder, journal, Server()).passing)
 
 
 def test_rejected_files_are_sent_again_only_when_asked(folder: Path, journal: Path) -> None:

@@ -1,4 +1,4 @@
-"""The reckoned cost of decoding against the growth of a process while it decodes."""
+"""The estimated cost of decoding against the growth of a process while it decodes."""
 
 from __future__ import annotations
 
@@ -95,15 +95,17 @@ def files() -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_no_picture_takes_more_than_was_reckoned(tmp_path: Path) -> None:
-    reckoned = {}
+def test_no_picture_takes_more_than_was_estimated(tmp_path: Path) -> None:
+    estimated = {}
     for name, data in files().items():
         (tmp_path / name).write_bytes(data)
-        reckoned[name] = cost.of(inspect(data), len(data))
-    paths = [str(tmp_path / name) for name in reckoned]
+        estimated[name] = cost.of(inspect(data), len(data))
+    paths = [str(tmp_path / name) for name in estimated]
     done = subprocess.run([sys.executable, "-c", MEASURE, *paths], capture_output=True, text=True, check=True)
     grown = json.loads(done.stdout)
-    over = {name: (grown[name], reckoned[name]) for name in reckoned if grown[name] > reckoned[name] + SLACK}
+    over = {
+        name: (grown[name], estimated[name]) for name in estimated if grown[name] > estimated[name] + SLACK
+    }
     assert not over
 
 
@@ -132,7 +134,7 @@ print(status("VmHWM") - before)
 
 
 def test_eight_at_once_stay_within_the_budget(tmp_path: Path) -> None:
-    """16-bit PNG with alpha is the dearest kind: a small file, sixteen bytes a pixel.
+    """16-bit PNG with alpha is the most expensive kind: a small file, sixteen bytes a pixel.
 
     Two fit at a time. The allocator of each thread keeps some of what was freed, so half as much again may be held;
     without the budget it is three times as much.

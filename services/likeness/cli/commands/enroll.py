@@ -180,14 +180,14 @@ def enroll(
 
 
 def what_next(rejected: int, passing: Counter[str]) -> str:
-    """What to do about rejected files: mend them, or wait for the service. `passing` as of `BulkEnrolment`."""
+    """What to do about rejected files: fix them, or wait for the service. `passing` as of `BulkEnrolment`."""
     if not passing:
-        return "Mend them and run again, or see --select and --override."
+        return "Fix them and run again, or see --select and --override."
     waiting = passing.total()
     whose = "them" if waiting == rejected else f"{waiting:,} of them"
     why = ", ".join(sorted(passing))
     later = f"The service was not able to take {whose} ({why}): run the same command again later."
-    return later if waiting == rejected else f"{later} Mend the others, or see --select and --override."
+    return later if waiting == rejected else f"{later} Fix the others, or see --select and --override."
 
 
 @dataclass(frozen=True, slots=True)

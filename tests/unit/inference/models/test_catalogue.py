@@ -17,7 +17,7 @@ DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
 def _built_toml(*, extra: str = "", digest: str = DIGEST) -> str:
-    """A manifest without `path`, so that the file belongs into the cache."""
+    """A manifest without `path`, so that the file belongs in the cache."""
     text = recogniser_toml(changes={"path": ""}, sha256=digest)
     return text.replace('name = "tiny.onnx"', f'name = "tiny.onnx"\n{extra}')
 
