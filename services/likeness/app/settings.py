@@ -121,7 +121,7 @@ def settings_type(entries: Entries = ENTRIES) -> type[Settings]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
+class _Assignment:
     """One value: where it came from, as what it was written there, and the setting that it is for."""
 
     origin: str
@@ -156,7 +156,7 @@ def load(
         _from_environment(environment, names),
         _from_command_line(overrides or {}, names),
     )
-    given: dict[str, _Given] = {}
+    given: dict[str, _Assignment] = {}
     for source in sources:
         given |= _by_name(source)
     values: dict[str, Any] = {"home": default_home(environment)}
@@ -172,8 +172,8 @@ def load(
     return settings
 
 
-def _by_name(source: Iterator[_Given]) -> dict[str, _Given]:
-    found: dict[str, _Given] = {}
+def _by_name(source: Iterator[_Assignment]) -> dict[str, _Assignment]:
+    found: dict[str, _Assignment] = {}
     for one in source:
         other = found.setdefault(one.name, one)
         if str(other.value) != str(one.value):
@@ -187,7 +187,7 @@ def _by_name(source: Iterator[_Given]) -> dict[str, _Given]:
     return found
 
 
-def _from_file(file: Path | None, environment: Mapping[str, str], names: Names) -> Iterator[_Given]:
+def _from_file(file: Path | None, environment: Mapping[str, str], names: Names) -> Iterator[_Assignment]:
     path = _file(file, environment)
     if path is None:
         return
@@ -195,7 +195,7 @@ def _from_file(file: Path | None, environment: Mapping[str, str], names: Names) 
         is_section = key in names.sections and isinstance(value, dict)
         items = {f"{key}.{inner}": one for inner, one in value.items()} if is_section else {key: value}
         for written, one in items.items():
-            yield _Given(str(path), written, names.of(written, str(path)), one)
+            yield _Assignment(str(path), written, names.of(written, str(path)), one)
 
 
 def _file(file: Path | None, environment: Mapping[str, str]) -> Path | None:
@@ -219,17 +219,17 @@ def _read(path: Path) -> dict[str, Any]:
         raise InvalidInput(f"The settings file {path} is not TOML: {error}.") from error
 
 
-def _from_environment(environment: Mapping[str, str], names: Names) -> Iterator[_Given]:
+def _from_environment(environment: Mapping[str, str], names: Names) -> Iterator[_Assignment]:
     for variable in sorted(environment):
         name = names.of_variable(variable)
         if name is not None:
-            yield _Given(variable, variable, name, environment[variable])
+            yield _Assignment(variable, variable, name, environment[variable])
 
 
-def _from_command_line(overrides: Mapping[str, Any], names: Names) -> Iterator[_Given]:
+def _from_command_line(overrides: Mapping[str, Any], names: Names) -> Iterator[_Assignment]:
     for written, value in overrides.items():
         if value is not None:
-            yield _Given("command line", written, names.of(written, "command line"), value)
+            yield _Assignment("command line", written, names.of(written, "command line"), value)
 
 
 def _refused(error: ValidationError, origins: Mapping[str, str]) -> InvalidInput:

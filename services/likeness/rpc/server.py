@@ -83,25 +83,25 @@ class Server:
         self, settings: Settings, compose: Compose, *, services: tuple[Service, ...] = SERVICES
     ) -> None:
         self._settings = settings
-        set_ = settings.grpc
+        wire = settings.grpc
         self._services = services
         self._compose = compose
         self._composition: Composition | None = None
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # missing from the stubs
-        self._workers = Workers(set_.workers, set_.bulk_workers)
+        self._workers = Workers(wire.workers, wire.bulk_workers)
         self._gate = Gate(
-            requests=set_.workers + set_.queue,
-            streams=set_.max_streams,
-            max_bytes=set_.max_bytes_in_flight,
+            requests=wire.workers + wire.queue,
+            streams=wire.max_streams,
+            max_bytes=wire.max_bytes_in_flight,
         )
         limits = Limits(
-            max_sample_bytes=set_.max_sample_bytes,
-            max_answer_bytes=set_.max_answer_bytes,
-            max_k=set_.max_k,
-            max_page_size=set_.max_page_size,
-            stream_window=set_.stream_window,
-            stream_idle=set_.stream_idle,
-            item_seconds=set_.default_deadline,
+            max_sample_bytes=wire.max_sample_bytes,
+            max_answer_bytes=wire.max_answer_bytes,
+            max_k=wire.max_k,
+            max_page_size=wire.max_page_size,
+            stream_window=wire.stream_window,
+            stream_idle=wire.stream_idle,
+            item_seconds=wire.default_deadline,
         )
         self._handlers = {
             service.modality: Handlers(self._workers, limits, self._gate.draining) for service in services
@@ -111,21 +111,21 @@ class Server:
         """The port that is listened on, once started."""
 
     def _build(self) -> grpc.aio.Server:
-        set_ = self._settings.grpc
-        deadline = timed(set_.default_deadline, set_.max_deadline)
+        wire = self._settings.grpc
+        deadline = timed(wire.default_deadline, wire.max_deadline)
         arrival = ArrivalLimits(
-            calls=set_.max_arriving,
-            message_seconds=set_.message_seconds,
-            stream_seconds=set_.stream_idle,
-            metadata_bytes=set_.max_metadata_bytes,
+            calls=wire.max_arriving,
+            message_seconds=wire.message_seconds,
+            stream_seconds=wire.stream_idle,
+            metadata_bytes=wire.max_metadata_bytes,
         )
         server = grpc.aio.server(
             interceptors=[Interceptor(self._gate, (gated(self._gate), deadline, identified), arrival)],
             options=(
-                ("grpc.max_receive_message_length", set_.max_message_bytes),
-                ("grpc.max_send_message_length", set_.max_message_bytes),
-                ("grpc.max_concurrent_streams", set_.max_connection_calls),
-                ("grpc.server.max_pending_requests", set_.max_arriving),
+                ("grpc.max_receive_message_length", wire.max_message_bytes),
+                ("grpc.max_send_message_length", wire.max_message_bytes),
+                ("grpc.max_concurrent_streams", wire.max_connection_calls),
+                ("grpc.server.max_pending_requests", wire.max_arriving),
                 ("grpc.server.max_unrequested_time_in_server", _LONGEST_UNREAD),
                 ("grpc.so_reuseport", 0),  # a second server on the port must fail, not share its requests
                 *_KEEPALIVE,
