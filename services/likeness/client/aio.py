@@ -15,6 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from likeness.client import connection
 from likeness.client.errors import CallFailed, Unavailable, from_rpc
+from likeness.client.modalities import ByModality
 from likeness.client.requests import (
     ComparandLike,
     EnrollOptions,
@@ -37,15 +38,8 @@ _Answer = TypeVar("_Answer")
 _EOF: object = grpc.aio.EOF  # type: ignore[attr-defined]  # missing from the stubs
 
 
-class AsyncLikenessClient:
+class AsyncLikenessClient(ByModality["AsyncModality"]):
     """A connection to a service, on behalf of one caller; arguments as for `LikenessClient`."""
-
-    face: AsyncModality
-    """Photographs of faces."""
-    fingerprint: AsyncModality
-    """Finger minutiae records."""
-    object: AsyncModality
-    """Photographs of objects."""
 
     def __init__(
         self,
@@ -69,20 +63,14 @@ class AsyncLikenessClient:
 
     def _bind(self) -> None:
         made = Requests(self._caller)
-        self._modalities = {
-            service.modality: AsyncModality(service.stub(self._channel), made, self._timeout, self._retries)
-            for service in self._services
-        }
-        for name, modality in self._modalities.items():
-            setattr(self, name, modality)
-
-    def of(self, modality: str) -> AsyncModality:
-        """The methods of the modality of that name.
-
-        Raises:
-            KeyError: there is none.
-        """
-        return self._modalities[modality]
+        self._bind_modalities(
+            {
+                service.modality: AsyncModality(
+                    service.stub(self._channel), made, self._timeout, self._retries
+                )
+                for service in self._services
+            }
+        )
 
     def asking(
         self, *, purpose: str | None = None, case_reference: str | None = None, operator: str | None = None

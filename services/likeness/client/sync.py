@@ -15,6 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from likeness.client import connection
 from likeness.client.errors import CallFailed, from_rpc
+from likeness.client.modalities import ByModality
 from likeness.client.requests import (
     ComparandLike,
     EnrollOptions,
@@ -35,7 +36,7 @@ _Request = TypeVar("_Request")
 _Answer = TypeVar("_Answer")
 
 
-class LikenessClient:
+class LikenessClient(ByModality["Modality"]):
     """A connection to a service, on behalf of one caller.
 
     Args:
@@ -51,13 +52,6 @@ class LikenessClient:
             a test; the client closes it.
         services: what the server may offer, by modality.
     """
-
-    face: Modality
-    """Photographs of faces."""
-    fingerprint: Modality
-    """Finger minutiae records."""
-    object: Modality
-    """Photographs of objects."""
 
     def __init__(
         self,
@@ -81,20 +75,12 @@ class LikenessClient:
 
     def _bind(self) -> None:
         made = Requests(self._caller)
-        self._modalities = {
-            service.modality: Modality(service.stub(self._channel), made, self._timeout, self._retries)
-            for service in self._services
-        }
-        for name, modality in self._modalities.items():
-            setattr(self, name, modality)
-
-    def of(self, modality: str) -> Modality:
-        """The methods of the modality of that name.
-
-        Raises:
-            KeyError: there is none.
-        """
-        return self._modalities[modality]
+        self._bind_modalities(
+            {
+                service.modality: Modality(service.stub(self._channel), made, self._timeout, self._retries)
+                for service in self._services
+            }
+        )
 
     def asking(
         self, *, purpose: str | None = None, case_reference: str | None = None, operator: str | None = None

@@ -16,6 +16,8 @@ from likeness.client import (
     Unavailable,
     Unimplemented,
 )
+from likeness.client.modalities import ByModality
+from likeness.protocol import by_modality
 from likeness.testing.channel import AnsweringChannel, AsyncAnsweringChannel, refusal
 from likeness.v1 import matching_pb2 as matching
 
@@ -142,3 +144,10 @@ def test_an_answer_to_no_method_is_noticed() -> None:
 def test_an_address_or_a_channel_is_needed(client: type[LikenessClient | AsyncLikenessClient]) -> None:
     with pytest.raises(ValueError, match="address"):
         client(entity="NCB-FR")
+
+
+def test_the_attributes_that_are_declared_are_the_modalities_of_the_protocol() -> None:
+    declared = {name for name in ByModality.__annotations__ if not name.startswith("_")}
+    assert declared == set(by_modality())
+    client = LikenessClient(channel=AnsweringChannel({}), entity="NCB-FR")
+    assert all(getattr(client, name) is client.of(name) for name in declared)
