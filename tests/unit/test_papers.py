@@ -12,7 +12,7 @@ import pytest
 from likeness.app.setting_names import OTHER_VARIABLES
 from likeness.app.settings import load
 from likeness.domain.errors import LikenessError
-from tests.commands import ROOT, documents
+from tests.commands import ROOT, documents, fences
 from tests.k8s.known_metrics import product_metrics
 
 PAPERS = documents()
@@ -66,6 +66,15 @@ def test_settings_that_are_named_exist(paper: Path) -> None:
             load(environment={name: "?"})
         except LikenessError as error:
             assert error.reason != "UNKNOWN_SETTING", f"there is no {name}"
+
+
+def test_the_settings_file_that_is_shown_can_be_read(tmp_path: Path) -> None:
+    (text,) = fences(ROOT / "docs" / "operations.md", "toml")
+    file = tmp_path / "likeness.toml"
+    file.write_text(text, encoding="utf-8")
+    settings = load(file, environment={})
+    changed = {name for name, origin in settings.origins.items() if origin == str(file)}
+    assert changed == {"modalities", "grpc.workers", "store.key_ring", "face.assistant"}
 
 
 @pytest.mark.parametrize("paper", PAPERS, ids=_name)
