@@ -1,8 +1,8 @@
 """Ask for known vulnerabilities of locked packages: python .ci/audit.py LOCK ...
 
-pip-audit asks the service of PyPI. A vulnerability that a newer version mends ends the run with 1 (the remedy is
-`make locks`); one without a remedy is printed. Where the service cannot be reached, or knows a package not, that is
-said: nothing is called free of vulnerabilities that was not asked for.
+pip-audit asks the service of PyPI. A vulnerability that a newer version fixes ends the run with 1 (the remedy is
+`make locks`); one without a remedy is printed. Where the service cannot be reached, or does not know a package,
+that is stated: nothing is called free of vulnerabilities that was not asked for.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 The capacity is measured first, with as many callers as the service computes with. Then searches arrive at `--times`
 that rate for `--seconds`, evenly, whatever becomes of the earlier ones, over eight connections and without retries,
 from a process of its own. Reported: what was answered a second, how long answers and rejections took, with which
-status rejections came and whether they said when to come back, and how long a health check took meanwhile.
+status rejections came and whether they stated when to come back, and how long a health check took meanwhile.
 
 The last part is a rapid reset: one connection begins searches and resets each at once for `--seconds`, while
 callers on connections of their own ask at half the capacity; they should not notice. Photographs come from FOLDER,
@@ -48,7 +48,8 @@ SIDE = 640
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One call: `code` its status, `seconds` until it was known, `comes_back` whether it said when to try again."""
+    """One call: `code` its status, `seconds` until it was known, `comes_back` whether it stated when to try
+    again."""
 
     code: str
     seconds: float

@@ -1,4 +1,5 @@
-"""Fits `face-upright/upright.npz`, by which a face that lies upright in its view is told from a turned one.
+"""Fits `face-upright/upright.npz`, by which a face that lies upright in its view is distinguished from a turned
+one.
 
     python face_upright.py --data images.zip --manifest manifest.csv --into models --seed 0
 

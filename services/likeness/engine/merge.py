@@ -1,4 +1,4 @@
-"""Several shards as one: their answers summed, ordered and said to be partial where one is missing."""
+"""Several shards as one: their answers summed, ordered and marked as partial where one is missing."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Opened:
     reserve: Reserve
 
     def close(self) -> None:
-        """Close the database, then the files beside it."""
+        """Close the database, then the files next to it."""
         self.engine.dispose()
         try:
             self.witness.close()

@@ -1,6 +1,6 @@
 """What libraries in C write to standard error becomes lines of the log.
 
-Image libraries write bare lines about files that they dislike, and gRPC's core writes what a peer said in its own
+Image libraries write bare lines about files that they dislike, and gRPC's core writes what a peer sent in its own
 words, newlines included: whoever can send either could write the log. So the descriptor is taken from them. Python
 writes on to where it went before: the log, and the tracebacks of a crash.
 """

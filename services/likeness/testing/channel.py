@@ -76,7 +76,7 @@ class _Answers:
         self.requests: list[Message] = []
 
     def to(self, path: str, request: Any) -> Any:
-        """The answer to a copy of the request, as the service would receive it; the copy is kept."""
+        """The answer to a copy of the request, as the service would receive it; the copy is stored."""
         received = type(request).FromString(request.SerializeToString())
         if path != _HEALTH:
             self.requests.append(received)

@@ -63,7 +63,7 @@ def test_an_object_is_found_in_a_scene_and_its_views_are_one_candidate(shelf: Sh
 
 def test_what_was_expunged_or_is_in_another_gallery_is_not_found(shelf: Shelf) -> None:
     image = things.thing(1)
-    stays, gone = shelf.put(image, "kept", "a"), shelf.put(things.tilted(image), "gone", "b")
+    stays, gone = shelf.put(image, "stays", "a"), shelf.put(things.tilted(image), "gone", "b")
     assert [c.reference.reference_id for c in shelf.find(image, "b")] == [gone]
     shelf.engine.expunge(ALICE, shelf.key(ALICE), gone, reason="test")
     assert shelf.find(image, "b") == ()
