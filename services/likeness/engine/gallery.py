@@ -55,7 +55,7 @@ TAIL_BATCH = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class GalleryView:
     """What one search may see.
 
     `mask` bool [rows] marks the rows that take part; `searched` counts their references, and `elsewhere` those in
@@ -401,7 +401,7 @@ class Gallery:
                     metadata={"log_position": str(self._position)},
                 )
 
-    def view(self, scope: Scope, *, now: int | None = None) -> View:
+    def view(self, scope: Scope, *, now: int | None = None) -> GalleryView:
         """The rows that take part in a search of this scope at `now`, Unix seconds; None is the clock's."""
         now = int(time.time()) if now is None else now
         position, generation = self._position, self.index.generation.name
@@ -411,7 +411,7 @@ class Gallery:
         if len(self._elsewhere):
             elsewhere = int(np.count_nonzero(self._elsewhere.columns.mask(scope.allows, now, key=scope.key)))
         unknown = self._unknown_galleries(scope)
-        return View(mask, searched, elsewhere, position, generation, unknown)
+        return GalleryView(mask, searched, elsewhere, position, generation, unknown)
 
     def _unknown_galleries(self, scope: Scope) -> tuple[str, ...]:
         """Galleries that the scope names and in which its caller may know of nothing."""
@@ -431,7 +431,7 @@ class Gallery:
         """Whether `clutter` is ever anything."""
         return self._companion is not None
 
-    def shortlist(self, probe: Template, count: int, view: View) -> Shortlist:
+    def shortlist(self, probe: Template, count: int, view: GalleryView) -> Shortlist:
         """The references most like the probe: at most `count` of each way to candidates."""
         near = self._nearest(probe, count, view)
         if self._companion is None:
@@ -440,11 +440,11 @@ class Gallery:
         further = self.register.references_at(np.asarray(found.rows, np.int64))
         return Shortlist(list(dict.fromkeys([*near, *further])), found.clutter)
 
-    def clutter(self, probe: Template, view: View) -> Clutter | None:
+    def clutter(self, probe: Template, view: GalleryView) -> Clutter | None:
         """What `shortlist` learns of the probe, without a shortlist."""
         return None if self._companion is None else self._companion.clutter(probe, view.mask)
 
-    def _nearest(self, probe: Template, count: int, view: View) -> list[str]:
+    def _nearest(self, probe: Template, count: int, view: GalleryView) -> list[str]:
         """The `count` references with the nearest vectors, best first.
 
         A reference may have several vectors, and some have many: the index is asked for more until enough
@@ -464,6 +464,6 @@ class Gallery:
                 return found
             depth *= DEEPER
 
-    def allowed_ids(self, view: View) -> list[str]:
+    def allowed_ids(self, view: GalleryView) -> list[str]:
         """Every reference of the view, in order of enrolment."""
         return self.register.references_in(view.mask)

@@ -15,7 +15,7 @@ from likeness.domain.samples import Template
 from likeness.domain.scope import Scope
 from likeness.domain.storage import Storage
 from likeness.engine.answering import Timings
-from likeness.engine.gallery import Gallery, View
+from likeness.engine.gallery import Gallery, GalleryView
 from likeness.engine.memory import Memory
 from likeness.engine.merge import ranked
 from likeness.engine.shard import Progress, Scored, ShardAnswer, ShardQuery, ShardStatus, no_progress
@@ -115,7 +115,7 @@ class _Search:
     store: Storage
     memory: Memory
     query: ShardQuery
-    view: View
+    view: GalleryView
     deadline: Deadline
     timings: Timings
     tally: _Tally
