@@ -45,7 +45,7 @@ _Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class CallLimits:
     """What one request may ask for. `item_seconds`: time for one item of a stream, once it has a worker."""
 
     max_sample_bytes: int
@@ -66,7 +66,7 @@ class Handlers:
         drain: set when the service is being stopped.
     """
 
-    def __init__(self, workers: Workers, limits: Limits, drain: asyncio.Event) -> None:
+    def __init__(self, workers: Workers, limits: CallLimits, drain: asyncio.Event) -> None:
         self._workers = workers
         self._limits = limits
         self._drain = drain

@@ -20,7 +20,7 @@ from likeness.engine.engine import Engine
 from likeness.protocol import SERVICES, Service
 from likeness.rpc import reflection
 from likeness.rpc.gate import Gate
-from likeness.rpc.handlers import Handlers, Limits
+from likeness.rpc.handlers import CallLimits, Handlers
 from likeness.rpc.interceptors import ArrivalLimits, Interceptor, gated, identified, timed
 from likeness.rpc.workers import Workers
 from likeness.telemetry import logs, metrics, standard_error
@@ -94,7 +94,7 @@ class Server:
             streams=wire.max_streams,
             max_bytes=wire.max_bytes_in_flight,
         )
-        limits = Limits(
+        limits = CallLimits(
             max_sample_bytes=wire.max_sample_bytes,
             max_answer_bytes=wire.max_answer_bytes,
             max_k=wire.max_k,
