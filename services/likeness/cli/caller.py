@@ -36,6 +36,7 @@ MODALITY = Annotated[
         "--modality",
         "-m",
         parser=parse_modality,
+        autocompletion=lambda: list(NAMES),
         metavar="|".join(NAMES),
         envvar="LIKENESS_MODALITY",
         help="What is enrolled, searched and compared.",
