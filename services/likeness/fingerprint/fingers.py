@@ -36,8 +36,8 @@ _VIEW_LISTED = struct.Struct("<HI")
 class Finger:
     """One view of one finger, ready to be compared.
 
-    `position`: as in ISO/IEC 19794-2, 7.4.3 (0 unknown). `possible`: see `View`. `may_be`: a bit for each finger
-    that it may be, from the lowest for the right thumb; none where it may be any.
+    `position`: as in ISO/IEC 19794-2, 7.4.3 (0 unknown). `possible`: see `FingerView`. `may_be`: a bit for each
+    finger that it may be, from the lowest for the right thumb; none where it may be any.
     """
 
     position: int
