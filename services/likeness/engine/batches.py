@@ -45,16 +45,18 @@ def groups(items: Iterable[S]) -> Iterator[list[S]]:
         yield group
 
 
-def attempt(step: Callable[[], T]) -> T | Exception:
+def attempt(step: Callable[[], T], deadline: Deadline) -> T | Exception:
     """What a step gives, or the error that it ends with.
 
     Raises:
-        DeadlineExceeded: the time of the whole batch is up.
+        DeadlineExceeded: the time of the whole batch, whose deadline it is, is up.
     """
     try:
         return step()
-    except DeadlineExceeded:
-        raise
+    except DeadlineExceeded as error:
+        if deadline.remaining <= 0:
+            raise
+        return error  # of a shorter limit, such as that of waiting for a log position
     except Exception as error:
         return error
 
@@ -69,7 +71,7 @@ def extract_each(
     """
     if not samples:
         return []
-    extracted = attempt(lambda: modality.extract(samples, mode, deadline))
+    extracted = attempt(lambda: modality.extract(samples, mode, deadline), deadline)
     if not isinstance(extracted, Exception):
         return list(extracted)
     if len(samples) == 1:

@@ -209,7 +209,7 @@ class Engine:
         if isinstance(extraction, Exception):
             return extraction
         asked = query.caller, query.sample, query.options
-        return attempt(lambda: self._searcher.search(*asked, deadline, extraction=extraction))
+        return attempt(lambda: self._searcher.search(*asked, deadline, extraction=extraction), deadline)
 
     def compare(
         self,

@@ -88,7 +88,7 @@ class Enroller:
         Raises:
             DeadlineExceeded: time ran out before the write; none of them was enrolled now.
         """
-        known = [attempt(partial(self._earlier, one, deadline)) for one in group]
+        known = [attempt(partial(self._earlier, one, deadline), deadline) for one in group]
         new = [one for one, earlier in zip(group, known, strict=True) if earlier is None]
         made = iter(self._enrol_new(new, deadline))
         return [next(made) if earlier is None else earlier for earlier in known]
@@ -96,13 +96,15 @@ class Enroller:
     def _enrol_new(self, group: Sequence[Enrolment], deadline: Deadline) -> list[Enrolled | Exception]:
         extractions = extract_each(self._modality, [one.sample for one in group], Mode.ENROL, deadline)
         decided = [
-            found if isinstance(found, Exception) else attempt(partial(self._accepted, one, found))
+            found if isinstance(found, Exception) else attempt(partial(self._accepted, one, found), deadline)
             for one, found in zip(group, extractions, strict=True)
         ]
         deadline.check("samples were being enrolled")
         outcomes = iter(self._store.write([one.write for one in decided if isinstance(one, _Accepted)]))
         return [
-            one if isinstance(one, Exception) else attempt(partial(self._settled, one, next(outcomes)))
+            one
+            if isinstance(one, Exception)
+            else attempt(partial(self._settled, one, next(outcomes)), deadline)
             for one in decided
         ]
 

@@ -13,7 +13,7 @@ from likeness.domain.deadline import NO_DEADLINE, CallDeadline, Deadline
 from likeness.domain.errors import Conflict, DeadlineExceeded, InvalidInput, Precondition, SampleRejected
 from likeness.domain.references import Facets, Reference
 from likeness.domain.samples import Extraction, Mode, Sample
-from likeness.engine import batches
+from likeness.engine import batches, gallery
 from likeness.engine.engine import Enrolled, Enrolment, SearchQuery
 from likeness.store.store import Store
 from likeness.telemetry import metrics
@@ -206,6 +206,24 @@ def test_searches_that_are_given_up_leave_no_entry(bench: Bench, store: Store) -
     with pytest.raises(DeadlineExceeded):
         next(outcomes)
     assert store.audit_head().position == answer.header.audit_position
+
+
+def test_a_search_that_waits_in_vain_for_a_log_position_ends_alone(
+    bench: Bench, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index that is far behind is waited for less long than the batch may take."""
+    for name in ("LONGEST_WAIT", "WAIT_STEP"):
+        monkeypatch.setattr(gallery, name, 0.0)
+    bench.enrol("1,0")
+    store.unfollow(bench.gallery.apply)
+    bench.enrol("0,1")
+    outcomes = list(
+        bench.engine.search_many(
+            SearchQuery(ALICE, Sample(b"1,0"), SearchOptions(min_log_position=position))
+            for position in (1, 2, 1)
+        )
+    )
+    assert [type(outcome) for outcome in outcomes] == [SearchAnswer, DeadlineExceeded, SearchAnswer]
 
 
 def test_rejections_and_overrides_of_a_batch_are_counted(bench: Bench) -> None:
