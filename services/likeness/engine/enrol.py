@@ -8,6 +8,7 @@ from functools import partial
 
 from likeness.domain.changes import ChangeKind, Enrol, Receipt, RequestKey, Write
 from likeness.domain.deadline import Deadline
+from likeness.domain.errors import LikenessError
 from likeness.domain.ids import new_id
 from likeness.domain.modality import Modality
 from likeness.domain.references import Caller, Reference
@@ -100,13 +101,20 @@ class Enroller:
             for one, found in zip(group, extractions, strict=True)
         ]
         deadline.check("samples were being enrolled")
-        outcomes = iter(self._store.write([one.write for one in decided if isinstance(one, _Accepted)]))
+        outcomes = iter(self._written([one for one in decided if isinstance(one, _Accepted)]))
         return [
             one
             if isinstance(one, Exception)
             else attempt(partial(self._settled, one, next(outcomes)), deadline)
             for one in decided
         ]
+
+    def _written(self, accepted: Sequence[_Accepted]) -> Sequence[Outcome]:
+        """The outcome of each write; where the store takes none, such as one whose queue is full, that of all."""
+        try:
+            return self._store.write([one.write for one in accepted])
+        except LikenessError as error:
+            return [error] * len(accepted)
 
     def _earlier(self, enrolment: Enrolment, deadline: Deadline) -> Enrolled | None:
         """Check what does not need the sample; the answer if the request was done before."""

@@ -8,11 +8,19 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from likeness.domain.answers import SearchAnswer, SearchOptions
-from likeness.domain.changes import RequestKey
+from likeness.domain.changes import RequestKey, Write
 from likeness.domain.deadline import NO_DEADLINE, CallDeadline, Deadline
-from likeness.domain.errors import Conflict, DeadlineExceeded, InvalidInput, Precondition, SampleRejected
+from likeness.domain.errors import (
+    Conflict,
+    DeadlineExceeded,
+    InvalidInput,
+    Precondition,
+    SampleRejected,
+    Unavailable,
+)
 from likeness.domain.references import Facets, Reference
 from likeness.domain.samples import Extraction, Mode, Sample
+from likeness.domain.storage import Outcome
 from likeness.engine import batches, gallery
 from likeness.engine.engine import Enrolled, Enrolment, SearchQuery
 from likeness.store.store import Store
@@ -146,6 +154,27 @@ def test_nothing_of_a_group_is_written_when_time_runs_out_during_its_extraction(
     with pytest.raises(DeadlineExceeded):
         list(bench.engine.enrol_many([enrolment("1,0")], deadline=deadline))
     assert store.head() == 0
+
+
+def test_a_store_that_takes_no_write_refuses_a_group_and_not_the_batch(
+    bench: Bench, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What of the group was done before, or cannot be enrolled, keeps its own outcome."""
+    monkeypatch.setattr(batches, "GROUP_ITEMS", 4)
+    earlier = bench.engine.enrol(ALICE, enrolment("1,0").key, enrolment("1,0").described, Sample(b"1,0"))
+    write, refusals = store.write, [Unavailable("the queue is full", reason="WRITE_QUEUE_FULL")]
+
+    def busy(writes: Sequence[Write]) -> Sequence[Outcome]:
+        if refusals:
+            raise refusals.pop()
+        return write(writes)
+
+    monkeypatch.setattr(store, "write", busy)
+    texts = ["0,1", "1,0", "no vector", "1,1", "1,2"]
+    outcomes = list(bench.engine.enrol_many(map(enrolment, texts)))
+    kinds = [Unavailable, Enrolled, SampleRejected, Unavailable, Enrolled]
+    assert [type(outcome) for outcome in outcomes] == kinds
+    assert ids(outcomes)[0] == earlier.reference.reference_id
 
 
 def _then(
