@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -81,6 +82,16 @@ _CURRENT: ContextVar[Deadline] = ContextVar("deadline", default=NO_DEADLINE)
 def current() -> Deadline:
     """The deadline of the call that this thread works on, for waits deep within it; none outside of calls."""
     return _CURRENT.get()
+
+
+@contextmanager
+def holding(deadline: Deadline) -> Iterator[None]:
+    """Have a deadline as the current one within the block."""
+    held = _CURRENT.set(deadline)
+    try:
+        yield
+    finally:
+        _CURRENT.reset(held)
 
 
 def hold(step: Callable[[D], T], deadline: D) -> T:

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 
 from likeness.domain.answers import Comparison, Explanation, Header
-from likeness.domain.deadline import Deadline
+from likeness.domain.deadline import Deadline, holding
 from likeness.domain.errors import NotFound, Precondition
 from likeness.domain.modality import Modality, Presented
 from likeness.domain.references import Caller
@@ -59,7 +59,7 @@ class Comparer:
             Precondition: the templates live in different spaces, or an explanation needs a source that is not
                 stored.
         """
-        with Timings(self._observe) as timings:
+        with Timings(self._observe) as timings, holding(deadline):
             one = self._side(caller, probe, "probe", deadline, timings)
             other = self._side(caller, candidate, "candidate", deadline, timings)
             _check_spaces(one.template, other.template)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.domain.deadline import Deadline
+from likeness.domain.deadline import Deadline, holding
 from likeness.domain.modality import Clutter, Modality
 from likeness.domain.references import Facets
 from likeness.domain.samples import Template
@@ -57,8 +57,10 @@ class LocalShard:
             timings=timings,
             tally=_Tally(progress, view.searched * len(query.probes)),
         )
+        with holding(deadline):
+            scored = tuple(tuple(search.scored(number)) for number in range(len(query.probes)))
         return ShardAnswer(
-            scored=tuple(tuple(search.scored(number)) for number in range(len(query.probes))),
+            scored=scored,
             searched=view.searched,
             elsewhere=view.elsewhere,
             position=view.position,
@@ -73,7 +75,8 @@ class LocalShard:
             return (None,) * len(query.probes)
         self.wait_for(query.min_position, deadline)
         view = self._gallery.view(query.scope, now=query.now)
-        return tuple(self._gallery.clutter(probe, view) for probe in query.probes)
+        with holding(deadline):
+            return tuple(self._gallery.clutter(probe, view) for probe in query.probes)
 
     def wait_for(self, position: int, deadline: Deadline) -> None:
         """See `Shard.wait_for`."""
