@@ -58,11 +58,23 @@ def read(path: Path) -> bytes:
 
 
 def listing_of(path: Path) -> Path | None:
-    """The folder whose list must name the file; None where it is an operator's own."""
-    for folder in (path.parent, path.parent.parent):
-        if (folder / FILE).is_file() or folder.resolve() == packaged():
-            return folder
-    return None
+    """The folder whose list must name the file; None where it is an operator's own.
+
+    The folder above counts where its list is one of models: another list there, such as that of downloads, says
+    nothing of the folders next to it.
+    """
+    folder = path.parent
+    if (folder / FILE).is_file() or folder.resolve() == packaged():
+        return folder
+    above = folder.parent
+    return above if above.resolve() == packaged() or _lists_models(above / FILE) else None
+
+
+def _lists_models(file: Path) -> bool:
+    try:
+        return "/manifest.toml" in file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
 
 
 def check_not_shipped(path: Path) -> None:

@@ -94,6 +94,18 @@ def test_a_calibration_of_ones_own_carries_the_digest_of_its_content(tmp_path: P
     assert before != after
 
 
+def test_a_list_of_other_files_says_nothing_of_the_folders_next_to_it(tmp_path: Path) -> None:
+    """Such as the one that came with downloads; in the form of BSD, or damaged, it need not even be readable."""
+    own = tmp_path / "own" / "calibration.json"
+    own.parent.mkdir()
+    shutil.copy(sums.packaged() / "object-fusion" / "calibration.json", own)
+    for text in (f"{64 * '0'}  photographs.zip\n", "SHA256 (photographs.zip) = 00\n"):
+        (tmp_path / sums.FILE).write_text(text)
+        assert calibrate.load(own).pairs
+        with pytest.raises(LikenessError, match="There is no calibration"):
+            calibrate.load(own.with_name("missing.json"))
+
+
 def test_a_manifest_of_ones_own_carries_the_digest_of_its_content(tmp_path: Path) -> None:
     file = tmp_path / "m.toml"
     shipped = read_manifest(sums.packaged() / "face-detect-mtcnn" / "manifest.toml")
