@@ -64,6 +64,12 @@ def test_a_program_is_there_with_its_options(command: Written) -> None:
         assert re.search(rf'"(--)?{option.removeprefix("--")}"', source + shared), option
 
 
+@pytest.mark.parametrize("command", [c for c in of("likeness") if not c.not_run], ids=str)
+def test_a_command_that_tests_run_stays_in_its_folder(command: Written) -> None:
+    """Or a test would write into the machine that it runs on."""
+    assert not [word for word in command.words if word.startswith(("/", "~"))]
+
+
 @pytest.mark.parametrize("command", of("pip"), ids=str)
 def test_what_pip_is_given_is_this_project_or_what_it_needs(command: Written) -> None:
     wheel = f"dist/{DISTRIBUTION.replace('-', '_')}-{__version__}-py3-none-any.whl"

@@ -193,6 +193,7 @@ def test_light_and_contrast_hardly_change_what_is_seen_of_a_face() -> None:
 
 def test_a_regression_is_read_as_it_was_written_and_a_damaged_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / upright.FILE
+    path.parent.mkdir()
     weights = np.linspace(-1, 1, upright.FEATURES, dtype=np.float32)
     upright.Upright(weights, 0.5).write(path)
     read = upright.Upright.load(path)
