@@ -34,11 +34,10 @@ from likeness.domain.references import Facets, Reference
 from likeness.domain.samples import Mode, Sample, Template
 from likeness.domain.scope import Scope
 from likeness.engine.engine import Engine
-from likeness.engine.gallery import Gallery
 from likeness.engine.local_shard import LocalShard
 from likeness.engine.memory import Memory
 from likeness.engine.merge import Shards
-from likeness.engine.shard import Scored, Shard, ShardQuery, place
+from likeness.engine.shard import Scored, Shard, ShardQuery, part_of
 from likeness.fingerprint.formats import Standard, write
 from likeness.fingerprint.modality import FingerprintModality
 from likeness.fingerprint.synthesis import impressions, record_of
@@ -96,21 +95,8 @@ def thing(random: np.random.Generator) -> Pixels:
 
 def divided(modality: Modality, store: Store, count: int) -> Shard:
     """The whole log over so many shards."""
-    parts = [_part(modality, store, number, count) for number in range(count)]
+    parts = [LocalShard.folded(modality, store, holds=part_of(number, count)) for number in range(count)]
     return parts[0] if count == 1 else Shards(parts)
-
-
-def _part(modality: Modality, store: Store, number: int, count: int) -> LocalShard:
-    gallery = Gallery(
-        modality.name,
-        modality.space,
-        store,
-        companion=modality.companion,
-        levels=modality.levels,
-        holds=lambda reference_id: place(reference_id, count) == number,
-    )
-    gallery.start()
-    return LocalShard(modality, gallery, store, Memory(store))
 
 
 def enrol(modality: Modality, store: Store, references: Iterable[bytes]) -> None:

@@ -25,9 +25,7 @@ class Bench:
 
     def __init__(self, modality: VectorModality, store: Store, *, keep_sources: bool = False) -> None:
         self.store = store
-        self.gallery = Gallery(
-            modality.name, modality.space, store, companion=modality.companion, levels=modality.levels
-        )
+        self.gallery = Gallery.of(modality, store)
         self.gallery.start()
         self.memory = Memory(store)
         self.shard = LocalShard(modality, self.gallery, store, self.memory)

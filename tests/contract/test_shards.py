@@ -22,11 +22,19 @@ from likeness.domain.references import Facets
 from likeness.domain.samples import Mode, Sample, Template
 from likeness.domain.scope import Scope
 from likeness.engine.engine import Engine
-from likeness.engine.gallery import Gallery
 from likeness.engine.local_shard import LocalShard
 from likeness.engine.memory import Memory
 from likeness.engine.merge import Shards
-from likeness.engine.shard import Progress, Shard, ShardAnswer, ShardQuery, ShardStatus, no_progress, place
+from likeness.engine.shard import (
+    Progress,
+    Shard,
+    ShardAnswer,
+    ShardQuery,
+    ShardStatus,
+    no_progress,
+    part_of,
+    place,
+)
 from likeness.store.store import Store
 from likeness.testing.vectors import VectorModality
 from tests.support import ALICE, BOB, Bench
@@ -86,20 +94,7 @@ def _copied(value: T) -> T:
 
 def parts(modality: Modality, store: Store, count: int) -> list[Shard]:
     """So many shards of one log."""
-    return [_part(modality, store, number, count) for number in range(count)]
-
-
-def _part(modality: Modality, store: Store, number: int, count: int) -> LocalShard:
-    gallery = Gallery(
-        modality.name,
-        modality.space,
-        store,
-        companion=modality.companion,
-        levels=modality.levels,
-        holds=lambda reference_id: place(reference_id, count) == number,
-    )
-    gallery.start()
-    return LocalShard(modality, gallery, store, Memory(store))
+    return [LocalShard.folded(modality, store, holds=part_of(number, count)) for number in range(count)]
 
 
 FORMS: dict[str, Callable[[Modality, Store], Shard]] = {

@@ -6,7 +6,7 @@ Scores within `ROUNDING`: the terms of a score may be added up in another order 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,6 @@ from likeness.domain.references import Facets, Reference
 from likeness.domain.samples import Mode, Sample
 from likeness.domain.scope import Scope
 from likeness.engine.engine import Engine
-from likeness.engine.gallery import Gallery
 from likeness.engine.local_shard import LocalShard
 from likeness.engine.memory import Memory
 from likeness.engine.merge import Shards
@@ -46,27 +45,13 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-def part(modality: Modality, store: Store, ids: Container[str] | None = None) -> Shard:
-    """A shard of these references; without any of all."""
-    gallery = Gallery(
-        modality.name,
-        modality.space,
-        store,
-        companion=modality.companion,
-        levels=modality.levels,
-        holds=lambda reference_id: ids is None or reference_id in ids,
-    )
-    gallery.start()
-    return LocalShard(modality, gallery, store, Memory(store))
-
-
 def one_and_two(modality: Modality, store: Store, references: Sequence[bytes]) -> tuple[Shard, Shard]:
     """A shard of all references, and two merged that hold them by turns.
 
     By turns and not by `place`: identifiers are drawn anew each time, and details as far apart as the last that is
     looked at are taken in another order in each division.
     """
-    whole = part(modality, store)
+    whole = LocalShard.folded(modality, store)
     engine = Engine(modality, store, whole, Memory(store))
     ids = []
     for number, data in enumerate(references):
@@ -74,7 +59,8 @@ def one_and_two(modality: Modality, store: Store, references: Sequence[bytes]) -
         described = Reference("", modality.name, Facets(owner=ALICE.entity), subject_id=str(number))
         made = engine.enrol(ALICE, key, described, Sample(data, "a reference"), override="drawn")
         ids.append(made.reference.reference_id)
-    return whole, Shards([part(modality, store, set(ids[first::2])) for first in (0, 1)])
+    halves = [set(ids[first::2]) for first in (0, 1)]
+    return whole, Shards([LocalShard.folded(modality, store, holds=half.__contains__) for half in halves])
 
 
 def found(shard: Shard, modality: Modality, data: bytes) -> list[Scored]:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from likeness.domain.changes import ChangeKind, LogEntry, unknown_kind
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import Corrupt, DeadlineExceeded, Exhausted, Precondition
-from likeness.domain.modality import Clutter, Companion, TemplateSpace
+from likeness.domain.modality import Clutter, Companion, Modality, TemplateSpace
 from likeness.domain.references import Facets
 from likeness.domain.samples import Template
 from likeness.domain.scope import Scope, may_know
@@ -82,6 +83,11 @@ class Shortlist:
     clutter: Clutter | None
 
 
+def everything(reference_id: str) -> bool:  # noqa: ARG001
+    """Holds every reference."""
+    return True
+
+
 class Gallery:
     """Folds the log of one modality into an index.
 
@@ -105,7 +111,7 @@ class Gallery:
         *,
         companion: Callable[[], Companion | None] = lambda: None,
         levels: Callable[[Template], NDArray[np.float32] | None] = lambda _: None,
-        holds: Callable[[str], bool] = lambda _: True,
+        holds: Callable[[str], bool] = everything,
     ) -> None:
         self.modality = modality
         self.space = space
@@ -121,6 +127,18 @@ class Gallery:
         self._folding = threading.RLock()
         self._moved = threading.Condition()
         self._waiting = threading.Semaphore(MAX_WAITING)
+
+    @classmethod
+    def of(cls, modality: Modality, store: Storage, *, holds: Callable[[str], bool] = everything) -> Self:
+        """The fold of a modality's references, empty until `start`."""
+        return cls(
+            modality.name,
+            modality.space,
+            store,
+            companion=modality.companion,
+            levels=modality.levels,
+            holds=holds,
+        )
 
     @property
     def position(self) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from likeness.domain.samples import Template
 from likeness.domain.scope import Scope
 from likeness.domain.storage import Storage
 from likeness.engine.answering import Timings
-from likeness.engine.gallery import Gallery, GalleryView
+from likeness.engine.gallery import Gallery, GalleryView, everything
 from likeness.engine.memory import Memory
 from likeness.engine.merge import ranked
 from likeness.engine.shard import Progress, Scored, ShardAnswer, ShardQuery, ShardStatus, no_progress
@@ -39,6 +40,13 @@ class LocalShard:
         self._gallery = gallery
         self._store = store
         self._memory = memory
+
+    @classmethod
+    def folded(cls, modality: Modality, store: Storage, *, holds: Callable[[str], bool] = everything) -> Self:
+        """A shard that folds the whole log, without snapshots; `holds`: see `Gallery`."""
+        gallery = Gallery.of(modality, store, holds=holds)
+        gallery.start()
+        return cls(modality, gallery, store, Memory(store))
 
     def search(self, query: ShardQuery, deadline: Deadline, progress: Progress = no_progress) -> ShardAnswer:
         """See `Shard.search`. All probes are compared within the same view."""

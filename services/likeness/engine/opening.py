@@ -52,9 +52,7 @@ def open_engine(
     """
     modality.warm()
     memory = Memory(store)  # before the gallery follows the log, since what it drops takes no time
-    gallery = Gallery(
-        modality.name, modality.space, store, companion=modality.companion, levels=modality.levels
-    )
+    gallery = Gallery.of(modality, store)
     snapshots = None
     if snapshot_folder is not None:
         snapshots = Snapshots(snapshot_folder, store.snapshot_seal())

@@ -141,3 +141,8 @@ def place(reference_id: str, shards: int) -> int:
     """Which of so many shards a reference belongs to, 0..shards - 1: by a digest of its id, the same for ever."""
     digest = hashlib.blake2b(UUID(reference_id).bytes, digest_size=8).digest()
     return int.from_bytes(digest, "big") % shards
+
+
+def part_of(number: int, shards: int) -> Callable[[str], bool]:
+    """Whether a reference belongs to the shard of that number of so many."""
+    return lambda reference_id: place(reference_id, shards) == number
