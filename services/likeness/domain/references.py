@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from likeness.domain.access import UNJUDGED, Grant
 from likeness.domain.samples import Quality
 
 
@@ -57,13 +58,14 @@ class Caller:
     """Who asks, why, and for which case.
 
     `entity` is the requesting authority (for example a national central bureau); `operator` the person or
-    system there, as that authority names it.
+    system there, as that authority names it. `grant` is what the call was judged to be allowed.
     """
 
     entity: str
     purpose: Purpose = Purpose.UNSPECIFIED
     case_reference: str = ""
     operator: str = ""
+    grant: Grant = UNJUDGED
 
 
 @dataclass(frozen=True, slots=True)

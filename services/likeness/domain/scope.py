@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 
+from likeness.domain.access import Level
 from likeness.domain.references import Caller, Category, Facets, Status
 
 
@@ -26,8 +27,7 @@ class Scope:
     @property
     def key(self) -> Hashable:
         """Equal for scopes that allow the same references."""
-        caller = self.caller
-        return caller.entity, caller.purpose, self.galleries, self.owners, self.categories, self.statuses
+        return rights(self.caller), self.galleries, self.owners, self.categories, self.statuses
 
     def allows(self, facets: Facets) -> bool:
         """Whether a reference with these facets is in this scope, its expiry left aside."""
@@ -44,18 +44,27 @@ class Scope:
         return (facets.expires_at is None or facets.expires_at > now) and self.allows(facets)
 
 
+def rights(caller: Caller) -> Hashable:
+    """Equal for callers who may use the same references."""
+    grant = caller.grant
+    return caller.entity, caller.purpose, grant.country, grant.groups, grant.disclosure
+
+
 def may_use(caller: Caller, facets: Facets) -> bool:
-    """Whether the caller has a right to the reference at all; the owner always has."""
+    """Whether the caller has a right to the reference at all: by the policy, and unless it is the owner by the
+    owner's own limits too."""
+    if caller.grant.disclosure.level(facets) is Level.HIDDEN:
+        return False
     return facets.owner == caller.entity or facets.restrictions.admits(caller)
 
 
 def visible(caller: Caller, facets: Facets, *, now: int) -> bool:
     """Whether the caller may know of the reference: its owner always, others while active and open to them."""
     if facets.owner == caller.entity:
-        return True
+        return may_use(caller, facets)
     return Scope(caller).admits(facets, now=now)
 
 
 def may_know(caller: Caller, facets: Facets) -> bool:
     """As `visible`, the expiry of the reference left aside."""
-    return facets.owner == caller.entity or Scope(caller).allows(facets)
+    return may_use(caller, facets) if facets.owner == caller.entity else Scope(caller).allows(facets)

@@ -19,7 +19,7 @@ from likeness.domain.errors import Corrupt, DeadlineExceeded, Exhausted, Precond
 from likeness.domain.modality import Clutter, Companion, Modality, TemplateSpace
 from likeness.domain.references import Facets
 from likeness.domain.samples import Template
-from likeness.domain.scope import Scope, may_know
+from likeness.domain.scope import Scope, may_know, rights
 from likeness.domain.storage import Storage
 from likeness.engine.register import Register
 from likeness.engine.shard import ShardStatus
@@ -434,7 +434,7 @@ class Gallery:
     def _unknown_galleries(self, scope: Scope) -> tuple[str, ...]:
         """Galleries that the scope names and in which its caller may know of nothing."""
         caller = scope.caller
-        key = ("may know", caller.entity, caller.purpose)
+        key = ("may know", rights(caller))
         return tuple(
             name
             for name in sorted(scope.galleries)

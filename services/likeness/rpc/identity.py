@@ -1,10 +1,11 @@
-"""Who asks: the one function that yields the caller, and the check that the request says why."""
+"""Who asks: who was proven to call, the caller that a request names, and the judgement of what it may do."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from likeness.domain.access import Access, Action, Asked, Principal
 from likeness.domain.errors import InvalidInput, Unauthenticated
 from likeness.domain.references import Caller, Purpose
 from likeness.engine.metadata_rules import NAME
@@ -32,31 +33,45 @@ MAX_TEXT = 256
 """Characters of a case reference and of an operator; both go into every audit entry."""
 
 
+Prove = Callable[[AuthContext, Metadata], Principal]
+"""Who the peer of a call is proven to be; raises Unauthenticated where that is demanded and was not proven."""
+
+
+def nobody(auth_context: AuthContext, metadata: Metadata) -> Principal:
+    """Nothing is proven: for a service that trusts everyone who reaches it."""
+    del auth_context, metadata
+    return Principal()
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """The connection that requests come over."""
+    """Who was proven to send the requests of a call, and who judges them."""
 
-    auth_context: AuthContext
-    metadata: Metadata
+    principal: Principal
+    access: Access
+    modality: str
 
     def caller(self, request: Request) -> Caller:
-        """The caller of one request on this connection; see `identify`."""
-        return identify(request, self.auth_context, self.metadata)
+        """The caller of one request, with what it may do; every request, and item of a stream, passes here.
+
+        Raises:
+            Denied: it may not be done.
+            Unauthenticated, InvalidInput: see `identify`.
+        """
+        caller = identify(request)
+        action = Action(type(request).__name__.removesuffix("Request"))
+        grant = self.access.judge(Asked(self.principal, caller, action, self.modality))
+        return replace(caller, operator=self.principal.operator or caller.operator, grant=grant)
 
 
-def identify(request: Request, auth_context: AuthContext, metadata: Metadata) -> Caller:
-    """The caller of a request, whose texts are all checked first: every request, and item of a stream, passes here.
-
-    The request's own caller context is believed: the service stands behind the upstream case system, which
-    authenticates. Where the transport proves who the peer is, this function is the place that compares the
-    two; nothing else in the product asks who is calling.
+def identify(request: Request) -> Caller:
+    """The caller that a request names, whose texts are all checked first.
 
     Raises:
         Unauthenticated: the request names no entity.
         InvalidInput: the entity is malformed, the purpose of a search or comparison is missing, a text is too
             long, or any text of the request holds a control character.
     """
-    del auth_context, metadata
     check_printable(request)
     context = request.caller
     if not context.entity:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -20,6 +20,7 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
+from likeness.domain.access import Access
 from likeness.domain.deadline import CallDeadline
 from likeness.domain.errors import DeadlineExceeded
 from likeness.domain.references import Caller
@@ -27,7 +28,7 @@ from likeness.rpc import errors
 from likeness.rpc.convert.required import check_required
 from likeness.rpc.first_messages import Arrivals, readable
 from likeness.rpc.gate import Gate
-from likeness.rpc.identity import Peer
+from likeness.rpc.identity import Peer, Prove
 from likeness.rpc.log_fields import asked
 from likeness.rpc.messages import reader
 from likeness.rpc.standard_services import Others
@@ -58,10 +59,8 @@ class Call:
         """Whether its requests are a stream."""
         return self.request is None
 
-    @cached_property
-    def peer(self) -> Peer:
-        """The connection it came over."""
-        return Peer(self.context.auth_context(), tuple(self.context.invocation_metadata() or ()))
+    peer: Peer = field(init=False)
+    """Who sends it, once that is proven."""
 
     @cached_property
     def caller(self) -> Caller:
@@ -166,17 +165,29 @@ def timed(default: float, maximum: float) -> Step:
     return step
 
 
-@contextmanager
-def identified(call: Call) -> Iterator[None]:
-    """Refuse a request that does not say who asks and why, or leaves out what is required.
+def judged(access: Access, prove: Prove, modalities: Mapping[str, str]) -> Step:
+    """Refuse a call whose peer is not proven, or that says not who asks and why, or that may not be done.
 
-    Items of a stream are identified one by one.
+    Items of a stream are judged one by one.
+
+    Args:
+        access: what judges.
+        prove: who the peer is.
+        modalities: by the names of services.
     """
-    if call.request is not None:
-        logs.bind(**asked(call.request))
-        logs.bind(entity=call.caller.entity)
-        check_required(call.request)
-    yield
+
+    @contextmanager
+    def step(call: Call) -> Iterator[None]:
+        metadata = tuple(call.context.invocation_metadata() or ())
+        principal = prove(call.context.auth_context(), metadata)
+        call.peer = Peer(principal, access, modalities.get(call.service, ""))
+        if call.request is not None:
+            logs.bind(**asked(call.request))
+            logs.bind(entity=call.caller.entity)
+            check_required(call.request)
+        yield
+
+    return step
 
 
 class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone

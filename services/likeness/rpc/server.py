@@ -15,13 +15,15 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from likeness.app.sections import split_address
 from likeness.app.settings import Settings
+from likeness.domain.access import Access, TrustEveryone
 from likeness.domain.errors import LikenessError, Precondition
 from likeness.engine.engine import Engine
 from likeness.protocol import SERVICES, Service
 from likeness.rpc import reflection
 from likeness.rpc.gate import Gate
 from likeness.rpc.handlers import CallLimits, Handlers
-from likeness.rpc.interceptors import ArrivalLimits, Interceptor, gated, identified, timed
+from likeness.rpc.identity import Prove, nobody
+from likeness.rpc.interceptors import ArrivalLimits, Interceptor, gated, judged, timed
 from likeness.rpc.workers import Workers
 from likeness.telemetry import logs, metrics, standard_error
 from likeness.telemetry.http import MetricsPage
@@ -77,14 +79,24 @@ class Server:
         settings: limits and addresses.
         compose: builds and warms the engines; blocks, and runs in a thread of its own.
         services: what is offered; calls of a service whose modality is not composed are refused with the reason.
+        access: judges every call before it is done.
+        prove: says who the peer of a call is proven to be.
     """
 
     def __init__(
-        self, settings: Settings, compose: Compose, *, services: tuple[Service, ...] = SERVICES
+        self,
+        settings: Settings,
+        compose: Compose,
+        *,
+        services: tuple[Service, ...] = SERVICES,
+        access: Access | None = None,
+        prove: Prove = nobody,
     ) -> None:
         self._settings = settings
         wire = settings.grpc
         self._services = services
+        self._access = access or TrustEveryone()
+        self._prove = prove
         self._compose = compose
         self._composition: Composition | None = None
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # missing from the stubs
@@ -119,8 +131,10 @@ class Server:
             stream_seconds=wire.stream_idle,
             metadata_bytes=wire.max_metadata_bytes,
         )
+        modalities = {service.name: service.modality for service in self._services}
+        judge = judged(self._access, self._prove, modalities)
         server = grpc.aio.server(
-            interceptors=[Interceptor(self._gate, (gated(self._gate), deadline, identified), arrival)],
+            interceptors=[Interceptor(self._gate, (gated(self._gate), deadline, judge), arrival)],
             options=(
                 ("grpc.max_receive_message_length", wire.max_message_bytes),
                 ("grpc.max_send_message_length", wire.max_message_bytes),

@@ -56,7 +56,7 @@ class AuditReport:
 
 
 _ENTRY = tuple(field.name for field in fields(AuditEntry))
-_CALLER = tuple(field.name for field in fields(Caller))
+_CALLER = ("entity", "purpose", "case_reference", "operator")
 
 _RANGE = (
     sa.select(*audit.columns)

@@ -25,7 +25,7 @@ REQUESTS: list[type[Request]] = [
 
 
 def caller_of(request: type[Request], **context: Any) -> Caller:
-    return identify(request(caller=common.CallerContext(**context)), {}, ())
+    return identify(request(caller=common.CallerContext(**context)))
 
 
 @pytest.mark.parametrize("request_type", REQUESTS)

@@ -66,7 +66,7 @@ def test_no_text_of_a_request_may_hold_a_control_character(
     kind: type[Any], path: list[FieldDescriptor], character: str
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
-        identify(with_text(kind, path, f"ab{character}c"), {}, ())
+        identify(with_text(kind, path, f"ab{character}c"))
     assert refused.value.reason == "INVALID_INPUT"
     assert refused.value.field == ".".join(field.name for field in path)
     assert f"U+{ord(character):04X} at position 3" in refused.value.message
@@ -97,7 +97,7 @@ def test_letters_of_every_script_are_taken() -> None:
     operator = "\u0645\u06cc\u200c\u062e"
     caller = common.CallerContext(entity="NCB-XX", operator=operator, case_reference="\u0416/7")
     request = matching.ExpungeRequest(caller=caller, reason="\u0928\u093f\u200d\u0915")
-    assert identify(request, {}, ()).operator == operator
+    assert identify(request).operator == operator
 
 
 def test_a_copy_for_people_has_escapes_in_every_text() -> None:
