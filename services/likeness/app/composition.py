@@ -21,10 +21,12 @@ from likeness.inference.concurrency.memory import memory_limit
 from likeness.inference.concurrency.threads import plan_threads
 from likeness.inference.concurrency.turns import Turns
 from likeness.store.modes import exposed
-from likeness.store.places import SNAPSHOTS
+from likeness.store.places import SIGNING_KEY, SNAPSHOTS
+from likeness.store.signing import signing_key
 from likeness.store.store import Store
 from likeness.telemetry import logs, metrics
 from likeness.telemetry.build import report_build
+from likeness.transparency.note import Signer
 
 if TYPE_CHECKING:
     from likeness.inference.concurrency.assistant import Assistant
@@ -112,7 +114,7 @@ def compose(settings: Settings) -> Composed:
     store.observe_commits(metrics.committed)
     composed = Composed(store, Turns(plan_threads(settings.threads)))
     try:
-        for item in exposed(settings.home, key_file(settings)):
+        for item in exposed(settings.home, key_file(settings), signing_file(settings)):
             logs.event(_logger, logging.WARNING, "open to others than its owner: chmod go= it", path=item)
         composed.start()
         for entry in settings.served:
@@ -133,6 +135,20 @@ def expected_head(settings: Settings) -> AuditMark | None:
 def key_file(settings: Settings) -> Path:
     """Where the key ring is."""
     return settings.store.key_ring or settings.home / "keys.json"
+
+
+def signing_file(settings: Settings) -> Path:
+    """Where the key is that checkpoints of the audit are signed with."""
+    return settings.audit.signing_key or key_file(settings).parent / SIGNING_KEY
+
+
+def signer(settings: Settings) -> Signer:
+    """The key that this service signs with; it is made when it is first needed.
+
+    Raises:
+        Precondition, Corrupt, Unavailable: see `signing_key`.
+    """
+    return signing_key(signing_file(settings), settings.audit.origin)
 
 
 def snapshots_folder(settings: Settings) -> Path:

@@ -9,7 +9,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from likeness.domain.audit import AuditMark
+from likeness.domain.errors import InvalidInput
 from likeness.engine.entry import Section
+from likeness.transparency.note import check_name
 
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+):(\d{1,5})")
 
@@ -39,6 +41,13 @@ def _address_or_off(value: str) -> str:
 
 def _mark_or_none(value: str) -> str:
     return str(AuditMark.parse(value)) if value else value
+
+
+def _origin_or_none(value: str) -> str:
+    try:
+        return check_name(value) if value else value
+    except InvalidInput as error:
+        raise ValueError(error.message) from None
 
 
 class GrpcSettings(Section):
@@ -173,6 +182,16 @@ class AuditSettings(Section):
         default="",
         description="POSITION:DIGEST of an audit entry noted earlier (`likeness audit verify` prints the last one, "
         "and the log has it now and then); a store whose audit does not hold it is not served.",
+    )
+    origin: Annotated[str, AfterValidator(_origin_or_none)] = Field(
+        default="",
+        description="Name of this audit log in its signed checkpoints, such as hub.example/audit, given before the "
+        "signing key is made; unset, the key's file says it.",
+    )
+    signing_key: Path | None = Field(
+        default=None,
+        description="File of the key that checkpoints are signed with; unset means signing.key next to the key "
+        "ring, made when it is first needed.",
     )
     reserve_bytes: int = Field(
         default=64 * _MIB,

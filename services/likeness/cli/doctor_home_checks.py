@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from likeness.app.composition import expected_head, key_file
+from likeness.app.composition import expected_head, key_file, signing_file
 from likeness.app.settings import Settings
 from likeness.cli.doctor_checks import Result, green, red, yellow
 from likeness.cli.local_store import has_store, read_only, seals
@@ -53,7 +53,7 @@ def history(settings: Settings) -> Result:
 
 def privacy(settings: Settings) -> Result:
     """Home, database, keys and snapshots are their owner's alone."""
-    found = exposed(settings.home, key_file(settings))
+    found = exposed(settings.home, key_file(settings), signing_file(settings))
     if not found:
         return green("privacy", "home, database, snapshots and keys are open to their owner alone")
     more = f" and {len(found) - 1} more" if len(found) > 1 else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,15 +29,15 @@ class Exposed:
         return f"{self.path} (mode {self.mode:04o})"
 
 
-def exposed(data_dir: Path, key_file: Path) -> list[Exposed]:
-    """What of a data directory and its key ring is open to others; nothing where there are no POSIX modes.
+def exposed(data_dir: Path, *secrets: Path) -> list[Exposed]:
+    """What of a data directory and of files of keys is open to others; nothing where there are no POSIX modes.
 
     A group of the same number as the user is taken for the user's own, as most systems make one for each user.
     """
     if os.name != "posix":
         return []
     found = []
-    for path in _stored(data_dir, key_file):
+    for path in _stored(data_dir, secrets):
         try:
             status = path.stat()
         except FileNotFoundError:
@@ -51,11 +51,11 @@ def exposed(data_dir: Path, key_file: Path) -> list[Exposed]:
     return found
 
 
-def _stored(data_dir: Path, key_file: Path) -> Iterator[Path]:
+def _stored(data_dir: Path, secrets: Iterable[Path]) -> Iterator[Path]:
     yield data_dir
     yield from backend_of(data_dir).files()
     yield data_dir / WITNESS
-    yield key_file
+    yield from secrets
     snapshots = data_dir / SNAPSHOTS
     yield snapshots
     yield from sorted(snapshots.rglob("*"))

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from likeness.app.composition import expected_head, key_file, snapshots_folder
+from likeness.app.composition import expected_head, key_file, signer, signing_file, snapshots_folder
 from likeness.app.settings import Settings
 from likeness.cli.failures import Commands, Exit, Stopped
 from likeness.cli.key_states import Key, KeyState, key_states
@@ -204,6 +204,25 @@ def remove(
     Output(as_json).answer(
         document, f"{path}: key {key_id} is removed; older copies of the ring still hold it"
     )
+
+
+@app.command(
+    "export-public",
+    epilog="Example: `likeness keys export-public`; give the line to every bureau that runs a witness, by a way on "
+    "which nobody can change it.",
+)
+def export_public(
+    *, config: ConfigFile = None, home: Home = None, single: Set = None, as_json: AsJson = None
+) -> None:
+    """Show the public half of the key that the audit's checkpoints are signed with; the key is made if need be."""
+    settings = settings_from(config, home, single)
+    path = signing_file(settings)
+    is_new = not path.exists()
+    key = signer(settings).verifier
+    document = {"name": key.name, "key_id": key.key_id.hex(), "verifier_key": str(key), "file": str(path)}
+    Output(as_json).answer(document, str(key))
+    if is_new:
+        note(f"{path} was made: keep a copy with that of the key ring, or witnesses must be set up again")
 
 
 def _check_begun(settings: Settings) -> Path:

@@ -262,3 +262,29 @@ def test_ctrl_c_leaves_a_whole_store_and_the_next_run_goes_on(home: Path, old: s
     assert keys("remove", old, "--yes").exit_code == 0
     with opened(home) as store:
         assert store.verify(full=True).problems == ()
+
+
+def test_the_public_key_of_the_audit_is_shown_and_made_once(home: Path) -> None:
+    made = keys("export-public", "--set", "audit.origin=hub.example/audit", "--json")
+    assert made.exit_code == 0, made.output
+    document = json.loads(made.stdout)
+    assert document["verifier_key"].startswith("hub.example/audit+")
+    assert "keep a copy" in made.stderr
+    shown = keys("export-public", "--table")
+    assert (shown.stdout.strip(), shown.stderr) == (document["verifier_key"], "")
+    assert "PRIVATE" in (home / "signing.key").read_text()
+    assert "PRIVATE" not in made.output + shown.output
+
+
+def test_the_public_key_is_that_of_the_ring_in_use(home: Path) -> None:
+    result = keys("export-public", "--set", "store.key_ring=ring/service.json", "--json")
+    assert result.exit_code == 0, result.output
+    assert Path("ring/signing.key").exists()
+    assert not (home / "signing.key").exists()
+
+
+def test_an_origin_that_is_none_is_a_wrong_setting(home: Path) -> None:
+    result = keys("export-public", "--set", "audit.origin=two words")
+    assert result.exit_code == Exit.USAGE
+    assert "audit.origin" in result.stderr
+    assert not home.exists()
