@@ -11,6 +11,7 @@ import pytest
 
 from likeness.app.settings import Settings, load
 from likeness.client import LikenessClient
+from likeness.domain.access import Access
 from likeness.domain.deadline import NO_DEADLINE, Deadline
 from likeness.domain.modality import Modality
 from likeness.domain.samples import Extraction, Mode, Sample
@@ -60,13 +61,17 @@ def modality() -> HoldingModality:
 
 @pytest.fixture
 def prepare(tmp_path: Path, modality: HoldingModality) -> Iterator[Callable[..., Served]]:
-    """Makes servers that are not started yet; settings by keyword."""
+    """Makes servers that are not started yet; settings by keyword, and what judges their calls."""
     made: list[Served] = []
 
-    def make(compose: Callable[[Settings], LocalComposition] | None = None, **given: Any) -> Served:
+    def make(
+        compose: Callable[[Settings], LocalComposition] | None = None,
+        access: Access | None = None,
+        **given: Any,
+    ) -> Served:
         usual: dict[str, Any] = {"home": tmp_path / "home", "address": "127.0.0.1:0", "drain_grace": PATIENCE}
         settings = load(environment={}, overrides=usual | given)
-        made.append(LocalServer(settings, compose or composing(modality)))
+        made.append(LocalServer(settings, compose or composing(modality), access=access))
         return made[-1]
 
     yield make

@@ -55,7 +55,12 @@ class GrpcSettings(Section):
 
     address: Annotated[str, AfterValidator(_address)] = Field(
         default="127.0.0.1:50051",
-        description="Where gRPC listens. Transport is not encrypted: beyond this machine, put TLS before it.",
+        description="Where gRPC listens. Without TLS (`[tls]`) it must be a loopback address.",
+    )
+    insecure_trust_everyone: bool = Field(
+        default=False,
+        description="Listen on any address without TLS: whoever reaches it is taken for whom they say they are, "
+        "may do everything, and reads and writes what others send. Every answer and the log say so.",
     )
     workers: int = Field(
         default=32,

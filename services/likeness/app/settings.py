@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, create_model, field_validator
 
+from likeness.app.identity_sections import TlsSettings
 from likeness.app.registry import ENTRIES, Entries
 from likeness.app.sections import (
     AuditSettings,
@@ -59,6 +60,7 @@ class Settings(Section):
         default=0, ge=0, le=1024, description="Threads for inference; 0 plans them from the CPU quota."
     )
     grpc: GrpcSettings = GrpcSettings()
+    tls: TlsSettings = TlsSettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
     store: StoreSettings = StoreSettings()

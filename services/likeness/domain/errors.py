@@ -122,6 +122,13 @@ class Unauthenticated(LikenessError):
     field = "caller.entity"
 
 
+class Unproven(Unauthenticated):
+    """Whoever calls has not proven who they are: by no certificate or token, or by one that is not taken."""
+
+    reason = "IDENTITY_UNPROVEN"
+    field = ""
+
+
 class Exhausted(LikenessError):
     """A limit on size, pixels or concurrency was reached."""
 

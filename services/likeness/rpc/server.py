@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import os
 import signal
@@ -22,8 +21,9 @@ from likeness.protocol import SERVICES, Service
 from likeness.rpc import reflection
 from likeness.rpc.gate import Gate
 from likeness.rpc.handlers import CallLimits, Handlers
-from likeness.rpc.identity import Prove, nobody
+from likeness.rpc.identity import Prove
 from likeness.rpc.interceptors import ArrivalLimits, Interceptor, gated, judged, timed
+from likeness.rpc.transport import Transport
 from likeness.rpc.workers import Workers
 from likeness.telemetry import logs, metrics, standard_error
 from likeness.telemetry.http import MetricsPage
@@ -80,7 +80,10 @@ class Server:
         compose: builds and warms the engines; blocks, and runs in a thread of its own.
         services: what is offered; calls of a service whose modality is not composed are refused with the reason.
         access: judges every call before it is done.
-        prove: says who the peer of a call is proven to be.
+        prove: says who the peer of a call is proven to be; None takes what the transport proves.
+
+    Raises:
+        Precondition: see `Transport.of`.
     """
 
     def __init__(
@@ -90,13 +93,15 @@ class Server:
         *,
         services: tuple[Service, ...] = SERVICES,
         access: Access | None = None,
-        prove: Prove = nobody,
+        prove: Prove | None = None,
     ) -> None:
         self._settings = settings
         wire = settings.grpc
         self._services = services
         self._access = access or TrustEveryone()
-        self._prove = prove
+        self.transport = Transport.of(settings)
+        """How calls come in."""
+        self._prove = prove or self.transport.prove
         self._compose = compose
         self._composition: Composition | None = None
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # missing from the stubs
@@ -205,7 +210,7 @@ class Server:
     def _listen(self) -> int:
         address = self._settings.grpc.address
         try:
-            return self._server.add_insecure_port(address)
+            return self.transport.listen(self._server, address)
         except RuntimeError as error:
             raise Precondition(
                 f"The service cannot listen on {address}; stop what holds the port (`ss -ltnp` shows it), or set "
@@ -278,9 +283,12 @@ async def _serve(
     await server.start()
     host, _ = split_address(settings.grpc.address)
     address = f"{host}:{server.port}"
-    logs.event(_logger, logging.INFO, "serving", address=address)
-    if not _is_loopback(host):
-        logs.event(_logger, logging.WARNING, "transport is not encrypted", address=address)
+    transport = server.transport
+    logs.event(_logger, logging.INFO, "serving", address=address, transport=transport.words)
+    if transport.trusts_everyone:
+        logs.event(
+            _logger, logging.WARNING, "everyone is trusted", address=address, transport=transport.words
+        )
     if announce is not None:
         announce(address)
     await stop.wait()
@@ -306,12 +314,3 @@ def _stop_signal() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked, number)
     return stop
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -26,9 +26,9 @@ FIELDS = frozenset(
         "items", "rejected", "request_id", "audit_position", "audit_head", "log_position",
         "replayed",
         # the state of the service
-        "address", "version", "modality", "model", "space", "calibration", "generation", "kind", "position",
-        "lag", "references", "recall", "sample", "threads", "limit", "grace", "path", "setting", "origin",
-        "bytes", "task",
+        "address", "transport", "version", "modality", "model", "space", "calibration", "generation", "kind",
+        "position", "lag", "references", "recall", "sample", "threads", "limit", "grace", "path", "setting",
+        "origin", "bytes", "task",
         # what a library wrote, at DEBUG alone
         "line",
     }

@@ -194,6 +194,12 @@ _model_info = Gauge(
     registry=REGISTRY,
 )
 
+_certificate_expires = Gauge(
+    "likeness_certificate_expiry_timestamp_seconds",
+    "When the server's certificate in use expires, in seconds of Unix time.",
+    registry=None,
+)
+
 # --- Store ---------------------------------------------------------------------------------------------------
 
 _store_bytes = Gauge(
@@ -397,6 +403,11 @@ def store_space(free: int, capacity: int) -> None:
     """Record the bytes left to the service on the store's file system, and its size in bytes."""
     _from_now_on(_store_capacity).set(capacity)
     _from_now_on(_store_free).set(free)
+
+
+def certificate_expires(seconds: float) -> None:
+    """Show when the server's certificate expires, in seconds of Unix time."""
+    _from_now_on(_certificate_expires).set(seconds)
 
 
 def audit_position(position: int) -> None:

@@ -10,7 +10,9 @@ from typing import Any, Generic, Self, TypeVar
 
 from likeness.app.settings import Settings
 from likeness.client import LikenessClient
+from likeness.domain.access import Access
 from likeness.protocol import SERVICES, Service
+from likeness.rpc.identity import Prove
 from likeness.rpc.server import Composition, Server
 
 PATIENCE = 180.0
@@ -27,6 +29,10 @@ class LocalServer(Generic[ComposedT]):
         settings: limits and addresses; port 0 picks a free one.
         compose: builds the engines, for example `LocalComposition.open` with modalities.
         services: what is offered.
+        access: judges every call; None lets everybody do everything.
+        prove: says who a peer is; None takes what the transport proves.
+
+    Raises what `Server` raises.
     """
 
     def __init__(
@@ -35,6 +41,8 @@ class LocalServer(Generic[ComposedT]):
         compose: Callable[[Settings], ComposedT],
         *,
         services: tuple[Service, ...] = SERVICES,
+        access: Access | None = None,
+        prove: Prove | None = None,
     ) -> None:
         self.loop = asyncio.new_event_loop()
         """The loop that the server runs on."""
@@ -49,9 +57,13 @@ class LocalServer(Generic[ComposedT]):
             return made
 
         async def make() -> Server:
-            return Server(settings, composed, services=services)
+            return Server(settings, composed, services=services, access=access, prove=prove)
 
-        self.server = self.run(make())
+        try:
+            self.server = self.run(make())
+        except BaseException:
+            self._end()
+            raise
         self._drained = False
 
     def run(self, work: Coroutine[Any, Any, AnswerT]) -> AnswerT:
@@ -104,6 +116,9 @@ class LocalServer(Generic[ComposedT]):
             client.close()
         if not self._drained:
             self.drain()
+        self._end()
+
+    def _end(self) -> None:
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()

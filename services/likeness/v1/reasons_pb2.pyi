@@ -240,6 +240,17 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """A model returned no usable vector; check its file."""
     REASON_LOG_TOO_NEW: _Reason.ValueType  # 99
     """A newer release of the service wrote this log; upgrade this process."""
+    REASON_IDENTITY_UNPROVEN: _Reason.ValueType  # 100
+    """Who calls, over TLS.
+
+    The peer has proven by nothing who it is, or by something that this service does not take.
+    """
+    REASON_CERTIFICATE_EXPIRED: _Reason.ValueType  # 101
+    """The certificate has expired since the connection was made with it."""
+    REASON_CERTIFICATE_NAMES_NOBODY: _Reason.ValueType  # 102
+    """The certificate does not have exactly one URI, or one that is no name of the service's trust domain."""
+    REASON_TLS_TOO_OLD: _Reason.ValueType  # 103
+    """The connection is of an older TLS than 1.3."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a call was refused, or what is wrong with a sample. google.rpc.ErrorInfo.reason (domain "likeness") and
@@ -465,4 +476,15 @@ REASON_EMBEDDING_INVALID: Reason.ValueType  # 98
 """A model returned no usable vector; check its file."""
 REASON_LOG_TOO_NEW: Reason.ValueType  # 99
 """A newer release of the service wrote this log; upgrade this process."""
+REASON_IDENTITY_UNPROVEN: Reason.ValueType  # 100
+"""Who calls, over TLS.
+
+The peer has proven by nothing who it is, or by something that this service does not take.
+"""
+REASON_CERTIFICATE_EXPIRED: Reason.ValueType  # 101
+"""The certificate has expired since the connection was made with it."""
+REASON_CERTIFICATE_NAMES_NOBODY: Reason.ValueType  # 102
+"""The certificate does not have exactly one URI, or one that is no name of the service's trust domain."""
+REASON_TLS_TOO_OLD: Reason.ValueType  # 103
+"""The connection is of an older TLS than 1.3."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

@@ -1,0 +1,48 @@
+"""The sections of the settings that say who is believed to call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from likeness.domain.spiffe import check_trust_domain
+from likeness.engine.entry import Section
+
+
+def _trust_domain_or_none(value: str) -> str:
+    return check_trust_domain(value) if value else value
+
+
+class TlsSettings(Section):
+    """`[tls]`: mutual TLS on the address of gRPC. Set all four, or none."""
+
+    certificate: Path | None = Field(
+        default=None,
+        description="The server's certificate and those between it and its authority, PEM. Read again when it "
+        "changes, as the other two files are: new connections see the new one.",
+    )
+    key: Path | None = Field(
+        default=None, description="The private key of the certificate, PEM, not encrypted."
+    )
+    authorities: Path | None = Field(
+        default=None,
+        description="Certificates of the authorities that clients' certificates must come from, PEM. A client "
+        "without one is not connected.",
+    )
+    trust_domain: Annotated[str, AfterValidator(_trust_domain_or_none)] = Field(
+        default="",
+        description="The trust domain that clients' certificates must name in their only URI, "
+        "spiffe://TRUST_DOMAIN/PATH.",
+    )
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The names of what is not set."""
+        return tuple(name for name in type(self).model_fields if not getattr(self, name))
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything of it is set."""
+        return len(self.missing) < len(type(self).model_fields)
