@@ -55,6 +55,14 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Stated:
+    """What an answer states of a comparison: the score and its false match rate, rounded or exact."""
+
+    score: Score
+    fmr: Fmr
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """`picture` is a PNG for a person; `evidence` the same for a machine, where the modality has any."""
 

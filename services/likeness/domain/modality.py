@@ -9,7 +9,7 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.domain.answers import Explanation, Score
+from likeness.domain.answers import Explanation, Score, Stated
 from likeness.domain.calibration import Calibration
 from likeness.domain.deadline import NO_DEADLINE, Deadline
 from likeness.domain.samples import Extraction, Mode, Sample, Template
@@ -155,8 +155,11 @@ class Modality(Protocol):
     def companion(self) -> Companion | None:
         """A new, empty second way to candidates, or None where the vectors suffice."""
 
-    def explain(self, probe: Presented, candidate: Presented) -> Explanation:
-        """What a person, and a machine, can check the comparison by."""
+    def explain(self, probe: Presented, candidate: Presented, stated: Stated | None = None) -> Explanation:
+        """What a person, and a machine, can check the comparison by.
+
+        `stated` is the score that the explanation shows, as the answer states it; None shows the exact one.
+        """
 
     def warm(self) -> None:
         """Run every model once, so that the first request finds them ready."""

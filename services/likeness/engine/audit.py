@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from likeness.domain.answers import Header, ProbeAnswer, Score, SearchOptions
+from likeness.domain.answers import Header, ProbeAnswer, SearchOptions, Stated
 from likeness.domain.audit import AuditCandidate, AuditEntry
-from likeness.domain.calibration import Fmr
 from likeness.domain.references import Caller
 
 OK = "OK"
@@ -55,9 +54,10 @@ def audit_search(
 
 
 def audit_compare(
-    modality: str, caller: Caller, sides: Sequence[str], header: Header, score: Score, fmr: Fmr
+    modality: str, caller: Caller, sides: Sequence[str], header: Header, stated: Stated
 ) -> AuditEntry:
     """The entry for a 1:1 comparison; a side is a reference id or a sample's keyed digest."""
+    score, fmr = stated.score, stated.fmr
     return AuditEntry(
         "Compare",
         caller,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
-from likeness.domain.answers import Comparison, Explanation, Header
+from likeness.domain.answers import Comparison, Explanation, Header, Stated
 from likeness.domain.deadline import Deadline, holding
 from likeness.domain.errors import NotFound, Precondition
 from likeness.domain.modality import Modality, Presented
@@ -13,10 +13,11 @@ from likeness.domain.references import Caller
 from likeness.domain.samples import Finding, Mode, Pick, Sample, Selection, Template
 from likeness.domain.scope import Scope
 from likeness.domain.storage import Storage
-from likeness.engine.answering import ObserveStage, Timings, calibration_id, rate, recorded
+from likeness.engine.answering import ObserveStage, Timings, calibration_id, recorded
 from likeness.engine.audit import audit_compare
 from likeness.engine.finding_rules import single_finding, template_of
 from likeness.engine.memory import Memory
+from likeness.engine.quantise import published
 from likeness.engine.shard import Shard
 
 SAME_PRESENTATION = 0.01
@@ -65,8 +66,8 @@ class Comparer:
             _check_spaces(one.template, other.template)
             with timings.stage("compare"):
                 score = self._modality.compare(one.template, [other.template])[0]
-            fmr = rate(self._modality.calibration, score.value)
-            explanation = self._explain(one, other, deadline) if explain else None
+            stated = published(self._modality.calibration, score, caller.grant)
+            explanation = self._explain(one, other, stated, deadline) if explain else None
             deadline.check("the comparison was being recorded")
             header = Header(
                 log_position=self._store.head(),
@@ -78,11 +79,14 @@ class Comparer:
             )
             with timings.stage("audit"):
                 sides = [one.audit_name, other.audit_name]
-                receipt = self._store.audit(
-                    audit_compare(self._modality.name, caller, sides, header, score, fmr)
-                )
+                receipt = self._store.audit(audit_compare(self._modality.name, caller, sides, header, stated))
             return Comparison(
-                recorded(header, receipt, timings), score, fmr, one.finding, other.finding, explanation
+                recorded(header, receipt, timings),
+                stated.score,
+                stated.fmr,
+                one.finding,
+                other.finding,
+                explanation,
             )
 
     def _side(
@@ -117,8 +121,9 @@ class Comparer:
             return None
         return self._memory.templates([reference_id]).get(reference_id)
 
-    def _explain(self, one: _Side, other: _Side, deadline: Deadline) -> Explanation:
-        return self._modality.explain(self._presented(one, deadline), self._presented(other, deadline))
+    def _explain(self, one: _Side, other: _Side, stated: Stated, deadline: Deadline) -> Explanation:
+        sides = self._presented(one, deadline), self._presented(other, deadline)
+        return self._modality.explain(*sides, stated)
 
     def _presented(self, side: _Side, deadline: Deadline) -> Presented:
         sample = None if self._modality.explains_templates else self._pictured(side, deadline)

@@ -14,12 +14,13 @@ from likeness.domain.references import Caller, Reference
 from likeness.domain.samples import Extraction, Finding, Mode, Sample
 from likeness.domain.scope import Scope
 from likeness.domain.storage import Storage
-from likeness.engine.answering import ObserveStage, Timings, calibration_id, rate, recorded
+from likeness.engine.answering import ObserveStage, Timings, calibration_id, recorded
 from likeness.engine.audit import audit_search
 from likeness.engine.finding_rules import rejected
 from likeness.engine.memory import Memory
 from likeness.engine.merge import coverage
 from likeness.engine.policy import as_seen_by
+from likeness.engine.quantise import published, threshold
 from likeness.engine.shard import Progress, Scored, Shard, ShardAnswer, ShardQuery, no_progress
 
 
@@ -54,7 +55,7 @@ class Searcher:
             DeadlineExceeded: time ran out; there is then no audit entry and no answer.
             Unavailable: no shard answers.
         """
-        threshold = self._threshold(options)
+        least = self._threshold(caller, options)
         self._shard.wait_for(options.min_log_position, deadline)
         with Timings(self._observe) as timings:
             findings = self._extracted(sample, extraction, deadline, timings).findings
@@ -67,13 +68,13 @@ class Searcher:
                 query=query,
                 answer=answer,
                 options=options,
-                threshold=threshold,
+                threshold=least,
             )
             answers = search.answers(findings)
             deadline.check("the answer was being recorded")
             return self._recorded(search, sample, answers, timings)
 
-    def _threshold(self, options: SearchOptions) -> float | None:
+    def _threshold(self, caller: Caller, options: SearchOptions) -> float | None:
         if options.max_fmr is None:
             return None
         if self._modality.calibration is None:
@@ -82,7 +83,7 @@ class Searcher:
                 "run `likeness calibrate`, or search without max_fmr.",
                 reason="NOT_CALIBRATED",
             )
-        return self._modality.calibration.threshold(options.max_fmr)
+        return threshold(self._modality.calibration, options.max_fmr, caller.grant)
 
     def _extracted(
         self, sample: Sample, extraction: Extraction | None, deadline: Deadline, timings: Timings
@@ -192,6 +193,7 @@ class _Search:
                 yield reference, score
 
     def _candidate(self, rank: int, reference: Reference, score: Score) -> Candidate:
-        fmr = rate(self.modality.calibration, score.value)
-        seen = as_seen_by(self.query.scope.caller, reference)
-        return Candidate(rank, seen, score, fmr, fmr.value * self.answer.searched)
+        caller = self.query.scope.caller
+        stated = published(self.modality.calibration, score, caller.grant)
+        expected_false = stated.fmr.value * self.answer.searched
+        return Candidate(rank, as_seen_by(caller, reference), stated.score, stated.fmr, expected_false)

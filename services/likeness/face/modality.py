@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.domain.answers import Explanation, Score
+from likeness.domain.answers import Explanation, Score, Stated
 from likeness.domain.calibration import Calibration
 from likeness.domain.deadline import NO_DEADLINE, Deadline
 from likeness.domain.errors import InvalidInput, LikenessError, SampleRejected
@@ -302,7 +302,7 @@ class FaceModality:
         """See `Modality.companion`: the embeddings suffice."""
         return None
 
-    def explain(self, probe: Presented, candidate: Presented) -> Explanation:
+    def explain(self, probe: Presented, candidate: Presented, stated: Stated | None = None) -> Explanation:
         """See `Modality.explain`: both photographs with box and landmarks, the aligned faces, the score.
 
         Where a sample shows several faces and none was selected, the largest is taken.
@@ -311,17 +311,20 @@ class FaceModality:
             SampleRejected: a sample is not a picture, or shows no face or not the one selected.
         """
         with self._limits.memory.pair():
-            return self._explained([self._side(probe), self._side(candidate)])
+            return self._explained([self._side(probe), self._side(candidate)], stated)
 
-    def _explained(self, sides: list[ExplainedFace]) -> Explanation:
-        one, other = self._batcher.run([side.chip for side in sides])
-        score = float(cosines(one[None], other[None])[0, 0])
+    def _explained(self, sides: list[ExplainedFace], stated: Stated | None) -> Explanation:
+        score = self._cosine(sides) if stated is None else stated.score.value
         captions = [f"Score {score:.3f} (cosine)", f"Model {self.model}"]
         if self.calibration is not None:
-            rate = self.calibration.rate(score)
+            rate = self.calibration.rate(score) if stated is None else stated.fmr
             captions.append(f"Strangers score this high at a false match rate of {rate}")
         captions.append("A lead for a person to verify, not an identification")
         return Explanation(picture(sides, captions))
+
+    def _cosine(self, sides: list[ExplainedFace]) -> float:
+        one, other = self._batcher.run([side.chip for side in sides])
+        return float(cosines(one[None], other[None])[0, 0])
 
     def _side(self, presented: Presented) -> ExplainedFace:
         sample = presented.sample

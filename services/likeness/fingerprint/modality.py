@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.domain.answers import Explanation, Score
+from likeness.domain.answers import Explanation, Score, Stated
 from likeness.domain.calibration import Calibration
 from likeness.domain.deadline import NO_DEADLINE, Deadline
 from likeness.domain.errors import InvalidInput, LikenessError, SampleRejected
@@ -173,16 +173,16 @@ class FingerprintModality:
         """See `Modality.companion`: the vectors suffice."""
         return None
 
-    def explain(self, probe: Presented, candidate: Presented) -> Explanation:
+    def explain(self, probe: Presented, candidate: Presented, stated: Stated | None = None) -> Explanation:
         """See `Modality.explain`: the most similar pair of views, with the minutiae that were paired.
 
         Raises:
             InvalidInput: the two hold no finger in common, so that there is nothing to show.
         """
         with self._turns.one():
-            return self._explained(probe, candidate)
+            return self._explained(probe, candidate, stated)
 
-    def _explained(self, probe: Presented, candidate: Presented) -> Explanation:
+    def _explained(self, probe: Presented, candidate: Presented, stated: Stated | None) -> Explanation:
         """In a turn that is held."""
         pair = best_pair(self._matcher, self._fingers(probe.template), self._fingers(candidate.template))
         if pair is None:
@@ -190,12 +190,11 @@ class FingerprintModality:
                 f"{probe.name} and {candidate.name} hold no finger in common, so there is nothing to show.",
                 reason="NO_FINGER_IN_COMMON",
             )
-        score = self._compare(probe.template, [candidate.template])[0]
+        score = self._compare(probe.template, [candidate.template])[0] if stated is None else stated.score
         captions = [f"Score {score.value:.2f} (log-odds), model {self.model}"]
         if self.calibration is not None:
-            captions.append(
-                f"Strangers score this high at a false match rate of {self.calibration.rate(score.value)}"
-            )
+            rate = self.calibration.rate(score.value) if stated is None else stated.fmr
+            captions.append(f"Strangers score this high at a false match rate of {rate}")
         captions.append("A lead for a person to verify, not an identification")
         one, other = pair
         pairing = self._matcher.pair(one.prepared, other.prepared)

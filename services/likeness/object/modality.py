@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.domain.answers import Explanation, Score
+from likeness.domain.answers import Explanation, Score, Stated
 from likeness.domain.calibration import Calibration
 from likeness.domain.deadline import NO_DEADLINE, Deadline
 from likeness.domain.errors import InvalidInput, LikenessError, SampleRejected
@@ -222,7 +222,7 @@ class ObjectModality:
         """See `Modality.companion`: local details vote, and those found in many references are clutter."""
         return DetailVotes(self._turns)
 
-    def explain(self, probe: Presented, candidate: Presented) -> Explanation:
+    def explain(self, probe: Presented, candidate: Presented, stated: Stated | None = None) -> Explanation:
         """See `Modality.explain`: what corresponds, drawn over both photographs, and the score's parts.
 
         What is drawn comes from the templates that were compared; the photographs are only its ground.
@@ -232,10 +232,10 @@ class ObjectModality:
             DeadlineExceeded, TooBusy: no memory became free to decode in.
         """
         with self._limits.memory.pair():
-            return self._explained(probe, candidate)
+            return self._explained(probe, candidate, stated)
 
-    def _explained(self, probe: Presented, candidate: Presented) -> Explanation:
-        score = self.compare(probe.template, [candidate.template])[0]
+    def _explained(self, probe: Presented, candidate: Presented, stated: Stated | None) -> Explanation:
+        score = self.compare(probe.template, [candidate.template])[0] if stated is None else stated.score
         with self._turns.one():
             found = matcher.evidence(probe.template, candidate.template)
         sides = [self._side(side) for side in (probe, candidate)]
@@ -243,7 +243,7 @@ class ObjectModality:
         parts = [f"{name} {value:.3g}" for name, value in score.parts.items()]
         captions += [", ".join(parts[:4]), ", ".join(parts[4:])]
         if self.calibration is not None:
-            rate = self.calibration.rate(score.value)
+            rate = self.calibration.rate(score.value) if stated is None else stated.fmr
             captions.append(f"Strangers score this high at a false match rate of {rate}")
         captions.append("A lead for a person to verify, not an identification")
         return Explanation(picture(sides, found, captions), found)

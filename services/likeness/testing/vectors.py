@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from likeness.domain.answers import Explanation, Score
+from likeness.domain.answers import Explanation, Score, Stated
 from likeness.domain.calibration import Calibration
 from likeness.domain.deadline import NO_DEADLINE, Deadline
 from likeness.domain.modality import Clutter, Companion, Presented, TemplateSpace
@@ -160,7 +160,8 @@ class VectorModality:
         """None: the vectors suffice."""
         return None
 
-    def explain(self, probe: Presented, candidate: Presented) -> Explanation:
+    def explain(self, probe: Presented, candidate: Presented, stated: Stated | None = None) -> Explanation:
         """A picture by its first bytes alone, which are followed by both samples."""
+        del stated
         samples = [side.sample.data for side in (probe, candidate) if side.sample is not None]
         return Explanation(b"".join((b"\x89PNG\r\n\x1a\n", *samples)))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from likeness.domain.answers import Explanation, Header, SearchOptions
+from likeness.domain.answers import Explanation, Header, SearchOptions, Stated
 from likeness.domain.changes import Update, Write
 from likeness.domain.deadline import NO_DEADLINE, Deadline
 from likeness.domain.errors import (
@@ -327,7 +327,9 @@ def test_an_explanation_shows_the_presentation_that_was_enrolled(store: Store) -
     chosen: list[Selection] = []
 
     class Watched(VectorModality):
-        def explain(self, probe: Presented, candidate: Presented) -> Explanation:
+        def explain(
+            self, probe: Presented, candidate: Presented, stated: Stated | None = None
+        ) -> Explanation:
             assert candidate.sample is not None
             chosen.append(candidate.sample.selection)
             return Explanation(b"png")

@@ -295,7 +295,7 @@ def test_an_explanation_is_a_picture_of_both(modality: FaceModality) -> None:
         template = found.findings[0].template
         assert template is not None
         sides.append(Presented(template, photograph.name, photograph))
-    png = modality.explain(*sides).picture
+    png = modality.explain(sides[0], sides[1]).picture
     picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
     assert picture is not None
     assert picture.shape[1] > 500

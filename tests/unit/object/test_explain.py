@@ -58,7 +58,7 @@ def test_of_a_mirrored_probe_the_points_lie_in_the_probe_as_it_was_sent(modality
 def test_the_picture_shows_both_with_lines_between(modality: ObjectModality) -> None:
     image = things.thing(1)
     sides = [presented(modality, things.tilted(image), Mode.PROBE), presented(modality, image, Mode.ENROL)]
-    explanation = modality.explain(*sides)
+    explanation = modality.explain(sides[0], sides[1])
     drawn = cv2.imdecode(np.frombuffer(explanation.picture, np.uint8), cv2.IMREAD_COLOR)
     assert drawn is not None
     assert drawn.shape[1] > 700

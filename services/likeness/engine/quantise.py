@@ -1,0 +1,150 @@
+"""Scores as they are published where a policy judges calls: in steps, so that they are no oracle.
+
+Whoever sees every small change of a score can climb: change a probe, keep what scores higher, and end with a face
+that matches, which no photograph ever showed (A. Adler, "Sample images can be independently restored from face
+recognition templates", CCECE 2003). So a score is rounded down to a step of the measured table. What is published
+errs on the side of the stranger: the false match rate of a step is never below that of the score. References are
+ranked by their exact scores. A threshold stands on a step too, or asking for many thresholds would tell what the
+rounding hides.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from decimal import ROUND_DOWN, Context, Decimal
+from functools import lru_cache
+
+from likeness.domain.access import Grant
+from likeness.domain.answers import Score, Stated
+from likeness.domain.calibration import Calibration, Fmr
+from likeness.engine.answering import UNCALIBRATED, rate
+
+FINE_FROM = 1e-3
+"""False match rate from which down the steps are fine; a candidate above it is one stranger in every thousand."""
+
+FINE_STEPS = 5
+"""Per decade of the false match rate, from `FINE_FROM` down: of faces about 0.0025 of the cosine. To code a
+photograph again as JPEG (90), to shift it by two pixels or to brighten it by five changes its score with another of
+the person by 0.0002 to 0.0006 (medians of 149 people), of which four in five are not seen; with ten steps three."""
+
+COARSE_STEPS = 1
+"""Per decade above `FINE_FROM`; and everywhere for a subject that was answered too often."""
+
+UNCALIBRATED_STEP = 0.05
+"""Of a score without a calibration."""
+
+PART_DIGITS = 1
+"""Significant digits of a part of a score that is not the score itself."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Steps:
+    """The scores that are published.
+
+    Args:
+        scores: ascending; the first and the last are those of the calibration.
+        rates: the false match rate of each; never above that of the threshold that it stands for.
+        below: width of the steps under the first score.
+        above: width of the steps over the last, where no rate is measurable; infinite for none.
+    """
+
+    scores: tuple[float, ...]
+    rates: tuple[Fmr, ...]
+    below: float
+    above: float
+
+    @classmethod
+    def of(cls, calibration: Calibration, wanted: Iterable[float], *, beyond: bool) -> Steps:
+        """The steps at the wanted false match rates, descending; `beyond` has steps over the last score too."""
+        found = dict(_edges(calibration, wanted))
+        last = float(calibration.scores[-1])
+        found[last] = rate_of(calibration, last)
+        scores = tuple(sorted(found))
+        decade = calibration.threshold(min(10 * calibration.floor, 1.0))
+        above = (last - decade) / FINE_STEPS if beyond and decade < last else math.inf
+        below = scores[1] - scores[0] if len(scores) > 1 else UNCALIBRATED_STEP
+        return cls(scores, tuple(found[score] for score in scores), below, above)
+
+    def down(self, score: float) -> float:
+        """The highest step that is not above the score."""
+        first, last = self.scores[0], self.scores[-1]
+        if score < first:
+            return first - math.ceil((first - score) / self.below) * self.below
+        if score <= last or math.isinf(self.above):
+            return self.scores[bisect_right(self.scores, score) - 1]
+        return last + math.floor((score - last) / self.above) * self.above
+
+    def threshold(self, max_fmr: float) -> float:
+        """The lowest step whose false match rate is at most `max_fmr`, which the calibration supports."""
+        rates = [-fmr.value for fmr in self.rates]
+        return self.scores[min(bisect_left(rates, -max_fmr), len(rates) - 1)]
+
+
+def _edges(calibration: Calibration, wanted: Iterable[float]) -> Iterator[tuple[float, Fmr]]:
+    for fmr in wanted:
+        if fmr < calibration.floor:
+            return
+        score = calibration.threshold(fmr)
+        while (found := rate_of(calibration, score)).value > fmr:  # by the last bits, there and back
+            score = math.nextafter(score, math.inf)
+        yield score, found
+
+
+def rate_of(calibration: Calibration, score: float) -> Fmr:
+    """As `Calibration.rate`, and at the last score not lower than above it, by the last bits."""
+    found = calibration.rate(score)
+    value, upper = max(found.value, calibration.floor), max(found.upper, float(calibration.upper[-1]))
+    return replace(found, value=value, upper=upper)
+
+
+@lru_cache(maxsize=16)
+def steps_of(calibration: Calibration, *, coarse: bool = False) -> Steps:
+    """The steps in which scores of a calibration are published."""
+    if coarse:
+        return Steps.of(calibration, _decades(0, 0, 30, COARSE_STEPS), beyond=False)
+    turn = round(-math.log10(FINE_FROM))
+    wanted = [*_decades(0, 0, turn, COARSE_STEPS), *_decades(turn, 1, 30 - turn, FINE_STEPS)]
+    return Steps.of(calibration, wanted, beyond=True)
+
+
+def _decades(begin: int, first: int, decades: int, steps: int) -> list[float]:
+    return [10.0 ** -(begin + k / steps) for k in range(first, decades * steps + 1)]
+
+
+def published(calibration: Calibration | None, score: Score, grant: Grant, *, coarse: bool = False) -> Stated:
+    """A score and its false match rate as they are published: exact where nobody judged the call.
+
+    The rate is never below that of the score itself. The likelihood stays.
+    """
+    if not grant.policy:
+        return Stated(score, rate(calibration, score.value))
+    if calibration is None:
+        value = math.floor(score.value / UNCALIBRATED_STEP) * UNCALIBRATED_STEP
+    else:
+        value = steps_of(calibration, coarse=coarse).down(score.value)
+    rounded = replace(score, value=value, parts=_parts(score, value))
+    return Stated(rounded, UNCALIBRATED if calibration is None else rate_of(calibration, value))
+
+
+def threshold(calibration: Calibration, max_fmr: float, grant: Grant) -> float:
+    """The least score of a candidate whose false match rate is at most `max_fmr`, as it is published.
+
+    Raises:
+        InvalidInput, Precondition: as `Calibration.threshold`.
+    """
+    exact = calibration.threshold(max_fmr)
+    return steps_of(calibration).threshold(max_fmr) if grant.policy else exact
+
+
+def _parts(score: Score, value: float) -> Mapping[str, float]:
+    return {name: value if part == score.value else _digits(part) for name, part in score.parts.items()}
+
+
+def _digits(part: float) -> float:
+    """Towards zero, by the shortest decimal that is read as the part."""
+    if not math.isfinite(part) or part == 0:
+        return part
+    return float(Decimal(repr(part)).normalize(Context(PART_DIGITS, ROUND_DOWN)))
