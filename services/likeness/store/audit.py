@@ -9,7 +9,7 @@ whoever re-computes the chain after taking an entry out still cannot make the en
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -23,8 +23,10 @@ from likeness.domain.storage import AuditReceipt
 from likeness.store.backend import Backend
 from likeness.store.canonical import canonical_json, from_micros, to_micros
 from likeness.store.chain import AUDIT, Head
-from likeness.store.schema import audit
+from likeness.store.schema import audit, audit_tree
 from likeness.store.sealing import GENESIS, Seals, audit_digest
+from likeness.store.tree import tree_row
+from likeness.transparency.merkle import Edge
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """Of one entry as JSON: some tens of thousands of candidates."""
@@ -100,24 +102,29 @@ def _decode_entry(body: bytes) -> AuditEntry:
 class AuditPlan:
     """One transaction's worth of audit entries."""
 
-    def __init__(self, seals: Seals, head: Head, at: datetime) -> None:
+    def __init__(self, seals: Seals, head: Head, edge: Edge, at: datetime) -> None:
         self.head = head
+        self.edge = edge
         self._seals = seals
         self._micros = to_micros(at)
         self._rows: list[dict[str, int | bytes]] = []
+        self._tree: list[dict[str, int | bytes]] = []
 
     def add(self, body: bytes) -> AuditReceipt:
-        """Seal an encoded entry into the next place of the chain."""
+        """Seal an encoded entry into the next place of the chain and of the tree."""
         position = self.head.position + 1
         sealed = self._seals.audit.seal(body, aad=_place(position, self.head.digest))
         digest = audit_digest(self.head.digest, position, self._micros, sealed)
         self._rows.append({"position": position, "at": self._micros, "body": sealed, "digest": digest})
+        self.edge, row = tree_row(self._seals, self.edge, position, self._micros, sealed, digest, body)
+        self._tree.append(row)
         self.head = Head(position, digest)
         return AuditReceipt(position, digest)
 
     def execute(self, backend: Backend, connection: sa.Connection) -> None:
         """Write the entries in the connection's transaction."""
         backend.insert(connection, audit, self._rows)
+        backend.insert(connection, audit_tree, self._tree)
 
 
 def read_audit(connection: sa.Connection, seals: Seals, after: int, last: int) -> list[AuditRecord]:
@@ -126,16 +133,27 @@ def read_audit(connection: sa.Connection, seals: Seals, after: int, last: int) -
     Raises:
         Corrupt: an entry is missing or damaged.
     """
-    previous = AUDIT.digest_at(connection, after)
-    records: list[AuditRecord] = []
+    return [
+        AuditRecord(row.position, from_micros(row.at), row.digest, _decode_entry(body))
+        for row, body in open_entries(connection, seals, after, last)
+    ]
+
+
+def open_entries(
+    connection: sa.Connection, seals: Seals, after: int, last: int
+) -> Iterator[tuple[sa.Row[Any], bytes]]:
+    """The rows of the entries in (after, last] with their canonical JSON, every link checked.
+
+    Raises:
+        Corrupt: an entry is missing or damaged.
+    """
+    previous, position = AUDIT.digest_at(connection, after), after
     for row in connection.execute(_RANGE, {"first": after + 1, "last": last}):
-        _check_link(row, after + 1 + len(records), previous)
-        body = seals.audit.unseal(row.body, aad=_place(row.position, previous))
-        previous = row.digest
-        records.append(AuditRecord(row.position, from_micros(row.at), row.digest, _decode_entry(body)))
-    if after + len(records) != last:
-        raise AUDIT.gap(after + len(records) + 1)
-    return records
+        _check_link(row, position + 1, previous)
+        yield row, seals.audit.unseal(row.body, aad=_place(row.position, previous))
+        previous, position = row.digest, row.position
+    if position != last:
+        raise AUDIT.gap(position + 1)
 
 
 def verify_links(connection: sa.Connection, first: int, last: int) -> AuditReport:

@@ -17,6 +17,7 @@ from likeness.store.log import verify_chain
 from likeness.store.retired import adopt, is_retired
 from likeness.store.schema import meta
 from likeness.store.sealing import Seals
+from likeness.store.tree import check_size, check_tree, has_tree, tree_size
 from likeness.store.witness import Heads, Witness
 
 RECENT_ENTRIES = 1000
@@ -166,6 +167,20 @@ def check_ends(connection: sa.Connection, seals: Seals) -> None:
     report = verify_links(connection, max(1, audit.position), audit.position)
     if report.problems:
         raise Corrupt(report.problems[0])
+
+
+def check_tree_end(connection: sa.Connection) -> None:
+    """The end of the audit's tree, from which it will grow; nothing of a store that has none yet.
+
+    Raises:
+        Corrupt: it is not what the chain makes of it, or is longer than the chain.
+    """
+    if not has_tree(connection):
+        return
+    size, end = tree_size(connection), AUDIT.head(connection).position
+    if size > end:
+        check_size(connection, end)
+    check_tree(connection, max(0, size - 1), size)
 
 
 def _behind(stored: Heads, witnessed: Heads, witness: Witness) -> Corrupt:

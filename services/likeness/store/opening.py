@@ -18,10 +18,12 @@ from likeness.store.inspection import (
     check_keys,
     check_nothing_lost,
     check_schema,
+    check_tree_end,
     record_key,
     record_schema,
 )
 from likeness.store.places import SNAPSHOTS, WITNESS
+from likeness.store.planting import plant
 from likeness.store.schema import REVISIONS
 from likeness.store.sealing import Seals
 from likeness.store.vault import KeyRing
@@ -135,6 +137,7 @@ def _look(backend: Backend, seals: Seals, witness: Witness, expected: AuditMark 
             # Both chains are the same in every revision so far, so that no older copy is upgraded unseen.
             check_heads(connection, witness, expected)
             check_ends(connection, seals)
+            check_tree_end(connection)
             if expected is not None:
                 check_expected(connection, expected)
     finally:
@@ -142,10 +145,11 @@ def _look(backend: Backend, seals: Seals, witness: Witness, expected: AuditMark 
 
 
 def _bring_up(backend: Backend, connection: sa.Connection, seals: Seals, ring: KeyRing) -> None:
-    """Missing migrations, and the active key on record, in one transaction."""
+    """Missing migrations, the active key on record, and what the tree lacks, in one transaction."""
     found = backend.revision(connection)
     if found != REVISIONS[-1]:
         backend.upgrade(connection)
         record_schema(backend, connection, seals)
     if found is None or ring.active not in check_keys(connection, seals):
         record_key(connection, seals, ring.active)
+    plant(backend, connection, seals)

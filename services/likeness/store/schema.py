@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import BigInteger, Column, Index, MetaData, Table, Text
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """The alembic revisions that this release can bring to the last of them, which it reads and writes."""
 
 metadata = MetaData()
@@ -117,6 +117,16 @@ audit = Table(
     Column("at", Number, nullable=False),  # microseconds since 1970-01-01 UTC
     Column("body", Blob, nullable=False),  # sealed canonical JSON
     Column("digest", Blob, nullable=False),  # SHA-256 over the previous digest and the columns above
+)
+
+audit_tree = Table(
+    "audit_tree",
+    metadata,
+    Column("position", Number, primary_key=True, autoincrement=False),  # of the audit entry
+    Column("commitment", Blob, nullable=False),  # to what the entry says; 32 bytes
+    Column(
+        "hashes", Blob, nullable=False
+    ),  # of the complete subtrees that the entry ends, the smallest first
 )
 
 meta = Table(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from likeness.domain.errors import Corrupt
 from likeness.store.canonical import canonical_row
 from likeness.store.schema import SEALED_COLUMNS
-from likeness.store.vault import TAG_BYTES, KeyRing, KeyUse
+from likeness.store.vault import TAG_BYTES, KeyRing, KeyUse, key_of
 
 GENESIS = bytes(32)
 """What the first entry of a chain takes for the digest of the entry before it."""
@@ -29,6 +30,22 @@ class Seals:
         self.log = ring.sealer(KeyUse.LOG)
         self.witness = ring.sealer(KeyUse.WITNESS)
         self.probes = ring.sealer(KeyUse.PROBES)
+        self._salt_keys: dict[str, bytes] = {}
+
+    def audit_salt(self, body: bytes, digest: bytes) -> bytes:
+        """The salt of what the tree holds of an audit entry, from its sealed body and its digest: 32 bytes.
+
+        It comes from the key that sealed the entry, of which this use stays on record when the key is retired.
+
+        Raises:
+            WrongKey: that key is not in the ring.
+        """
+        key_id = key_of(body)
+        key = self._salt_keys.get(key_id)
+        if key is None:
+            subkey = self.ring.subkey(key_id, KeyUse.AUDIT)
+            key = self._salt_keys[key_id] = hmac.digest(subkey, b"likeness/1/audit-salts", "sha256")
+        return hmac.digest(key, digest, "sha256")
 
     def sign_row(self, row: Mapping[str, Any]) -> bytes:
         """The seal of a reference row over all of its other columns."""

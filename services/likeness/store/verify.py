@@ -22,9 +22,11 @@ from likeness.store.inspection import (
     stored_heads,
 )
 from likeness.store.log import verify_chain
+from likeness.store.planting import check_commitments
 from likeness.store.rows import Row, check_body, checked
 from likeness.store.schema import REVISIONS, log, membership, reference, source, subject, template
 from likeness.store.sealing import Seals, place
+from likeness.store.tree import check_size, check_tree, has_tree
 
 MAX_PROBLEMS = 100
 """Reported at most; a store with that many is restored, not repaired."""
@@ -78,6 +80,7 @@ def verify_store(backend: Backend, connection: sa.Connection, seals: Seals, *, f
         if full:
             attempt(lambda: verify_chain(connection, seals, 0, heads.log.position))
             attempt(lambda: _check_audit(connection, seals, heads.audit.position))
+            attempt(lambda: _check_tree(connection, seals, heads.audit.position))
             attempt(lambda: _check_fold(connection))
             attempt(lambda: _check_followers(backend, connection, seals))
             attempt(check_references)
@@ -89,6 +92,14 @@ def verify_store(backend: Backend, connection: sa.Connection, seals: Seals, *, f
 def _check_audit(connection: sa.Connection, seals: Seals, last: int) -> None:
     for after in range(0, last, _CHUNK):
         read_audit(connection, seals, after, min(after + _CHUNK, last))
+
+
+def _check_tree(connection: sa.Connection, seals: Seals, end: int) -> None:
+    """A store that no server of this release has opened yet has none."""
+    if has_tree(connection):
+        check_size(connection, end)
+        check_tree(connection, 0, end)
+        check_commitments(connection, seals, end)
 
 
 def _check_followers(backend: Backend, connection: sa.Connection, seals: Seals) -> None:

@@ -30,7 +30,9 @@ from likeness.store.followers import PreparedStep, move
 from likeness.store.plan import WritePlan
 from likeness.store.prepare import PreparedWrite
 from likeness.store.sealing import Seals
+from likeness.store.tree import tree_edge
 from likeness.store.witness import Heads, Witness
+from likeness.transparency.merkle import Edge
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +113,7 @@ class _Signal(enum.Enum):
 
 
 class Writer:
-    """Owns the writing connection, the heads of both chains and the listeners."""
+    """Owns the writing connection, the heads of both chains, the edge of the audit's tree and the listeners."""
 
     def __init__(
         self, backend: Backend, engine: sa.Engine, seals: Seals, witness: Witness, reserve: Reserve
@@ -131,7 +133,7 @@ class Writer:
         self._erase_at: float | None = time.monotonic()  # what a killed process left is erased first
         self._thread = threading.Thread(target=self._run, name="likeness-store-writer", daemon=True)
         try:
-            self.heads = self._read_heads(self._connection)
+            self.heads, self._edge = self._read_ends(self._connection)
             witness.establish(self.heads)
             self._thread.start()
         except BaseException:
@@ -298,11 +300,13 @@ class Writer:
         at = datetime.now(UTC)
         connection = self._connected()
         if all(isinstance(job, AuditJob) for job in jobs):
-            return self._record(jobs, AuditPlan(self._seals, self.heads.audit, at), connection), ()
+            return self._record(
+                jobs, AuditPlan(self._seals, self.heads.audit, self._edge, at), connection
+            ), ()
         with self._backend.guarded(), connection.begin():
             full = self._reserve.refusal if self._reserve.is_spent else None
             plan = WritePlan(self._backend, connection, self._seals, self.heads.log, at, enrols_not=full)
-            audits = AuditPlan(self._seals, self.heads.audit, at)
+            audits = AuditPlan(self._seals, self.heads.audit, self._edge, at)
             plan.load(
                 [
                     w
@@ -324,7 +328,7 @@ class Writer:
             audits.execute(self._backend, connection)
             if plan.erases and self._erase_at is None:  # before it is durable: then it cannot be forgotten
                 self._erase_at = time.monotonic() + ERASE_SECONDS
-        self.heads = Heads(plan.head, audits.head)
+        self.heads, self._edge = Heads(plan.head, audits.head), audits.edge
         self._note()
         return outcomes, plan.entries
 
@@ -345,7 +349,7 @@ class Writer:
         receipts = [audits.add(job.body) for job in jobs if isinstance(job, AuditJob)]
         with self._backend.transaction(connection):
             audits.execute(self._backend, connection)
-        self.heads = replace(self.heads, audit=audits.head)
+        self.heads, self._edge = replace(self.heads, audit=audits.head), audits.edge
         self._note()
         return receipts
 
@@ -393,7 +397,7 @@ class Writer:
                 if connection.closed:
                     self._connected()  # reads the heads
                 else:
-                    self.heads = self._read_heads(connection)
+                    self.heads, self._edge = self._read_ends(connection)
         except (LikenessError, sa.exc.SQLAlchemyError):
             # The next commit tries it again before anything else.
             logger.exception("The heads of the log cannot be read after a failed commit.")
@@ -403,7 +407,7 @@ class Writer:
         if self._connection.closed:
             connection = self._held()
             try:
-                self.heads = self._read_heads(connection)
+                self.heads, self._edge = self._read_ends(connection)
             except BaseException:
                 connection.close()
                 raise
@@ -430,9 +434,9 @@ class Writer:
         with self._backend.guarded():
             return self._engine.connect()
 
-    def _read_heads(self, connection: sa.Connection) -> Heads:
+    def _read_ends(self, connection: sa.Connection) -> tuple[Heads, Edge]:
         with self._backend.guarded(), connection.begin():
-            return Heads(LOG.head(connection), AUDIT.head(connection))
+            return Heads(LOG.head(connection), AUDIT.head(connection)), tree_edge(connection)
 
 
 def _decide(write: PreparedWrite | LikenessError, plan: WritePlan, audits: AuditPlan) -> Outcome:

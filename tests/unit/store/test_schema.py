@@ -21,7 +21,7 @@ from likeness.store.backend import reading
 from likeness.store.choice import backend_of
 from likeness.store.inspection import record_schema
 from likeness.store.migrate import MIGRATIONS, migrate
-from likeness.store.schema import REVISIONS, follower, metadata
+from likeness.store.schema import REVISIONS, audit_tree, follower, metadata
 from likeness.store.sealing import Seals
 from likeness.store.vault import KeyRing
 from likeness.store.verify import verify_store
@@ -35,13 +35,17 @@ NUMBERS = {
     "subject": {"key"},
     "source": {"key"},
     "audit": {"position", "at"},
+    "audit_tree": {"position"},
     "meta": set(),
     "follower": {"position"},
 }
 """The columns that pass 2^31: positions, and microseconds at their first row."""
 
-UNCHANGED = sorted(NUMBERS.keys() - {"follower", "meta"})
-"""The tables of which the second revision leaves every row as it is; `meta` has the seal of the definitions."""
+LATER = {"0001": (follower, audit_tree), "0002": (audit_tree,)}
+"""The tables that came after a revision."""
+
+UNCHANGED = sorted(NUMBERS.keys() - {"follower", "audit_tree", "meta"})
+"""The tables of which later revisions leave every row as it is; `meta` has the seal of the definitions."""
 
 
 def scripts() -> ScriptDirectory:
@@ -91,25 +95,27 @@ def test_the_migrations_make_what_the_tables_say(tmp_path: Path) -> None:
     assert set(tables) == {*metadata.tables, "alembic_version"}
 
 
-def make_first_revision(folder: Path) -> None:
-    """Bring a store with content back to the tables of revision 0001."""
+def make_revision(folder: Path, revision: str) -> None:
+    """Bring a store with content back to the tables of an earlier revision."""
     with open_store(folder) as store:
         store.write([enrol(i, reference_id=f"r{i}", source=b"image") for i in range(3)])
         store.write([expunge("r1")])
         store.audit(act(1))
 
         def bring_back(connection: sa.Connection) -> None:
-            follower.drop(connection)
-            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+            for table in LATER[revision]:
+                table.drop(connection)
+            connection.execute(sa.text("UPDATE alembic_version SET version_num = :to"), {"to": revision})
             record_schema(store._backend, connection, store._seals)
 
         store._writer.between_commits(bring_back)
 
 
-def test_a_store_of_the_first_revision_is_brought_up_with_its_data(tmp_path: Path) -> None:
-    make_first_revision(tmp_path)
+@pytest.mark.parametrize("revision", LATER)
+def test_a_store_of_an_earlier_revision_is_brought_up_with_its_data(tmp_path: Path, revision: str) -> None:
+    make_revision(tmp_path, revision)
     with tampering(tmp_path) as database:
-        assert database.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
+        assert database.execute("SELECT version_num FROM alembic_version").fetchone() == (revision,)
         stored = [database.execute(f"SELECT * FROM {name}").fetchall() for name in UNCHANGED]  # noqa: S608
     with open_store(tmp_path) as store:
         assert store.verify(full=True).problems == ()
@@ -124,8 +130,9 @@ def test_a_store_of_the_first_revision_is_brought_up_with_its_data(tmp_path: Pat
         assert store.followed("probes") == 4
 
 
-def test_a_store_that_waits_to_be_brought_up_can_be_checked(tmp_path: Path) -> None:
-    make_first_revision(tmp_path)
+@pytest.mark.parametrize("revision", LATER)
+def test_a_store_that_waits_to_be_brought_up_can_be_checked(tmp_path: Path, revision: str) -> None:
+    make_revision(tmp_path, revision)
     backend = backend_of(tmp_path / "data")
     engine = backend.readers()
     with reading(backend, engine) as connection:
@@ -135,7 +142,7 @@ def test_a_store_that_waits_to_be_brought_up_can_be_checked(tmp_path: Path) -> N
 
 
 def test_an_older_copy_of_an_older_revision_is_refused_and_not_brought_up(tmp_path: Path) -> None:
-    make_first_revision(tmp_path)
+    make_revision(tmp_path, "0001")
     with tampering(tmp_path) as database:
         database.execute("DELETE FROM audit")
     with pytest.raises(Corrupt, match="the database ends at 4 and 0"):
