@@ -2,6 +2,9 @@
 
 All of it follows from the neighbours alone, and those of a whole are the nearest among those of its parts. So parts
 of an index that lie on several machines give, put together, what one index of all their rows gives.
+
+Of stored details that are as far as the last neighbour, the order in which they are stored decides which are among
+the neighbours. So of these nothing counts but their number, which is the same in every order.
 """
 
 from __future__ import annotations
@@ -47,7 +50,8 @@ class Votes:
     """What a probe's details voted for.
 
     `rows` int64 [m], best first, with `votes` float32 [m]. `common` int64 [n]: for each detail of the probe, how
-    many rows hold one that may be of the same place of the same thing; at most as many as neighbours are asked for.
+    many rows hold one that may be of the same place of the same thing, where those as far as the last neighbour are
+    taken to be of a row each; at most as many as neighbours are asked for.
     """
 
     rows: Ints
@@ -92,8 +96,7 @@ class NearestDetails:
             return Votes(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(len(self.rows), np.int64))
         unique, row = np.unique(self.rows[detail, place], return_inverse=True)
         cells = _Cells(row, self.angle[detail, place], self.scale[detail, place], agreement)
-        same = self._same(detail, place, cells)
-        common = _distinct(detail[same], row[same], len(self.rows))
+        common = self._common(detail, place, cells)
         votes = cells.fullest(self._worth()[detail, place])[0]
         best = np.argsort(-votes, kind="stable")[:count]
         return Votes(unique[best], votes[best], common)
@@ -104,20 +107,28 @@ class NearestDetails:
         # Where fewer were found than asked for, the last that was found sets no standard: twice the first does.
         last = np.where(np.isfinite(distance[:, -1]), distance[:, -1], 2.0 * distance[:, 0])[:, None]
         worth = np.zeros((len(distance), distance.shape[1] - 1), np.float32)
-        there = np.isfinite(distance[:, :-1])
-        np.divide(distance[:, :-1], np.maximum(last, 1e-6), out=worth, where=there)
-        return np.where(there, np.clip(1.0 - worth, 0.0, 1.0), np.float32(0))
+        nearer = distance[:, :-1] < distance[:, -1:]
+        np.divide(distance[:, :-1], np.maximum(last, 1e-6), out=worth, where=nearer)
+        return np.where(nearer, np.clip(1.0 - worth, 0.0, 1.0), np.float32(0))
 
-    def _same(self, detail: Ints, place: Ints, cells: _Cells) -> NDArray[np.bool_]:
-        """Which neighbours may be of the same place of the same thing, bool [k]; see `Agreement`."""
+    def _common(self, detail: Ints, place: Ints, cells: _Cells) -> Ints:
+        """How many rows hold each detail, int64 [n], by neighbours that may be of the same place of the same thing.
+
+        Their rows are asked only of those that are nearer than the last, for only these are found in every order.
+        """
         rule = cells.agreement
         apart, nearest = self.distance[detail, place], self.distance[detail, 0]
+        nearer = apart < self.distance[detail, -1]
         near = apart <= np.minimum(rule.near, nearest + rule.slack)
         wide = apart <= np.minimum(rule.wide_near, nearest + rule.wide_slack)
-        agreeing, angle, scale = cells.fullest(near.astype(np.float32))
+        agreeing, angle, scale = cells.fullest((near & nearer).astype(np.float32))
         turned = (cells.angle - angle[cells.row]) % rule.angle_bins <= 1
         sized = (cells.scale == scale[cells.row]) | (cells.scale == scale[cells.row] + 1)
-        return np.asarray(near | (wide & turned & sized & (agreeing >= rule.sure_from)[cells.row]), np.bool_)
+        same = nearer & (near | (wide & turned & sized & (agreeing >= rule.sure_from)[cells.row]))
+        count = len(self.rows)
+        return _distinct(detail[same], cells.row[same], count) + np.bincount(
+            detail[near & ~nearer], minlength=count
+        )
 
 
 @dataclass(frozen=True, eq=False, slots=True)

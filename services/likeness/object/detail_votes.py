@@ -71,7 +71,8 @@ class DetailVotes:
             for row, votes in zip(found.rows.tolist(), found.votes.tolist(), strict=True):
                 best[row] = max(votes, best.get(row, 0.0))
         rows = sorted(best, key=lambda row: (-best[row], row))[:count]
-        return Proposal(rows, Clutter(_common(answers), self.index.held(mask)))
+        references = self.index.held(mask)
+        return Proposal(rows, Clutter(_common(answers, references), references))
 
     def clutter(self, probe: Template, mask: NDArray[np.bool_]) -> Clutter:
         """See `Companion.clutter`: what many references hold (a carpet, a ruler, a watermark)."""
@@ -105,7 +106,7 @@ class SharedDetails(Clutter):
     def of(cls, nearest: Sequence[NearestInPart], references: int) -> Self:
         """The clutter that neighbours among so many references show."""
         found = [one.counting.found(AGREEMENT, 0) for one in nearest]
-        return cls(_common(found), references, tuple(nearest))
+        return cls(_common(found, references), references, tuple(nearest))
 
     def __add__(self, other: Self) -> Self:
         """The clutter of both parts: that of the nearest of both, not the sum of what each part took for near."""
@@ -113,10 +114,11 @@ class SharedDetails(Clutter):
         return self.of(nearest, self.references + other.references)
 
 
-def _common(answers: Sequence[Votes]) -> NDArray[np.int64]:
-    """How common each detail is, in whichever image it is more common."""
+def _common(answers: Sequence[Votes], references: int) -> NDArray[np.int64]:
+    """How common each detail is, in whichever image it is more common; in at most so many references."""
     # What is as common in its mirror image is at the same place of the list.
     common = answers[0].common.copy()
     for found in answers[1:]:
         common[: len(found.common)] = np.maximum(common[: len(found.common)], found.common)
-    return common
+    # One reference may hold several details that are equally far.
+    return np.minimum(common, references)

@@ -171,6 +171,16 @@ def test_what_shares_a_frame_scores_the_same_in_every_profile(shelf: Shelf, kind
         assert alone.parts["contradicted"] == found[0].parts["contradicted"]
 
 
+def test_a_detail_that_one_reference_holds_often_is_not_common(
+    shelf: Shelf, modality: ObjectModality
+) -> None:
+    tiles = np.tile(things.thing(3, 60, 50), (6, 6, 1))
+    shelf.put(tiles, "tiles")
+    clutter = shelf.gallery.clutter(template(modality, tiles, Mode.PROBE), shelf.gallery.view(Scope(ALICE)))
+    assert clutter is not None
+    assert clutter.counts.max() == 1
+
+
 @pytest.mark.parametrize("exhaustive", [False, True])
 def test_strangers_before_a_shared_background_are_similar_in_every_profile(
     shelf: Shelf, exhaustive: bool
