@@ -137,13 +137,13 @@ class Fusion:
         What was not compared in full scores at most `REJECTED_AT`, by what the cheap stage measured. A score
         depends on the two templates alone.
         """
-        scores = features(measures) @ self.weights + self.bias
+        scores = _weighed(features(measures), self.weights) + self.bias
         left_out = score_left_out(self.order(measures))
         return np.where(measures[:, MEASURES.index("compared")] == 0, left_out, scores)
 
     def order(self, measures: Floats) -> Floats:
         """The log-odds float64 [k] of the cheap stage, above a level that one in a thousand strangers reaches."""
-        return np.asarray(cheap_features(measures) @ self.cheap_weights + self.cheap_bias, np.float64)
+        return np.asarray(_weighed(cheap_features(measures), self.cheap_weights) + self.cheap_bias)
 
     def promising(self, measures: Floats) -> NDArray[np.intp]:
         """Of candidates that went through the cheap stage alone, the places of those to compare in full, ascending.
@@ -184,6 +184,14 @@ class Fusion:
             | dict(zip(CHEAP_FEATURES, (round(float(w), 6) for w in self.cheap_weights), strict=True)),
         }
         path.write_text(json.dumps(held, indent=2) + "\n", encoding="utf-8")
+
+
+def _weighed(columns: Floats, weights: Floats) -> Floats:
+    """The sum of the weighed columns float64 [k, n] of each row: float64 [k].
+
+    Not a product of matrices, which rounds the sum of a row otherwise in a list of another length.
+    """
+    return np.asarray((columns * weights).sum(axis=1))
 
 
 @lru_cache(maxsize=1)

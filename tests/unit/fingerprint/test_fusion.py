@@ -115,3 +115,12 @@ def test_what_was_compared_or_is_empty_is_not_asked_for() -> None:
     assert fusion().promising(rows).tolist() == [2, 3, 5]
     rows[:, MEASURES.index("compared")] = 1
     assert fusion().promising(rows).tolist() == []
+
+
+def test_a_score_is_the_same_to_the_last_bit_in_a_list_of_any_length() -> None:
+    random = np.random.default_rng(3)
+    rows = measured()[random.integers(0, 2, 67)] * random.uniform(0.5, 2, (67, 1))
+    weighing = fusion()
+    for length in (1, 2, 3, 5, 16, 33):
+        assert weighing.score(rows[:length]).tolist() == weighing.score(rows).tolist()[:length]
+        assert weighing.order(rows[:length]).tolist() == weighing.order(rows).tolist()[:length]
