@@ -206,6 +206,15 @@ def test_it_ends_with_the_deadline(shard: Shard) -> None:
         shard.search(query("1,1", exhaustive=True), Deadline.after(0))
 
 
+def test_an_error_carries_the_stages_that_were_timed_before_it(shard: Shard) -> None:
+    def stop(compared: int, total: int) -> None:
+        raise DeadlineExceeded(f"After {compared} of {total}.")
+
+    with pytest.raises(DeadlineExceeded) as caught:
+        shard.search(query("1,1", exhaustive=True), NO_DEADLINE, stop)
+    assert set(caught.value.timings) == {"search", "compare"}
+
+
 def test_it_does_not_wait_for_a_position_that_the_log_does_not_have(shard: Shard) -> None:
     with pytest.raises(Precondition) as refused:
         shard.wait_for(10_000, NO_DEADLINE)

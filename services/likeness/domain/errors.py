@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class ErrorKind(StrEnum):
@@ -44,6 +45,8 @@ class LikenessError(Exception):
     """The field of the request that is wrong, where it is one."""
     retry_after: float | None = None
     """Seconds after which the same request may succeed, where the service knows."""
+    timings: Mapping[str, float] = MappingProxyType({})
+    """Seconds by stage that were spent in vain, where they were measured; they are observed, and not answered."""
 
     def __init__(
         self, message: str, *, reason: str | None = None, metadata: Mapping[str, str] | None = None

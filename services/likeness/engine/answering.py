@@ -10,6 +10,7 @@ from typing import Self
 
 from likeness.domain.answers import Header
 from likeness.domain.calibration import Calibration, Fmr
+from likeness.domain.errors import LikenessError
 from likeness.domain.modality import Modality
 from likeness.domain.samples import Extraction
 from likeness.domain.storage import AuditReceipt
@@ -25,7 +26,10 @@ def _unobserved(stage: str, seconds: float) -> None:
 
 @dataclass
 class Timings:
-    """Seconds per stage of one answer; when the block that it guards ends, each stage is reported once."""
+    """Seconds per stage of one answer; when the block that it guards ends, each stage is reported once.
+
+    Those that an error out of the block carries are among them.
+    """
 
     observe: ObserveStage = _unobserved
     seconds: dict[str, float] = field(default_factory=dict)
@@ -33,7 +37,9 @@ class Timings:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, LikenessError):
+            self.include(error.timings)
         for stage, seconds in self.seconds.items():
             self.observe(stage, seconds)
 
@@ -54,8 +60,20 @@ class Timings:
     def stage(self, name: str) -> Iterator[None]:
         """Time a block as a stage."""
         started = time.perf_counter()
-        yield
-        self.add(name, time.perf_counter() - started)
+        try:
+            yield
+        finally:
+            self.add(name, time.perf_counter() - started)
+
+    @contextmanager
+    def put_on_errors(self) -> Iterator[None]:
+        """Add the stages to what an error out of the block carries, for it leaves no answer that could say them."""
+        try:
+            yield
+        except LikenessError as error:
+            self.include(error.timings)
+            error.timings = self.seconds
+            raise
 
 
 def rate(calibration: Calibration | None, score: float) -> Fmr:

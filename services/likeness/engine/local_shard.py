@@ -52,6 +52,12 @@ class LocalShard:
         """See `Shard.search`. All probes are compared within the same view."""
         self.wait_for(query.min_position, deadline)
         timings = Timings()
+        with timings.put_on_errors():
+            return self._answer(query, deadline, progress, timings)
+
+    def _answer(
+        self, query: ShardQuery, deadline: Deadline, progress: Progress, timings: Timings
+    ) -> ShardAnswer:
         with timings.stage("search"):
             view = self._gallery.view(query.scope, now=query.now)
         search = _Search(

@@ -16,6 +16,7 @@ from likeness.domain.errors import Unavailable
 from likeness.domain.modality import Clutter
 from likeness.domain.references import Facets
 from likeness.domain.scope import Scope
+from likeness.engine.answering import Timings
 from likeness.engine.shard import (
     Progress,
     Scored,
@@ -85,7 +86,15 @@ class Shards:
         clutter = tuple(_plain(one) for one in self.clutter(query, deadline))
         asked = replace(query, clutter=clutter) if any(clutter) else query
         hears = _Sum(progress)
-        answers = self._of_available(lambda shard: shard.search(asked, deadline, hears.part()))
+        timings = Timings()
+
+        def ask(shard: Shard) -> ShardAnswer:
+            answer = shard.search(asked, deadline, hears.part())
+            timings.include(answer.timings)
+            return answer
+
+        with timings.put_on_errors():
+            answers = self._of_available(ask)
         return merged(asked, answers, len(self._shards))
 
     def clutter(self, query: ShardQuery, deadline: Deadline) -> tuple[Clutter | None, ...]:

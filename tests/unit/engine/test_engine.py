@@ -10,9 +10,10 @@ import pytest
 
 from likeness.domain.answers import Explanation, Header, SearchOptions, Stated
 from likeness.domain.changes import Update, Write
-from likeness.domain.deadline import NO_DEADLINE, Deadline
+from likeness.domain.deadline import NO_DEADLINE, CallDeadline, Deadline
 from likeness.domain.errors import (
     Conflict,
+    DeadlineExceeded,
     Denied,
     InvalidInput,
     NotFound,
@@ -505,13 +506,32 @@ def test_a_search_reports_each_of_its_stages_once(bench: Bench, monkeypatch: pyt
     monkeypatch.setattr(local_shard, "EXHAUSTIVE_BATCH", 2)
     for _ in range(5):
         bench.enrol("1,0")
-
-    def observed() -> dict[str, float | None]:
-        name = "likeness_stage_duration_seconds_count"
-        stages = ("decode", "search", "compare", "audit")
-        return {s: metrics.REGISTRY.get_sample_value(name, {"modality": "face", "stage": s}) for s in stages}
-
     bench.search("1,0;0,1", exhaustive=True)
-    before = observed()
+    before = observed_stages()
     bench.search("1,0;0,1", exhaustive=True)
-    assert observed() == {stage: (count or 0) + 1 for stage, count in before.items()}
+    assert observed_stages() == {stage: count + 1 for stage, count in before.items()}
+
+
+def test_a_search_that_ends_in_an_error_reports_the_stages_that_it_reached(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_shard, "EXHAUSTIVE_BATCH", 2)
+    for _ in range(5):
+        bench.enrol("1,0")
+    before, deadline = observed_stages(), CallDeadline()
+    with pytest.raises(DeadlineExceeded):
+        bench.engine.search(
+            ALICE,
+            Sample(b"1,0"),
+            SearchOptions(exhaustive=True),
+            deadline=deadline,
+            progress=lambda *_: deadline.abandoned.set(),
+        )
+    reached = {"decode": 1, "search": 1, "compare": 1, "audit": 0}
+    assert observed_stages() == {stage: count + reached[stage] for stage, count in before.items()}
+
+
+def observed_stages() -> dict[str, float]:
+    name = "likeness_stage_duration_seconds_count"
+    stages = ("decode", "search", "compare", "audit")
+    return {s: metrics.REGISTRY.get_sample_value(name, {"modality": "face", "stage": s}) or 0 for s in stages}
