@@ -188,7 +188,8 @@ def _behind(stored: Heads, witnessed: Heads, witness: Witness) -> Corrupt:
         f"Changes were acknowledged up to log position {witnessed.log.position} and audit entry "
         f"{witnessed.audit.position}; the database ends at {stored.log.position} and {stored.audit.position}, or "
         "holds another history: its write-ahead log is damaged, or it is an older copy. Restore the newest backup "
-        f"of the database. {_accepting(f'remove {witness.path}, and start')}"
+        f"of the database. {_accepting(f'remove {witness.path}, and start')}",
+        reason="DATABASE_BEHIND",
     )
 
 

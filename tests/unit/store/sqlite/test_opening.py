@@ -99,8 +99,11 @@ def test_a_file_that_another_program_changed_is_refused_unchanged(
 
 def test_a_lost_database_is_not_replaced_by_an_empty_one(closed: Path) -> None:
     (closed / "data" / "likeness.db").unlink()
-    with pytest.raises(Corrupt, match="up to log position 3 and audit entry 2; the database ends at 0"):
+    with pytest.raises(
+        Corrupt, match="up to log position 3 and audit entry 2; the database ends at 0"
+    ) as refusal:
         open_store(closed)
+    assert refusal.value.reason == "DATABASE_BEHIND"
 
 
 def test_an_older_copy_is_refused_until_it_is_accepted(closed: Path) -> None:
@@ -111,8 +114,9 @@ def test_an_older_copy_is_refused_until_it_is_accepted(closed: Path) -> None:
     shutil.copy(closed / "backup.db", database)
     with pytest.raises(
         Corrupt, match=r"remove .*likeness\.head, and start once with .* audit\.expected_head"
-    ):
+    ) as refusal:
         open_store(closed)
+    assert refusal.value.reason == "DATABASE_BEHIND"
     (closed / "data" / "likeness.head").unlink()
     with pytest.raises(Corrupt, match="missing next to a database of 3 log entries and 2 audit entries"):
         open_store(closed)
