@@ -2,6 +2,7 @@
 
 A compiled kernel is unpickled and then run, so nothing of a file reaches either before it has been checked: a file
 that is damaged, cut off or stands in the place of another is as good as none, and the kernel is compiled again.
+None is secret: what root compiled once, any user may read.
 """
 
 from __future__ import annotations
@@ -91,6 +92,7 @@ class KernelFiles:
         path = self.write_to / _file_name(key)
         try:
             with tempfile.NamedTemporaryFile(dir=self.write_to, delete=False) as file:
+                os.fchmod(file.fileno(), 0o644)
                 file.write(_MAGIC + _digest(payload, key) + payload)
             Path(file.name).replace(path)
         except OSError as error:
@@ -115,7 +117,7 @@ def _payload(content: bytes, key: str) -> bytes | None:
 
 def _made_writable(folder: Path) -> bool:
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         if not _is_trusted(folder):
             return False
         with tempfile.TemporaryFile(dir=folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -33,7 +34,20 @@ def test_in_the_package_kernels_of_other_sources_are_removed(pycache: Path) -> N
     (old / "x.kernel").write_bytes(b"compiled")
     new = _folder(pycache, "new")
     assert not old.exists()
-    assert new.stat().st_mode & 0o077 == 0
+    assert new.exists()
+
+
+@pytest.mark.parametrize("umask", [0o002, 0o022])
+def test_what_one_user_compiled_others_may_read_and_not_change(tmp_path: Path, umask: int) -> None:
+    """An image is built by root, and served by another user."""
+    before = os.umask(umask)
+    try:
+        folder = _folder(tmp_path)
+        KernelFiles.standard([tmp_path], "name").write("key", b"code")
+    finally:
+        os.umask(before)
+    (file,) = folder.iterdir()
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, file)] == [0o755, 0o644]
 
 
 def test_elsewhere_they_stay_since_another_release_may_run(tmp_path: Path) -> None:
