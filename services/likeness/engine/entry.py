@@ -31,7 +31,7 @@ class Section(BaseModel):
     @field_validator("*")
     @classmethod
     def _printable(cls, value: Any) -> Any:
-        """Paths too: SQLite takes no name that is not UTF-8, and every one is printed and logged."""
+        """Paths too: a database may take no name that is not UTF-8, and every one is printed and logged."""
         at = unprintable_at(str(value)) if isinstance(value, str | Path) else None
         if at is not None:
             raise ValueError(

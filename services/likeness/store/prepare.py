@@ -33,7 +33,8 @@ MAX_TEMPLATE_BYTES = 16 * 1024 * 1024
 """Some thousands of 512-dimension vectors."""
 
 MAX_SOURCE_BYTES = 256 * 1024 * 1024
-"""Far below SQLite's limit of a row, 10^9 bytes; real limits on samples are set where they come in."""
+"""Far below the limit of a row in any database (10^9 bytes in SQLite); real limits on samples are set where they
+come in."""
 
 DIGEST_BYTES = 32
 Sized = TypeVar("Sized", bytes, str)

@@ -1,8 +1,8 @@
 """A small file that remembers how far the store has acknowledged.
 
-SQLite recovers its write-ahead log up to the first damaged frame and drops the rest without a word, so that a
-flipped bit there would take acknowledged changes away. The witness is written after each commit and before
-its callers are answered, without a sync of its own: it is exact after the death of the process, and after a
+A database may recover its write-ahead log up to the first damaged frame and drop the rest without a word, as SQLite
+does, so that a flipped bit there would take acknowledged changes away. The witness is written after each commit and
+before its callers are answered, without a sync of its own: it is exact after the death of the process, and after a
 power cut it may be behind the database but never ahead of it. A database behind its witness is refused.
 
 Two slots are written in turn; a damaged one is passed over.

@@ -32,7 +32,7 @@ def serve(
     home: Home = None,
     single: Set = None,
 ) -> None:
-    """Start the server on its embedded default: SQLite and an index in this process.
+    """Start the server on its embedded default: database and index in this process.
 
     Ctrl-C or SIGTERM lets running requests finish and stops; a second one stops at once.
     """
