@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from likeness.app.authority import Authority
-from likeness.client import Enrolment, LikenessClient, Unauthenticated, Unavailable
+from likeness.app.development_certificates import Made, make
+from likeness.client import AsyncLikenessClient, Enrolment, LikenessClient, Tls, Unauthenticated, Unavailable
 from likeness.domain.access import Asked, Grant, Principal
 from likeness.domain.errors import Precondition
 from tests.certificates import EXAMINER, TRUST_DOMAIN, ServerFiles, authority, credentials
@@ -78,6 +80,44 @@ def test_who_has_no_certificate_does_not_connect(secure: Served, noting: Noting)
     assert isinstance(refused(secure, roots), Unavailable)
     assert isinstance(refused(secure, None), Unavailable)
     assert noting.principals == []
+
+
+def test_the_client_says_what_is_wrong_with_a_connection(secure: Served) -> None:
+    def words(served: Served, given: grpc.ChannelCredentials | None) -> str:
+        error = refused(served, given)
+        assert isinstance(error, Unavailable)
+        assert error.reason == "HANDSHAKE_FAILED"
+        return error.message
+
+    assert "without a certificate" in words(secure, None)
+    stranger = credentials(issuer=Authority("elsewhere"))
+    assert "not of its authorities" in words(secure, stranger)
+    assert "authority that this client trusts" in words(secure, credentials(root=Authority("elsewhere")))
+
+
+def test_the_client_says_that_the_certificate_is_for_another_address(
+    prepare: Callable[..., Served], files: ServerFiles
+) -> None:
+    files.write(authority().server(["elsewhere.example"]))
+    error = refused(prepare(**files.settings).start(), credentials())
+    assert "not for the address" in str(error)
+
+
+def test_the_client_says_that_the_service_speaks_no_tls(served: Served) -> None:
+    assert "speaks no TLS" in str(refused(served, credentials()))
+
+
+def test_the_asynchronous_client_proves_itself_too(secure: Served, noting: Noting, tmp_path: Path) -> None:
+    made = make(tmp_path / "own", authority(), Made("aa", "NCB-AA"), hosts=())
+    folder = made[0].parent
+    tls = Tls(folder / "authority.crt", folder / "examiner.crt", folder / "examiner.key")
+
+    async def call() -> None:
+        async with AsyncLikenessClient(secure.address, entity="NCB-AA", tls=tls, timeout=PATIENCE) as client:
+            await client.face.analyze(SAMPLE)
+
+    asyncio.run(call())
+    assert noting.principals == [Principal(name=EXAMINER)]
 
 
 def test_a_certificate_of_another_authority_does_not_connect(secure: Served, noting: Noting) -> None:

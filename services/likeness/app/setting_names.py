@@ -30,6 +30,10 @@ OTHER_VARIABLES = frozenset(
         "LIKENESS_CASE",
         "LIKENESS_OPERATOR",
         "LIKENESS_TIMEOUT",
+        "LIKENESS_AUTHORITY",
+        "LIKENESS_CERTIFICATE",
+        "LIKENESS_KEY",
+        "LIKENESS_TOKEN_FILE",
     }
 )
 """Variables with our prefix that belong to other parts of the product."""

@@ -6,13 +6,15 @@ import getpass
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 
 from likeness.cli.modality import DEFAULT, NAMES, parse_modality, words_of
 from likeness.cli.option_checks import check_text, check_texts
+from likeness.client.tls import Tls, Token
 from likeness.domain.errors import InvalidInput
 from likeness.domain.references import Purpose
 from likeness.engine.entry import SampleWords
@@ -95,6 +97,47 @@ _OPTIONS: dict[str, tuple[Any, object]] = {
         ],
         DEFAULT_TIMEOUT,
     ),
+    "authority": (
+        Annotated[
+            Path | None,
+            _option(
+                "--authority",
+                variable="LIKENESS_AUTHORITY",
+                about="Certificate of the authority that the server's must come from, PEM. With it, or with a "
+                "certificate of your own, TLS is spoken.",
+            ),
+        ],
+        None,
+    ),
+    "certificate": (
+        Annotated[
+            Path | None,
+            _option(
+                "--certificate",
+                variable="LIKENESS_CERTIFICATE",
+                about="Your own certificate, PEM; with --key.",
+            ),
+        ],
+        None,
+    ),
+    "key": (
+        Annotated[
+            Path | None,
+            _option("--key", variable="LIKENESS_KEY", about="The private key of your certificate, PEM."),
+        ],
+        None,
+    ),
+    "token_file": (
+        Annotated[
+            Path | None,
+            _option(
+                "--token-file",
+                variable="LIKENESS_TOKEN_FILE",
+                about="A file that holds your bearer token; read for each call.",
+            ),
+        ],
+        None,
+    ),
 }
 
 
@@ -109,6 +152,8 @@ class Asking:
     case: str
     operator: str
     timeout: float
+    tls: Tls | None = None
+    token: Token = ""
 
     @property
     def words(self) -> SampleWords:
@@ -166,6 +211,10 @@ def _checked(
     case: str,
     operator: str,
     timeout: float,
+    authority: Path | None,
+    certificate: Path | None,
+    key: Path | None,
+    token_file: Path | None,
 ) -> Asking:
     if not entity:
         raise InvalidInput(
@@ -180,7 +229,13 @@ def _checked(
     if not operator:
         operator = _login()
         check_text(operator, "Your login name, which stands for --operator,")
-    return Asking(modality, server, entity, purpose, case, operator, timeout)
+    tls = Tls(authority, certificate, key) if authority or certificate or key else None
+    token: Token = partial(_token, token_file) if token_file else ""
+    return Asking(modality, server, entity, purpose, case, operator, timeout, tls, token)
+
+
+def _token(path: Path) -> str:
+    return path.read_text(encoding="utf-8").strip()
 
 
 def _login() -> str:

@@ -10,6 +10,7 @@ import grpc
 from likeness.cli.caller import Asking
 from likeness.cli.failures import Exit, Stopped
 from likeness.client import CallFailed, LikenessClient
+from likeness.domain.errors import InvalidInput
 from likeness.domain.text import printable
 
 _BY_CODE = {
@@ -26,19 +27,28 @@ def connect(asking: Asking) -> Iterator[LikenessClient]:
 
     Raises:
         Stopped: an RPC failed for good; the message says why and what to do.
+        InvalidInput: a certificate or key cannot be read, or one is given without the other.
     """
-    with (
-        explained(asking),
-        LikenessClient(
+    with explained(asking), _client(asking) as client:
+        yield client
+
+
+def _client(asking: Asking) -> LikenessClient:
+    try:
+        return LikenessClient(
             asking.server,
             entity=asking.entity,
             purpose=asking.purpose.value,
             case_reference=asking.case,
             operator=asking.operator,
             timeout=asking.timeout,
-        ) as client,
-    ):
-        yield client
+            tls=asking.tls,
+            token=asking.token,
+        )
+    except OSError as error:
+        raise InvalidInput(f"{error.filename} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise InvalidInput(f"The server cannot be called so: {error}.") from error
 
 
 @contextmanager

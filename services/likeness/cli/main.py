@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from likeness import __version__
-from likeness.cli.commands import audit, config, keys, models, references
+from likeness.cli.commands import audit, certs, config, keys, models, references
 from likeness.cli.commands.calibrate import calibrate
 from likeness.cli.commands.compare import compare
 from likeness.cli.commands.doctor import doctor
@@ -82,6 +82,7 @@ app.command(
     epilog="Example: `likeness calibrate people/ --groups groups.csv --about 'press photographs of 1,388 adults'`",
 )(calibrate)
 app.add_typer(audit.app, name="audit", rich_help_panel=RUNNING)
+app.add_typer(certs.app, name="certs", rich_help_panel=RUNNING)
 app.add_typer(keys.app, name="keys", rich_help_panel=RUNNING)
 app.add_typer(models.app, name="models", rich_help_panel=RUNNING)
 app.add_typer(config.app, name="config", rich_help_panel=RUNNING)

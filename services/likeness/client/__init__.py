@@ -28,6 +28,7 @@ from likeness.client.errors import (
 from likeness.client.requests import EnrollOptions, ListOptions, SearchOptions, metadata, reference, sample
 from likeness.client.stream import Enrolment, Outcome
 from likeness.client.sync import LikenessClient, Modality
+from likeness.client.tls import Tls
 from likeness.client.transport import AsyncTransport, Transport
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "PermissionDenied",
     "ResourceExhausted",
     "SearchOptions",
+    "Tls",
     "Transport",
     "Unauthenticated",
     "Unavailable",

@@ -27,6 +27,7 @@ from likeness.client.requests import (
 )
 from likeness.client.retry import Attempts
 from likeness.client.stream import WINDOW, Enrolment, Outcome, Pending, ended_early
+from likeness.client.tls import Tls, Token, channel_credentials
 from likeness.client.transport import AsyncTransport
 from likeness.protocol import SERVICES, AsyncStub, Service
 from likeness.v1 import common_pb2 as common
@@ -51,11 +52,15 @@ class AsyncLikenessClient(ByModality["AsyncModality"]):
         operator: str = "",
         timeout: float = connection.TIMEOUT,
         retries: int = connection.RETRIES,
+        tls: Tls | None = None,
+        token: Token = "",
         credentials: grpc.ChannelCredentials | None = None,
         channel: AsyncTransport | None = None,
         services: tuple[Service, ...] = SERVICES,
     ) -> None:
-        self._channel: AsyncTransport = _channel(address, credentials) if channel is None else channel
+        if channel is None:
+            channel = _channel(address, channel_credentials(tls, credentials, token))
+        self._channel: AsyncTransport = channel
         self._services = services
         self._caller = connection.caller(entity, purpose, case_reference, operator)
         self._timeout, self._retries = timeout, retries

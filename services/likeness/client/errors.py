@@ -10,6 +10,8 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 
+from likeness.client import handshake
+
 _DETAILS_KEY = "grpc-status-details-bin"
 
 
@@ -24,8 +26,8 @@ class FieldViolation:
 class CallFailed(Exception):
     """An RPC failed.
 
-    `code` is its status; `message` was written for people; `reason` is a constant to test for, empty where the
-    service sent none (the connection itself failed). `retry_after` is in seconds.
+    `code` is its status; `message` was written for people; `reason` is a constant to test for: the service's, or
+    `HANDSHAKE_FAILED` where no connection came about over TLS, or empty. `retry_after` is in seconds.
     """
 
     def __init__(
@@ -164,10 +166,11 @@ def _built(code: grpc.StatusCode, message: str, status: status_pb2.Status) -> Ca
         for known in (info, bad, retry):
             if detail.Is(known.DESCRIPTOR):
                 detail.Unpack(known)
+    means = handshake.meaning(message) if code is grpc.StatusCode.UNAVAILABLE and not info.reason else ""
     return CLASSES.get(code, CallFailed)(
-        message or code.name,
+        f"{means} ({message})" if means else message or code.name,
         code=code,
-        reason=info.reason,
+        reason=handshake.REASON if means else info.reason,
         metadata=info.metadata,
         field_violations=tuple(FieldViolation(v.field, v.description) for v in bad.field_violations),
         retry_after=retry.retry_delay.ToNanoseconds() / 1e9 if retry.HasField("retry_delay") else None,

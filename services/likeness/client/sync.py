@@ -27,6 +27,7 @@ from likeness.client.requests import (
 )
 from likeness.client.retry import Attempts
 from likeness.client.stream import WINDOW, Enrolment, Outcome, Pending, ended_early
+from likeness.client.tls import Tls, Token, channel_credentials
 from likeness.client.transport import Transport
 from likeness.protocol import SERVICES, Service, Stub
 from likeness.v1 import common_pb2 as common
@@ -47,7 +48,9 @@ class LikenessClient(ByModality["Modality"]):
         operator: the person or system that makes them.
         timeout: seconds that one request may take with all its retries.
         retries: attempts after the first, where another may help.
-        credentials: for a service behind TLS; None connects without encryption.
+        tls: certificates, for a service that is reached over TLS, mutual or not; None connects without encryption.
+        token: a bearer token of the person behind the calls, or what gives one for each; sent over TLS alone.
+        credentials: gRPC's own, in place of `tls`.
         channel: what calls go through in place of a connection to the address, for example a double in
             a test; the client closes it.
         services: what the server may offer, by modality.
@@ -63,11 +66,15 @@ class LikenessClient(ByModality["Modality"]):
         operator: str = "",
         timeout: float = connection.TIMEOUT,
         retries: int = connection.RETRIES,
+        tls: Tls | None = None,
+        token: Token = "",
         credentials: grpc.ChannelCredentials | None = None,
         channel: Transport | None = None,
         services: tuple[Service, ...] = SERVICES,
     ) -> None:
-        self._channel: Transport = _channel(address, credentials) if channel is None else channel
+        if channel is None:
+            channel = _channel(address, channel_credentials(tls, credentials, token))
+        self._channel: Transport = channel
         self._services = services
         self._caller = connection.caller(entity, purpose, case_reference, operator)
         self._timeout, self._retries = timeout, retries
