@@ -22,9 +22,9 @@ from likeness.store.chain import Head
 from likeness.store.codec import decode_facets, encode_facets, facet_columns
 from likeness.store.log import BY_REQUEST, kind_and_object, receipt_at, repeats, request_id_reused
 from likeness.store.prepare import PreparedWrite
-from likeness.store.rows import Row, checked, fetch_rows
+from likeness.store.rows import Row, check_body, checked, fetch_rows
 from likeness.store.schema import log, membership, reference, source, subject, template
-from likeness.store.sealing import Seals
+from likeness.store.sealing import Seals, place, tag
 
 SATELLITES = {"template": template, "subject": subject, "source": source}
 
@@ -66,6 +66,7 @@ class WritePlan:
         self._touched: dict[str, None] = {}  # in order, so that inserts append
         self._bodies: dict[str, dict[int, bytes]] = {name: {} for name in SATELLITES}
         self._erased: set[int] = set()
+        self._moved: set[int] = set()
 
     def load(self, writes: Sequence[PreparedWrite]) -> None:
         """Read what the batch will need to know."""
@@ -144,9 +145,37 @@ class WritePlan:
                 field="modality",
             )
         self._check_expiry(change.reference, decode_facets(row["facets"]).expires_at)
+        moved = {}
+        if change.reference.facets.owner != row["owner"]:
+            moved = self._under_key_of(change.reference.facets.owner, row)
         row.update(write.columns)
+        row.update(moved)
         self._bodies["subject"][row["key"]] = write.blobs["subject"]
         return self._append(write, ChangeKind.UPDATE, change)
+
+    def _under_key_of(self, owner: str, row: Row) -> Row:
+        """Seal under a new owner's key what the reference has; returns the columns that change.
+
+        Raises:
+            Corrupt: a part of it cannot be opened.
+        """
+        key, name, seals = row["key"], row["reference_id"], self._seals
+        columns, bodies = Row(), dict[str, bytes]()
+        for satellite, vault in (("template", seals.templates), ("source", seals.sources)):
+            body = self._bodies[satellite].get(key)
+            if body is None:
+                body = self._connection.execute(_BODY[satellite], {"of": key}).scalar()
+            check_body(row, satellite, body)
+            if body is not None:
+                bodies[satellite] = vault.reseal_for(owner, body, aad=place(satellite, name))
+                columns[f"{satellite}_tag"] = tag(bodies[satellite])
+        aad = place("reference", name, "quality")
+        columns["quality"] = seals.subjects.reseal_for(owner, row["quality"], aad=aad)
+        for satellite, body in bodies.items():
+            self._bodies[satellite][key] = body
+        self._moved.add(key)
+        self.erases = True
+        return columns
 
     def _expunge(self, write: PreparedWrite, change: Expunge) -> Receipt:
         row = self._current(write.reference_id, change.expected_position)
@@ -232,7 +261,7 @@ class WritePlan:
             self._rows[name]["seal"] = self._seals.sign_row(self._rows[name])
         new = [self._rows[name] for name in self._touched if name in self._born]
         changed = [self._rows[name] for name in self._touched if name not in self._born]
-        outdated = dict.fromkeys(SATELLITES, self._erased)
+        outdated = dict.fromkeys(SATELLITES, self._erased | self._moved)
         outdated["subject"] = self._erased | {row["key"] for row in changed}
         self._insert(log, self._log)
         self._insert(reference, new)
@@ -265,6 +294,10 @@ _UPDATE = (
     .where(reference.c.key == sa.bindparam("new_key"))
     .values({c.name: sa.bindparam(f"new_{c.name}") for c in reference.columns if c.name != "key"})
 )
+_BODY = {
+    name: sa.select(table.c.body).where(table.c.key == sa.bindparam("of"))
+    for name, table in SATELLITES.items()
+}
 _LEAVE = membership.delete().where(membership.c.key == sa.bindparam("key_left"))
 _FORGET = {
     name: table.delete().where(table.c.key == sa.bindparam("gone")) for name, table in SATELLITES.items()

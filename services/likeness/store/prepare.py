@@ -81,21 +81,22 @@ def _prepare_enrol(key: RequestKey, change: Enrol, seals: Seals) -> PreparedWrit
     _check_text(reference.modality, "modality")
     _check_text(change.template.space, "template_space")
     _check_text(change.template.model, "model")
+    owner = reference.facets.owner
     body = _within(MAX_TEMPLATE_BYTES, change.template.to_bytes(), "template")
     blobs = {
-        "template": seals.templates.seal(body, aad=place("template", identity)),
+        "template": seals.templates.seal_for(owner, body, aad=place("template", identity)),
         "subject": _seal_subject(reference, seals),
     }
     if change.source is not None:
         _within(MAX_SOURCE_BYTES, change.source, "source")
-        blobs["source"] = seals.sources.seal(change.source, aad=place("source", identity))
+        blobs["source"] = seals.sources.seal_for(owner, change.source, aad=place("source", identity))
     quality = _within(MAX_FACETS_BYTES, encode_quality(reference), "quality")
     columns = {
         "reference_id": identity,
         "modality": reference.modality,
         "template_space": change.template.space,
         "model": change.template.model,
-        "quality": seals.subjects.seal(quality, aad=place("reference", identity, "quality")),
+        "quality": seals.subjects.seal_for(owner, quality, aad=place("reference", identity, "quality")),
         **_describe(reference),
         **_tags(blobs),
     }
@@ -113,7 +114,7 @@ def _prepare_expunge(key: RequestKey, change: Expunge, seals: Seals) -> Prepared
     _check_text(change.reference_id, "reference_id")
     reason = _within(MAX_FACETS_BYTES, change.reason.encode(), "reason")
     aad = place("reference", change.reference_id, "reason")
-    return PreparedWrite(key, change, change.reference_id, {"reason": seals.subjects.seal(reason, aad=aad)})
+    return PreparedWrite(key, change, change.reference_id, {"reason": seals.reasons.seal(reason, aad=aad)})
 
 
 def _describe(reference: Reference) -> dict[str, Any]:
@@ -133,7 +134,8 @@ def _describe(reference: Reference) -> dict[str, Any]:
 
 def _seal_subject(reference: Reference, seals: Seals) -> bytes:
     data = _within(MAX_SUBJECT_BYTES, encode_subject(reference), "attributes")
-    return seals.subjects.seal(data, aad=place("subject", reference.reference_id))
+    aad = place("subject", reference.reference_id)
+    return seals.subjects.seal_for(reference.facets.owner, data, aad=aad)
 
 
 def _tags(blobs: dict[str, bytes]) -> dict[str, bytes]:

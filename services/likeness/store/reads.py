@@ -97,7 +97,7 @@ def read_reason(connection: sa.Connection, seals: Seals, reference_id: str) -> s
     row = load_rows(connection, seals, [reference_id]).get(reference_id)
     if row is None or row["reason"] is None:
         raise not_found(reference_id)
-    return seals.subjects.unseal(row["reason"], aad=place("reference", reference_id, "reason")).decode()
+    return seals.reasons.unseal(row["reason"], aad=place("reference", reference_id, "reason")).decode()
 
 
 def list_page(
@@ -161,6 +161,13 @@ def count_references(connection: sa.Connection, modality: str, status: Status) -
     query = sa.select(sa.func.count()).select_from(reference).where(reference.c.status == status.value)
     if modality:
         query = query.where(reference.c.modality == modality)
+    return int(connection.execute(query).scalar_one())
+
+
+def count_of_owner(connection: sa.Connection, owner: str) -> int:
+    """How many references of an owner are not expunged."""
+    query = sa.select(sa.func.count()).select_from(reference)
+    query = query.where(reference.c.owner == owner, reference.c.status != Status.EXPUNGED.value)
     return int(connection.execute(query).scalar_one())
 
 

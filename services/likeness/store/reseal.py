@@ -17,7 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from likeness.domain.errors import Corrupt, WrongKey
+from likeness.domain.errors import Corrupt, Precondition
 from likeness.domain.storage import ResealReport
 from likeness.store.backend import Backend
 from likeness.store.followers import reseal_followers
@@ -90,8 +90,7 @@ _ROWS = (
     .select_from(_TABLES)
     .where(reference.c.key.in_(sa.bindparam("keys", expanding=True)))
 )
-_SEALED_COLUMNS = ("quality", "reason")
-_CHANGED = (*_SEALED_COLUMNS, *(f"{name}_tag" for name in _BODIES), "seal")
+_CHANGED = ("quality", "reason", *(f"{name}_tag" for name in _BODIES), "seal")
 _UPDATE = (
     reference.update()
     .where(reference.c.key == sa.bindparam("of"))
@@ -243,7 +242,7 @@ def reseal_rows(connection: sa.Connection, seals: Seals, keys: Sequence[int]) ->
         try:
             row = checked(columns, seals)
             fresh = _resealed(row, held, seals)
-        except (Corrupt, WrongKey) as error:
+        except (Corrupt, Precondition) as error:
             problems.append(error.message)
             continue
         for name, body in fresh.items():
@@ -261,21 +260,24 @@ def _resealed(row: Row, held: dict[str, Any], seals: Seals) -> dict[str, bytes]:
     """Bring a row under the active key; returns the bodies that belong to it and changed.
 
     Raises:
-        Corrupt, WrongKey: a part of it cannot be opened.
+        Corrupt: a part of it cannot be opened.
+        Precondition: its owner's key was erased.
     """
-    reference_id = row["reference_id"]
+    reference_id, owner = row["reference_id"], row["owner"]
     vaults = {"template": seals.templates, "subject": seals.subjects, "source": seals.sources}
     fresh: dict[str, bytes] = {}
     for name, vault in vaults.items():
         body = held[name]
         check_body(row, name, body)
-        if body is not None and not vault.is_current(body):
-            fresh[name] = vault.reseal(body, aad=place(name, reference_id))
+        if body is not None and not vault.is_current_for(owner, body):
+            fresh[name] = vault.reseal_for(owner, body, aad=place(name, reference_id))
             row[f"{name}_tag"] = tag(fresh[name])
-    for column in _SEALED_COLUMNS:
-        blob = row[column]
-        if blob is not None and not seals.subjects.is_current(blob):
-            row[column] = seals.subjects.reseal(blob, aad=place("reference", reference_id, column))
+    quality, reason = row["quality"], row["reason"]
+    if quality is not None and not seals.subjects.is_current_for(owner, quality):
+        aad = place("reference", reference_id, "quality")
+        row["quality"] = seals.subjects.reseal_for(owner, quality, aad=aad)
+    if reason is not None and not seals.reasons.is_current(reason):
+        row["reason"] = seals.reasons.reseal(reason, aad=place("reference", reference_id, "reason"))
     row["seal"] = seals.sign_row(row)
     return fresh
 

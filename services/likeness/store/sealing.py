@@ -9,6 +9,7 @@ from typing import Any
 
 from likeness.domain.errors import Corrupt
 from likeness.store.canonical import canonical_row
+from likeness.store.owner_vault import OwnerVault
 from likeness.store.schema import SEALED_COLUMNS
 from likeness.store.vault import TAG_BYTES, KeyRing, KeyUse, key_of
 
@@ -21,9 +22,12 @@ class Seals:
 
     def __init__(self, ring: KeyRing) -> None:
         self.ring = ring
-        self.templates = ring.vault(KeyUse.TEMPLATES)
-        self.subjects = ring.vault(KeyUse.SUBJECTS)
-        self.sources = ring.vault(KeyUse.SOURCES)
+        self.templates = OwnerVault(ring, KeyUse.TEMPLATES)
+        self.subjects = OwnerVault(ring, KeyUse.SUBJECTS)
+        self.sources = OwnerVault(ring, KeyUse.SOURCES)
+        self.reasons = ring.vault(
+            KeyUse.SUBJECTS
+        )  # of a tombstone, which stays readable when its owner leaves
         self.audit = ring.vault(KeyUse.AUDIT)
         self.check = ring.vault(KeyUse.CHECK)
         self.rows = ring.sealer(KeyUse.ROWS)

@@ -40,13 +40,14 @@ from likeness.store.audit import (
 from likeness.store.backend import reading
 from likeness.store.chain import Head
 from likeness.store.choice import backend_of
+from likeness.store.exits import OwnerExit, finish_exits
 from likeness.store.followers import prepare_step, read_position
 from likeness.store.inspection import keys_on_record
 from likeness.store.log import find_receipt, read_log
 from likeness.store.opening import Opened, open_files
+from likeness.store.owner_vault import SnapshotVault
 from likeness.store.prepare import prepare
 from likeness.store.reseal import count_rows, reseal
-from likeness.store.vault import KeyUse, Vault
 from likeness.store.verify import VerifyReport, verify_store
 from likeness.store.writer import GROUP_WRITES, AuditJob, FollowJob, Observer, WriteJob, Writer
 
@@ -65,6 +66,8 @@ class Store:
         self._readers: sa.Engine = opened.backend.readers()
         self._closed = False
         self.data_dir = data_dir
+        self.exits: Sequence[OwnerExit] = ()
+        """Owners whose exit was found unfinished at the opening, and was finished."""
 
     @classmethod
     def open(
@@ -86,10 +89,16 @@ class Store:
         """
         opened = open_files(backend_of(data_dir), key_file, expected, reserve_bytes)
         try:
-            return cls(opened, data_dir)
+            store = cls(opened, data_dir)
         except BaseException:
             opened.close()
             raise
+        try:
+            store.exits = finish_exits(opened.ring, store._reading, store.write, store.audit)
+        except BaseException:
+            store.close()
+            raise
+        return store
 
     def close(self) -> None:
         """Finish what is queued and close the files. A second call does nothing."""
@@ -136,9 +145,9 @@ class Store:
         """
         return self._backend.space()
 
-    def snapshot_seal(self) -> Vault:
+    def snapshot_seal(self) -> SnapshotVault:
         """Encryption, under this store's key ring, of the snapshots of indices."""
-        return self._opened.ring.vault(KeyUse.SNAPSHOTS)
+        return SnapshotVault(self._opened.ring)
 
     def write(self, writes: Sequence[Write]) -> list[Outcome]:
         """Do the writes in order; returns, once they are durable, a receipt or the refusal for each.
@@ -285,6 +294,11 @@ class Store:
         """How many references of a modality, or of all, have a status."""
         with self._reading() as connection:
             return reads.count_references(connection, modality, status)
+
+    def count_of_owner(self, owner: str) -> int:
+        """How many references of an owner are not expunged."""
+        with self._reading() as connection:
+            return reads.count_of_owner(connection, owner)
 
     def probe_digest(self, data: bytes) -> str:
         """A keyed digest of a probe for the audit: it can be recognised by this store, not guessed by others."""

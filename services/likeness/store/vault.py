@@ -36,6 +36,7 @@ from likeness.domain.errors import (
     Unavailable,
     WrongKey,
 )
+from likeness.store.owner_keys import LEAF_BYTES, OwnerKeys, leaf_of
 
 Buffer = bytes | bytearray | memoryview
 
@@ -49,11 +50,18 @@ MAX_PLAINTEXT_BYTES = 2**31 - 1
 """The limit of one AES-GCM call in the cryptography package; larger payloads are framed by their owner."""
 
 _VERSION = b"\x01"
-_HEADER_BYTES = len(_VERSION) + ID_BYTES
-KEY_PREFIX_BYTES = _HEADER_BYTES
-"""The bytes of a sealed blob that say which key it was sealed with."""
+LABELLED = b"\x02"
+"""The version of a blob whose key id is followed by a label: which of the keys under that one sealed it."""
 
-_MAX_KEY_FILE_BYTES = 65536
+KEY_PREFIX_BYTES = len(_VERSION) + ID_BYTES
+"""The bytes of a sealed blob that say which key of the ring it was sealed with."""
+
+LABEL_PREFIX_BYTES = KEY_PREFIX_BYTES + LEAF_BYTES
+"""Those that say the label too, where it has one."""
+
+_MAX_KEY_FILE_BYTES = 512 * 1024
+"""Half of what a Secret of Kubernetes holds: some ninety owners' exits under one key of the ring."""
+
 _GROUP_OR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -70,21 +78,28 @@ class KeyUse(StrEnum):
     LOG = "likeness/1/log"
     WITNESS = "likeness/1/witness"
     PROBES = "likeness/1/probes"
+    BACKUPS = "likeness/1/backups"
 
 
 class KeyRing:
     """Master keys by id, one of them active. The id is a digest of the key, so a changed byte shows at once.
 
-    The file is JSON: `{"active": id, "created": {id: time}, "keys": {id: hex of 32 bytes}, "version": 1}`, readable
-    by its owner only. Of keys that older releases made the time is not known.
+    The file is JSON, readable by its owner only: `{"active": id, "created": {id: time}, "keys": {id: hex of 32
+    bytes}, "owners": {id: hex, see `OwnerKeys`}, "version": 2}`. A ring of version 1, of older releases, has no
+    keys for owners; of the keys of some of them the time is not known either.
     """
 
     def __init__(
-        self, keys: Mapping[str, bytes], active: str, created: Mapping[str, datetime] | None = None
+        self,
+        keys: Mapping[str, bytes],
+        active: str,
+        created: Mapping[str, datetime] | None = None,
+        owners: Mapping[str, OwnerKeys] | None = None,
     ) -> None:
         self._keys = dict(keys)
         self.active = active
         self.created: Mapping[str, datetime] = dict(created or {})
+        self.owners: Mapping[str, OwnerKeys] = dict(owners or {})
         self._adopted: dict[tuple[str, KeyUse], bytes] = {}
         self._subkey = cache(self._derive)
 
@@ -92,6 +107,11 @@ class KeyRing:
     def ids(self) -> frozenset[str]:
         """The ids of all keys in the ring, 16 hexadecimal digits each."""
         return frozenset(self._keys)
+
+    @property
+    def without_owners(self) -> list[str]:
+        """The ids of keys from releases that had no keys for owners."""
+        return sorted(self.ids - self.owners.keys())
 
     @classmethod
     def load(cls, path: Path) -> KeyRing:
@@ -129,7 +149,7 @@ class KeyRing:
             Conflict: the file already exists; a key ring is never overwritten.
             Unavailable: it cannot be written.
         """
-        ring = _with_new_key({}, {})
+        ring = _with_new_key()
         _write_atomically(path, ring.to_json(), replace=False)
         return ring
 
@@ -153,12 +173,35 @@ class KeyRing:
         """
         with _changing(path) as file:
             old = cls.load(file)
-            ring = _with_new_key(old._keys, old.created)
-            data = ring.to_json()
-            if len(data) > _MAX_KEY_FILE_BYTES:
-                raise Unavailable(f"The key file {path} is full; remove keys that seal nothing more.")
-            _write_atomically(file, data, replace=True)
+            ring = _with_new_key(old)
+            _replace(file, ring)
         return ring
+
+    @classmethod
+    def erase_owner(cls, path: Path, owner: str) -> bool:
+        """Take an owner's keys out of the ring, and the secrets of snapshots; whether they were still there.
+
+        What they sealed opens no more, in whatever copy, but with a copy of the ring from before.
+
+        Raises:
+            Precondition: the ring has no keys for owners yet.
+            WrongKey, Precondition, Corrupt, Unavailable: as `rotate`.
+        """
+        with _changing(path) as file:
+            old = cls.load(file)
+            if old.active not in old.owners:
+                raise Precondition(
+                    f"The current key of {path} is from a release that had no keys for owners. Run `likeness keys "
+                    "rotate`, start the server with it, wait until `likeness keys list` says that the old keys "
+                    "seal nothing more, and remove those.",
+                    reason="NO_OWNER_KEYS",
+                )
+            leaf = leaf_of(owner)
+            owners = {name: keys.without(leaf) for name, keys in old.owners.items()}
+            if owners == old.owners:
+                return False
+            _replace(file, cls(old._keys, old.active, old.created, owners))
+        return True
 
     @classmethod
     def remove(cls, path: Path, key_id: str) -> KeyRing:
@@ -179,8 +222,9 @@ class KeyRing:
                 raise Conflict(f"Key {key_id} is the current one; run `likeness keys rotate` first.")
             keys = {name: key for name, key in old._keys.items() if name != key_id}
             created = {name: at for name, at in old.created.items() if name != key_id}
-            ring = cls(keys, old.active, created)
-            _write_atomically(file, ring.to_json(), replace=True)
+            owners = {name: below for name, below in old.owners.items() if name != key_id}
+            ring = cls(keys, old.active, created, owners)
+            _replace(file, ring)
         return ring
 
     @classmethod
@@ -196,25 +240,35 @@ class KeyRing:
                 str(name): datetime.fromisoformat(at).astimezone(UTC)
                 for name, at in content.get("created", {}).items()
             }
+            owners = {str(name): str(text) for name, text in content.get("owners", {}).items()}
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise Corrupt(f"The key file is not a key ring; {remedy}") from error
-        if version != 1:
-            raise Corrupt(f"The key file has version {version!r}, this release reads version 1; {remedy}")
+        if version not in (1, 2):
+            raise Corrupt(
+                f"The key file has version {version!r}, this release reads versions 1 and 2; {remedy}"
+            )
         for name, key in keys.items():
             if len(key) != KEY_BYTES or name != _key_id(key):
                 raise Corrupt(f"Key {name} in the key file does not match its id; {remedy}")
         if active not in keys:
             raise Corrupt(f"The key file's active key is not among its keys; {remedy}")
-        return cls(keys, active, {name: at for name, at in created.items() if name in keys})
+        return cls(
+            keys,
+            active,
+            {name: at for name, at in created.items() if name in keys},
+            {name: OwnerKeys.from_hex(name, text) for name, text in owners.items() if name in keys},
+        )
 
     def to_json(self) -> bytes:
         """The content of the key file."""
-        content = {
+        content: dict[str, object] = {
             "active": self.active,
             "created": {name: at.isoformat(timespec="seconds") for name, at in self.created.items()},
             "keys": {name: key.hex() for name, key in self._keys.items()},
-            "version": 1,
         }
+        if self.owners:  # a release that knows nothing of them must not drop them
+            content["owners"] = {name: keys.to_hex(name) for name, keys in self.owners.items()}
+        content["version"] = 2 if self.owners else 1
         return json.dumps(content, indent=2, sort_keys=True).encode() + b"\n"
 
     def vault(self, use: KeyUse) -> Vault:
@@ -247,11 +301,13 @@ class KeyRing:
                 "this data was written with. If other data opens, this piece is damaged: restore a backup.",
                 metadata={"key_id": key_id},
             )
-        return HKDF(SHA256(), KEY_BYTES, salt=None, info=use.encode()).derive(key)
+        return derive(key, use)
 
 
 class Vault:
     """AES-256-GCM for one use. A sealed blob is: version (1), key id (8), nonce (12), ciphertext, tag (16)."""
+
+    prefix_bytes = KEY_PREFIX_BYTES
 
     def __init__(self, ring: KeyRing, use: KeyUse) -> None:
         self._ring = ring
@@ -265,13 +321,16 @@ class Vault:
         Raises:
             InvalidInput: more than `MAX_PLAINTEXT_BYTES`.
         """
+        return self._seal(self._header, plaintext, aad)
+
+    def _seal(self, header: bytes, plaintext: Buffer, aad: bytes) -> bytes:
         if len(plaintext) > MAX_PLAINTEXT_BYTES:
             raise InvalidInput(
                 f"{len(plaintext)} bytes cannot be sealed at once; split them at {MAX_PLAINTEXT_BYTES}."
             )
         nonce = secrets.token_bytes(NONCE_BYTES)
-        ciphertext = self._cipher(self._header[1:]).encrypt(nonce, plaintext, self._header + aad)
-        return self._header + nonce + ciphertext
+        ciphertext = self._cipher(header).encrypt(nonce, plaintext, header + aad)
+        return header + nonce + ciphertext
 
     def unseal(self, blob: Buffer, *, aad: bytes) -> bytes:
         """Decrypt what `seal` made with the same `aad`.
@@ -280,17 +339,15 @@ class Vault:
             WrongKey: it was sealed under a key that is not in the ring.
             Corrupt: a byte of it has changed, or it was sealed as something else.
         """
-        header = bytes(blob[:_HEADER_BYTES])
-        body = _HEADER_BYTES + NONCE_BYTES
-        if len(blob) < body + TAG_BYTES or header[:1] != _VERSION:
+        header = header_of(blob)
+        body = len(header) + NONCE_BYTES
+        if not header or len(blob) < body + TAG_BYTES:
             raise Corrupt(f"{_name(aad)} is not a sealed blob; restore it from a backup.")
-        cipher = self._cipher(header[1:])
+        cipher = self._cipher(header)
         try:
-            return cipher.decrypt(bytes(blob[_HEADER_BYTES:body]), blob[body:], header + aad)
+            return cipher.decrypt(bytes(blob[len(header) : body]), blob[body:], header + aad)
         except InvalidTag as error:
             raise Corrupt(f"{_name(aad)} does not match its seal; restore it from a backup.") from error
-
-    prefix_bytes = KEY_PREFIX_BYTES
 
     def key_of(self, blob: Buffer) -> str:
         """The id of the key that a sealed blob, or its beginning of `prefix_bytes`, names."""
@@ -298,7 +355,7 @@ class Vault:
 
     def is_current(self, blob: Buffer) -> bool:
         """Whether a sealed blob, or its beginning, is sealed under the active key."""
-        return bytes(blob[:_HEADER_BYTES]) == self._header
+        return bytes(blob[: len(self._header)]) == self._header
 
     def reseal(self, blob: Buffer, *, aad: bytes) -> bytes:
         """The same sealed under the active key.
@@ -308,11 +365,18 @@ class Vault:
         """
         return self.seal(self.unseal(blob, aad=aad), aad=aad)
 
-    def _cipher(self, key_id: bytes) -> AESGCM:
-        cipher = self._ciphers.get(key_id)
+    def _cipher(self, header: bytes) -> AESGCM:
+        cipher = self._ciphers.get(header)
         if cipher is None:
-            cipher = self._ciphers[key_id] = AESGCM(self._ring.subkey(key_id.hex(), self._use))
+            cipher = self._ciphers[header] = AESGCM(self._key(key_of(header), header[KEY_PREFIX_BYTES:]))
         return cipher
+
+    def _key(self, key_id: str, label: bytes) -> bytes:
+        """The 32 bytes that a key of the ring, and its label where there is one, stand for in this use."""
+        key = self._ring.subkey(key_id, self._use)
+        if label:
+            raise Corrupt(f"What is sealed for {self._use} names another use; restore it from a backup.")
+        return key
 
 
 class Sealer:
@@ -356,13 +420,45 @@ def _key_id(key: bytes) -> str:
 
 def key_of(blob: Buffer) -> str:
     """The id of the key that a sealed blob, or its beginning of `KEY_PREFIX_BYTES`, names."""
-    return bytes(blob[len(_VERSION) : _HEADER_BYTES]).hex()
+    return bytes(blob[len(_VERSION) : KEY_PREFIX_BYTES]).hex()
 
 
-def _with_new_key(keys: Mapping[str, bytes], created: Mapping[str, datetime]) -> KeyRing:
+def header_of(blob: Buffer) -> bytes:
+    """The bytes before the nonce: version, key id and, in the second version, label; none of what is no blob."""
+    sizes = {_VERSION: KEY_PREFIX_BYTES, LABELLED: LABEL_PREFIX_BYTES}
+    return bytes(blob[: sizes.get(bytes(blob[:1]), 0)])
+
+
+def derive(key: bytes, use: KeyUse) -> bytes:
+    """The 32 bytes that follow from a key for one use."""
+    return HKDF(SHA256(), KEY_BYTES, salt=None, info=use.encode()).derive(key)
+
+
+def _with_new_key(old: KeyRing | None = None) -> KeyRing:
+    old = old or KeyRing({}, "")
     key = secrets.token_bytes(KEY_BYTES)
     active = _key_id(key)
-    return KeyRing({**keys, active: key}, active, {**created, active: datetime.now(UTC)})
+    return KeyRing(
+        {**old._keys, active: key},
+        active,
+        {**old.created, active: datetime.now(UTC)},
+        {**old.owners, active: OwnerKeys.fresh()},
+    )
+
+
+def _replace(file: Path, ring: KeyRing) -> None:
+    """Put a ring in the place of the one in a file.
+
+    Raises:
+        Unavailable: it cannot be written, or is too large to be read again.
+    """
+    data = ring.to_json()
+    if len(data) > _MAX_KEY_FILE_BYTES:
+        raise Unavailable(
+            f"The key file {file} is full; rotate, let the server seal old data under the current key, and remove "
+            "the keys that seal nothing more."
+        )
+    _write_atomically(file, data, replace=True)
 
 
 def _name(aad: bytes) -> str:

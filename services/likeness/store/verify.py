@@ -22,8 +22,9 @@ from likeness.store.inspection import (
     stored_heads,
 )
 from likeness.store.log import verify_chain
+from likeness.store.owner_vault import Erased
 from likeness.store.planting import check_commitments
-from likeness.store.rows import Row, check_body, checked
+from likeness.store.rows import Row, check_body, checked, chunks
 from likeness.store.schema import REVISIONS, log, membership, reference, source, subject, template
 from likeness.store.sealing import Seals, place
 from likeness.store.tree import check_size, check_tree, has_tree
@@ -132,7 +133,7 @@ _NOT_LOGGED = (
     .limit(1)
 )
 _MEMBERSHIPS = sa.select(membership.c.gallery).where(membership.c.key == sa.bindparam("key"))
-_EVERYTHING = (
+_PARTS = (
     sa.select(*reference.columns, template.c.body, subject.c.body, source.c.body)
     .select_from(
         reference.outerjoin(template, template.c.key == reference.c.key)
@@ -141,6 +142,8 @@ _EVERYTHING = (
     )
     .order_by(reference.c.key)
 )
+_SAMPLE = _PARTS.where(reference.c.key.in_(sa.bindparam("keys", expanding=True)))
+_NEXT_KEY = sa.select(sa.func.min(reference.c.key)).where(reference.c.key >= sa.bindparam("start"))
 
 
 def _check_fold(connection: sa.Connection) -> None:
@@ -155,7 +158,7 @@ def _check_fold(connection: sa.Connection) -> None:
 
 def _check_references(connection: sa.Connection, seals: Seals) -> Iterator[str | None]:
     """What is wrong with each reference, None where nothing is."""
-    for *columns, template_body, subject_body, source_body in connection.execute(_EVERYTHING):
+    for *columns, template_body, subject_body, source_body in connection.execute(_PARTS):
         try:
             row = checked(columns, seals)
             _check_parts(row, seals, template_body, subject_body, source_body)
@@ -171,13 +174,33 @@ def _check_references(connection: sa.Connection, seals: Seals) -> Iterator[str |
             yield None
 
 
+def check_sample(connection: sa.Connection, seals: Seals, count: int) -> int:
+    """Open every part of some references, spread over all; returns how many.
+
+    What belongs to an owner that has left is passed over: its key was erased, and nobody can open it.
+
+    Raises:
+        Corrupt: one is damaged.
+    """
+    last = connection.execute(sa.select(sa.func.max(reference.c.key))).scalar() or 0
+    starts = range(1, last + 1, max(1, last // count))
+    keys = {connection.execute(_NEXT_KEY, {"start": start}).scalar() for start in starts}
+    for some in chunks(sorted(keys)):
+        for *columns, template_body, subject_body, source_body in connection.execute(_SAMPLE, {"keys": some}):
+            try:
+                _check_parts(checked(columns, seals), seals, template_body, subject_body, source_body)
+            except Erased:
+                continue
+    return len(keys)
+
+
 def _check_parts(row: Row, seals: Seals, template_body: Any, subject_body: Any, source_body: Any) -> None:
     name = row["reference_id"]
     check_body(row, "template", template_body)
     check_body(row, "subject", subject_body)
     check_body(row, "source", source_body)
     if row["status"] == Status.EXPUNGED:
-        seals.subjects.unseal(row["reason"], aad=place("reference", name, "reason"))
+        seals.reasons.unseal(row["reason"], aad=place("reference", name, "reason"))
         return
     Template.from_bytes(seals.templates.unseal(template_body, aad=place("template", name)))
     decode_subject(seals.subjects.unseal(subject_body, aad=place("subject", name)))

@@ -251,6 +251,11 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The certificate does not have exactly one URI, or one that is no name of the service's trust domain."""
     REASON_TLS_TOO_OLD: _Reason.ValueType  # 103
     """The connection is of an older TLS than 1.3."""
+    REASON_OWNER_KEY_ERASED: _Reason.ValueType  # 104
+    """An owner that has left.
+
+    The key of this owner was erased when it left, so nothing of it is stored; the service's operator can change that.
+    """
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a call was refused, or what is wrong with a sample. google.rpc.ErrorInfo.reason (domain "likeness") and
@@ -487,4 +492,9 @@ REASON_CERTIFICATE_NAMES_NOBODY: Reason.ValueType  # 102
 """The certificate does not have exactly one URI, or one that is no name of the service's trust domain."""
 REASON_TLS_TOO_OLD: Reason.ValueType  # 103
 """The connection is of an older TLS than 1.3."""
+REASON_OWNER_KEY_ERASED: Reason.ValueType  # 104
+"""An owner that has left.
+
+The key of this owner was erased when it left, so nothing of it is stored; the service's operator can change that.
+"""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

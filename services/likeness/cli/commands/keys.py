@@ -22,6 +22,7 @@ from likeness.cli.words import plural
 from likeness.domain.errors import Conflict, Precondition
 from likeness.engine.resealing import reseal_snapshots
 from likeness.store.choice import backend_of
+from likeness.store.exits import OwnerExit, exit_entry
 from likeness.store.reseal import count_rows
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing
@@ -140,7 +141,7 @@ def reseal(
         raise Precondition(
             f"There is no store at {settings.home}; name its folder with --home or LIKENESS_HOME."
         )
-    with _opened(settings) as store:
+    with _opened(settings, _RESEALS) as store:
         try:
             with progress("sealing", store.count_rows()) as step:
                 report = store.reseal(step=lambda count: _steps(step, count))
@@ -225,6 +226,93 @@ def export_public(
         note(f"{path} was made: keep a copy with that of the key ring, or witnesses must be set up again")
 
 
+@app.command(
+    "erase-owner",
+    epilog="Example: `likeness keys erase-owner NCB-XX --yes`; needs the home for itself. While a server runs, or "
+    "for a ring whose store is on another machine, give --unchecked: the server expunges what the owner left when "
+    "it starts with the changed ring.",
+)
+def erase_owner(
+    owner: Annotated[str, typer.Argument(metavar="OWNER", help="As its references name it.")],
+    *,
+    unchecked: Annotated[
+        bool,
+        typer.Option("--unchecked", help="Change the ring alone; its server follows with its next start."),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    key_ring: KeyRingFile = None,
+    config: ConfigFile = None,
+    home: Home = None,
+    single: Set = None,
+    as_json: AsJson = None,
+) -> None:
+    """Let an owner leave: expunge all that it enrolled, and erase the key that sealed it, also in backups.
+
+    The ring of afterwards opens nothing of that owner in any copy of the data. A copy of the ring from before does:
+    destroy those.
+    """
+    settings = settings_from(config, home, single, key_ring=key_ring)
+    path = _check_begun(settings)
+    if unchecked:
+        _confirm_exit(owner, "what it enrolled", yes=yes)
+        KeyRing.erase_owner(path, owner)
+        document = {"key_ring": str(path), "owner": owner}
+        Output(as_json).answer(document, f"{path}: the keys of {owner} are erased")
+        note("the server expunges what the owner left when it starts with this ring")
+    else:
+        _leave(settings, path, owner, yes=yes, as_json=as_json)
+    note("destroy the copies of the ring from before, and renew the one that you keep apart")
+    for key_id in KeyRing.load(path).without_owners:
+        note(
+            f"key {key_id} has no keys for owners: backups that were made while it sealed stay readable until "
+            "`likeness keys list` says that it seals nothing more and it is removed"
+        )
+
+
+def _leave(settings: Settings, path: Path, owner: str, *, yes: bool, as_json: bool | None) -> None:
+    """Erase an owner's keys, and have the store follow as it is opened."""
+    if not has_store(settings):
+        raise Precondition(
+            f"There is no store at {settings.home}; name its folder with --home, or give --unchecked if it is on "
+            "another machine."
+        )
+    with _opened(
+        settings, _FOLLOWS
+    ) as store:  # refused before the ring is changed, where it cannot be opened
+        held = store.count_of_owner(owner)
+    _confirm_exit(owner, plural(held, "reference"), yes=yes)
+    KeyRing.erase_owner(path, owner)
+    with _opened(settings, _FOLLOWS) as store:
+        done = next((found for found in store.exits if found.owner == owner), None)
+        if done is None:  # it had nothing left
+            audit = store.audit(exit_entry(owner, 0, store.head()))
+            done = OwnerExit(owner, 0, store.head(), audit)
+        with heartbeat("removing the snapshots of the index"):
+            reseal_snapshots(snapshots_folder(settings), store.snapshot_seal())
+    document = {
+        "owner": owner,
+        "references": done.references,
+        "log_position": done.log_position,
+        "audit_position": done.audit.position,
+        "audit_digest": done.audit.digest.hex(),
+    }
+    Output(as_json).answer(
+        document,
+        f"{owner} has left: {plural(done.references, 'reference')} expunged up to log position "
+        f"{done.log_position}, its keys erased; audit entry {done.audit.position}",
+    )
+
+
+def _confirm_exit(owner: str, what: str, *, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Stopped(
+            "Nobody is there to confirm; give --yes to erase an owner's keys without asking.", Exit.USAGE
+        )
+    typer.confirm(f"Erase {what} of {owner} for good, in backups too?", abort=True, err=True)
+
+
 def _check_begun(settings: Settings) -> Path:
     """The ring's file, which may be missing where there is a store: then it was lost.
 
@@ -262,11 +350,21 @@ def _confirm(key_id: str) -> None:
     typer.confirm(f"Remove key {key_id}?", abort=True, err=True)
 
 
-def _opened(settings: Settings) -> Store:
+_RESEALS = (
+    "A server seals old data under the current key by itself (setting store.reseal_old_keys, on unless set): "
+    "restart it after a rotation, and see `likeness keys list` for how far it is. Or stop it and run this again."
+)
+_FOLLOWS = (
+    "Stop it and run this again; or give --unchecked, and restart it then: it expunges what the owner left as it "
+    "starts with the changed ring."
+)
+
+
+def _opened(settings: Settings, instead: str) -> Store:
     """The store, for this process alone.
 
     Raises:
-        Precondition: a server holds it; says that it does the same.
+        Precondition: a server holds it; says what to do instead.
     """
     try:
         with heartbeat("checking the store"):
@@ -280,9 +378,7 @@ def _opened(settings: Settings) -> Store:
         if error.reason != "STORE_IN_USE":
             raise
         raise Precondition(
-            f"Process {backend_of(settings.home).holder() or 'unknown'} holds {settings.home}. A server seals old "
-            "data under the current key by itself (setting store.reseal_old_keys, on unless set): restart it after "
-            "a rotation, and see `likeness keys list` for how far it is. Or stop it and run this again.",
+            f"Process {backend_of(settings.home).holder() or 'unknown'} holds {settings.home}. {instead}",
             reason=error.reason,
         ) from error
 

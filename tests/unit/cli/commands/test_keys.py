@@ -227,6 +227,48 @@ def test_the_doctor_tells_of_an_old_key_in_use(home: Path, old: str) -> None:
     assert "1 key;" in key_ring()["found"]
 
 
+def of_two_owners(home: Path) -> None:
+    with opened(home) as store:
+        store.write([enrol(i, reference_id=f"fr{i}", owner="FR") for i in range(3)])
+        store.write([enrol(9, reference_id="de9", owner="DE")])
+        snapshot(home, store)
+
+
+def test_an_owner_leaves_with_all_that_it_enrolled(home: Path) -> None:
+    of_two_owners(home)
+    result = keys("erase-owner", "FR", "--yes", "--json")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert (document["owner"], document["references"], document["log_position"]) == ("FR", 3, 7)
+    assert "destroy the copies" in result.stderr
+    assert not list((home / "snapshots" / "face").glob("*.snapshot"))
+    with opened(home) as store:
+        assert store.count("face") == 1
+        record = store.audit_entries(document["audit_position"] - 1)[0]
+        assert (record.entry.rpc, record.digest.hex()) == ("EraseOwner", document["audit_digest"])
+    again = json.loads(keys("erase-owner", "FR", "--yes", "--json").stdout)
+    assert again["references"] == 0
+
+
+def test_nobody_erases_an_owner_without_being_asked(home: Path) -> None:
+    of_two_owners(home)
+    before = ring_file(home).read_bytes()
+    assert keys("erase-owner", "FR").exit_code == Exit.USAGE
+    assert ring_file(home).read_bytes() == before
+
+
+def test_beside_a_server_the_ring_alone_is_changed_and_the_next_start_follows(home: Path) -> None:
+    of_two_owners(home)
+    before = ring_file(home).read_bytes()
+    with opened(home):
+        refused = keys("erase-owner", "FR", "--yes")
+        assert (refused.exit_code, "--unchecked" in refused.output) == (Exit.REFUSED, True)
+        assert ring_file(home).read_bytes() == before
+        assert keys("erase-owner", "FR", "--yes", "--unchecked").exit_code == 0
+    with opened(home) as store:
+        assert [(done.owner, done.references) for done in store.exits] == [("FR", 3)]
+
+
 INTERRUPTED = """
 import os, signal
 from likeness.cli.commands import keys
