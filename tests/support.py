@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
+from likeness.domain.access import Level
 from likeness.domain.answers import SearchOptions
 from likeness.domain.changes import RequestKey
 from likeness.domain.references import Caller, Facets, Purpose, Reference
@@ -18,6 +20,22 @@ from likeness.testing.vectors import VectorModality
 
 ALICE = Caller("NCB-AA", Purpose.CRIMINAL_INVESTIGATION, case_reference="A-1", operator="op-1")
 BOB = Caller("NCB-BB", Purpose.MISSING_PERSON, case_reference="B-7")
+
+
+class ByOwner:
+    """A disclosure that shows as much of a reference as is said for its owner, and of others everything."""
+
+    def __init__(self, levels: Mapping[str, Level]) -> None:
+        self._levels = tuple(sorted(levels.items()))
+
+    def level(self, facets: Facets) -> Level:
+        return dict(self._levels).get(facets.owner, Level.FULL)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ByOwner) and self._levels == other._levels
+
+    def __hash__(self) -> int:
+        return hash(self._levels)
 
 
 class Bench:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from likeness.domain.access import Grant, Level
 from likeness.domain.answers import SearchAnswer, SearchOptions
 from likeness.domain.deadline import NO_DEADLINE, Deadline
 from likeness.domain.errors import DeadlineExceeded, Precondition, Unavailable
@@ -37,7 +39,7 @@ from likeness.engine.shard import (
 )
 from likeness.store.store import Store
 from likeness.testing.vectors import VectorModality
-from tests.support import ALICE, BOB, Bench
+from tests.support import ALICE, BOB, Bench, ByOwner
 from tests.unit.engine.test_companion import Accompanied
 
 T = TypeVar("T")
@@ -171,6 +173,28 @@ def test_nothing_out_of_scope_takes_part(shard: Shard, bench: Bench, exhaustive:
     assert answer.searched == len(found) == len(ids(answer)) > 1
     assert all(scope.admits(reference.facets, now=NOW) for reference in found.values())
     assert answer.unknown_galleries == ("nowhere",)
+
+
+def test_what_no_more_than_a_hit_may_be_shown_of_takes_part_by_itself(shard: Shard, bench: Bench) -> None:
+    """By a disclosure that is not the default; candidates and their count are those of the others alone."""
+    caller = replace(ALICE, grant=Grant(disclosure=ByOwner({"NCB-BB": Level.HIT})))
+    scope = Scope(caller)
+    asked = query("1,1,1", scope=scope, count=50, exhaustive=True)
+    answer, hits = (shard.search(replace(asked, scope=one), NO_DEADLINE) for one in (scope, scope.hit_only))
+    owners = [
+        {reference.facets.owner for reference in bench.store.get_many(ids(one)).values()}
+        for one in (answer, hits)
+    ]
+    assert owners == [{"NCB-AA"}, {"NCB-BB"}]
+    assert answer.searched == len(ids(answer))
+    assert answer.searched + hits.searched == len(TEXTS)
+    assert answer.hit_only
+    assert len(shard.enrolled(scope, 0)) == answer.searched
+    hidden = Scope(replace(ALICE, grant=Grant(disclosure=ByOwner({"NCB-BB": Level.HIDDEN}))))
+    without = shard.search(replace(asked, scope=hidden), NO_DEADLINE)
+    assert ids(without) == ids(answer)
+    assert not without.hit_only
+    assert not shard.search(query("1,1,1"), NO_DEADLINE).hit_only
 
 
 def test_it_follows_the_log(shard: Shard, bench: Bench) -> None:
@@ -307,9 +331,16 @@ def test_what_cannot_be_partial_is_refused(bench: Bench, modality: VectorModalit
         shards.enrolled(Scope(ALICE), 0)
     with pytest.raises(Unavailable):
         shards.status()
+    here, gone = (next(one for one in map(_id, range(99)) if place(one, 2) == part) for part in (0, 1))
+    assert shards.facets(here) is None
     with pytest.raises(Unavailable):
-        shards.facets("01a22144-ee73-7d76-9b03-cc79a7f67496")
+        shards.facets(gone)
+    assert shards.facets("a case number") is None
     assert any(present.facets(one) == shards.facets(one) for one in _all(bench) if present.facets(one))
+
+
+def _id(number: int) -> str:
+    return f"01a22144-ee73-7d76-9b03-{number:012d}"
 
 
 def _all(bench: Bench) -> Sequence[str]:

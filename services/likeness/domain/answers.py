@@ -87,6 +87,14 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Hit:
+    """An owner holds at least one reference that resembles the probe, of which no more may be shown."""
+
+    owner: str
+    modality: str
+
+
+@dataclass(frozen=True, slots=True)
 class SearchOptions:
     """What to search and how much to return.
 
@@ -112,8 +120,8 @@ class Header:
     """What every answer says about how it came to be.
 
     `coverage` is the share of the searched gallery that took part, 0..1; `searched` the number of references
-    compared against, `audit_position` the entry in the audit chain that recorded it. `unknown_galleries` are those
-    asked for in which there is no reference that the caller may know of.
+    compared against of which more than a hit may be shown, `audit_position` the entry in the audit chain that
+    recorded it. `unknown_galleries` are those asked for in which there is no reference that the caller may know of.
     """
 
     log_position: int
@@ -130,10 +138,11 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class ProbeAnswer:
-    """The candidates for one presentation found in the probe."""
+    """The candidates for one presentation found in the probe, and the hits, by owner and each owner once."""
 
     finding: Finding
     candidates: tuple[Candidate, ...] = ()
+    hits: tuple[Hit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

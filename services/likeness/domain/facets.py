@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from likeness.domain.access import Level
 from likeness.domain.audit import JsonValue
 from likeness.domain.references import Category, Facets, Purpose, Restrictions, Status
 
 _T = TypeVar("_T")
 
 _KEYS = frozenset({"owner", "galleries", "category", "status", "expires_at", "restrictions"})
-_RESTRICTIONS = frozenset({"denied_entities", "permitted_entities", "permitted_purposes"})
+_NAMES = (
+    "denied_entities",
+    "permitted_entities",
+    "denied_countries",
+    "permitted_countries",
+    "denied_groups",
+    "permitted_groups",
+)
+"""Restrictions that are sets of names, as they are called here and there."""
+_RESTRICTIONS = frozenset({*_NAMES, "permitted_purposes", "disclosure"})
+_LEVELS = {level.name.lower(): level for level in Level}
 
 
 def facets_as_json(facets: Facets) -> dict[str, JsonValue]:
@@ -26,9 +37,9 @@ def facets_as_json(facets: Facets) -> dict[str, JsonValue]:
             "expires_at": facets.expires_at,
             "restrictions": _without_empty(
                 {
-                    "denied_entities": sorted(limits.denied_entities),
-                    "permitted_entities": sorted(limits.permitted_entities),
+                    **{name: sorted(getattr(limits, name)) for name in _NAMES},
                     "permitted_purposes": sorted(purpose.value for purpose in limits.permitted_purposes),
+                    "disclosure": None if limits.disclosure is None else limits.disclosure.name.lower(),
                 }
             ),
         }
@@ -52,9 +63,9 @@ def facets_from_json(content: object) -> Facets:
             category=Category(known["category"]),
             status=Status(known["status"]),
             restrictions=Restrictions(
-                denied_entities=_set(limits.get("denied_entities", []), _text),
-                permitted_entities=_set(limits.get("permitted_entities", []), _text),
+                **{name: _set(limits.get(name, []), _text) for name in _NAMES},
                 permitted_purposes=_set(limits.get("permitted_purposes", []), Purpose),
+                disclosure=_LEVELS[limits["disclosure"]] if "disclosure" in limits else None,
             ),
             expires_at=_seconds(known.get("expires_at")),
         )

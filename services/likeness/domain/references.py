@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from likeness.domain.access import UNJUDGED, Grant
+from likeness.domain.access import UNJUDGED, Grant, Level
 from likeness.domain.samples import Quality
 
 
@@ -72,20 +72,39 @@ class Caller:
 class Restrictions:
     """Limits that the owner sets on use of a reference; the owner itself is never limited by them.
 
-    An empty `permitted_*` set permits everyone who is not denied.
+    An empty `permitted_*` set permits everyone who is not denied; a caller must pass all of them. Countries are two
+    letters of ISO 3166-1, groups are of entities. A caller whose country and groups are not known is not admitted
+    where they are limited. `disclosure` is the most that is shown to others; None leaves it to the policy.
     """
 
     denied_entities: frozenset[str] = frozenset()
     permitted_entities: frozenset[str] = frozenset()
     permitted_purposes: frozenset[Purpose] = frozenset()
+    denied_countries: frozenset[str] = frozenset()
+    permitted_countries: frozenset[str] = frozenset()
+    denied_groups: frozenset[str] = frozenset()
+    permitted_groups: frozenset[str] = frozenset()
+    disclosure: Level | None = None
 
     def admits(self, caller: Caller) -> bool:
         """Whether these limits let the caller use the reference."""
-        if caller.entity in self.denied_entities:
-            return False
-        if self.permitted_entities and caller.entity not in self.permitted_entities:
-            return False
-        return not self.permitted_purposes or caller.purpose in self.permitted_purposes
+        country = frozenset({caller.grant.country} - {""})
+        groups = caller.grant.groups
+        return (
+            _admitted(frozenset({caller.entity}), self.denied_entities, self.permitted_entities)
+            and _admitted(country, self.denied_countries, self.permitted_countries, known=bool(country))
+            and _admitted(groups, self.denied_groups, self.permitted_groups, known=bool(country or groups))
+            and (not self.permitted_purposes or caller.purpose in self.permitted_purposes)
+        )
+
+
+def _admitted(
+    of: frozenset[str], denied: frozenset[str], permitted: frozenset[str], *, known: bool = True
+) -> bool:
+    """Whether who is `of` these passes a pair of limits; unless that is known, only where there are none."""
+    if not denied and not permitted:
+        return True
+    return known and not of & denied and (not permitted or bool(of & permitted))
 
 
 class MetadataField(StrEnum):
@@ -98,6 +117,11 @@ class MetadataField(StrEnum):
     DENIED_ENTITIES = "restrictions.denied_entities"
     PERMITTED_ENTITIES = "restrictions.permitted_entities"
     PERMITTED_PURPOSES = "restrictions.permitted_purposes"
+    DENIED_COUNTRIES = "restrictions.denied_countries"
+    PERMITTED_COUNTRIES = "restrictions.permitted_countries"
+    DENIED_GROUPS = "restrictions.denied_groups"
+    PERMITTED_GROUPS = "restrictions.permitted_groups"
+    DISCLOSURE = "restrictions.disclosure"
     NOTICES = "notices"
     OWNER_REFERENCE = "owner_reference"
     ATTRIBUTES = "attributes"
@@ -130,7 +154,8 @@ class Reference:
 
     `owner_reference` is the owner's own number for the record. `attributes` are the owner's key-value pairs
     about the subject; with `subject_id`, `notices` and `owner_reference` they are stored encrypted. Times are
-    UTC. `position` is the log position of the last change, `enrolled_position` of the enrolment.
+    UTC. `position` is the log position of the last change, `enrolled_position` of the enrolment. `level` is how
+    much of it is here: what a caller may not see was taken out, see `engine.policy.as_seen_by`.
     """
 
     reference_id: str
@@ -149,3 +174,4 @@ class Reference:
     model: str = ""
     position: int = 0
     enrolled_position: int = 0
+    level: Level = Level.FULL

@@ -1,4 +1,4 @@
-"""Who may use which references: the one place that yields the allowed set.
+"""Who may use which references, and how much of each may be shown: the one place that yields the allowed set.
 
 A `Scope` is one predicate over a reference's facets. The index asks it once per distinct combination of facets
 and makes the bitmap of rows that take part, before anything is scored; the same predicate is asked again of
@@ -8,26 +8,53 @@ every reference that is read from the store for an answer.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from likeness.domain.access import Level
 from likeness.domain.references import Caller, Category, Facets, Status
 
+NAMED = frozenset({Level.CANDIDATE, Level.FULL})
+"""The levels at which a caller may know the identifier of a reference."""
+
+HIT_ONLY = frozenset({Level.HIT})
+"""The level at which it may know no more than that the owner holds such a reference."""
+
+
+def level(caller: Caller, facets: Facets) -> Level:
+    """How much of a reference the caller may see: the lower of what the policy shows and, unless the caller is the
+    owner, of what the owner does. Its status and expiry are left aside."""
+    shown = caller.grant.disclosure.level(facets)
+    if shown is Level.HIDDEN or facets.owner == caller.entity:
+        return shown
+    if not facets.restrictions.admits(caller):
+        return Level.HIDDEN
+    limit = facets.restrictions.disclosure
+    return shown if limit is None else min(shown, limit)
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The references that a caller may use for one request: rights, narrowed by the request's own filters."""
+    """The references that a caller may use for one request: rights, narrowed by the request's own filters.
+
+    `levels`: those of which that much may be shown; the others take no part.
+    """
 
     caller: Caller
     galleries: frozenset[str] = frozenset()
     owners: frozenset[str] = frozenset()
     categories: frozenset[Category] = frozenset()
     statuses: frozenset[Status] = frozenset({Status.ACTIVE})
+    levels: frozenset[Level] = NAMED
 
     @property
     def key(self) -> Hashable:
         """Equal for scopes that allow the same references."""
-        return rights(self.caller), self.galleries, self.owners, self.categories, self.statuses
+        return rights(self.caller), self.galleries, self.owners, self.categories, self.statuses, self.levels
+
+    @property
+    def hit_only(self) -> Scope:
+        """The same, of the references of which no more may be shown than that there is one."""
+        return replace(self, levels=HIT_ONLY)
 
     def allows(self, facets: Facets) -> bool:
         """Whether a reference with these facets is in this scope, its expiry left aside."""
@@ -36,7 +63,7 @@ class Scope:
             and (not self.owners or facets.owner in self.owners)
             and (not self.galleries or bool(facets.galleries & self.galleries))
             and (not self.categories or facets.category in self.categories)
-            and may_use(self.caller, facets)
+            and level(self.caller, facets) in self.levels
         )
 
     def admits(self, facets: Facets, *, now: int) -> bool:
@@ -45,26 +72,19 @@ class Scope:
 
 
 def rights(caller: Caller) -> Hashable:
-    """Equal for callers who may use the same references."""
+    """Equal for callers who may see as much of every reference."""
     grant = caller.grant
     return caller.entity, caller.purpose, grant.country, grant.groups, grant.disclosure
 
 
-def may_use(caller: Caller, facets: Facets) -> bool:
-    """Whether the caller has a right to the reference at all: by the policy, and unless it is the owner by the
-    owner's own limits too."""
-    if caller.grant.disclosure.level(facets) is Level.HIDDEN:
-        return False
-    return facets.owner == caller.entity or facets.restrictions.admits(caller)
-
-
 def visible(caller: Caller, facets: Facets, *, now: int) -> bool:
-    """Whether the caller may know of the reference: its owner always, others while active and open to them."""
+    """Whether the caller may know of the reference, by its identifier: its owner's staff as far as the policy lets
+    them, others while it is active and open to them."""
     if facets.owner == caller.entity:
-        return may_use(caller, facets)
+        return level(caller, facets) in NAMED
     return Scope(caller).admits(facets, now=now)
 
 
 def may_know(caller: Caller, facets: Facets) -> bool:
     """As `visible`, the expiry of the reference left aside."""
-    return may_use(caller, facets) if facets.owner == caller.entity else Scope(caller).allows(facets)
+    return level(caller, facets) in NAMED if facets.owner == caller.entity else Scope(caller).allows(facets)

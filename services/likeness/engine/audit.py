@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from likeness.domain.answers import Header, ProbeAnswer, SearchOptions, Stated
-from likeness.domain.audit import AuditCandidate, AuditEntry
+from likeness.domain.audit import AuditCandidate, AuditEntry, JsonValue
 from likeness.domain.references import Caller
+from likeness.engine.hits import Holders
 
 OK = "OK"
 
@@ -25,8 +26,10 @@ def audit_search(
     probe: str,
     header: Header,
     answers: Sequence[ProbeAnswer],
+    holders: Sequence[Holders],
 ) -> AuditEntry:
-    """The entry for a search: filters, the probe's keyed digest, and every candidate with its score."""
+    """The entry for a search: filters, the probe's keyed digest, every candidate with its score, and of every hit
+    the references behind it, which the caller was not answered with."""
     return AuditEntry(
         "Search",
         caller,
@@ -49,8 +52,15 @@ def audit_search(
         calibration=header.calibration,
         generation=header.generation,
         log_position=header.log_position,
-        details={"presentations": [len(answer.candidates) for answer in answers]},
+        details={
+            "presentations": [len(answer.candidates) for answer in answers],
+            **({"hits": [_by_owner(held) for held in holders]} if any(holders) else {}),
+        },
     )
+
+
+def _by_owner(held: Holders) -> dict[str, JsonValue]:
+    return {owner: list(references) for owner, references in held.items()}
 
 
 def audit_compare(

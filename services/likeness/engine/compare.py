@@ -5,18 +5,20 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
+from likeness.domain.access import Level
 from likeness.domain.answers import Comparison, Explanation, Header, Stated
 from likeness.domain.deadline import Deadline, holding
-from likeness.domain.errors import NotFound, Precondition
+from likeness.domain.errors import Denied, NotFound, Precondition
 from likeness.domain.modality import Modality, Presented
 from likeness.domain.references import Caller
 from likeness.domain.samples import Finding, Mode, Pick, Sample, Selection, Template
-from likeness.domain.scope import Scope
+from likeness.domain.scope import Scope, level
 from likeness.domain.storage import Storage
 from likeness.engine.answering import ObserveStage, Timings, calibration_id, recorded
 from likeness.engine.audit import audit_compare
 from likeness.engine.finding_rules import single_finding, template_of
 from likeness.engine.memory import Memory
+from likeness.engine.policy import score_as_seen
 from likeness.engine.quantise import published
 from likeness.engine.shard import Shard
 
@@ -28,13 +30,14 @@ SAME_PRESENTATION = 0.01
 class _Side:
     """One side made ready: its template, its name in the audit chain, and for a sample what was found in it.
 
-    `audit_name` of a reference is its id; of a sample its keyed digest.
+    `audit_name` of a reference is its id; of a sample its keyed digest. `level`: how much of it may be shown.
     """
 
     template: Template
     finding: Finding | None
     audit_name: str
     sample: Sample | None
+    level: Level = Level.FULL
 
 
 class Comparer:
@@ -57,15 +60,19 @@ class Comparer:
         Raises:
             SampleRejected: a sample holds no presentation, or several and none is selected.
             NotFound: a reference is not there, not active, or not the caller's to use.
+            Denied: an explanation is asked for of a reference that may not be shown in full.
             Precondition: the templates live in different spaces, or an explanation needs a source that is not
                 stored.
         """
         with Timings(self._observe) as timings, holding(deadline):
             one = self._side(caller, probe, "probe", deadline, timings)
             other = self._side(caller, candidate, "candidate", deadline, timings)
+            shown = min(one.level, other.level)
+            if explain:
+                _check_pictured(shown)
             _check_spaces(one.template, other.template)
             with timings.stage("compare"):
-                score = self._modality.compare(one.template, [other.template])[0]
+                score = score_as_seen(shown, self._modality.compare(one.template, [other.template])[0])
             stated = published(self._modality.calibration, score, caller.grant)
             explanation = self._explain(one, other, stated, deadline) if explain else None
             deadline.check("the comparison was being recorded")
@@ -105,21 +112,24 @@ class Comparer:
     def _reference(self, caller: Caller, reference_id: str, field: str) -> _Side:
         facets = self._shard.facets(reference_id)
         usable = facets is not None and Scope(caller).admits(facets, now=int(time.time()))
-        template = self._usable(caller, reference_id) if usable else None
-        if template is None:
+        side = self._usable(caller, reference_id) if usable else None
+        if side is None:
             raise NotFound(
                 f"There is no active {self._modality.name} reference {reference_id[:64]!r} for the {field}; check "
                 "the identifier.",
                 metadata={"reference_id": reference_id[:64]},
             )
-        return _Side(template, None, reference_id, None)
+        return side
 
-    def _usable(self, caller: Caller, reference_id: str) -> Template | None:
-        """The template of a reference, if it is the caller's to use by what is stored and sealed, too."""
+    def _usable(self, caller: Caller, reference_id: str) -> _Side | None:
+        """The side of a reference, if it is the caller's to use by what is stored and sealed, too."""
         found = self._memory.references([reference_id]).get(reference_id)
         if found is None or not Scope(caller).admits(found.facets, now=int(time.time())):
             return None
-        return self._memory.templates([reference_id]).get(reference_id)
+        template = self._memory.templates([reference_id]).get(reference_id)
+        if template is None:
+            return None
+        return _Side(template, None, reference_id, None, level(caller, found.facets))
 
     def _explain(self, one: _Side, other: _Side, stated: Stated, deadline: Deadline) -> Explanation:
         sides = self._presented(one, deadline), self._presented(other, deadline)
@@ -160,6 +170,16 @@ class Comparer:
                 reason="SOURCE_DOES_NOT_MATCH",
             )
         return replace(sample, selection=Selection(Pick.INDEX, index=best[1][0]))
+
+
+def _check_pictured(shown: Level) -> None:
+    """Raise Denied unless both sides may be shown in full."""
+    if shown is not Level.FULL:
+        raise Denied(
+            "A picture shows more of that reference than the caller may see; ask without explain, or ask its "
+            "owner.",
+            reason="NO_PICTURE_AT_THIS_LEVEL",
+        )
 
 
 def _check_spaces(one: Template, other: Template) -> None:

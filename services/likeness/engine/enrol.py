@@ -18,7 +18,7 @@ from likeness.engine.audit import audit_write
 from likeness.engine.batches import attempt, extract_each
 from likeness.engine.finding_rules import check_quality, single_finding, template_of
 from likeness.engine.metadata_rules import check_metadata
-from likeness.engine.policy import owned_by
+from likeness.engine.policy import as_seen_by, owned_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,7 @@ class Enrolled:
 class _Accepted:
     """An enrolment that is ready to be written, and what was found in its sample."""
 
+    caller: Caller
     reference: Reference
     finding: Finding
     write: Write
@@ -122,7 +123,7 @@ class Enroller:
         check_metadata(enrolment.described)
         deadline.check(f"{enrolment.sample.name} waited to be enrolled")
         receipt = self._store.receipt(enrolment.key, ChangeKind.ENROL, self._modality.name)
-        return None if receipt is None else self._replayed(receipt)
+        return None if receipt is None else self._replayed(enrolment.caller, receipt)
 
     def _accepted(self, enrolment: Enrolment, extraction: Extraction) -> _Accepted:
         """What is to be written, if the sample can be enrolled."""
@@ -141,13 +142,14 @@ class Enroller:
         )
         entry = audit_write("Enroll", self._modality.name, enrolment.caller, reference.reference_id, override)
         source = sample.data if self._keep_sources else None
-        return _Accepted(reference, finding, Write(enrolment.key, Enrol(reference, template, source), entry))
+        write = Write(enrolment.key, Enrol(reference, template, source), entry)
+        return _Accepted(enrolment.caller, reference, finding, write)
 
     def _settled(self, accepted: _Accepted, outcome: Outcome) -> Enrolled:
         """The answer to a write, or what it was refused with."""
         receipt = only([outcome])
         if receipt.replayed:
-            return self._replayed(receipt)
+            return self._replayed(accepted.caller, receipt)
         written = replace(
             accepted.reference,
             created_at=receipt.at,
@@ -157,5 +159,5 @@ class Enroller:
         )
         return Enrolled(written, accepted.finding, receipt)
 
-    def _replayed(self, receipt: Receipt) -> Enrolled:
-        return Enrolled(self._store.get(receipt.reference_id), None, receipt)
+    def _replayed(self, caller: Caller, receipt: Receipt) -> Enrolled:
+        return Enrolled(as_seen_by(caller, self._store.get(receipt.reference_id)), None, receipt)

@@ -61,7 +61,8 @@ class GalleryView:
 
     `mask` bool [rows] marks the rows that take part; `searched` counts their references, and `elsewhere` those in
     scope that cannot take part, because their template lives in another space. `unknown_galleries` are those that
-    hold no reference that the caller may know of.
+    hold no reference that the caller may know of. `hit_only`: whether there are references of which no more than a
+    hit may be shown; they are in another view.
     """
 
     mask: NDArray[np.bool_]
@@ -70,6 +71,7 @@ class GalleryView:
     position: int
     generation: str
     unknown_galleries: tuple[str, ...] = ()
+    hit_only: bool = False
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -428,8 +430,16 @@ class Gallery:
         elsewhere = 0
         if len(self._elsewhere):
             elsewhere = int(np.count_nonzero(self._elsewhere.columns.mask(scope.allows, now, key=scope.key)))
-        unknown = self._unknown_galleries(scope)
-        return GalleryView(mask, searched, elsewhere, position, generation, unknown)
+        hits = scope.hit_only
+        return GalleryView(
+            mask,
+            searched,
+            elsewhere,
+            position,
+            generation,
+            unknown_galleries=self._unknown_galleries(scope),
+            hit_only=self.register.columns.has_any(hits.allows, key=hits.key),
+        )
 
     def _unknown_galleries(self, scope: Scope) -> tuple[str, ...]:
         """Galleries that the scope names and in which its caller may know of nothing."""

@@ -80,6 +80,7 @@ class LocalShard:
             position=view.position,
             generation=view.generation,
             unknown_galleries=view.unknown_galleries,
+            hit_only=view.hit_only,
             timings=timings.seconds,
         )
 

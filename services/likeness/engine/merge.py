@@ -25,6 +25,7 @@ from likeness.engine.shard import (
     ShardQuery,
     ShardStatus,
     no_progress,
+    place,
 )
 
 T = TypeVar("T")
@@ -52,6 +53,7 @@ def merged(query: ShardQuery, answers: Sequence[ShardAnswer], shards: int) -> Sh
         position=min(answer.position for answer in answers),
         generation="+".join(dict.fromkeys(answer.generation for answer in answers)),
         unknown_galleries=tuple(sorted(unknown)),
+        hit_only=any(answer.hit_only for answer in answers),
         answered=sum(answer.answered for answer in answers) / shards,
         timings=_summed([answer.timings for answer in answers]),
     )
@@ -72,7 +74,7 @@ def coverage(answer: ShardAnswer, scope: Scope) -> float:
 
 
 class Shards:
-    """Implements `Shard` over several, which hold disjoint parts of one log.
+    """Implements `Shard` over several, each of which holds what `place` gives it of one log.
 
     A shard that is unavailable makes a search partial, never wrong: its answer says so. What cannot be partial is
     refused. Shards are asked one after the other.
@@ -107,21 +109,16 @@ class Shards:
         self._of_available(lambda shard: shard.wait_for(position, deadline))
 
     def facets(self, reference_id: str) -> Facets | None:
-        """See `Shard.facets`.
+        """See `Shard.facets`: of the one shard that would hold it, so that no time or error tells whether it does.
 
         Raises:
-            Unavailable: none that answers holds the reference, and one does not answer.
+            Unavailable: that shard does not answer.
         """
-        missing: Unavailable | None = None
-        for shard in self._shards:
-            try:
-                if (facets := shard.facets(reference_id)) is not None:
-                    return facets
-            except Unavailable as error:
-                missing = error
-        if missing is not None:
-            raise missing
-        return None
+        try:
+            holder = place(reference_id, len(self._shards))
+        except ValueError:
+            return None
+        return self._shards[holder].facets(reference_id)
 
     def enrolled(self, scope: Scope, after: int) -> NDArray[np.int64]:
         """See `Shard.enrolled`.

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 
 from likeness.domain.errors import InvalidInput
-from likeness.domain.references import Reference, Status
+from likeness.domain.references import Reference, Restrictions, Status
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}")
 """Galleries, owners and entities: short, printable, without spaces, so that they can stand in logs and URLs."""
+
+COUNTRY = re.compile(r"[A-Z]{2}")
+"""As ISO 3166-1 writes them."""
 
 MAX_GALLERIES = 32
 MAX_NOTICES = 64
@@ -28,11 +31,8 @@ def check_metadata(reference: Reference) -> None:
     facets = reference.facets
     for gallery in facets.galleries:
         _check_name(gallery, "metadata.galleries")
-    for entity in facets.restrictions.denied_entities | facets.restrictions.permitted_entities:
-        _check_name(entity, "metadata.restrictions")
     _check_count(len(facets.galleries), MAX_GALLERIES, "metadata.galleries")
-    _check_count(len(facets.restrictions.denied_entities), MAX_RESTRICTED, "metadata.restrictions")
-    _check_count(len(facets.restrictions.permitted_entities), MAX_RESTRICTED, "metadata.restrictions")
+    _check_restrictions(facets.restrictions)
     _check_count(len(reference.notices), MAX_NOTICES, "metadata.notices")
     _check_count(len(reference.attributes), MAX_ATTRIBUTES, "metadata.attributes")
     texts = _texts(reference)
@@ -52,6 +52,23 @@ def check_metadata(reference: Reference) -> None:
         raise InvalidInput(
             "A reference is expunged by Expunge, not by its metadata.", field="metadata.status"
         )
+
+
+def _check_restrictions(limits: Restrictions) -> None:
+    field = "metadata.restrictions"
+    countries = (limits.denied_countries, limits.permitted_countries)
+    names = (limits.denied_entities, limits.permitted_entities, limits.denied_groups, limits.permitted_groups)
+    for several in (*names, *countries):
+        _check_count(len(several), MAX_RESTRICTED, field)
+    for name in frozenset().union(*names):
+        _check_name(name, field)
+    for country in frozenset().union(*countries):
+        if not COUNTRY.fullmatch(country):
+            raise InvalidInput(
+                f"'{country[:80]}' in {field} is not a country: give the two capital letters of ISO 3166-1, for "
+                "example FR.",
+                field=field,
+            )
 
 
 def _texts(reference: Reference) -> list[tuple[str, str]]:

@@ -1,20 +1,40 @@
-"""What a caller may read of a reference, and what its owner alone may do; `domain.scope` says who may use it."""
+"""What a caller may read of a reference, and what its owner alone may do; `domain.scope` says how much that is."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from likeness.domain.access import Level
+from likeness.domain.answers import Score
 from likeness.domain.errors import Denied, InvalidInput
 from likeness.domain.references import Caller, Facets, Reference, Restrictions
+from likeness.domain.scope import level
 
 _NO_RESTRICTIONS = Restrictions()
 
 
 def as_seen_by(caller: Caller, reference: Reference) -> Reference:
-    """The reference as the caller may read it: whom an owner trusts is the owner's own business."""
+    """The reference as the caller may read it: the one place that takes out what it may not.
+
+    In full, others do not read its restrictions: whom an owner trusts is the owner's own business. Otherwise there
+    are its identifier, owner and category alone; whoever may not know even of these is not to be answered with it,
+    unless it has just written it.
+    """
+    if level(caller, reference.facets) < Level.FULL:
+        return Reference(
+            reference.reference_id,
+            reference.modality,
+            Facets(reference.facets.owner, category=reference.facets.category),
+            level=Level.CANDIDATE,
+        )
     if reference.facets.owner == caller.entity or reference.facets.restrictions == _NO_RESTRICTIONS:
         return reference
     return replace(reference, facets=replace(reference.facets, restrictions=_NO_RESTRICTIONS))
+
+
+def score_as_seen(shown: Level, score: Score) -> Score:
+    """The score as the caller may read it: its parts tell of the reference, such as which fingers it has."""
+    return score if shown is Level.FULL else replace(score, parts={})
 
 
 def require_owner(caller: Caller, facets: Facets, doing: str) -> None:

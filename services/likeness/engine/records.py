@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from uuid import UUID
 
 from likeness.domain.changes import Change, Expunge, Receipt, RequestKey, Update, Write
 from likeness.domain.deadline import Deadline
@@ -26,6 +28,9 @@ from likeness.engine.shard import Shard
 
 Fields = frozenset[MetadataField]
 
+NO_REFERENCE = str(UUID(int=0))
+"""An identifier that no reference has."""
+
 UPDATE_ATTEMPTS = 8
 """Times that an update of some fields is tried when the reference changes between reading and writing."""
 
@@ -39,10 +44,18 @@ class Records:
         self._shard = shard
 
     def get(self, caller: Caller, reference_id: str) -> Reference:
-        """One reference; its tombstone too, for its owner.
+        """One reference, as the caller may see it; its tombstone too, for its owner.
 
         Raises:
             NotFound: there is none that the caller may know of.
+        """
+        return as_seen_by(caller, self._known(caller, reference_id))
+
+    def _known(self, caller: Caller, reference_id: str) -> Reference:
+        """One reference that the caller may know of, whole.
+
+        Raises:
+            NotFound: there is none.
         """
         found = self._find(caller, reference_id)
         if (
@@ -54,20 +67,20 @@ class Records:
                 f"There is no {self._modality} reference {reference_id!r}; check the identifier.",
                 metadata={"reference_id": reference_id[:64]},
             )
-        return as_seen_by(caller, found)
+        return found
 
     def _find(self, caller: Caller, reference_id: str) -> Reference | None:
-        """Read a reference, unless its facets say that the caller may not know of it: then nothing is read.
+        """Read a reference, unless its facets say that the caller may not know of it: then none is read.
 
         What the index does not hold is looked for among the caller's own alone: a tombstone, or a reference that
-        its owner must be able to expunge whatever the state of the index.
+        its owner must be able to expunge whatever the state of the index. In place of what the caller may not know
+        of, one is looked for that cannot be there, so that both take the same time.
         """
         facets = self._shard.facets(reference_id)
-        if facets is None:
-            return self._store.get_many([reference_id], owner=caller.entity).get(reference_id)
-        if not visible(caller, facets, now=int(time.time())):
-            return None
-        return self._store.get_many([reference_id]).get(reference_id)
+        if facets is not None and visible(caller, facets, now=int(time.time())):
+            return self._store.get_many([reference_id]).get(reference_id)
+        wanted = reference_id if facets is None else NO_REFERENCE
+        return self._store.get_many([wanted], owner=caller.entity).get(reference_id)
 
     def list(self, scope: Scope, token: str, size: int, deadline: Deadline) -> Page:
         """A page of what the caller may know of, in the order of enrolment; tombstones to their owner alone.
@@ -141,14 +154,14 @@ class Records:
         fields: Fields,
     ) -> tuple[Reference, Receipt]:
         """Update once. What stays must still be what was read, so the position of that is expected."""
-        current = self.get(caller, described.reference_id)
+        current = self._known(caller, described.reference_id)
         require_owner(caller, current.facets, "update")
         changed = _redescribed(current, described, fields)
         check_metadata(changed)
         if fields != ALL_METADATA:
             expected_position = expected_position or current.position
         receipt = self._commit(caller, key, Update(changed, expected_position), described.reference_id)
-        return self._store.get(described.reference_id), receipt
+        return as_seen_by(caller, self._store.get(described.reference_id)), receipt
 
     def expunge(self, caller: Caller, key: RequestKey, reference_id: str, reason: str) -> Receipt:
         """Erase a reference; durable on return.
@@ -161,7 +174,7 @@ class Records:
             raise InvalidInput(
                 f"The reason is longer than {MAX_TEXT} characters; shorten it.", field="reason"
             )
-        current = self.get(caller, reference_id)
+        current = self._known(caller, reference_id)
         require_owner(caller, current.facets, "expunge")
         return self._commit(caller, key, Expunge(reference_id, 0, reason), reference_id, reason)
 
@@ -188,15 +201,7 @@ def _redescribed(current: Reference, described: Reference, fields: Fields) -> Re
             galleries=of(MetadataField.GALLERIES).facets.galleries,
             category=of(MetadataField.CATEGORY).facets.category,
             status=of(MetadataField.STATUS).facets.status,
-            restrictions=Restrictions(
-                denied_entities=of(MetadataField.DENIED_ENTITIES).facets.restrictions.denied_entities,
-                permitted_entities=of(
-                    MetadataField.PERMITTED_ENTITIES
-                ).facets.restrictions.permitted_entities,
-                permitted_purposes=of(
-                    MetadataField.PERMITTED_PURPOSES
-                ).facets.restrictions.permitted_purposes,
-            ),
+            restrictions=_limits(of),
             expires_at=of(MetadataField.EXPIRE_TIME).facets.expires_at,
         ),
         subject_id=of(MetadataField.SUBJECT_ID).subject_id,
@@ -205,3 +210,13 @@ def _redescribed(current: Reference, described: Reference, fields: Fields) -> Re
         attributes=of(MetadataField.ATTRIBUTES).attributes,
         review_at=of(MetadataField.REVIEW_TIME).review_at,
     )
+
+
+def _limits(of: Callable[[MetadataField], Reference]) -> Restrictions:
+    """Each restriction from where `of` takes its field; field and restriction have one name."""
+    limits = {
+        name: getattr(of(field).facets.restrictions, name)
+        for field in MetadataField
+        if (name := field.value.removeprefix("restrictions.")) != field.value
+    }
+    return Restrictions(**limits)

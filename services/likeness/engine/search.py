@@ -17,9 +17,10 @@ from likeness.domain.storage import Storage
 from likeness.engine.answering import ObserveStage, Timings, calibration_id, recorded
 from likeness.engine.audit import audit_search
 from likeness.engine.finding_rules import rejected
+from likeness.engine.hits import HitSearch, Holders, hits
 from likeness.engine.memory import Memory
 from likeness.engine.merge import coverage
-from likeness.engine.policy import as_seen_by
+from likeness.engine.policy import as_seen_by, score_as_seen
 from likeness.engine.quantise import published, threshold
 from likeness.engine.shard import Progress, Scored, Shard, ShardAnswer, ShardQuery, no_progress
 
@@ -35,6 +36,7 @@ class Searcher:
         self._store = store
         self._memory = memory
         self._observe = observe
+        self._hits = HitSearch(modality, shard, memory, observe)
 
     def search(
         self,
@@ -62,6 +64,7 @@ class Searcher:
             query = self._query(caller, options, findings)
             answer = self._shard.search(query, deadline, progress)
             timings.include(answer.timings)
+            holders = self._hits.holders(query, answer, options.max_fmr, deadline)
             search = _Search(
                 modality=self._modality,
                 memory=self._memory,
@@ -69,6 +72,7 @@ class Searcher:
                 answer=answer,
                 options=options,
                 threshold=least,
+                holders=holders,
             )
             answers = search.answers(findings)
             deadline.check("the answer was being recorded")
@@ -113,7 +117,9 @@ class Searcher:
         header, caller = search.header(), search.query.scope.caller
         with timings.stage("audit"):
             probe = self._store.probe_digest(sample.data)
-            entry = audit_search(self._modality.name, caller, search.options, probe, header, answers)
+            entry = audit_search(
+                self._modality.name, caller, search.options, probe, header, answers, search.holders
+            )
             receipt = self._store.audit(entry)
         return SearchAnswer(recorded(header, receipt, timings), answers)
 
@@ -122,7 +128,8 @@ class Searcher:
 class _Search:
     """One search that its shards have answered.
 
-    `threshold`: candidates that score less are left out; None leaves none out.
+    `threshold`: candidates that score less are left out; None leaves none out. `holders`: for every probe, who
+    holds something that resembles it and of which no more may be shown.
     """
 
     modality: Modality
@@ -131,14 +138,18 @@ class _Search:
     answer: ShardAnswer
     options: SearchOptions
     threshold: float | None
+    holders: Sequence[Holders]
 
     def answers(self, findings: Sequence[Finding]) -> tuple[ProbeAnswer, ...]:
-        """The candidates for every presentation; one without a template has none."""
-        scored = iter(self.answer.scored)
+        """The candidates and hits for every presentation; one without a template has none."""
+        found = zip(self.answer.scored, self.holders, strict=True)
         return tuple(
-            ProbeAnswer(finding, () if finding.template is None else self._candidates(next(scored)))
+            ProbeAnswer(finding) if finding.template is None else self._answer(finding, *next(found))
             for finding in findings
         )
+
+    def _answer(self, finding: Finding, scored: Sequence[Scored], holders: Holders) -> ProbeAnswer:
+        return ProbeAnswer(finding, self._candidates(scored), hits(holders, self.modality.name))
 
     def header(self) -> Header:
         """What the answer says about how it came to be."""
@@ -161,13 +172,15 @@ class _Search:
         """Read the references from the store, the truth; what changed since they were compared is left out.
 
         Where candidates are grouped, further references of a subject join the best one of it; an owner's word
-        for a subject is that owner's alone, so subjects of two owners are two.
+        for a subject is that owner's alone, so subjects of two owners are two. What is not shown in full has no
+        subject here, so that no grouping tells of whom it is.
         """
         k, grouped = self.options.k, self._grouped
         found: list[Candidate] = []
         place: dict[tuple[str, str], int] = {}
         for start in range(0, len(scored), k):
-            for reference, score in self._admitted(scored[start : start + k]):
+            for admitted, score in self._admitted(scored[start : start + k]):
+                reference = as_seen_by(self.query.scope.caller, admitted)
                 subject = (reference.facets.owner, reference.subject_id)
                 if grouped and reference.subject_id and subject in place:
                     best = found[place[subject]]
@@ -193,7 +206,7 @@ class _Search:
                 yield reference, score
 
     def _candidate(self, rank: int, reference: Reference, score: Score) -> Candidate:
-        caller = self.query.scope.caller
-        stated = published(self.modality.calibration, score, caller.grant)
+        seen = score_as_seen(reference.level, score)
+        stated = published(self.modality.calibration, seen, self.query.scope.caller.grant)
         expected_false = stated.fmr.value * self.answer.searched
-        return Candidate(rank, as_seen_by(caller, reference), stated.score, stated.fmr, expected_false)
+        return Candidate(rank, reference, stated.score, stated.fmr, expected_false)

@@ -70,6 +70,8 @@ class ShardAnswer:
         position: the log position that the shard had applied.
         generation: the name of the index that was searched.
         unknown_galleries: those of the scope's in which there is nothing that its caller may know of.
+        hit_only: whether there are also references, within the scope's filters, of which its caller may be shown no
+            more than a hit.
         answered: the share of the shards that answered, 0..1.
         timings: seconds by stage.
     """
@@ -80,6 +82,7 @@ class ShardAnswer:
     position: int
     generation: str
     unknown_galleries: tuple[str, ...] = ()
+    hit_only: bool = False
     answered: float = 1.0
     timings: Mapping[str, float] = field(default_factory=dict)
 

@@ -130,6 +130,10 @@ class Columns:
         table = self._table(allows, key)
         return any(self._rows_of[code] > 0 and table[code] for code in codes if code < len(table))
 
+    def has_any(self, allows: Allows, *, key: Hashable = None) -> bool:
+        """Whether any row may take part, its expiry left aside; `key` as that of `mask`. No row is looked at."""
+        return any(self._rows_of[code] > 0 for code in np.flatnonzero(self._table(allows, key)).tolist())
+
     def capture(self) -> ColumnsState:
         """Copy the columns; call it from the writer."""
         described = json.dumps([None if f is None else facets_as_json(f) for f in self._facets]).encode()

@@ -205,6 +205,34 @@ STATUS_EXPUNGED: Status.ValueType  # 3
 """Erased; a tombstone remains."""
 Global___Status: _TypeAlias = Status  # noqa: Y015
 
+class _Level:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Level.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LEVEL_UNSPECIFIED: _Level.ValueType  # 0
+    """Of restrictions: the policy of the service decides. Of a reference: it comes from a service without levels."""
+    LEVEL_HIT: _Level.ValueType  # 1
+    """That its owner holds a reference that resembles the probe, and no more: see Hit."""
+    LEVEL_CANDIDATE: _Level.ValueType  # 2
+    """Its identifier, owner and category, and what it scored."""
+    LEVEL_FULL: _Level.ValueType  # 3
+    """All of it, but for the restrictions on others."""
+
+class Level(_Level, metaclass=_LevelEnumTypeWrapper):
+    """How much of a reference is shown to a caller."""
+
+LEVEL_UNSPECIFIED: Level.ValueType  # 0
+"""Of restrictions: the policy of the service decides. Of a reference: it comes from a service without levels."""
+LEVEL_HIT: Level.ValueType  # 1
+"""That its owner holds a reference that resembles the probe, and no more: see Hit."""
+LEVEL_CANDIDATE: Level.ValueType  # 2
+"""Its identifier, owner and category, and what it scored."""
+LEVEL_FULL: Level.ValueType  # 3
+"""All of it, but for the restrictions on others."""
+Global___Level: _TypeAlias = Level  # noqa: Y015
+
 class _Pick:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -343,13 +371,25 @@ Global___CallerContext: _TypeAlias = CallerContext  # noqa: Y015
 
 @_typing.final
 class Restrictions(_message.Message):
-    """Limits that the owner sets on use by others. Empty sets limit nothing. The owner is never limited."""
+    """Limits that the owner sets on use by others. Empty sets limit nothing, and a caller must pass all that are set. The
+    owner is never limited. A country is two capital letters of ISO 3166-1, a group of entities is a name; both are those
+    that the service knows the caller's entity by, and where it knows neither, a limit on them admits nobody.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     DENIED_ENTITIES_FIELD_NUMBER: _builtins.int
     PERMITTED_ENTITIES_FIELD_NUMBER: _builtins.int
     PERMITTED_PURPOSES_FIELD_NUMBER: _builtins.int
+    DENIED_COUNTRIES_FIELD_NUMBER: _builtins.int
+    PERMITTED_COUNTRIES_FIELD_NUMBER: _builtins.int
+    DENIED_GROUPS_FIELD_NUMBER: _builtins.int
+    PERMITTED_GROUPS_FIELD_NUMBER: _builtins.int
+    DISCLOSURE_FIELD_NUMBER: _builtins.int
+    disclosure: Global___Level.ValueType
+    """The most that is shown of it to others; what the policy of the service shows is not exceeded. Not set: the policy
+    alone decides.
+    """
     @_builtins.property
     def denied_entities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Entities that may not use the reference. At most 256."""
@@ -362,16 +402,37 @@ class Restrictions(_message.Message):
     def permitted_purposes(self) -> _containers.RepeatedScalarFieldContainer[Global___Purpose.ValueType]:
         """If any: it may be used for these purposes only."""
 
+    @_builtins.property
+    def denied_countries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Countries whose entities may not use it. At most 256."""
+
+    @_builtins.property
+    def permitted_countries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """If any: only entities of these countries may use it. At most 256."""
+
+    @_builtins.property
+    def denied_groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Groups whose entities may not use it. At most 256."""
+
+    @_builtins.property
+    def permitted_groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """If any: only entities of one of these groups may use it. At most 256."""
+
     def __init__(
         self,
         *,
         denied_entities: _abc.Iterable[_builtins.str] | None = ...,
         permitted_entities: _abc.Iterable[_builtins.str] | None = ...,
         permitted_purposes: _abc.Iterable[Global___Purpose.ValueType] | None = ...,
+        denied_countries: _abc.Iterable[_builtins.str] | None = ...,
+        permitted_countries: _abc.Iterable[_builtins.str] | None = ...,
+        denied_groups: _abc.Iterable[_builtins.str] | None = ...,
+        permitted_groups: _abc.Iterable[_builtins.str] | None = ...,
+        disclosure: Global___Level.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["denied_entities", b"denied_entities", "permitted_entities", b"permitted_entities", "permitted_purposes", b"permitted_purposes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["denied_countries", b"denied_countries", "denied_entities", b"denied_entities", "denied_groups", b"denied_groups", "disclosure", b"disclosure", "permitted_countries", b"permitted_countries", "permitted_entities", b"permitted_entities", "permitted_groups", b"permitted_groups", "permitted_purposes", b"permitted_purposes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -483,7 +544,7 @@ Global___ReferenceMetadata: _TypeAlias = ReferenceMetadata  # noqa: Y015
 
 @_typing.final
 class Reference(_message.Message):
-    """One enrolled sample."""
+    """One enrolled sample. At LEVEL_CANDIDATE it has its identifier, modality, owner, category and level alone."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -497,6 +558,7 @@ class Reference(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     LOG_POSITION_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
     reference_id: _builtins.str
     """Its identifier, made by the service; sorts by time."""
     modality: Global___Modality.ValueType
@@ -509,6 +571,8 @@ class Reference(_message.Message):
     """The version of the model that made its template."""
     log_position: _builtins.int
     """The log position of its last change; send it back with an update."""
+    level: Global___Level.ValueType
+    """How much of it is shown: LEVEL_CANDIDATE or LEVEL_FULL."""
     @_builtins.property
     def metadata(self) -> Global___ReferenceMetadata:
         """What the owner says of it."""
@@ -538,10 +602,11 @@ class Reference(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         log_position: _builtins.int = ...,
+        level: Global___Level.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "metadata", b"metadata", "quality", b"quality", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "log_position", b"log_position", "metadata", b"metadata", "modality", b"modality", "model", b"model", "quality", b"quality", "quality_override", b"quality_override", "reference_id", b"reference_id", "template_space", b"template_space", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "level", b"level", "log_position", b"log_position", "metadata", b"metadata", "modality", b"modality", "model", b"model", "quality", b"quality", "quality_override", b"quality_override", "reference_id", b"reference_id", "template_space", b"template_space", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1002,6 +1067,34 @@ class Evidence(_message.Message):
 Global___Evidence: _TypeAlias = Evidence  # noqa: Y015
 
 @_typing.final
+class Hit(_message.Message):
+    """An owner holds at least one reference that resembles the probe, of which no more may be shown: contact the owner. It
+    is a lead for a person to verify, not an identification.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWNER_FIELD_NUMBER: _builtins.int
+    MODALITY_FIELD_NUMBER: _builtins.int
+    owner: _builtins.str
+    """The owner."""
+    modality: Global___Modality.ValueType
+    """What kind of sample the reference is of."""
+    def __init__(
+        self,
+        *,
+        owner: _builtins.str = ...,
+        modality: Global___Modality.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["modality", b"modality", "owner", b"owner"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Hit: _TypeAlias = Hit  # noqa: Y015
+
+@_typing.final
 class Candidate(_message.Message):
     """One entry of an answer. A candidate is a lead for a person to verify, not an identification."""
 
@@ -1028,11 +1121,13 @@ class Candidate(_message.Message):
 
     @_builtins.property
     def score(self) -> Global___Score:
-        """Its comparison score."""
+        """Its comparison score; without its parts at LEVEL_CANDIDATE."""
 
     @_builtins.property
     def further_reference_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Further references of the same subject that were found, best first; see SearchOptions.group_by_subject."""
+        """Further references of the same subject that were found, best first; see SearchOptions.group_by_subject. Only
+        references at LEVEL_FULL are grouped.
+        """
 
     def __init__(
         self,
@@ -1067,7 +1162,7 @@ class SearchOptions(_message.Message):
     MIN_LOG_POSITION_FIELD_NUMBER: _builtins.int
     GROUP_BY_SUBJECT_FIELD_NUMBER: _builtins.int
     k: _builtins.int
-    """At most this many candidates, 1 to 1000; 0 means 10."""
+    """At most this many candidates, 1 to 1000; 0 means 10. Hits are no candidates."""
     max_fmr: _builtins.float
     """Leave out candidates whose false match rate is above this, up to 1; 0 means no threshold. A rate that the
     calibration's sample cannot measure is FMR_NOT_MEASURABLE.
@@ -1141,7 +1236,7 @@ class AnswerHeader(_message.Message):
     calibration: _builtins.str
     """The calibration that turned scores into false match rates; empty if there is none."""
     searched: _builtins.int
-    """How many references were searched."""
+    """How many references were searched of which more than a hit may be shown."""
     audit_position: _builtins.int
     """The entry of the audit chain that records this answer."""
     audit_digest: _builtins.str

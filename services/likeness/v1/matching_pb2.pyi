@@ -201,7 +201,9 @@ class GetRequest(_message.Message):
     CALLER_FIELD_NUMBER: _builtins.int
     REFERENCE_ID_FIELD_NUMBER: _builtins.int
     reference_id: _builtins.str
-    """The reference. One that does not exist and one that the caller may not know of are both NOT_FOUND."""
+    """The reference. One that does not exist and one that the caller may not know of are both NOT_FOUND; also one at
+    LEVEL_HIT.
+    """
     @_builtins.property
     def caller(self) -> _common_pb2.CallerContext:
         """Who asks."""
@@ -518,12 +520,13 @@ Global___SearchRequest: _TypeAlias = SearchRequest  # noqa: Y015
 
 @_typing.final
 class ProbeAnswer(_message.Message):
-    """The candidates for one presentation found in the probe."""
+    """The candidates and hits for one presentation found in the probe."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     FINDING_FIELD_NUMBER: _builtins.int
     CANDIDATES_FIELD_NUMBER: _builtins.int
+    HITS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def finding(self) -> _common_pb2.Finding:
         """What was found: box, index, quality and advice."""
@@ -532,15 +535,23 @@ class ProbeAnswer(_message.Message):
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Candidate]:
         """Its candidates, best first."""
 
+    @_builtins.property
+    def hits(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.Hit]:
+        """Owners of references that resemble it and of which no more may be shown, by name and each once. They resemble it
+        at a false match rate of at most 0.0001 (the lowest that the calibration can measure, if that is higher), or at
+        most the power of ten below max_fmr, if that is lower.
+        """
+
     def __init__(
         self,
         *,
         finding: _common_pb2.Finding | None = ...,
         candidates: _abc.Iterable[_common_pb2.Candidate] | None = ...,
+        hits: _abc.Iterable[_common_pb2.Hit] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["finding", b"finding"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "finding", b"finding"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "finding", b"finding", "hits", b"hits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -675,7 +686,9 @@ class CompareRequest(_message.Message):
     CANDIDATE_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
     explain: _builtins.bool
-    """Also return a picture of what was compared; needs the samples, or references whose source is stored."""
+    """Also return a picture of what was compared; needs the samples, or references whose source is stored. Of a
+    reference that is not shown at LEVEL_FULL there is none: PERMISSION_DENIED, NO_PICTURE_AT_THIS_LEVEL.
+    """
     @_builtins.property
     def caller(self) -> _common_pb2.CallerContext:
         """Who asks."""
@@ -724,7 +737,7 @@ class CompareResponse(_message.Message):
 
     @_builtins.property
     def score(self) -> _common_pb2.Score:
-        """The comparison score with its false match rate."""
+        """The comparison score with its false match rate; without its parts where a reference is at LEVEL_CANDIDATE."""
 
     @_builtins.property
     def probe(self) -> _common_pb2.Finding:

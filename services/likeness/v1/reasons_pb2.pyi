@@ -88,6 +88,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The reference changed since it was read; read it again."""
     REASON_NOT_THE_OWNER: _Reason.ValueType  # 29
     """Only the owner may change or expunge a reference."""
+    REASON_NO_PICTURE_AT_THIS_LEVEL: _Reason.ValueType  # 120
+    """A reference may not be shown in full, and a picture of it would."""
     REASON_OWNER_IS_NOT_CALLER: _Reason.ValueType  # 30
     """The metadata names another owner than the caller."""
     REASON_EXPIRY_HAS_PASSED: _Reason.ValueType  # 31
@@ -329,6 +331,8 @@ REASON_CONCURRENT_CHANGE: Reason.ValueType  # 28
 """The reference changed since it was read; read it again."""
 REASON_NOT_THE_OWNER: Reason.ValueType  # 29
 """Only the owner may change or expunge a reference."""
+REASON_NO_PICTURE_AT_THIS_LEVEL: Reason.ValueType  # 120
+"""A reference may not be shown in full, and a picture of it would."""
 REASON_OWNER_IS_NOT_CALLER: Reason.ValueType  # 30
 """The metadata names another owner than the caller."""
 REASON_EXPIRY_HAS_PASSED: Reason.ValueType  # 31

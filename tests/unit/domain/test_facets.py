@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from likeness.domain.access import Level
 from likeness.domain.facets import facets_as_json, facets_from_json
 from likeness.domain.references import Category, Facets, Purpose, Restrictions, Status
 
@@ -19,6 +20,11 @@ ALL = Facets(
         denied_entities=frozenset({"NCB-BB", "NCB-AA"}),
         permitted_entities=frozenset({"NCB-DE"}),
         permitted_purposes=frozenset({Purpose.MISSING_PERSON, Purpose.BORDER_CONTROL}),
+        denied_countries=frozenset({"XB", "XA"}),
+        permitted_countries=frozenset({"FR"}),
+        denied_groups=frozenset({"observers"}),
+        permitted_groups=frozenset({"SIENA", "PRUM"}),
+        disclosure=Level.CANDIDATE,
     ),
     expires_at=1_800_000_000,
 )
@@ -42,6 +48,11 @@ def test_they_are_written_as_the_log_has_them() -> None:
             "denied_entities": ["NCB-AA", "NCB-BB"],
             "permitted_entities": ["NCB-DE"],
             "permitted_purposes": ["border_control", "missing_person"],
+            "denied_countries": ["XA", "XB"],
+            "permitted_countries": ["FR"],
+            "denied_groups": ["observers"],
+            "permitted_groups": ["PRUM", "SIENA"],
+            "disclosure": "candidate",
         },
     }
     assert facets_as_json(FEW) == {"owner": "NCB-FR", "category": "unspecified", "status": "active"}
@@ -54,6 +65,8 @@ def test_they_are_written_as_the_log_has_them() -> None:
         {"restrictions": {"permitted_units": ["x"]}},
         {"restrictions": {"permitted_purposes": ["curiosity"]}},
         {"restrictions": {"denied_entities": "NCB-AA"}},
+        {"restrictions": {"permitted_countries": "FR"}},
+        {"restrictions": {"disclosure": "everything"}},
         {"restrictions": []},
         {"owner": None},
         {"category": ["missing"]},

@@ -8,6 +8,7 @@ from typing import TypeVar
 from google.protobuf import duration_pb2, timestamp_pb2
 from google.protobuf.message import Message
 
+from likeness.domain.access import Level
 from likeness.domain.answers import Candidate, Comparison, Evidence, Header, Score, SearchAnswer
 from likeness.domain.calibration import Fmr
 from likeness.domain.changes import Receipt
@@ -17,6 +18,7 @@ from likeness.domain.samples import Extraction, Finding, Issue, Quality
 from likeness.engine.engine import Enrolled, Page
 from likeness.rpc.convert.enums import (
     category_value,
+    level_value,
     likelihood_value,
     modality_value,
     purpose_value,
@@ -89,6 +91,8 @@ def found(answer: SearchAnswer, max_bytes: int) -> matching.SearchResponse:
         message = response.answers.add(finding=_finding(probe.finding))
         for candidate in probe.candidates:
             _add_candidate(message, candidate)
+        for hit in probe.hits:
+            message.hits.add(owner=hit.owner, modality=modality_value(hit.modality))
     _fit(response, max_bytes - _ENTRY_OVERHEAD)  # with progress, it travels in another message
     return response
 
@@ -98,15 +102,21 @@ def _fit(response: matching.SearchResponse, max_bytes: int) -> None:
     size = response.ByteSize()
     if size <= max_bytes:
         return
-    candidates = [candidate for answer in response.answers for candidate in answer.candidates]
+    candidates = [
+        candidate
+        for answer in response.answers
+        for candidate in answer.candidates
+        if candidate.reference.level != common.LEVEL_CANDIDATE  # of which there is nothing to leave out
+    ]
     for candidate in sorted(candidates, key=lambda candidate: -candidate.rank):
         before = candidate.ByteSize()
         _abridge(candidate)
         size -= before - candidate.ByteSize()
         if size <= max_bytes:
             return
+    count = sum(len(answer.candidates) for answer in response.answers)
     raise _too_large(
-        f"The answer has {len(candidates)} candidates and takes {size} bytes even when it is abridged",
+        f"The answer has {count} candidates and takes {size} bytes even when it is abridged",
         max_bytes,
         "Ask for fewer candidates (k), or select one presentation of the probe.",
     )
@@ -135,7 +145,10 @@ def _too_large(what: str, max_bytes: int, remedy: str) -> Exhausted:
 def _abridge(candidate: common.Candidate) -> None:
     whole = candidate.reference
     short = common.Reference(
-        reference_id=whole.reference_id, modality=whole.modality, log_position=whole.log_position
+        reference_id=whole.reference_id,
+        modality=whole.modality,
+        log_position=whole.log_position,
+        level=whole.level,
     )
     short.metadata.owner = whole.metadata.owner
     short.metadata.galleries.extend(whole.metadata.galleries)
@@ -181,7 +194,19 @@ def analysed(answer: Extraction, model: str, at: datetime, max_bytes: int) -> ma
 
 
 def reference(value: Reference) -> common.Reference:
-    """One reference as its owner, or another caller who may see it, reads it."""
+    """One reference as its owner, or another caller who may see it, reads it.
+
+    Of one that is not seen in full, only what was left in it is written: its defaults would be statements too.
+    """
+    if value.level < Level.FULL:
+        return common.Reference(
+            reference_id=value.reference_id,
+            modality=modality_value(value.modality),
+            metadata=common.ReferenceMetadata(
+                owner=value.facets.owner, category=category_value(value.facets.category)
+            ),
+            level=level_value(value.level),
+        )
     return common.Reference(
         reference_id=value.reference_id,
         modality=modality_value(value.modality),
@@ -193,6 +218,7 @@ def reference(value: Reference) -> common.Reference:
         create_time=_timestamp(value.created_at),
         update_time=_timestamp(value.updated_at),
         log_position=value.position,
+        level=level_value(value.level),
     )
 
 
@@ -212,6 +238,11 @@ def _metadata(value: Reference) -> common.ReferenceMetadata:
             denied_entities=sorted(limits.denied_entities),
             permitted_entities=sorted(limits.permitted_entities),
             permitted_purposes=sorted(purpose_value(p) for p in limits.permitted_purposes),
+            denied_countries=sorted(limits.denied_countries),
+            permitted_countries=sorted(limits.permitted_countries),
+            denied_groups=sorted(limits.denied_groups),
+            permitted_groups=sorted(limits.permitted_groups),
+            disclosure=level_value(limits.disclosure),
         ),
         notices=value.notices,
         owner_reference=value.owner_reference,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
+from likeness.domain.access import Level
 from likeness.domain.answers import Likelihood
 from likeness.domain.errors import InvalidInput
 from likeness.domain.references import Category, Purpose, Status
@@ -16,6 +17,11 @@ _Member = TypeVar("_Member")
 PURPOSES: Mapping[int, Purpose] = {common.Purpose.Value(f"PURPOSE_{p.name}"): p for p in Purpose}
 CATEGORIES: Mapping[int, Category] = {common.Category.Value(f"CATEGORY_{c.name}"): c for c in Category}
 STATUSES: Mapping[int, Status] = {common.Status.Value(f"STATUS_{s.name}"): s for s in Status}
+LEVELS: Mapping[int, Level | None] = {
+    common.LEVEL_UNSPECIFIED: None,
+    **{common.Level.Value(f"LEVEL_{v.name}"): v for v in Level if v is not Level.HIDDEN},
+}
+"""What an owner may disclose; unspecified leaves it to the policy."""
 PICKS: Mapping[int, Pick] = {
     common.PICK_MOST_PROMINENT: Pick.MOST_PROMINENT,
     common.PICK_MOST_CENTRAL: Pick.MOST_CENTRAL,
@@ -58,6 +64,13 @@ def category_value(category: Category) -> common.Category.ValueType:
 def status_value(status: Status) -> common.Status.ValueType:
     """The protocol's number."""
     return common.Status.Value(f"STATUS_{status.name}")
+
+
+def level_value(level: Level | None) -> common.Level.ValueType:
+    """The protocol's number; unspecified for none, and for what is hidden."""
+    if not level:
+        return common.LEVEL_UNSPECIFIED
+    return common.Level.Value(f"LEVEL_{level.name}")
 
 
 def modality_value(name: str) -> common.Modality.ValueType:

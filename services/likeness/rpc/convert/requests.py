@@ -27,7 +27,7 @@ from likeness.domain.references import (
 from likeness.domain.samples import Box, Pick, Sample, Selection
 from likeness.domain.text import printable
 from likeness.engine.engine import DEFAULT_PAGE, ListQuery
-from likeness.rpc.convert.enums import CATEGORIES, PICKS, PROFILES, PURPOSES, STATUSES, member
+from likeness.rpc.convert.enums import CATEGORIES, LEVELS, PICKS, PROFILES, PURPOSES, STATUSES, member
 from likeness.rpc.convert.texts import check_printable
 from likeness.rpc.convert.tokens import PageTokens
 from likeness.v1 import common_pb2 as common
@@ -255,6 +255,11 @@ def _restrictions(message: common.Restrictions) -> Restrictions:
         denied_entities=frozenset(message.denied_entities),
         permitted_entities=frozenset(message.permitted_entities),
         permitted_purposes=purposes,
+        denied_countries=frozenset(message.denied_countries),
+        permitted_countries=frozenset(message.permitted_countries),
+        denied_groups=frozenset(message.denied_groups),
+        permitted_groups=frozenset(message.permitted_groups),
+        disclosure=member(LEVELS, message.disclosure, "metadata.restrictions.disclosure"),
     )
 
 

@@ -67,6 +67,11 @@ def full_metadata() -> common.ReferenceMetadata:
             denied_entities=["NCB-BB"],
             permitted_entities=["NCB-CC", "NCB-DD"],
             permitted_purposes=[common.PURPOSE_WANTED_PERSON, common.PURPOSE_MISSING_PERSON],
+            denied_countries=["XA"],
+            permitted_countries=["DE", "FR"],
+            denied_groups=["observers"],
+            permitted_groups=["PRUM"],
+            disclosure=common.LEVEL_HIT,
         ),
         notices=["B-1", "A-2"],
         owner_reference="7/2024",
@@ -123,6 +128,7 @@ def test_an_empty_owner_becomes_the_caller_and_an_empty_status_active() -> None:
             {"restrictions": common.Restrictions(permitted_purposes=[common.PURPOSE_UNSPECIFIED])},
             "metadata.restrictions.permitted_purposes",
         ),
+        ({"restrictions": common.Restrictions(disclosure=99)}, "metadata.restrictions.disclosure"),  # type: ignore[arg-type]
     ],
 )
 def test_values_that_are_not_in_the_protocol_are_refused_by_field(change: dict[str, Any], field: str) -> None:
