@@ -6,44 +6,12 @@ from typing import Annotated
 
 import typer
 
-from likeness.domain.references import Category, Status
-
 AsJson = Annotated[
     bool | None,
     typer.Option(
         "--json/--table",
         help="JSON, one object per line, or tables. Default: tables on a terminal, JSON in a pipe.",
         show_default=False,
-    ),
-]
-
-FILTERS = "Filters"
-
-InGalleries = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--gallery", "-g", help="Only this gallery; repeatable.", rich_help_panel=FILTERS, show_default=False
-    ),
-]
-OfOwners = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--owner",
-        help="Only references of this owner; repeatable.",
-        rich_help_panel=FILTERS,
-        show_default=False,
-    ),
-]
-OfCategories = Annotated[
-    list[Category] | None,
-    typer.Option(
-        "--category", help="Only this category; repeatable.", rich_help_panel=FILTERS, show_default=False
-    ),
-]
-OfStatuses = Annotated[
-    list[Status] | None,
-    typer.Option(
-        "--status", help="Only this status; repeatable.", rich_help_panel=FILTERS, show_default=False
     ),
 ]
 

@@ -13,7 +13,8 @@ from likeness.cli import documents
 from likeness.cli.caller import Asking, asks
 from likeness.cli.connection import connect, explained
 from likeness.cli.failures import Exit, Stopped
-from likeness.cli.options import AsJson, InGalleries, OfCategories, OfOwners, OfStatuses
+from likeness.cli.filter_options import InGalleries, OfCategories, OfOwners, OfStatuses
+from likeness.cli.options import AsJson
 from likeness.cli.output import ROOMY, Output, fail, note, output_width, plain_table
 from likeness.cli.words import label_of, plural
 from likeness.client import metadata

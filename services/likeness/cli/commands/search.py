@@ -18,8 +18,9 @@ from likeness.cli.caller import Asking, asks
 from likeness.cli.connection import connect, exit_code, explain
 from likeness.cli.failures import Exit
 from likeness.cli.files import SampleFile
+from likeness.cli.filter_options import FILTERS, InGalleries, OfCategories, OfOwners
 from likeness.cli.journal import default_path
-from likeness.cli.options import FILTERS, AsJson, FormerSelect, InGalleries, OfCategories, OfOwners
+from likeness.cli.options import AsJson, FormerSelect
 from likeness.cli.output import ROOMY, Output, fail, meter, note, output_width, plain_table, warn
 from likeness.cli.search_sheet import heading, save_pages
 from likeness.cli.selection import selection
