@@ -94,6 +94,7 @@ def shell(models: None, folder: Path, tmp_path_factory: pytest.TempPathFactory) 
         others = (
             "likeness enroll records/ -m fingerprint --gallery known --entity NCB-FR",
             "likeness enroll things/ -m object --gallery known --entity NCB-FR",
+            "likeness keys export-public --out hub.vkey",
         )
         for command in others:  # so that there is something that the examiner's searches can find
             done = run(f"source .venv/bin/activate; {command}")

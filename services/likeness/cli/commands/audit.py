@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from likeness.cli.commands import proofs, witness
 from likeness.cli.failures import Commands, Exit, Stopped
 from likeness.cli.local_store import read_only, seals
 from likeness.cli.options import AsJson
@@ -22,6 +23,8 @@ from likeness.domain.text import printable
 from likeness.store.audit import AuditRecord, read_audit, verify_links
 from likeness.store.chain import AUDIT
 from likeness.store.inspection import check_expected
+from likeness.store.tree import check_tree, has_tree
+from likeness.transparency.note import encode64
 
 _CHUNK = 1000
 """Entries read at once."""
@@ -51,19 +54,26 @@ def verify(
     single: Set = None,
     as_json: AsJson = None,
 ) -> None:
-    """Check that no entry was changed or taken out, from the first to the last; needs no key."""
+    """Check that no entry was changed or taken out, and that the tree over them agrees; needs no key."""
     settings = settings_from(config, home, single)
     noted = _noted(expect)
     with read_only(settings) as connection:
         last = AUDIT.head(connection).position
         report = verify_links(connection, 1, last)
         problems = list(report.problems)
+        root = ""
+        if report.ok and has_tree(connection):
+            try:
+                root = encode64(check_tree(connection, 0, last).root())
+            except Corrupt as error:
+                problems.append(error.message)
         if noted is not None:
             problems += _missing(connection, noted)
     document = {
         "entries": last,
         "verified_to": report.last,
         "digest": report.digest.hex(),
+        "root": root,
         "problems": problems,
     }
     Output(as_json).answer(document, _verdict(document))
@@ -128,6 +138,18 @@ def show(
             records = read_audit(connection, opened, after, min(after + _CHUNK, end))
             for record in records:
                 output.answer(_document(record), _entry(record))
+
+
+app.command(
+    epilog="Examples: `likeness audit checkpoint --out hub.checkpoint`, and for a witness that has seen one entry "
+    "`likeness audit checkpoint --since 1 --out hub.checkpoint`"
+)(proofs.checkpoint)
+app.command(
+    epilog="Examples: `likeness audit prove 1 --out entry.tlog-proof`, and with what a bureau's witness gave back "
+    "`likeness audit prove 1 --checkpoint hub.cosigned --out entry.tlog-proof`"
+)(proofs.prove)
+app.command("check-proof", epilog=witness.CHECK_EXAMPLE)(witness.check)
+app.add_typer(witness.app, name="witness")
 
 
 def _verdict(document: dict[str, object]) -> RenderableType:

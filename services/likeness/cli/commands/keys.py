@@ -18,6 +18,7 @@ from likeness.cli.local_store import has_store, read_only
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, heartbeat, note, plain_table, progress, warn
 from likeness.cli.settings_options import PANEL, ConfigFile, Home, Set, settings_from
+from likeness.cli.texts import write_text
 from likeness.cli.words import plural
 from likeness.domain.errors import Conflict, Precondition
 from likeness.engine.resealing import reseal_snapshots
@@ -209,17 +210,26 @@ def remove(
 
 @app.command(
     "export-public",
-    epilog="Example: `likeness keys export-public`; give the line to every bureau that runs a witness, by a way on "
-    "which nobody can change it.",
+    epilog="Example: `likeness keys export-public --out hub.vkey`; give the line to every bureau with a witness, "
+    "by a way on which nobody can change it.",
 )
 def export_public(
-    *, config: ConfigFile = None, home: Home = None, single: Set = None, as_json: AsJson = None
+    *,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write it to this file.", show_default=False)
+    ] = None,
+    config: ConfigFile = None,
+    home: Home = None,
+    single: Set = None,
+    as_json: AsJson = None,
 ) -> None:
     """Show the public half of the key that the audit's checkpoints are signed with; the key is made if need be."""
     settings = settings_from(config, home, single)
     path = signing_file(settings)
     is_new = not path.exists()
     key = signer(settings).verifier
+    if out is not None:
+        write_text(out, f"{key}\n")
     document = {"name": key.name, "key_id": key.key_id.hex(), "verifier_key": str(key), "file": str(path)}
     Output(as_json).answer(document, str(key))
     if is_new:

@@ -168,3 +168,14 @@ def test_an_old_entry_with_control_characters_steers_no_terminal(home: Path) -> 
     line = run("show", "-n", "1").stdout
     assert "\x1b" not in line
     assert json.loads(line)["details"]["reason"] == "x\n\x1b[2J\u202e"
+
+
+def test_the_tree_is_verified_with_the_chain(home: Path) -> None:
+    assert len(json.loads(run("verify").stdout)["root"]) == 44
+    with sqlite3.connect(home / DATABASE) as connection:
+        connection.execute("UPDATE audit_tree SET commitment = zeroblob(32) WHERE position = 1")
+    connection.close()
+    result = run("verify")
+    assert result.exit_code == Exit.DAMAGED
+    (problem,) = json.loads(result.stdout)["problems"]
+    assert "tree over the audit is missing or damaged at entry 1" in problem

@@ -1,0 +1,218 @@
+"""`likeness audit witness` and `check-proof`, also as `likeness-witness`: what bureaus and courts run.
+
+Nothing here needs the service, its store or its keys: the packages of the extra `witness` are enough.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from likeness.cli.failures import EXIT_CODES, Commands
+from likeness.cli.options import AsJson
+from likeness.cli.output import Output, plain_table, tolerate_encodings
+from likeness.cli.texts import read_limited, write_text
+from likeness.domain.errors import InvalidInput
+from likeness.transparency import witness as witnesses
+from likeness.transparency.checkpoint import check_cosigned
+from likeness.transparency.note import MAX_NOTE_BYTES, VerifierKey, encode64
+from likeness.transparency.proof import MAX_PROOF_BYTES, EntryProof, Growth, Proven, check_proof
+from likeness.transparency.witness import Witness
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    help="Watch the audit of a service from outside: check that it only ever grows, and cosign what was checked.",
+)
+
+State = Annotated[
+    Path, typer.Argument(metavar="STATE", help="The witness's file: its key, and what it saw last.")
+]
+LogKey = Annotated[
+    str,
+    typer.Option("--key", metavar="VKEY", help="The log's key, as `likeness keys export-public` shows it."),
+]
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Write it to this file.", show_default=False)]
+
+
+@app.command(
+    epilog="Example: `likeness audit witness init hub.witness --name police.example/witness --key hub.vkey --out "
+    "witness.vkey`; give the key that it shows to whoever is to check proofs."
+)
+def init(
+    state: State,
+    *,
+    name: Annotated[
+        str, typer.Option("--name", help="The witness's name, best an address without a scheme.")
+    ],
+    key: LogKey,
+    out: Out = None,
+    as_json: AsJson = None,
+) -> None:
+    """Make a witness of one log, with a key of its own. A witness that exists is never overwritten."""
+    made = witnesses.create(state, name, _key(key))
+    if out is not None:
+        write_text(out, f"{made.signer.verifier}\n")
+    Output(as_json).answer(_document(made), str(made.signer.verifier))
+
+
+@app.command(
+    epilog="Examples: `likeness audit witness update hub.witness hub.checkpoint --out hub.cosigned`; exit code 5 "
+    "if the log was changed, cut off or forked. Send the result back to the service, where `likeness audit prove 1 "
+    "--checkpoint hub.cosigned --out entry.tlog-proof` proves an entry by it."
+)
+def update(
+    state: State,
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="FILE", help="What `likeness audit checkpoint --since SIZE` gave.")
+    ],
+    *,
+    out: Out = None,
+    as_json: AsJson = None,
+) -> None:
+    """Check that a checkpoint goes on from the last one that was seen, remember it, and cosign it."""
+    growth = Growth.parse(read_limited(checkpoint, MAX_NOTE_BYTES))
+    updated = witnesses.update(state, growth, datetime.now(UTC))
+    if out is not None:
+        write_text(out, str(updated.cosigned))
+    Output(as_json).answer(_document(updated), str(updated.cosigned))
+
+
+@app.command(
+    epilog="Example: `likeness audit witness show hub.witness`; the size is what the next proof must begin with."
+)
+def show(state: State, *, as_json: AsJson = None) -> None:
+    """Show a witness's name and key, and the last checkpoint that it cosigned."""
+    document = _document(witnesses.load(state))
+    Output(as_json).answer(document, _rows({k: v for k, v in document.items() if k != "checkpoint"}))
+
+
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `likeness audit prove` gave.")],
+    *,
+    key: LogKey,
+    witness_key: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--witness-key",
+            metavar="VKEY",
+            help="The key of a witness that must have cosigned, or a file that holds it; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: AsJson = None,
+) -> None:
+    """Check, without the service, that an audit holds an entry, and show the entry; exit code 5 if not.
+
+    Without the key of a witness this shows what the service signed, but not that it tells others the same.
+    """
+    proof = EntryProof.parse(read_limited(file, MAX_PROOF_BYTES))
+    proven = check_proof(proof, _key(key), [_key(text) for text in witness_key or []])
+    document = _proven(proven)
+    Output(as_json).answer(
+        document, _rows({k: v for k, v in document.items() if k != "entry"}, document["entry"])
+    )
+
+
+CHECK_EXAMPLE = "Example: `likeness audit check-proof entry.tlog-proof --key hub.vkey`"
+
+
+def main() -> None:
+    """Run `likeness-witness`."""
+    tolerate_encodings()
+    program = typer.Typer(
+        cls=Commands,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        help="Watch the audit of a Likeness service from outside, and check what it proves.",
+        epilog=EXIT_CODES,
+    )
+    for registered in app.registered_commands:
+        program.registered_commands.append(registered)
+    program.command("check-proof")(check)
+    program(prog_name="likeness-witness")
+
+
+def _key(text: str) -> VerifierKey:
+    """A verifier key, from its text or from the file that it is in.
+
+    Raises:
+        InvalidInput: it is none.
+        OSError: the file cannot be read.
+    """
+    if "+" in text:
+        return VerifierKey.parse(text)
+    return VerifierKey.parse(read_limited(Path(text), MAX_NOTE_BYTES).decode("utf-8", "replace"))
+
+
+def _document(found: Witness) -> dict[str, object]:
+    seen = found.seen
+    at = "" if found.cosigned is None else check_cosigned(found.cosigned, found.signer.verifier).isoformat()
+    return {
+        "name": found.signer.name,
+        "verifier_key": str(found.signer.verifier),
+        "log": found.log.name,
+        "size": seen.size,
+        "root": encode64(seen.root),
+        "cosigned_at": at,
+        "checkpoint": "" if found.cosigned is None else str(found.cosigned),
+    }
+
+
+def _proven(proven: Proven) -> dict[str, Any]:
+    entry, checkpoint = proven.entry, proven.checkpoint
+    return {
+        "log": checkpoint.origin,
+        "position": entry.position,
+        "time": _time(entry.at),
+        "size": checkpoint.size,
+        "root": encode64(checkpoint.root),
+        "digest": entry.digest.hex(),
+        "cosigned": {name: at.isoformat() for name, at in proven.witnessed.items()},
+        "entry": _body(entry.body),
+    }
+
+
+def _time(micros: int) -> str:
+    """The time of an entry.
+
+    Raises:
+        InvalidInput: no such moment exists in the calendar.
+    """
+    try:
+        seconds, rest = divmod(micros, 1_000_000)
+        return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest).isoformat()
+    except (OverflowError, ValueError, OSError):
+        raise InvalidInput("The time of the proven entry lies outside the calendar.") from None
+
+
+def _body(body: bytes) -> dict[str, Any]:
+    """What an entry says.
+
+    Raises:
+        InvalidInput: it is no JSON object.
+    """
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise InvalidInput("The proven entry is not a JSON object.")
+    return content
+
+
+def _rows(*documents: dict[str, Any]) -> Table:
+    """Names and values, those that say nothing left out; structures as JSON."""
+    table = plain_table("", "")
+    table.show_header = False
+    for name, value in (pair for document in documents for pair in document.items()):
+        if value not in ("", None, [], {}):
+            shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            table.add_row(name.replace("_", " "), shown)
+    return table
