@@ -18,6 +18,7 @@ from likeness.domain.audit import AuditEntry
 from likeness.domain.changes import ChangeKind, LogEntry, Receipt, RequestKey, Write
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import InvalidInput, LikenessError
+from likeness.domain.quotas import Charge
 from likeness.domain.references import Category, Facets, Reference, Status
 from likeness.domain.samples import Template
 
@@ -226,10 +227,11 @@ class Ledger(Protocol):
             Corrupt: the entry of that request is damaged.
         """
 
-    def audit(self, entry: AuditEntry) -> AuditReceipt:
-        """Put an act on record; returns once it is durable.
+    def audit(self, entry: AuditEntry, charges: Sequence[Charge] = ()) -> AuditReceipt:
+        """Put an act on record and count what it uses of quotas, in one transaction; returns once it is durable.
 
         Raises:
+            QuotaReached: a quota is used up; nothing was written.
             InvalidInput: the entry is too long or is not JSON.
             Unavailable: it could not be written.
         """
@@ -307,6 +309,13 @@ class Housekeeping(Protocol):
 
     def old_keys(self) -> frozenset[str]:
         """The keys other than the active one that something is still sealed with."""
+
+    def prune_quotas(self) -> int:
+        """Delete counts of windows that have ended, some thousands at a time; returns how many were.
+
+        Raises:
+            Unavailable: the disk is full, or the store was closed.
+        """
 
     def reseal(
         self,

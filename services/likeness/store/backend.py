@@ -142,6 +142,9 @@ class Backend(Protocol):
     def insert(self, connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add rows, by the shortest way that the driver has. Call it under `guarded`."""
 
+    def upsert(self, connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows, and replace those of the same key, by the shortest way that the driver has, under `guarded`."""
+
     def first(
         self, connection: sa.Connection, query: sa.Select[Any], parameters: Mapping[str, Any]
     ) -> Sequence[Any] | None:

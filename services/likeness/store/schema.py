@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import BigInteger, Column, Index, MetaData, Table, Text
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """The alembic revisions that this release can bring to the last of them, which it reads and writes."""
 
 metadata = MetaData()
@@ -143,6 +143,17 @@ follower = Table(
     Column("name", Text, primary_key=True),
     Column("position", Number, nullable=False),  # log position up to which it has derived what it derives
     Column("seal", Blob, nullable=False),  # over the columns above
+    info={BY_KEY: True},
+)
+
+quota = Table(
+    "quota",
+    metadata,
+    Column(
+        "ends", Number, primary_key=True, autoincrement=False
+    ),  # of the window, seconds since 1970-01-01 UTC
+    Column("key", Blob, primary_key=True),  # keyed digest of what is counted
+    Column("used", Number, nullable=False),
     info={BY_KEY: True},
 )
 

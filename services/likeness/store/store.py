@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -17,6 +18,7 @@ from likeness.domain.audit import AuditEntry, AuditMark
 from likeness.domain.changes import ChangeKind, LogEntry, Receipt, RequestKey, Write
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import Unavailable
+from likeness.domain.quotas import Charge
 from likeness.domain.references import Facets, Reference, Status
 from likeness.domain.samples import Template
 from likeness.domain.storage import (
@@ -47,6 +49,7 @@ from likeness.store.log import find_receipt, read_log
 from likeness.store.opening import Opened, open_files
 from likeness.store.owner_vault import SnapshotVault
 from likeness.store.prepare import prepare
+from likeness.store.quotas import prepare_charges, prune
 from likeness.store.reseal import count_rows, reseal
 from likeness.store.verify import VerifyReport, verify_store
 from likeness.store.writer import GROUP_WRITES, AuditJob, FollowJob, Observer, WriteJob, Writer
@@ -304,14 +307,15 @@ class Store:
         """A keyed digest of a probe for the audit: it can be recognised by this store, not guessed by others."""
         return self._seals.probes.sign(hashlib.sha256(data).digest()).hex()
 
-    def audit(self, entry: AuditEntry) -> AuditReceipt:
-        """Put an act on record; returns once it is durable.
+    def audit(self, entry: AuditEntry, charges: Sequence[Charge] = ()) -> AuditReceipt:
+        """Put an act on record and count what it uses of quotas, in one transaction; returns once it is durable.
 
         Raises:
+            QuotaReached: a quota is used up; nothing was written.
             InvalidInput: the entry is too long or is not JSON.
             Unavailable: it could not be written.
         """
-        job = AuditJob(encode_entry(entry))
+        job = AuditJob(encode_entry(entry), prepare_charges(charges, self._seals, time.time()))
         self._writer.submit(job)
         return job.future.result()
 
@@ -368,6 +372,14 @@ class Store:
         """The other keys that something is still sealed with."""
         with self._reading() as connection:
             return keys_on_record(connection) - {self.active_key}
+
+    def prune_quotas(self) -> int:
+        """Delete counts of windows that have ended, some thousands at a time; returns how many were.
+
+        Raises:
+            Unavailable: the disk is full, or the store was closed.
+        """
+        return self._writer.between_commits(lambda connection: prune(connection, time.time()))
 
     def count_rows(self) -> int:
         """How many references `reseal` looks at, the expunged ones too."""

@@ -29,6 +29,7 @@ from likeness.store.chain import AUDIT, LOG
 from likeness.store.followers import PreparedStep, move
 from likeness.store.plan import WritePlan
 from likeness.store.prepare import PreparedWrite
+from likeness.store.quotas import PreparedCharge, QuotaPlan
 from likeness.store.sealing import Seals
 from likeness.store.tree import tree_edge
 from likeness.store.witness import Heads, Witness
@@ -71,9 +72,10 @@ class WriteJob:
 
 @dataclass(slots=True)
 class AuditJob:
-    """One encoded audit entry."""
+    """One encoded audit entry, and what the act uses of quotas."""
 
     body: bytes
+    charges: Sequence[PreparedCharge] = ()
     future: Future[AuditReceipt] = field(default_factory=Future)
     count: int = 1
 
@@ -278,7 +280,7 @@ class Writer:
         self._measure(before, time.monotonic() - began)
         self._notify(entries)
         for job, outcome in zip(jobs, outcomes, strict=True):
-            if isinstance(job, FollowJob) and isinstance(outcome, LikenessError):
+            if isinstance(job, FollowJob | AuditJob) and isinstance(outcome, LikenessError):
                 job.future.set_exception(outcome)
             else:
                 job.future.set_result(outcome)
@@ -307,6 +309,7 @@ class Writer:
             full = self._reserve.refusal if self._reserve.is_spent else None
             plan = WritePlan(self._backend, connection, self._seals, self.heads.log, at, enrols_not=full)
             audits = AuditPlan(self._seals, self.heads.audit, self._edge, at)
+            quotas = QuotaPlan(self._backend, connection)
             plan.load(
                 [
                     w
@@ -319,13 +322,14 @@ class Writer:
             outcomes: list[Any] = []
             for job in jobs:
                 if isinstance(job, AuditJob):
-                    outcomes.append(audits.add(job.body))
+                    outcomes.append(quotas.take(job.charges) or audits.add(job.body))
                 elif isinstance(job, FollowJob):
                     outcomes.append(self._follow(job.step, audits, connection))
                 else:
                     outcomes.append([_decide(w, plan, audits) for w in job.writes])
             plan.execute()
             audits.execute(self._backend, connection)
+            quotas.execute()
             if plan.erases and self._erase_at is None:  # before it is durable: then it cannot be forgotten
                 self._erase_at = time.monotonic() + ERASE_SECONDS
         self.heads, self._edge = Heads(plan.head, audits.head), audits.edge
@@ -344,14 +348,18 @@ class Writer:
 
     def _record(
         self, jobs: Sequence[Job], audits: AuditPlan, connection: sa.Connection
-    ) -> list[AuditReceipt]:
+    ) -> list[AuditReceipt | LikenessError]:
         """Commit audit entries alone, which is what searches wait for, without what SQLAlchemy does around it."""
-        receipts = [audits.add(job.body) for job in jobs if isinstance(job, AuditJob)]
+        quotas = QuotaPlan(self._backend, connection)
         with self._backend.transaction(connection):
+            outcomes: list[AuditReceipt | LikenessError] = [
+                quotas.take(job.charges) or audits.add(job.body) for job in jobs if isinstance(job, AuditJob)
+            ]
             audits.execute(self._backend, connection)
+            quotas.execute()
         self.heads, self._edge = replace(self.heads, audit=audits.head), audits.edge
         self._note()
-        return receipts
+        return outcomes
 
     def _note(self) -> None:
         """Write the witness; a commit that is durable is not taken back because this fails."""

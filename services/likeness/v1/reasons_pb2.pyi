@@ -258,6 +258,15 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
 
     The key of this owner was erased when it left, so nothing of it is stored; the service's operator can change that.
     """
+    REASON_QUOTA_OF_PRINCIPAL: _Reason.ValueType  # 130
+    """Quotas of searches and comparisons; RetryInfo says when to come back, metadata["ends"] the moment.
+
+    The principal has made as many searches and comparisons as it may.
+    """
+    REASON_QUOTA_OF_SUBJECT: _Reason.ValueType  # 131
+    """The principal has compared that subject 1:1, or been answered with it, as often as it may."""
+    REASON_QUOTA_OF_PROBE: _Reason.ValueType  # 132
+    """The principal has sent nearly the same sample as often as it may."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a call was refused, or what is wrong with a sample. google.rpc.ErrorInfo.reason (domain "likeness") and
@@ -501,4 +510,13 @@ REASON_OWNER_KEY_ERASED: Reason.ValueType  # 104
 
 The key of this owner was erased when it left, so nothing of it is stored; the service's operator can change that.
 """
+REASON_QUOTA_OF_PRINCIPAL: Reason.ValueType  # 130
+"""Quotas of searches and comparisons; RetryInfo says when to come back, metadata["ends"] the moment.
+
+The principal has made as many searches and comparisons as it may.
+"""
+REASON_QUOTA_OF_SUBJECT: Reason.ValueType  # 131
+"""The principal has compared that subject 1:1, or been answered with it, as often as it may."""
+REASON_QUOTA_OF_PROBE: Reason.ValueType  # 132
+"""The principal has sent nearly the same sample as often as it may."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

@@ -21,7 +21,7 @@ from likeness.store.backend import reading
 from likeness.store.choice import backend_of
 from likeness.store.inspection import record_schema
 from likeness.store.migrate import MIGRATIONS, migrate
-from likeness.store.schema import REVISIONS, audit_tree, follower, metadata
+from likeness.store.schema import REVISIONS, audit_tree, follower, metadata, quota
 from likeness.store.sealing import Seals
 from likeness.store.vault import KeyRing
 from likeness.store.verify import verify_store
@@ -38,13 +38,14 @@ NUMBERS = {
     "audit_tree": {"position"},
     "meta": set(),
     "follower": {"position"},
+    "quota": {"ends", "used"},
 }
 """The columns that pass 2^31: positions, and microseconds at their first row."""
 
-LATER = {"0001": (follower, audit_tree), "0002": (audit_tree,)}
+LATER = {"0001": (follower, audit_tree, quota), "0002": (audit_tree, quota), "0003": (quota,)}
 """The tables that came after a revision."""
 
-UNCHANGED = sorted(NUMBERS.keys() - {"follower", "audit_tree", "meta"})
+UNCHANGED = sorted(NUMBERS.keys() - {"follower", "audit_tree", "quota", "meta"})
 """The tables of which later revisions leave every row as it is; `meta` has the seal of the definitions."""
 
 

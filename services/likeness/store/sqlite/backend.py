@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
 
 from likeness.domain.errors import LikenessError
 from likeness.domain.storage import Space
@@ -129,6 +130,11 @@ class SQLite:
         if rows:
             driver_of(connection).executemany(_insertion(table), rows)
 
+    def upsert(self, connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add or replace rows through the driver."""
+        if rows:
+            driver_of(connection).executemany(_replacement(table), rows)
+
     def first(
         self, connection: sa.Connection, query: sa.Select[Any], parameters: Mapping[str, Any]
     ) -> Sequence[Any] | None:
@@ -167,6 +173,14 @@ class SQLite:
 @cache
 def _insertion(table: sa.Table) -> str:
     return text_of(table.insert())
+
+
+@cache
+def _replacement(table: sa.Table) -> str:
+    adding = insert(table)
+    keys = [column.name for column in table.primary_key]
+    others = {name: value for name, value in adding.excluded.items() if name not in keys}
+    return text_of(adding.on_conflict_do_update(index_elements=keys, set_=others))
 
 
 @cache

@@ -1,0 +1,114 @@
+"""How often something may be done: what is counted, for how long, and the error where it was done too often."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from likeness.domain.errors import Exhausted
+
+HOUR, DAY = 3_600, 86_400
+"""Seconds. Windows begin at whole hours and days of UTC."""
+
+
+class QuotaKind(StrEnum):
+    """What is counted, by principal: all its searches and comparisons, those that one subject was answered to, and
+    those with nearly the same probe."""
+
+    PRINCIPAL = "principal"
+    SUBJECT = "subject"
+    PROBE = "probe"
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """One use of what may be used `limit` times within a window.
+
+    Args:
+        kind: what is counted.
+        names: under which it is counted; several are several ways to recognise the same thing. They are stored as
+            keyed digests alone.
+        limit: uses within a window.
+        seconds: of a window.
+        agreeing: it is used up where so many of the names are.
+    """
+
+    kind: QuotaKind
+    names: tuple[tuple[str, ...], ...]
+    limit: int
+    seconds: int = DAY
+    agreeing: int = 1
+
+    def ends(self, now: float) -> int:
+        """When the window of a time ends; both in Unix seconds."""
+        return (int(now) // self.seconds + 1) * self.seconds
+
+
+_REASONS = {
+    QuotaKind.PRINCIPAL: "QUOTA_OF_PRINCIPAL",
+    QuotaKind.SUBJECT: "QUOTA_OF_SUBJECT",
+    QuotaKind.PROBE: "QUOTA_OF_PROBE",
+}
+
+_SAYING = {
+    QuotaKind.PRINCIPAL: "You have made as many searches and comparisons as you may ({limit} in {window})",
+    QuotaKind.SUBJECT: "You have compared that subject as often as you may ({limit} times in {window})",
+    QuotaKind.PROBE: "You have sent nearly the same sample as often as you may ({limit} times in {window})",
+}
+
+_WINDOWS = {HOUR: "an hour", DAY: "a day"}
+
+
+class QuotaReached(Exhausted):
+    """Something was done as often as it may be done.
+
+    Args:
+        charges: what is used up, all of one kind; at least one.
+        ends: when the window ends, in Unix seconds.
+    """
+
+    def __init__(self, charges: Sequence[Charge], ends: int) -> None:
+        first = charges[0]
+        at = datetime.fromtimestamp(ends, UTC).isoformat().replace("+00:00", "Z")
+        window = _WINDOWS.get(first.seconds, f"{first.seconds} s")
+        saying = _SAYING[first.kind].format(limit=first.limit, window=window)
+        super().__init__(
+            f"{saying}; go on from {at}, or ask the operator of the service for more.",
+            reason=_REASONS[first.kind],
+            metadata={"quota": first.kind.value, "limit": str(first.limit), "ends": at},
+        )
+        self.charges = tuple(charges)
+        self.ends = ends
+        self.retry_after = max(1.0, ends - time.time())
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaLimits:
+    """How often one principal may do what.
+
+    Args:
+        hour: searches and comparisons in an hour.
+        day: the same in a day.
+        subject: in a day, how often a subject is answered with a fine score, or compared 1:1.
+        probe: in a day, searches and comparisons with nearly the same probe.
+        by_role: by the name of a role, what differs for it; of several roles the most counts.
+    """
+
+    hour: int = 50_000
+    day: int = 200_000
+    subject: int = 50
+    probe: int = 30
+    by_role: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    def of(self, name: str, roles: Iterable[str]) -> int:
+        """The limit of that name for somebody who has the roles."""
+        own = [found[name] for role in roles if name in (found := self.by_role.get(role, {}))]
+        usual: int = getattr(self, name)
+        return max(own, default=usual)
+
+
+LIMITS = ("hour", "day", "subject", "probe")
+"""The names of the limits."""

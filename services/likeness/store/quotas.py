@@ -1,0 +1,107 @@
+"""What was used of quotas, counted in the transaction that puts the act on record.
+
+A row is a number under a keyed digest: nothing in it says who did what, with which probe or of whom. It has no
+seal: whoever can change it can take it out as well, and gains no more than to begin counting again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from likeness.domain.errors import Corrupt
+from likeness.domain.quotas import Charge, QuotaReached
+from likeness.store.backend import Backend
+from likeness.store.canonical import canonical_row
+from likeness.store.schema import quota
+from likeness.store.sealing import Seals
+from likeness.store.vault import ID_BYTES
+
+KEY_BYTES = 16
+"""Of the digest that something is counted under."""
+
+PRUNED_ROWS = 10_000
+"""At most so many are deleted in one transaction, which takes some tens of milliseconds."""
+
+_USED = sa.select(quota.c.used).where(quota.c.ends == sa.bindparam("at"), quota.c.key == sa.bindparam("of"))
+
+Key = tuple[int, bytes]
+
+
+@dataclass(frozen=True)
+class PreparedCharge:
+    """A charge in its window, its names digested."""
+
+    charge: Charge
+    ends: int
+    keys: tuple[Key, ...]
+
+
+def prepare_charges(charges: Sequence[Charge], seals: Seals, now: float) -> tuple[PreparedCharge, ...]:
+    """The charges in the windows of a time, in Unix seconds."""
+    return tuple(_prepared(charge, seals, charge.ends(now)) for charge in charges)
+
+
+def _prepared(charge: Charge, seals: Seals, ends: int) -> PreparedCharge:
+    about = (charge.kind.value, charge.seconds, ends)
+    digests = (seals.probes.sign(b"quota" + canonical_row([*about, *name])) for name in charge.names)
+    return PreparedCharge(
+        charge, ends, tuple((ends, digest[ID_BYTES : ID_BYTES + KEY_BYTES]) for digest in digests)
+    )
+
+
+class QuotaPlan:
+    """One transaction's worth of charges; nothing else may commit between its reading and its writing."""
+
+    def __init__(self, backend: Backend, connection: sa.Connection) -> None:
+        self._backend = backend
+        self._connection = connection
+        self._used: dict[Key, int] = {}
+        self._changed: set[Key] = set()
+
+    def take(self, charges: Sequence[PreparedCharge]) -> QuotaReached | None:
+        """Count one use of each; where one is used up none is counted, and all are named that are of its kind.
+
+        Raises:
+            Corrupt: what is stored is no count.
+        """
+        spent = [charge for charge in charges if self._is_spent(charge)]
+        if spent:
+            first = spent[0]
+            named = [one.charge for one in spent if one.charge.kind is first.charge.kind]
+            return QuotaReached(named, first.ends)
+        for key in (key for charge in charges for key in charge.keys):
+            self._used[key] = self._count(key) + 1
+            self._changed.add(key)
+        return None
+
+    def execute(self) -> None:
+        """Write the counts in the connection's transaction."""
+        rows = [{"ends": ends, "key": key, "used": self._used[ends, key]} for ends, key in self._changed]
+        self._backend.upsert(self._connection, quota, rows)
+
+    def _is_spent(self, one: PreparedCharge) -> bool:
+        used_up = sum(self._count(key) >= one.charge.limit for key in one.keys)
+        return used_up >= min(one.charge.agreeing, len(one.keys))
+
+    def _count(self, key: Key) -> int:
+        used = self._used.get(key)
+        if used is None:
+            row = self._backend.first(self._connection, _USED, {"at": key[0], "of": key[1]})
+            used = self._used[key] = 0 if row is None else _checked(row[0])
+        return used
+
+
+def _checked(used: object) -> int:
+    if not isinstance(used, int):
+        raise Corrupt("A count of a quota is damaged; restore the database from a backup.")
+    return used
+
+
+def prune(connection: sa.Connection, now: float) -> int:
+    """Delete counts of windows that have ended; returns how many were, at most `PRUNED_ROWS`."""
+    over = sa.select(quota.c.ends, quota.c.key).where(quota.c.ends <= int(now)).limit(PRUNED_ROWS)
+    found = connection.execute(quota.delete().where(sa.tuple_(quota.c.ends, quota.c.key).in_(over)))
+    return found.rowcount
