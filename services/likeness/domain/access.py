@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from likeness.domain.references import Caller, Facets
@@ -137,6 +137,14 @@ class Access(Protocol):
         Raises:
             Denied: it may not be done; the message says why, without anything about references.
         """
+
+
+@runtime_checkable
+class Reloading(Protocol):
+    """Access whose rules may change while calls are open. Safe to use from many threads."""
+
+    def refresh(self) -> bool:
+        """Take changed rules, all of them or none; whether other ones are in force since. Blocks."""
 
 
 class TrustEveryone:

@@ -121,7 +121,8 @@ class Header:
 
     `coverage` is the share of the searched gallery that took part, 0..1; `searched` the number of references
     compared against of which more than a hit may be shown, `audit_position` the entry in the audit chain that
-    recorded it. `unknown_galleries` are those asked for in which there is no reference that the caller may know of.
+    recorded it. `unknown_galleries` are those asked for in which there is no reference that the caller may know of;
+    `policy` the digest of the policies by which the call was judged, empty where there are none.
     """
 
     log_position: int
@@ -134,6 +135,7 @@ class Header:
     audit_digest: str = ""
     timings: Mapping[str, float] = field(default_factory=dict)
     unknown_galleries: tuple[str, ...] = ()
+    policy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,7 @@ class Comparer:
                 model=self._modality.model,
                 calibration=calibration_id(self._modality),
                 searched=1,
+                policy=caller.grant.policy,
             )
             with timings.stage("audit"):
                 sides = [one.audit_name, other.audit_name]

@@ -161,6 +161,7 @@ class _Search:
             calibration=calibration_id(self.modality),
             searched=self.answer.searched,
             unknown_galleries=self.answer.unknown_galleries,
+            policy=self.query.scope.caller.grant.policy,
         )
 
     def _candidates(self, scored: Sequence[Scored]) -> tuple[Candidate, ...]:

@@ -1225,6 +1225,7 @@ class AnswerHeader(_message.Message):
     AUDIT_DIGEST_FIELD_NUMBER: _builtins.int
     TIMINGS_FIELD_NUMBER: _builtins.int
     UNKNOWN_GALLERIES_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
     log_position: _builtins.int
     """The log position that the answer reflects."""
     generation: _builtins.str
@@ -1241,6 +1242,8 @@ class AnswerHeader(_message.Message):
     """The entry of the audit chain that records this answer."""
     audit_digest: _builtins.str
     """The SHA-256 of that entry, in hexadecimal."""
+    policy: _builtins.str
+    """The digest of the policies by which the call was judged, in hexadecimal; empty where the service has none."""
     @_builtins.property
     def timings(self) -> _containers.RepeatedCompositeFieldContainer[Global___StageTiming]:
         """Where the time went."""
@@ -1265,10 +1268,11 @@ class AnswerHeader(_message.Message):
         audit_digest: _builtins.str = ...,
         timings: _abc.Iterable[Global___StageTiming] | None = ...,
         unknown_galleries: _abc.Iterable[_builtins.str] | None = ...,
+        policy: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_digest", b"audit_digest", "audit_position", b"audit_position", "calibration", b"calibration", "coverage", b"coverage", "generation", b"generation", "log_position", b"log_position", "model", b"model", "searched", b"searched", "timings", b"timings", "unknown_galleries", b"unknown_galleries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_digest", b"audit_digest", "audit_position", b"audit_position", "calibration", b"calibration", "coverage", b"coverage", "generation", b"generation", "log_position", b"log_position", "model", b"model", "policy", b"policy", "searched", b"searched", "timings", b"timings", "unknown_galleries", b"unknown_galleries"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -53,6 +53,14 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """A search or comparison does not say why it is made."""
     REASON_PERMISSION_DENIED: _Reason.ValueType  # 13
     """The caller may not do this."""
+    REASON_NOT_PERMITTED_BY_POLICY: _Reason.ValueType  # 110
+    """No policy permits it, or one forbids it."""
+    REASON_PRINCIPAL_UNKNOWN: _Reason.ValueType  # 111
+    """The principal that was proven to call is not in the directory of the service."""
+    REASON_ENTITY_NOT_OF_PRINCIPAL: _Reason.ValueType  # 112
+    """The principal does not speak for the entity that the request names."""
+    REASON_ENTITY_SUSPENDED: _Reason.ValueType  # 113
+    """The entity is cut off from the service, for now."""
     REASON_NOT_FOUND: _Reason.ValueType  # 14
     """There is no such thing that the caller may know of."""
     REASON_RESOURCE_EXHAUSTED: _Reason.ValueType  # 15
@@ -305,6 +313,14 @@ REASON_PURPOSE_REQUIRED: Reason.ValueType  # 12
 """A search or comparison does not say why it is made."""
 REASON_PERMISSION_DENIED: Reason.ValueType  # 13
 """The caller may not do this."""
+REASON_NOT_PERMITTED_BY_POLICY: Reason.ValueType  # 110
+"""No policy permits it, or one forbids it."""
+REASON_PRINCIPAL_UNKNOWN: Reason.ValueType  # 111
+"""The principal that was proven to call is not in the directory of the service."""
+REASON_ENTITY_NOT_OF_PRINCIPAL: Reason.ValueType  # 112
+"""The principal does not speak for the entity that the request names."""
+REASON_ENTITY_SUSPENDED: Reason.ValueType  # 113
+"""The entity is cut off from the service, for now."""
 REASON_NOT_FOUND: Reason.ValueType  # 14
 """There is no such thing that the caller may know of."""
 REASON_RESOURCE_EXHAUSTED: Reason.ValueType  # 15

@@ -268,6 +268,7 @@ def _header(value: Header) -> common.AnswerHeader:
             for stage, seconds in value.timings.items()
         ],
         unknown_galleries=value.unknown_galleries,
+        policy=value.policy,
     )
 
 

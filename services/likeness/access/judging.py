@@ -1,0 +1,102 @@
+"""Access as policies have it: judges by the rules in force, and takes changed ones without a restart."""
+
+from __future__ import annotations
+
+import threading
+from typing import Protocol
+
+from likeness.access.cedar import Cedar
+from likeness.access.directory import read_directory
+from likeness.access.ruling import Ruling
+from likeness.access.sources import Contents, Sources
+from likeness.access.suspensions import read_suspensions
+from likeness.domain.access import Asked, Grant
+from likeness.domain.errors import LikenessError
+
+
+class Observer(Protocol):
+    """Is informed of what an operator must know."""
+
+    def taken(self, digest: str) -> None:
+        """Rules are in force."""
+
+    def refused(self, digest: str, error: LikenessError) -> None:
+        """Changed files were not taken; what was in force remains so."""
+
+    def failed(self, errors: tuple[str, ...]) -> None:
+        """Policies could not be evaluated for a call, which was denied."""
+
+
+class CedarAccess:
+    """Implements `Access` and `Reloading`.
+
+    Args:
+        sources: where the rules are.
+        observer: is informed of changes and failures.
+
+    Raises:
+        InvalidInput: a file cannot be read or a rule in it is wrong.
+    """
+
+    def __init__(self, sources: Sources, observer: Observer) -> None:
+        self._sources = sources
+        self._observer = observer
+        self._changing = threading.Lock()
+        self._refused = ""
+        self._ruling = self._made(sources.read())
+        observer.taken(self._ruling.digest)
+
+    @property
+    def policy(self) -> str:
+        """The digest of schema, policies, directory and suspensions in force, hexadecimal."""
+        return self._ruling.digest
+
+    @property
+    def ruling(self) -> Ruling:
+        """The rules in force."""
+        return self._ruling
+
+    def judge(self, asked: Asked) -> Grant:
+        """See `Access.judge`; about 10 µs for a question that was asked before, else about 2 ms.
+
+        Raises:
+            Denied: the call may not be done.
+        """
+        return self._ruling.judge(asked)
+
+    def refresh(self) -> bool:
+        """Take what stands in the files now, all of it or nothing; whether other rules are in force since.
+
+        Files that are wrong leave the rules in force as they are; the observer is informed, once for each content.
+        """
+        with self._changing:
+            digest = ""
+            try:
+                contents = self._sources.read()
+                digest = contents.digest
+                if digest in {self._ruling.digest, self._refused}:
+                    return self._unchanged(digest)
+                ruling = self._made(contents)
+            except LikenessError as error:
+                self._refuse(digest or error.message, error)
+                return False
+            self._ruling, self._refused = ruling, ""
+            self._observer.taken(digest)
+            return True
+
+    def _unchanged(self, digest: str) -> bool:
+        if digest == self._ruling.digest and self._refused:
+            self._refused = ""
+            self._observer.taken(digest)
+        return False
+
+    def _refuse(self, digest: str, error: LikenessError) -> None:
+        if digest != self._refused:
+            self._refused = digest
+            self._observer.refused(digest, error)
+
+    def _made(self, contents: Contents) -> Ruling:
+        directory = read_directory(contents.directory, str(self._sources.directory))
+        suspensions = read_suspensions(contents.suspensions, str(self._sources.suspensions))
+        engine = Cedar(contents.schema, contents.policies, directory)
+        return Ruling(directory, suspensions, engine, contents.digest, self._observer.failed)

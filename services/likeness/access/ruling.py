@@ -1,0 +1,202 @@
+"""The rules in force: one directory, one set of policies over it, and what was decided by them so far."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from likeness.access.conditions import NOTHING, ByConditions, Condition, every, negated, some
+from likeness.access.directory import Directory, ListedPrincipal
+from likeness.access.engine import Decision, PolicyEngine, PolicyFailed, Question
+from likeness.access.expressions import Compiler, NotInSubset
+from likeness.access.rules import LEVEL_ACTIONS, LIGHTS_OUT
+from likeness.access.suspensions import Suspension
+from likeness.domain.access import Action, Asked, Disclosure, Grant
+from likeness.domain.errors import Denied
+
+DECISIONS = 8192
+"""Decisions that are cached: entities times purposes times methods of a large hub. One takes about 2 kB."""
+
+FMR_ONE_IN = "fmr_one_in"
+"""The attribute of a request that a policy may look at: one false match in so many comparisons with strangers."""
+
+_KeyT = TypeVar("_KeyT")
+_ValueT = TypeVar("_ValueT")
+
+
+class _Recent(Generic[_KeyT, _ValueT]):
+    """What was used lately, up to a number of entries."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._entries: OrderedDict[_KeyT, _ValueT] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: _KeyT, make: Callable[[], _ValueT]) -> _ValueT:
+        """What is stored under the key, made where it is not; two threads may make it at once."""
+        with self._lock:
+            if key in self._entries:
+                self._entries.move_to_end(key)
+                return self._entries[key]
+        made = make()
+        with self._lock:
+            self._entries[key] = made
+            if len(self._entries) > self._most:
+                self._entries.popitem(last=False)
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What holds for every call that asks the same question."""
+
+    decision: Decision
+    disclosure: Disclosure
+    lights_out: bool = False
+
+
+class Ruling:
+    """Judges calls by one directory and the policies over it. Safe to use from many threads.
+
+    Args:
+        directory: who there is.
+        suspensions: entities that are cut off.
+        engine: the policies.
+        digest: of all of these, hexadecimal.
+        failed: is called with the errors of policies that could not be evaluated.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        suspensions: Mapping[str, Suspension],
+        engine: PolicyEngine,
+        digest: str,
+        failed: Callable[[tuple[str, ...]], None],
+    ) -> None:
+        self.directory = directory
+        self.engine = engine
+        self.digest = digest
+        self._suspensions = suspensions
+        self._failed = failed
+        self._compiler = Compiler(directory)
+        self._judged: _Recent[tuple[Question, Action], _Judged] = _Recent(DECISIONS)
+        self._disclosures: _Recent[Question, ByConditions] = _Recent(DECISIONS)
+
+    def judge(self, asked: Asked) -> Grant:
+        """See `Access.judge`."""
+        known = self._admitted(asked)
+        question = question_of(asked, known)
+        judged = self._judged.get((question, asked.action), lambda: self._judge(question, asked.action))
+        if not judged.decision.allowed:
+            raise _not_permitted(asked, question)
+        entity = self.directory.entities[asked.caller.entity]
+        return Grant(
+            disclosure=judged.disclosure,
+            principal=asked.principal,
+            country=entity.country,
+            groups=entity.groups,
+            policy=self.digest,
+            decided_by=judged.decision.policies,
+            lights_out=judged.lights_out,
+        )
+
+    def disclosure(self, question: Question) -> ByConditions:
+        """What of which references a call may be shown; nothing where a policy could not be evaluated."""
+        return self._disclosures.get(question, lambda: self._disclosure(question))
+
+    def _admitted(self, asked: Asked) -> ListedPrincipal:
+        """The principal that calls, of an entity that it speaks for and that is not cut off.
+
+        Raises:
+            Denied: there is no such principal, it does not speak for the entity, or the entity is cut off.
+        """
+        name, entity = asked.principal.name, asked.caller.entity
+        known = self.directory.principals.get(name)
+        if known is None:
+            raise Denied(
+                f"The principal '{name}' is not in the directory of this service; ask its operator to enter it.",
+                reason="PRINCIPAL_UNKNOWN",
+                metadata={"principal": name},
+            )
+        if entity not in known.entities:
+            raise Denied(
+                f"The principal '{name}' does not speak for the entity '{entity}'; name one of its own in "
+                "caller.entity, or ask the operator of this service to add it.",
+                reason="ENTITY_NOT_OF_PRINCIPAL",
+                metadata={"principal": name, "entity": entity},
+            )
+        if entity in self._suspensions:
+            bureau = self.directory.entities[entity].bureau
+            raise Denied(
+                f"The entity '{entity}' is cut off from this service; ask its bureau, {bureau}, to resume it.",
+                reason="ENTITY_SUSPENDED",
+                metadata={"entity": entity, "bureau": bureau},
+            )
+        return known
+
+    def _judge(self, question: Question, action: Action) -> _Judged:
+        decision = self.engine.decide(question, action.value)
+        if decision.errors:
+            self._failed(decision.errors)
+        if not decision.allowed:
+            return _Judged(decision, NOTHING)
+        return _Judged(decision, self.disclosure(question), self._lights_out(question, action))
+
+    def _lights_out(self, question: Question, action: Action) -> bool:
+        """Never for faces, whatever a policy says."""
+        if action is not Action.SEARCH or question.modality == "face":
+            return False
+        return self.engine.decide(question, LIGHTS_OUT).allowed
+
+    def _disclosure(self, question: Question) -> ByConditions:
+        try:
+            return ByConditions.of(*(self._condition(question, action) for action in LEVEL_ACTIONS))
+        except (PolicyFailed, NotInSubset) as error:
+            self._failed(tuple(map(str, error.args)))
+            return NOTHING
+
+    def _condition(self, question: Question, action: str) -> Condition:
+        residuals = self.engine.residuals(question, action)
+        conditions = [(left.forbids, self._compiler.compiled(left.condition)) for left in residuals]
+        permitted = some(*(condition for forbids, condition in conditions if not forbids))
+        forbidden = some(*(condition for forbids, condition in conditions if forbids))
+        return every(permitted, negated(forbidden))
+
+
+def question_of(asked: Asked, known: ListedPrincipal) -> Question:
+    """What the policies see of a call by a principal of the directory."""
+    attributes = dict(asked.attributes)
+    fmr_one_in = attributes.get(FMR_ONE_IN)
+    caller = asked.caller
+    return Question(
+        principal=asked.principal.name,
+        person=asked.principal.person,
+        roles=known.effective(asked.principal.roles),
+        entity=caller.entity,
+        purpose=caller.purpose,
+        modality=asked.modality,
+        named_case=bool(caller.case_reference),
+        named_operator=bool(asked.principal.operator or caller.operator),
+        fmr_one_in=int(fmr_one_in) if fmr_one_in is not None else None,
+    )
+
+
+def _not_permitted(asked: Asked, question: Question) -> Denied:
+    roles = ", ".join(sorted(question.roles)) or "no role"
+    return Denied(
+        f"No policy lets the principal '{question.principal}' ({roles}) of {question.entity} call "
+        f"{asked.action.value} on {question.modality} for the purpose {question.purpose.value}; ask the operator "
+        "of this service, who can see why with `likeness policy explain`.",
+        reason="NOT_PERMITTED_BY_POLICY",
+        metadata={
+            "principal": question.principal,
+            "entity": question.entity,
+            "action": asked.action.value,
+            "modality": question.modality,
+            "purpose": question.purpose.value,
+        },
+    )
