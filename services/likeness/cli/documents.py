@@ -13,11 +13,21 @@ Document = dict[str, object]
 
 
 def reference(message: common.Reference) -> Document:
-    """A reference with all that its owner says of it."""
+    """A reference with all that its owner says of it, or of a candidate what the caller may see."""
     stated = message.metadata
+    if message.level == common.LEVEL_CANDIDATE:
+        return {
+            "reference_id": message.reference_id,
+            "modality": modality(message.modality),
+            "level": level(message.level),
+            "owner": stated.owner,
+            "category": category(stated.category),
+        }
+    limits = stated.restrictions
     return {
         "reference_id": message.reference_id,
         "modality": modality(message.modality),
+        "level": level(message.level),
         "owner": stated.owner,
         "subject_id": stated.subject_id,
         "owner_reference": stated.owner_reference,
@@ -27,9 +37,14 @@ def reference(message: common.Reference) -> Document:
         "notices": list(stated.notices),
         "attributes": dict(stated.attributes),
         "restrictions": {
-            "denied_entities": list(stated.restrictions.denied_entities),
-            "permitted_entities": list(stated.restrictions.permitted_entities),
-            "permitted_purposes": [purpose(p) for p in stated.restrictions.permitted_purposes],
+            "denied_entities": list(limits.denied_entities),
+            "permitted_entities": list(limits.permitted_entities),
+            "permitted_purposes": [purpose(p) for p in limits.permitted_purposes],
+            "denied_countries": list(limits.denied_countries),
+            "permitted_countries": list(limits.permitted_countries),
+            "denied_groups": list(limits.denied_groups),
+            "permitted_groups": list(limits.permitted_groups),
+            "disclosure": level(limits.disclosure),
         },
         "review_time": _time(stated.review_time) if stated.HasField("review_time") else None,
         "expire_time": _time(stated.expire_time) if stated.HasField("expire_time") else None,
@@ -130,6 +145,7 @@ def search(probe: str, response: matching.SearchResponse) -> Document:
             {
                 "finding": finding(answer.finding),
                 "candidates": [candidate(c, calibrated) for c in answer.candidates],
+                "hits": [{"owner": hit.owner, "modality": modality(hit.modality)} for hit in answer.hits],
             }
             for answer in response.answers
         ],
@@ -149,6 +165,11 @@ def category_words(value: common.Category.ValueType) -> str:
 def modality(value: common.Modality.ValueType) -> str:
     """The protocol's modality in the product's own word; empty for one that it has no name for."""
     return _word(common.Modality.DESCRIPTOR, value) if value else ""
+
+
+def level(value: common.Level.ValueType) -> str:
+    """The protocol's level in the product's own word; empty where it is not set."""
+    return _word(common.Level.DESCRIPTOR, value) if value else ""
 
 
 def severity(value: common.Severity.ValueType) -> str:

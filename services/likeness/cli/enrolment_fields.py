@@ -65,6 +65,7 @@ class EnrolmentFields:
     subject_from_folder: bool = False
     label: Label = Label.STEM
     notices: tuple[str, ...] = ()
+    restrictions: common.Restrictions | None = None
     selection: common.Selection | None = None
     override: str = ""
     salt: str = ""
@@ -76,6 +77,7 @@ class EnrolmentFields:
             galleries=sorted(self.galleries),
             category=common.Category.Value(f"CATEGORY_{self.category.name}"),
             notices=self.notices,
+            restrictions=self.restrictions,
             owner_reference=self._label(file),
         )
         sample = common.Sample(selection=self.selection)

@@ -183,6 +183,8 @@ def _row(
         f"audit entry {header.audit_position}",
         f"{plural(header.searched, 'reference')} searched",
     ]
+    if answer.hits:
+        lines.append(f"hits: {', '.join(hit.owner for hit in answer.hits)}")
     if header.coverage < 1:
         lines.append(f"PARTIAL: coverage {header.coverage:.3f}")
     candidates = [_candidate(c, header, enrolled, probe.pictures) for c in answer.candidates[:MAX_CANDIDATES]]

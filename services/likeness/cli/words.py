@@ -16,6 +16,11 @@ MAX_LABEL = 80
 LEAD = "A candidate is a lead for a person to verify, not an identification."
 
 
+def hit_words(hit: common.Hit) -> str:
+    """What a hit says, and what to do about it."""
+    return f"{hit.owner} holds a reference that resembles the probe: contact it."
+
+
 def rate_short(value: float, measurable: bool, calibrated: bool = True) -> str:
     """A false match rate for one cell of a table: `4.0e-05`, `below 1.0e-06`, or that there is none."""
     if not calibrated:

@@ -109,6 +109,11 @@ def metadata(
     denied_entities: Iterable[str] = (),
     permitted_entities: Iterable[str] = (),
     permitted_purposes: Iterable[str] = (),
+    denied_countries: Iterable[str] = (),
+    permitted_countries: Iterable[str] = (),
+    denied_groups: Iterable[str] = (),
+    permitted_groups: Iterable[str] = (),
+    disclosure: str = "unspecified",
     review_time: datetime | None = None,
     expire_time: datetime | None = None,
 ) -> common.ReferenceMetadata:
@@ -133,6 +138,11 @@ def metadata(
             permitted_purposes=[
                 purpose_number(name) for name in _several("permitted_purposes", permitted_purposes)
             ],
+            denied_countries=_several("denied_countries", denied_countries),
+            permitted_countries=_several("permitted_countries", permitted_countries),
+            denied_groups=_several("denied_groups", denied_groups),
+            permitted_groups=_several("permitted_groups", permitted_groups),
+            disclosure=level_number(disclosure),
         ),
         review_time=_timestamp(review_time),
         expire_time=_timestamp(expire_time),
@@ -152,6 +162,11 @@ def status_number(name: str) -> common.Status.ValueType:
 def purpose_number(name: str) -> common.Purpose.ValueType:
     """The number of a purpose by its name; ValueError if there is none."""
     return common.Purpose.Value(_member(common.Purpose.DESCRIPTOR, name))
+
+
+def level_number(name: str) -> common.Level.ValueType:
+    """The number of a level of disclosure by its name; ValueError if there is none."""
+    return common.Level.Value(_member(common.Level.DESCRIPTOR, name))
 
 
 def _member(enum: EnumDescriptor, name: str) -> str:

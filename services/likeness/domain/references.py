@@ -72,9 +72,9 @@ class Caller:
 class Restrictions:
     """Limits that the owner sets on use of a reference; the owner itself is never limited by them.
 
-    An empty `permitted_*` set permits everyone who is not denied; a caller must pass all of them. Countries are two
-    letters of ISO 3166-1, groups are of entities. A caller whose country and groups are not known is not admitted
-    where they are limited. `disclosure` is the most that is shown to others; None leaves it to the policy.
+    An empty `permitted_*` set permits everyone who is not denied; a caller must pass all of them. Countries and
+    groups of entities are those of the caller's grant. A caller whose country and groups are not known is not
+    admitted where they are limited. `disclosure` is the most that is shown to others; None leaves it to the policy.
     """
 
     denied_entities: frozenset[str] = frozenset()

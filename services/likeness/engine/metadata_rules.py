@@ -10,9 +10,6 @@ from likeness.domain.references import Reference, Restrictions, Status
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}")
 """Galleries, owners and entities: short, printable, without spaces, so that they can stand in logs and URLs."""
 
-COUNTRY = re.compile(r"[A-Z]{2}")
-"""As ISO 3166-1 writes them."""
-
 MAX_GALLERIES = 32
 MAX_NOTICES = 64
 MAX_ATTRIBUTES = 64
@@ -56,19 +53,17 @@ def check_metadata(reference: Reference) -> None:
 
 def _check_restrictions(limits: Restrictions) -> None:
     field = "metadata.restrictions"
-    countries = (limits.denied_countries, limits.permitted_countries)
-    names = (limits.denied_entities, limits.permitted_entities, limits.denied_groups, limits.permitted_groups)
-    for several in (*names, *countries):
-        _check_count(len(several), MAX_RESTRICTED, field)
-    for name in frozenset().union(*names):
-        _check_name(name, field)
-    for country in frozenset().union(*countries):
-        if not COUNTRY.fullmatch(country):
-            raise InvalidInput(
-                f"'{country[:80]}' in {field} is not a country: give the two capital letters of ISO 3166-1, for "
-                "example FR.",
-                field=field,
-            )
+    for names in (
+        limits.denied_entities,
+        limits.permitted_entities,
+        limits.denied_countries,
+        limits.permitted_countries,
+        limits.denied_groups,
+        limits.permitted_groups,
+    ):
+        _check_count(len(names), MAX_RESTRICTED, field)
+        for name in names:
+            _check_name(name, field)
 
 
 def _texts(reference: Reference) -> list[tuple[str, str]]:

@@ -372,8 +372,8 @@ Global___CallerContext: _TypeAlias = CallerContext  # noqa: Y015
 @_typing.final
 class Restrictions(_message.Message):
     """Limits that the owner sets on use by others. Empty sets limit nothing, and a caller must pass all that are set. The
-    owner is never limited. A country is two capital letters of ISO 3166-1, a group of entities is a name; both are those
-    that the service knows the caller's entity by, and where it knows neither, a limit on them admits nobody.
+    owner is never limited. Countries and groups of entities are named as the service knows the caller's entity by them;
+    where it knows neither, a limit on them admits nobody.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -320,3 +320,36 @@ def test_who_asks_and_why_must_be_given(
     result = cli(*words)
     assert result.exit_code == Exit.USAGE
     assert message in result.stderr
+
+
+def test_a_hit_names_the_owner_to_contact(cli: Cli, folder: Path, enrolled: str) -> None:
+    listed = lines(cli("list", "-g", enrolled).stdout)
+    ids = [reference["reference_id"] for reference in listed]
+    cli("update", ids[0], "--disclose", "hit", "--permit", "purpose:system_test")
+    cli("update", ids[1], "--disclose", "candidate", "--deny", "country:XX", "--deny", "entity:NCB-ZZ")
+    cli("update", ids[1], "--deny", "country:")
+    limits = lines(cli("get", ids[1]).stdout)[0]["restrictions"]
+    assert (limits["denied_entities"], limits["denied_countries"]) == (["NCB-ZZ"], [])
+    probe = folder / "ada" / "1.jpg"
+    (answer,) = lines(cli("search", probe, "-g", enrolled, "--entity", "NCB-YY").stdout)
+    assert answer["answers"][0]["hits"] == [{"owner": "NCB-XX", "modality": "face"}]
+    found = {c["reference"]["reference_id"]: c["reference"] for c in answer["answers"][0]["candidates"]}
+    assert set(found) == set(ids[1:])
+    assert set(found[ids[1]]) == {"reference_id", "modality", "level", "owner", "category"}
+    table = cli("search", probe, "-g", enrolled, "--entity", "NCB-YY", "--table").stdout
+    assert "NCB-XX holds a reference that resembles the probe: contact it" in table
+    assert "not shown" in cli("list", "-g", enrolled, "--entity", "NCB-YY", "--table").stdout
+
+
+def test_a_limit_of_no_known_kind_is_refused(cli: Cli) -> None:
+    for words in (["--deny", "purpose:system_test"], ["--permit", "NCB-AA"], ["--deny", "city:Paris"]):
+        result = cli("update", "some-id", *words)
+        assert result.exit_code == Exit.USAGE
+        assert "a colon and a name" in result.stderr
+
+
+def test_limits_are_enrolled_with_every_file(cli: Cli, folder: Path, request: pytest.FixtureRequest) -> None:
+    cli("enroll", folder / "ada", "-g", gallery(request), "--permit", "group:PRUM", "--disclose", "full")
+    for reference in lines(cli("list", "-g", gallery(request)).stdout):
+        limits = reference["restrictions"]
+        assert (limits["permitted_groups"], limits["disclosure"]) == (["PRUM"], "full")

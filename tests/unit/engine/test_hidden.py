@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from likeness.domain.access import Grant, Level
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import DeadlineExceeded, NotFound
 from likeness.domain.ids import new_id
-from likeness.domain.references import Purpose, Restrictions, Status
+from likeness.domain.references import Caller, Facets, Purpose, Restrictions, Status
 from likeness.engine.engine import ListQuery
 from likeness.store.sealing import Seals
-from tests.support import ALICE, BOB, Bench
+from tests.support import ALICE, BOB, Bench, ByOwner
 
 MANY = 60
 CLOSED: list[dict[str, Any]] = [
@@ -160,3 +162,31 @@ def test_a_list_ends_with_its_deadline(bench: Bench) -> None:
     bench.enrol("1,0")
     with pytest.raises(DeadlineExceeded):
         bench.engine.list(ALICE, ListQuery(), deadline=Deadline(0.0))
+
+
+@pytest.mark.parametrize("owner", [ALICE, BOB])
+def test_the_same_is_read_for_what_is_hidden_as_for_what_is_not_there(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, owner: Caller
+) -> None:
+    """Also of the caller's own, where the policy hides it from its staff."""
+    clerk = replace(BOB, grant=Grant(disclosure=ByOwner({"NCB-AA": Level.HIT, "NCB-BB": Level.HIDDEN})))
+    hidden = bench.enrol("1,0", owner).reference
+
+    def counted(reference_id: str) -> tuple[tuple[int, int], list[str]]:
+        described = replace(hidden, reference_id=reference_id, facets=Facets("NCB-BB"))
+        key = bench.key(BOB)
+        calls: list[Callable[[], object]] = [
+            lambda: bench.engine.get(clerk, reference_id),
+            lambda: bench.engine.update(clerk, key, described),
+            lambda: bench.engine.expunge(clerk, key, reference_id, reason=""),
+            lambda: bench.engine.compare(clerk, reference_id, reference_id),
+        ]
+        messages = []
+        with counting(bench, monkeypatch) as steps:
+            for call in calls:
+                with pytest.raises(NotFound) as caught:
+                    call()
+                messages.append(caught.value.message.replace(reference_id, "ID"))
+        return steps.counted, messages
+
+    assert counted(hidden.reference_id) == counted(new_id())

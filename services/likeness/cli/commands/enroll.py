@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,10 +22,12 @@ from likeness.cli.files import SampleFile
 from likeness.cli.journal import Journal, default_path
 from likeness.cli.options import AsJson, FormerSelect
 from likeness.cli.output import Output, note, plain_table, progress, warn
+from likeness.cli.restricting import Denied, Disclosed, Disclosure, Permitted, restrictions
 from likeness.cli.selection import selection
 from likeness.cli.words import plural
-from likeness.client import Modality, NotFound
+from likeness.client import Modality, NotFound, metadata
 from likeness.domain.references import Category
+from likeness.v1 import common_pb2 as common
 
 PANEL = "What is stored with every sample"
 RESUMING = "Resuming"
@@ -75,6 +78,9 @@ def enroll(
         list[str] | None,
         typer.Option(help="Identifier or link of a notice; repeatable.", rich_help_panel=PANEL),
     ] = None,
+    deny: Denied = None,
+    permit: Permitted = None,
+    disclose: Disclosed = None,
     select: Annotated[
         str,
         typer.Option(
@@ -148,6 +154,7 @@ def enroll(
         subject_from_folder=subject_from_folder,
         label=label,
         notices=tuple(notice or ()),
+        restrictions=_restrictions(deny or (), permit or (), disclose),
         selection=selection(former_select or select, otherwise="only"),
         override=override,
         salt=salt,
@@ -177,6 +184,14 @@ def enroll(
             + what_next(rejected, done.enrolment.passing)
         )
         raise typer.Exit(Exit.PARTLY)
+
+
+def _restrictions(
+    deny: Iterable[str], permit: Iterable[str], disclose: Disclosure | None
+) -> common.Restrictions | None:
+    """What is sent for them: nothing where there are none, as releases without the options sent it."""
+    given = restrictions(deny, permit, disclose)
+    return metadata(**given).restrictions if given else None
 
 
 def what_next(rejected: int, passing: Counter[str]) -> str:

@@ -16,6 +16,7 @@ from likeness.cli.failures import Exit, Stopped
 from likeness.cli.filter_options import InGalleries, OfCategories, OfOwners, OfStatuses
 from likeness.cli.options import AsJson
 from likeness.cli.output import ROOMY, Output, fail, note, output_width, plain_table
+from likeness.cli.restricting import Denied, Disclosed, Permitted, restrictions
 from likeness.cli.words import label_of, plural
 from likeness.client import metadata
 from likeness.domain.references import Category, Status
@@ -97,6 +98,9 @@ def update(
     notice: Annotated[
         list[str] | None, typer.Option(help="Exactly these notices; repeatable.", show_default=False)
     ] = None,
+    deny: Denied = None,
+    permit: Permitted = None,
+    disclose: Disclosed = None,
     as_json: AsJson = None,
     asking: Asking,
 ) -> None:
@@ -110,12 +114,17 @@ def update(
         "notices": notice,
     }
     given = {name: value for name, value in options.items() if value is not None}
-    if not given:
+    limits = restrictions(deny or (), permit or (), disclose)
+    if not given and not limits:
         raise Stopped("Nothing is to change; give one of the options that say what.", Exit.USAGE)
     output = Output(as_json)
     with connect(asking) as client:
         for reference_id in ids:
-            done = client.of(asking.modality).update(reference_id, metadata(**given), fields=given)
+            done = client.of(asking.modality).update(
+                reference_id,
+                metadata(**given, **limits),
+                fields=[*given, *(f"restrictions.{name}" for name in limits)],
+            )
             output.answer(
                 documents.reference(done.reference),
                 _card(with_printable_texts(done.reference)),
@@ -164,7 +173,7 @@ def _table(found: list[common.Reference]) -> Table:
     who = ("Reference", "Owner's label", "Category", "Galleries") if roomy else ("Reference",)
     table = plain_table(*who, "Status", "Quality", whole=("Reference", "Status"), right=("Quality",))
     for reference in found:
-        stated = reference.metadata
+        stated, whole = reference.metadata, reference.level != common.LEVEL_CANDIDATE
         known = (label_of(stated), documents.category_words(stated.category), ", ".join(stated.galleries))
         table.add_row(
             *(
@@ -172,8 +181,8 @@ def _table(found: list[common.Reference]) -> Table:
                 if roomy
                 else ("\n".join((", ".join(filter(None, known)), reference.reference_id)),)
             ),
-            documents.status(stated.status),
-            f"{reference.quality.unified:.0f}",
+            documents.status(stated.status) if whole else "not shown",
+            f"{reference.quality.unified:.0f}" if whole else "",
         )
     return table
 

@@ -24,7 +24,7 @@ from likeness.cli.options import AsJson, FormerSelect
 from likeness.cli.output import ROOMY, Output, fail, meter, note, output_width, plain_table, warn
 from likeness.cli.search_sheet import heading, save_pages
 from likeness.cli.selection import selection
-from likeness.cli.words import LEAD, expected_of, label_of, plural, rate_short
+from likeness.cli.words import LEAD, expected_of, hit_words, label_of, plural, rate_short
 from likeness.client import CallFailed, LikenessClient, SearchOptions, sample
 from likeness.domain.errors import InvalidInput
 from likeness.domain.text import printable
@@ -249,6 +249,7 @@ def tables(name: str, response: matching.SearchResponse, words: SampleWords) -> 
     for answer in response.answers:
         parts.append(_heading(name, answer, words.presentation if len(response.answers) > 1 else ""))
         parts.append(_candidates(answer, response.header))
+        parts.extend(Text(f"  {hit_words(hit)}") for hit in answer.hits)
         parts.extend(
             Text(f"  {issue.message}", style="yellow") for issue in answer.finding.issues if issue.message
         )
