@@ -116,7 +116,9 @@ def test_work_for_a_caller_that_went_away_stops_at_its_next_check(
         eventually(lambda: value("likeness_rpc_in_flight", **in_flight) == 0)
     modality.go_on.set()
     served.client().face.analyze(b"1,0,0")  # the only worker is free again
-    assert served.composition.store.audit_head().position == 0
+    gone, analysis = (record.entry for record in served.composition.store.audit_entries())
+    assert (gone.rpc, gone.outcome, gone.candidates) == ("Search", "CALLER_GONE", ())
+    assert (analysis.rpc, analysis.outcome) == ("Analyze", "OK")
 
 
 def test_a_log_position_beyond_the_head_is_refused_at_once_and_with_a_reason(served: Served) -> None:

@@ -106,7 +106,7 @@ async def test_progress_is_reported_to_the_asynchronous_client_as_well(
     assert all(total == 14 for _, total in reports)
 
 
-def test_a_cancelled_search_stops_and_leaves_no_entry(
+def test_a_cancelled_search_stops_and_is_on_record_without_an_answer(
     served: Served, client: LikenessClient, modality: SlowModality
 ) -> None:
     before = client.face.search(b"1,0").header.audit_position
@@ -125,7 +125,10 @@ def test_a_cancelled_search_stops_and_leaves_no_entry(
     under_way = metrics.rpc_in_flight("likeness.v1.FaceService", "SearchWithProgress")
     eventually(lambda: under_way._value.get() == 0)  # the server has seen that the caller is gone
     modality.go_on.set()
-    assert client.face.search(b"1,0").header.audit_position == before + 1
+    store = served.composition.store
+    eventually(lambda: store.audit_head().position == before + 1)
+    (record,) = store.audit_entries(before)
+    assert (record.entry.outcome, record.entry.candidates) == ("CALLER_GONE", ())
     assert modality.compared < 7 + 7
 
 

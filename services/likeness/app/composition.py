@@ -38,7 +38,7 @@ class Composed:
     """Everything that is served, and how it is closed: first what helps, then the engines, then the store."""
 
     def __init__(self, store: Store, turns: Turns) -> None:
-        self._store = store
+        self.store = store
         self._turns = turns
         self._gauges = Gauges(store)
         self._gauges.start()
@@ -65,7 +65,7 @@ class Composed:
         logs.event(_logger, logging.INFO, "warming and folding the log", modality=name)
         self._running[name] = open_engine(
             modality,
-            self._store,
+            self.store,
             snapshots_folder(settings) / name,
             snapshot_seconds=settings.snapshot.interval,
             keep_sources=settings.store.keep_sources,
@@ -77,7 +77,7 @@ class Composed:
 
     def reseal(self, settings: Settings) -> None:
         """Begin to seal under the current key what older keys sealed."""
-        self._resealing = Resealing(self._store, snapshots_folder(settings))
+        self._resealing = Resealing(self.store, snapshots_folder(settings))
         self._resealing.start()
 
     def close(self) -> None:
@@ -90,7 +90,7 @@ class Composed:
         for running in self._running.values():
             running.close()
         self._upkeep.close()
-        self._store.close()
+        self.store.close()
 
 
 def compose(settings: Settings) -> Composed:

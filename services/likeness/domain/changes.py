@@ -69,7 +69,8 @@ Change = Enrol | Update | Expunge
 class Write:
     """A change, the key that makes it idempotent, and the audit entry that is committed with it.
 
-    The store adds the log position to the entry. A replayed or refused write leaves none.
+    The store adds the log position to the entry, and to that of a replayed write that it is one. A refused write
+    leaves none: whoever answers the refusal puts it on record.
     """
 
     key: RequestKey

@@ -2,21 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from likeness.domain.answers import Header, ProbeAnswer, SearchOptions, Stated
-from likeness.domain.audit import AuditCandidate, AuditEntry, JsonValue
-from likeness.domain.references import Caller
+from likeness.domain.access import Level
+from likeness.domain.answers import Candidate, Header, ProbeAnswer, SearchOptions, Stated
+from likeness.domain.audit import REFERENCE, AuditCandidate, AuditEntry, AuditShown, JsonValue
+from likeness.domain.references import Caller, Reference
+from likeness.domain.scope import Scope
 from likeness.engine.hits import Holders
 
 OK = "OK"
 
+Facts = Mapping[str, JsonValue]
 
-def audit_write(rpc: str, modality: str, caller: Caller, reference_id: str, reason: str = "") -> AuditEntry:
+Answered = tuple[str, str, Level]
+"""A reference that was answered: its id, its owner, and how much of it was shown."""
+
+
+def audit_write(
+    rpc: str, modality: str, caller: Caller, reference_id: str, reason: str = "", **details: JsonValue
+) -> AuditEntry:
     """The entry for an enrolment, update or expungement; `reason` is that of an override or expungement."""
-    return AuditEntry(
-        rpc, caller, OK, modality=modality, details={"reference_id": reference_id, "reason": reason}
-    )
+    return _entry(rpc, caller, modality, details={REFERENCE: reference_id, "reason": reason, **details})
+
+
+def audit_get(caller: Caller, seen: Reference) -> AuditEntry:
+    """The entry for one reference that was read, as the caller sees it."""
+    details = {REFERENCE: seen.reference_id}
+    return _entry("Get", caller, seen.modality, shown=_shown([_answered(seen)]), details=details)
+
+
+def audit_list(scope: Scope, modality: str, seen: Iterable[Reference], after: int) -> AuditEntry:
+    """The entry for a page of references, as the caller sees them, that begins after a log position."""
+    filters = {
+        "galleries": sorted(scope.galleries),
+        "owners": sorted(scope.owners),
+        "categories": sorted(scope.categories),
+        "statuses": sorted(scope.statuses),
+    }
+    shown = _shown(map(_answered, seen))
+    return _entry("List", scope.caller, modality, filters=filters, shown=shown, details={"after": after})
+
+
+def _answered(seen: Reference) -> Answered:
+    return seen.reference_id, seen.facets.owner, seen.level
+
+
+def audit_analyse(modality: str, caller: Caller, probe: str, model: str, findings: int) -> AuditEntry:
+    """The entry for a sample that was examined; `probe` is its keyed digest."""
+    return _entry("Analyze", caller, modality, probe=probe, model=model, details={"findings": findings})
+
+
+def audit_refusal(
+    rpc: str, modality: str, caller: Caller, reason: str, probe: str = "", details: Facts | None = None
+) -> AuditEntry:
+    """The entry for a call that was refused with a reason, or failed."""
+    return _entry(rpc, caller, modality, outcome=reason, probe=probe, details=details or {})
 
 
 def audit_search(
@@ -30,11 +72,13 @@ def audit_search(
 ) -> AuditEntry:
     """The entry for a search: filters, the probe's keyed digest, every candidate with its score, and of every hit
     the references behind it, which the caller was not answered with."""
-    return AuditEntry(
+    candidates = [candidate for answer in answers for candidate in answer.candidates]
+    further = [(name, c.reference.facets.owner, c.reference.level) for c in candidates for name in c.further]
+    behind = [(name, owner, Level.HIT) for held in holders for owner, names in held.items() for name in names]
+    return _entry(
         "Search",
         caller,
-        OK,
-        modality=modality,
+        modality,
         probe=probe,
         options={"k": options.k, "max_fmr": options.max_fmr, "exhaustive": options.exhaustive},
         filters={
@@ -42,40 +86,71 @@ def audit_search(
             "owners": sorted(options.owners),
             "categories": sorted(options.categories),
         },
-        candidates=tuple(
-            AuditCandidate(c.reference.reference_id, c.score.value, c.fmr.value, c.fmr.measurable)
-            for answer in answers
-            for c in answer.candidates
-        ),
+        candidates=tuple(map(_candidate, candidates)),
+        shown=_shown([*further, *behind]),
         searched=header.searched,
         model=header.model,
         calibration=header.calibration,
         generation=header.generation,
         log_position=header.log_position,
-        details={
-            "presentations": [len(answer.candidates) for answer in answers],
-            **({"hits": [_by_owner(held) for held in holders]} if any(holders) else {}),
-        },
+        details={"presentations": [len(answer.candidates) for answer in answers]},
     )
 
 
-def _by_owner(held: Holders) -> dict[str, JsonValue]:
-    return {owner: list(references) for owner, references in held.items()}
-
-
 def audit_compare(
-    modality: str, caller: Caller, sides: Sequence[str], header: Header, stated: Stated
+    modality: str,
+    caller: Caller,
+    sides: Sequence[str],
+    references: Iterable[Answered],
+    header: Header,
+    stated: Stated,
 ) -> AuditEntry:
     """The entry for a 1:1 comparison; a side is a reference id or a sample's keyed digest."""
     score, fmr = stated.score, stated.fmr
-    return AuditEntry(
+    return _entry(
         "Compare",
         caller,
-        OK,
-        modality=modality,
+        modality,
+        shown=_shown(references),
         model=header.model,
         calibration=header.calibration,
         log_position=header.log_position,
         searched=1,
         details={"sides": list(sides), "score": score.value, "fmr": fmr.value, "measurable": fmr.measurable},
+    )
+
+
+def _shown(references: Iterable[Answered]) -> tuple[AuditShown, ...]:
+    """References by owner and level, in the order in which they were answered."""
+    groups: dict[tuple[str, Level], dict[str, None]] = {}
+    for reference_id, owner, level in references:
+        groups.setdefault((owner, level), {})[reference_id] = None
+    return tuple(AuditShown(owner, level, tuple(ids)) for (owner, level), ids in groups.items())
+
+
+def _candidate(candidate: Candidate) -> AuditCandidate:
+    reference, fmr = candidate.reference, candidate.fmr
+    return AuditCandidate(
+        reference.reference_id,
+        candidate.score.value,
+        fmr.value,
+        fmr.measurable,
+        reference.facets.owner,
+        reference.level,
+    )
+
+
+def _entry(rpc: str, caller: Caller, modality: str, *, outcome: str = OK, **content: Any) -> AuditEntry:
+    """An entry with what was proven of the caller and who judged it."""
+    grant = caller.grant
+    return AuditEntry(
+        rpc,
+        caller,
+        outcome,
+        modality,
+        principal=grant.principal.name,
+        person=grant.principal.person,
+        policy=grant.policy,
+        decided_by=grant.decided_by,
+        **content,
     )

@@ -31,6 +31,7 @@ class _Side:
     """One side made ready: its template, its name in the audit chain, and for a sample what was found in it.
 
     `audit_name` of a reference is its id; of a sample its keyed digest. `level`: how much of it may be shown.
+    `owner` is that of a reference.
     """
 
     template: Template
@@ -38,6 +39,7 @@ class _Side:
     audit_name: str
     sample: Sample | None
     level: Level = Level.FULL
+    owner: str = ""
 
 
 class Comparer:
@@ -87,7 +89,10 @@ class Comparer:
             )
             with timings.stage("audit"):
                 sides = [one.audit_name, other.audit_name]
-                receipt = self._store.audit(audit_compare(self._modality.name, caller, sides, header, stated))
+                references = [(s.audit_name, s.owner, s.level) for s in (one, other) if s.owner]
+                receipt = self._store.audit(
+                    audit_compare(self._modality.name, caller, sides, references, header, stated)
+                )
             return Comparison(
                 recorded(header, receipt, timings),
                 stated.score,
@@ -130,7 +135,7 @@ class Comparer:
         template = self._memory.templates([reference_id]).get(reference_id)
         if template is None:
             return None
-        return _Side(template, None, reference_id, None, level(caller, found.facets))
+        return _Side(template, None, reference_id, None, level(caller, found.facets), found.facets.owner)
 
     def _explain(self, one: _Side, other: _Side, stated: Stated, deadline: Deadline) -> Explanation:
         sides = self._presented(one, deadline), self._presented(other, deadline)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ from likeness.domain.samples import Extraction, Mode, Sample
 from likeness.domain.scope import Scope
 from likeness.domain.storage import Page, Storage
 from likeness.engine.answering import Timings
+from likeness.engine.audit import audit_analyse
 from likeness.engine.batches import attempt, extract_each, groups
 from likeness.engine.compare import Comparer
 from likeness.engine.enrol import Enrolled, Enroller, Enrolment
@@ -29,6 +30,11 @@ from likeness.telemetry import metrics
 __all__ = ["Engine", "Enrolled", "Enrolment", "ListQuery", "Page", "SearchQuery"]
 
 DEFAULT_PAGE = 100
+
+
+def _whole(page: Page) -> Page:
+    """A page that is answered as it is."""
+    return page
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,15 +149,24 @@ class Engine:
         """One reference; see `Records.get`."""
         return self._records.get(caller, reference_id)
 
-    def list(self, caller: Caller, query: ListQuery, *, deadline: Deadline = NO_DEADLINE) -> Page:
+    def list(
+        self,
+        caller: Caller,
+        query: ListQuery,
+        *,
+        deadline: Deadline = NO_DEADLINE,
+        fit: Callable[[Page], Page] = _whole,
+    ) -> Page:
         """One page of the references that the caller may see, oldest first; see `Records.list`.
+
+        `fit` shortens the page to what is answered, before that is put on record.
 
         Raises:
             InvalidInput: the page size or token is not one.
         """
         statuses = query.statuses or frozenset({Status.ACTIVE, Status.SUSPENDED})
         scope = Scope(caller, query.galleries, query.owners, query.categories, statuses)
-        return self._records.list(scope, query.page_token, query.page_size, deadline)
+        return self._records.list(scope, query.page_token, query.page_size, deadline, fit)
 
     def update(
         self,
@@ -225,16 +240,21 @@ class Engine:
             return self._comparer.compare(caller, probe, candidate, explain, deadline)
 
     def analyse(self, caller: Caller, sample: Sample, *, deadline: Deadline = NO_DEADLINE) -> Extraction:
-        """Detect and measure quality; nothing is searched or stored.
+        """Detect and measure quality; nothing is searched, and nothing stored but who asked.
 
         Raises:
             SampleRejected: nothing usable was found in the sample.
         """
-        del caller  # identified by the interceptor; any caller may analyse its own sample
         deadline.check(f"{sample.name} waited to be analysed")
         with self._counting(Mode.ANALYSE), Timings(self._observe) as timings:
             extraction = self.modality.extract([sample], Mode.ANALYSE, deadline)[0]
             timings.add_all(extraction)
             if extraction.rejection is not None:
                 raise rejected(extraction.rejection, "sample.data")
+            deadline.check("the analysis was being recorded")
+            probe, found = self._store.probe_digest(sample.data), len(extraction.findings)
+            with timings.stage("audit"):
+                self._store.audit(
+                    audit_analyse(self.modality.name, caller, probe, self.modality.model, found)
+                )
             return extraction

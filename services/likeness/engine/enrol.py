@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from likeness.domain.audit import REPLAYED
 from likeness.domain.changes import ChangeKind, Enrol, Receipt, RequestKey, Write
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import LikenessError
@@ -123,7 +124,15 @@ class Enroller:
         check_metadata(enrolment.described)
         deadline.check(f"{enrolment.sample.name} waited to be enrolled")
         receipt = self._store.receipt(enrolment.key, ChangeKind.ENROL, self._modality.name)
-        return None if receipt is None else self._replayed(enrolment.caller, receipt)
+        if receipt is None:
+            return None
+        answer = self._replayed(enrolment.caller, receipt)
+        name, modality = receipt.reference_id, self._modality.name
+        entry = audit_write(
+            "Enroll", modality, enrolment.caller, name, enrolment.override, **{REPLAYED: True}
+        )
+        self._store.audit(replace(entry, log_position=receipt.position))
+        return answer
 
     def _accepted(self, enrolment: Enrolment, extraction: Extraction) -> _Accepted:
         """What is to be written, if the sample can be enrolled."""

@@ -21,7 +21,7 @@ from likeness.domain.references import (
 )
 from likeness.domain.scope import Scope, visible
 from likeness.domain.storage import ListFilter, Page, Storage, only, parse_token
-from likeness.engine.audit import audit_write
+from likeness.engine.audit import audit_get, audit_list, audit_write
 from likeness.engine.metadata_rules import MAX_TEXT, check_metadata
 from likeness.engine.policy import as_seen_by, owned_by, require_owner
 from likeness.engine.shard import Shard
@@ -44,12 +44,14 @@ class Records:
         self._shard = shard
 
     def get(self, caller: Caller, reference_id: str) -> Reference:
-        """One reference, as the caller may see it; its tombstone too, for its owner.
+        """One reference, as the caller may see it, on record; its tombstone too, for its owner.
 
         Raises:
             NotFound: there is none that the caller may know of.
         """
-        return as_seen_by(caller, self._known(caller, reference_id))
+        seen = as_seen_by(caller, self._known(caller, reference_id))
+        self._store.audit(audit_get(caller, seen))
+        return seen
 
     def _known(self, caller: Caller, reference_id: str) -> Reference:
         """One reference that the caller may know of, whole.
@@ -82,8 +84,12 @@ class Records:
         wanted = reference_id if facets is None else NO_REFERENCE
         return self._store.get_many([wanted], owner=caller.entity).get(reference_id)
 
-    def list(self, scope: Scope, token: str, size: int, deadline: Deadline) -> Page:
+    def list(
+        self, scope: Scope, token: str, size: int, deadline: Deadline, fit: Callable[[Page], Page]
+    ) -> Page:
         """A page of what the caller may know of, in the order of enrolment; tombstones to their owner alone.
+
+        `fit` shortens it to what is answered, which is put on record.
 
         Raises:
             InvalidInput: the token is not one that a list returned.
@@ -99,7 +105,10 @@ class Records:
         )
         if Status.EXPUNGED in scope.statuses and (not scope.owners or caller.entity in scope.owners):
             page = page.merged(self._tombstones(scope, token, size), size)
-        return replace(page, references=tuple(as_seen_by(caller, r) for r in page.references))
+        page = fit(replace(page, references=tuple(as_seen_by(caller, r) for r in page.references)))
+        deadline.check("the list was being recorded")
+        self._store.audit(audit_list(scope, self._modality, page.references, parse_token(token)))
+        return page
 
     def _tombstones(self, scope: Scope, token: str, size: int) -> Page:
         """The caller's own; of others' no row is read."""

@@ -8,10 +8,12 @@ event loop.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import grpc
@@ -32,6 +34,7 @@ from likeness.rpc.identity import Peer, Request
 from likeness.rpc.interceptors import current
 from likeness.rpc.log_fields import noted
 from likeness.rpc.newest_value import NewestValue
+from likeness.rpc.recording import Act, Recorder
 from likeness.rpc.workers import Workers
 from likeness.telemetry import metrics
 from likeness.v1 import matching_pb2 as matching
@@ -42,6 +45,10 @@ PROGRESS_SECONDS = 0.5
 
 _Request = TypeVar("_Request", bound=Request)
 _Answer = TypeVar("_Answer")
+_Step = Callable[[_Request, Caller, Deadline], Callable[[], _Answer]]
+"""Does what a request asks for, which is then on record, and returns what makes the answer of it."""
+_Enrolled = Callable[[], matching.EnrollResponse]
+_Found = Callable[[], matching.SearchResponse]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +69,16 @@ class Handlers:
 
     Args:
         workers: where the engine's blocking calls run.
+        recorder: puts on record what the engine does not answer.
         limits: what one request may ask for.
         drain: set when the service is being stopped.
     """
 
-    def __init__(self, workers: Workers, limits: CallLimits, drain: asyncio.Event) -> None:
+    def __init__(
+        self, workers: Workers, recorder: Recorder, limits: CallLimits, drain: asyncio.Event
+    ) -> None:
         self._workers = workers
+        self._recorder = recorder
         self._limits = limits
         self._drain = drain
         self._attached: Engine | None = None
@@ -148,12 +159,11 @@ class Handlers:
         """Finds the references that resemble a probe, and tells how far it has come."""
         call = current()
         newest: NewestValue[tuple[int, int]] = NewestValue(asyncio.get_running_loop())
-        work = asyncio.create_task(
-            self._workers.run(
-                lambda deadline: self._search(request, call.caller, deadline, lambda *done: newest.put(done)),
-                call.deadline,
-            )
-        )
+
+        def search(request: matching.SearchRequest, caller: Caller, deadline: Deadline) -> _Found:
+            return self._search(request, caller, deadline, lambda *done: newest.put(done))
+
+        work = asyncio.create_task(self._worked(search, request, call.act, call.deadline))
         work.add_done_callback(lambda _: newest.close())
         try:
             async for compared, total in newest.every(PROGRESS_SECONDS):
@@ -173,29 +183,45 @@ class Handlers:
         """Detects presentations and measures their quality."""
         return await self._answer(self._analyze, request)
 
-    async def _answer(
-        self, step: Callable[[_Request, Caller, Deadline], _Answer], request: _Request
-    ) -> _Answer:
+    async def _answer(self, step: _Step[_Request, _Answer], request: _Request) -> _Answer:
         call = current()
-        answer = await self._workers.run(lambda deadline: step(request, call.caller, deadline), call.deadline)
+        answer = await self._worked(step, request, call.act, call.deadline)
         call.notes |= noted(answer)
         return answer
+
+    async def _worked(
+        self,
+        step: _Step[_Request, _Answer],
+        request: _Request,
+        act: Act,
+        deadline: CallDeadline,
+        seconds: float = math.inf,
+    ) -> _Answer:
+        """Have a worker do an act that was judged, put what became of it on record, and make the answer."""
+        caller, act.begun = act.judged, True
+
+        def work(left: CallDeadline) -> _Answer:
+            answer = self._recorder.done(act, lambda: step(request, caller, left))
+            return answer()
+
+        return await self._workers.run(work, deadline, seconds=seconds)
 
     async def _item(
         self, item: matching.EnrollManyRequest, peer: Peer, deadline: CallDeadline
     ) -> matching.EnrollManyResponse:
         request, name = item.enrolment, f"item {item.sequence}"
+        act = Act(peer, request)
+
+        def enroll(request: matching.EnrollRequest, caller: Caller, left: Deadline) -> _Enrolled:
+            return self._enroll(request, caller, left, name)
+
         try:
-            if not item.HasField("enrolment"):
-                check_required(item)
-            caller = peer.caller(request)
-            check_required(request)
-            async with self._workers.bulk:
-                enrolled = await self._workers.run(
-                    lambda left: self._enroll(request, caller, left, name),
-                    deadline,
-                    seconds=self._limits.item_seconds,
-                )
+            async with self._workers.bulk, self._recorder.judging(act, deadline):
+                if not item.HasField("enrolment"):
+                    check_required(item)
+                act.judge()
+                check_required(request)
+                enrolled = await self._worked(enroll, request, act, deadline, self._limits.item_seconds)
         except Exception as error:
             status = errors.to_status(errors.report_of(error))
             return matching.EnrollManyResponse(sequence=item.sequence, rejected=status)
@@ -203,32 +229,37 @@ class Handlers:
 
     def _enroll(
         self, request: matching.EnrollRequest, caller: Caller, deadline: Deadline, name: str = ""
-    ) -> matching.EnrollResponse:
+    ) -> _Enrolled:
         sample = requests.sample(
             request.sample, "sample", max_bytes=self._limits.max_sample_bytes, fallback=name
         )
         described = requests.described(request.metadata, caller, self._engine.modality_name)
         override = _override(request)
         key = requests.request_key(request, caller)
-        return answers.enrolled(
-            self._engine.enrol(caller, key, described, sample, override=override, deadline=deadline)
-        )
+        enrolled = self._engine.enrol(caller, key, described, sample, override=override, deadline=deadline)
+        return partial(answers.enrolled, enrolled)
 
-    def _get(self, request: matching.GetRequest, caller: Caller, _: Deadline) -> matching.GetResponse:
+    def _get(
+        self, request: matching.GetRequest, caller: Caller, _: Deadline
+    ) -> Callable[[], matching.GetResponse]:
         reference_id = requests.identifier(request.reference_id, "reference_id")
-        return matching.GetResponse(reference=answers.reference(self._engine.get(caller, reference_id)))
+        found = self._engine.get(caller, reference_id)
+        return lambda: matching.GetResponse(reference=answers.reference(found))
 
     def _list(
         self, request: matching.ListRequest, caller: Caller, deadline: Deadline
-    ) -> matching.ListResponse:
+    ) -> Callable[[], matching.ListResponse]:
         tokens = PageTokens(request, caller, self._engine.modality_name)
         query = requests.list_query(request, tokens, max_page=self._limits.max_page_size)
-        page = self._engine.list(caller, query, deadline=deadline)
-        return answers.page(page, tokens, self._limits.max_answer_bytes)
+        size = self._limits.max_answer_bytes
+        page = self._engine.list(
+            caller, query, deadline=deadline, fit=lambda page: answers.fitting(page, size)
+        )
+        return partial(answers.page, page, tokens)
 
     def _update(
         self, request: matching.UpdateRequest, caller: Caller, _: Deadline
-    ) -> matching.UpdateResponse:
+    ) -> Callable[[], matching.UpdateResponse]:
         reference_id = requests.identifier(request.reference_id, "reference_id")
         fields = requests.updated_fields(request)
         described = requests.described(
@@ -238,22 +269,22 @@ class Handlers:
             reference_id=reference_id,
         )
         key = requests.request_key(request, caller)
-        return answers.updated(
-            self._engine.update(
-                caller,
-                key,
-                described,
-                expected_position=request.expected_log_position,
-                fields=fields,
-            )
+        updated = self._engine.update(
+            caller,
+            key,
+            described,
+            expected_position=request.expected_log_position,
+            fields=fields,
         )
+        return partial(answers.updated, updated)
 
     def _expunge(
         self, request: matching.ExpungeRequest, caller: Caller, _: Deadline
-    ) -> matching.ExpungeResponse:
+    ) -> Callable[[], matching.ExpungeResponse]:
         reference_id = requests.identifier(request.reference_id, "reference_id")
         key = requests.request_key(request, caller)
-        return answers.expunged(self._engine.expunge(caller, key, reference_id, reason=request.reason))
+        receipt = self._engine.expunge(caller, key, reference_id, reason=request.reason)
+        return partial(answers.expunged, receipt)
 
     def _search(
         self,
@@ -261,30 +292,28 @@ class Handlers:
         caller: Caller,
         deadline: Deadline,
         progress: Progress = no_progress,
-    ) -> matching.SearchResponse:
+    ) -> _Found:
         probe = requests.sample(request.probe, "probe", max_bytes=self._limits.max_sample_bytes)
         options = requests.search_options(request.options, max_k=self._limits.max_k)
         answer = self._engine.search(caller, probe, options, deadline=deadline, progress=progress)
-        return answers.found(answer, self._limits.max_answer_bytes)
+        return partial(answers.found, answer, self._limits.max_answer_bytes)
 
     def _compare(
         self, request: matching.CompareRequest, caller: Caller, deadline: Deadline
-    ) -> matching.CompareResponse:
+    ) -> Callable[[], matching.CompareResponse]:
         size = self._limits.max_sample_bytes
         probe = requests.comparand(request.probe, "probe", max_bytes=size)
         candidate = requests.comparand(request.candidate, "candidate", max_bytes=size)
-        return answers.compared(
-            self._engine.compare(caller, probe, candidate, explain=request.explain, deadline=deadline),
-            self._limits.max_answer_bytes,
-        )
+        compared = self._engine.compare(caller, probe, candidate, explain=request.explain, deadline=deadline)
+        return partial(answers.compared, compared, self._limits.max_answer_bytes)
 
     def _analyze(
         self, request: matching.AnalyzeRequest, caller: Caller, deadline: Deadline
-    ) -> matching.AnalyzeResponse:
+    ) -> Callable[[], matching.AnalyzeResponse]:
         sample = requests.sample(request.sample, "sample", max_bytes=self._limits.max_sample_bytes)
         found = self._engine.analyse(caller, sample, deadline=deadline)
         model, now = self._engine.modality.model, datetime.now(UTC)
-        return answers.analysed(found, model, now, self._limits.max_answer_bytes)
+        return partial(answers.analysed, found, model, now, self._limits.max_answer_bytes)
 
 
 def _override(request: matching.EnrollRequest) -> str:

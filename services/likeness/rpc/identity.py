@@ -59,9 +59,13 @@ class Peer:
             Unauthenticated, InvalidInput: see `identify`.
         """
         caller = identify(request)
-        action = Action(type(request).__name__.removesuffix("Request"))
-        grant = self.access.judge(Asked(self.principal, caller, action, self.modality))
+        grant = self.access.judge(Asked(self.principal, caller, action_of(request), self.modality))
         return replace(caller, operator=self.principal.operator or caller.operator, grant=grant)
+
+
+def action_of(request: Request) -> Action:
+    """What a request asks for."""
+    return Action(type(request).__name__.removesuffix("Request"))
 
 
 def identify(request: Request) -> Caller:

@@ -1,4 +1,4 @@
-"""What every RPC passes on its way in: observe, gate, deadline, caller. Written once, for unary and for streams.
+"""What every RPC passes on its way in: observe, gate, deadline, peer, caller. Written once, for all kinds of RPC.
 
 Each step is a context manager around the call; the first is the outermost. Errors raised anywhere inside are
 turned into statuses by `observed`, around them all, and nowhere else.
@@ -11,7 +11,13 @@ import logging
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractContextManager,
+    AsyncExitStack,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,7 +28,7 @@ from google.protobuf.message import Message
 
 from likeness.domain.access import Access
 from likeness.domain.deadline import CallDeadline
-from likeness.domain.errors import DeadlineExceeded
+from likeness.domain.errors import DeadlineExceeded, LikenessError
 from likeness.domain.references import Caller
 from likeness.rpc import errors
 from likeness.rpc.convert.required import check_required
@@ -31,6 +37,7 @@ from likeness.rpc.gate import Gate
 from likeness.rpc.identity import Peer, Prove
 from likeness.rpc.log_fields import asked
 from likeness.rpc.messages import reader
+from likeness.rpc.recording import UNREAD, Act, Recorder
 from likeness.rpc.standard_services import Others
 from likeness.rpc.stream_writes import AnswerNotRead, write_all
 from likeness.telemetry import logs, metrics
@@ -63,9 +70,14 @@ class Call:
     """Who sends it, once that is proven."""
 
     @cached_property
+    def act(self) -> Act:
+        """What goes on record of the request that is not a stream."""
+        return Act(self.peer, self.request)
+
+    @cached_property
     def caller(self) -> Caller:
         """Who asks, and why; of the request that is not a stream."""
-        return self.peer.caller(self.request)
+        return self.act.judge()
 
 
 Step = Callable[[Call], AbstractContextManager[None]]
@@ -165,10 +177,8 @@ def timed(default: float, maximum: float) -> Step:
     return step
 
 
-def judged(access: Access, prove: Prove, modalities: Mapping[str, str]) -> Step:
-    """Refuse a call whose peer is not proven, or that says not who asks and why, or that may not be done.
-
-    Items of a stream are judged one by one.
+def proven(access: Access, prove: Prove, modalities: Mapping[str, str]) -> Step:
+    """Refuse a call whose peer is not proven.
 
     Args:
         access: what judges.
@@ -181,13 +191,17 @@ def judged(access: Access, prove: Prove, modalities: Mapping[str, str]) -> Step:
         metadata = tuple(call.context.invocation_metadata() or ())
         principal = prove(call.context.auth_context(), metadata)
         call.peer = Peer(principal, access, modalities.get(call.service, ""))
-        if call.request is not None:
-            logs.bind(**asked(call.request))
-            logs.bind(entity=call.caller.entity)
-            check_required(call.request)
         yield
 
     return step
+
+
+def judge(call: Call) -> None:
+    """Refuse a request that says not who asks and why, or that may not be done; items of a stream are judged one by
+    one."""
+    logs.bind(**asked(call.request))
+    logs.bind(entity=call.caller.entity)
+    check_required(call.request)
 
 
 class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in the stubs alone
@@ -200,12 +214,18 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
     Args:
         gate: asked before a message is waited for.
         steps: what a call passes when it has.
+        prove: the last of them, which says who the peer is. From then on what is refused is put on record.
+        recorder: puts it there.
         limits: what may be waited for.
     """
 
-    def __init__(self, gate: Gate, steps: Sequence[Step], limits: ArrivalLimits) -> None:
+    def __init__(
+        self, gate: Gate, steps: Sequence[Step], prove: Step, recorder: Recorder, limits: ArrivalLimits
+    ) -> None:
         self._gate = gate
         self._steps = tuple(steps)
+        self._prove = prove
+        self._recorder = recorder
         self._limits = limits
         self._arrivals = Arrivals(limits.calls, limits.message_seconds)
         self._others = Others(Arrivals(limits.calls, limits.message_seconds))
@@ -254,7 +274,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
             call = Call(service, method, context)
             async with self._begun(call):
                 call.request = await self._arrived(requests, call, stream=False)
-                with self._entered(call):
+                async with self._entered(call):
                     return await inner(call.request, context)
 
         return unary
@@ -264,7 +284,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
             call = Call(service, method, context, unbounded=True)
             async with self._begun(call):
                 call.request = await self._arrived(requests, call, stream=False)
-                with self._entered(call):
+                async with self._entered(call):
                     await write_all(inner(call.request, context), context, self._limits.message_seconds)
 
         return answers
@@ -274,7 +294,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
             call = Call(service, method, context)
             async with self._begun(call):
                 first = await self._arrived(requests, call, stream=True)
-                with self._entered(call):
+                async with self._entered(call):
                     answers = inner(_items(first, requests), context)
                     await write_all(answers, context, self._limits.stream_seconds)
 
@@ -290,7 +310,12 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
         """
         self._gate.check(stream=stream)
         awaited = self._arrivals.first if stream else self._arrivals.only
-        return await awaited(requests, call.context.peer())
+        try:
+            return await awaited(requests, call.context.peer())
+        except LikenessError as error:
+            if error.reason in UNREAD:
+                await self._record_unread(call, error)
+            raise
 
     @asynccontextmanager
     async def _begun(self, call: Call) -> AsyncIterator[None]:
@@ -299,12 +324,22 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
         async with observed(call):
             yield
 
-    @contextmanager
-    def _entered(self, call: Call) -> Iterator[None]:
-        with ExitStack() as stack:
-            for step in self._steps:
+    @asynccontextmanager
+    async def _entered(self, call: Call) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for step in (*self._steps, self._prove):
                 stack.enter_context(step(call))
+            if call.request is not None:
+                await stack.enter_async_context(self._recorder.judging(call.act, call.deadline))
+                judge(call)
             yield
+
+    async def _record_unread(self, call: Call, error: LikenessError) -> None:
+        """Record a request that could not be read, where it is known whose it is; within the gate, as others."""
+        with ExitStack() as stack:
+            for step in (*self._steps, self._prove):
+                stack.enter_context(step(call))
+            await self._recorder.unread(call.peer, call.method, error, call.deadline)
 
 
 async def _items(first: Any, others: AsyncIterator[Any]) -> AsyncIterator[Any]:

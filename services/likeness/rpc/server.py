@@ -16,13 +16,15 @@ from likeness.app.sections import split_address
 from likeness.app.settings import Settings
 from likeness.domain.access import Access, TrustEveryone
 from likeness.domain.errors import LikenessError, Precondition
+from likeness.domain.storage import Ledger
 from likeness.engine.engine import Engine
 from likeness.protocol import SERVICES, Service
 from likeness.rpc import reflection
 from likeness.rpc.gate import Gate
 from likeness.rpc.handlers import CallLimits, Handlers
 from likeness.rpc.identity import Prove
-from likeness.rpc.interceptors import ArrivalLimits, Interceptor, gated, judged, timed
+from likeness.rpc.interceptors import ArrivalLimits, Interceptor, gated, proven, timed
+from likeness.rpc.recording import Recorder
 from likeness.rpc.transport import Transport
 from likeness.rpc.workers import Workers
 from likeness.telemetry import logs, metrics, standard_error
@@ -65,6 +67,10 @@ class Composition(Protocol):
     def engines(self) -> Mapping[str, Engine]:
         """Modality to engine."""
 
+    @property
+    def store(self) -> Ledger:
+        """Where the engines' answers are recorded, and what was refused."""
+
     def close(self) -> None:
         """Close the engines and the store; blocks."""
 
@@ -106,6 +112,7 @@ class Server:
         self._composition: Composition | None = None
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # missing from the stubs
         self._workers = Workers(wire.workers, wire.bulk_workers)
+        self._recorder = Recorder(self._workers)
         self._gate = Gate(
             requests=wire.workers + wire.queue,
             streams=wire.max_streams,
@@ -121,7 +128,8 @@ class Server:
             item_seconds=wire.default_deadline,
         )
         self._handlers = {
-            service.modality: Handlers(self._workers, limits, self._gate.draining) for service in services
+            service.modality: Handlers(self._workers, self._recorder, limits, self._gate.draining)
+            for service in services
         }
         self._server = self._build()
         self.port = 0
@@ -137,9 +145,11 @@ class Server:
             metadata_bytes=wire.max_metadata_bytes,
         )
         modalities = {service.name: service.modality for service in self._services}
-        judge = judged(self._access, self._prove, modalities)
+        prove = proven(self._access, self._prove, modalities)
         server = grpc.aio.server(
-            interceptors=[Interceptor(self._gate, (gated(self._gate), deadline, judge), arrival)],
+            interceptors=[
+                Interceptor(self._gate, (gated(self._gate), deadline), prove, self._recorder, arrival)
+            ],
             options=(
                 ("grpc.max_receive_message_length", wire.max_message_bytes),
                 ("grpc.max_send_message_length", wire.max_message_bytes),
@@ -170,6 +180,7 @@ class Server:
         await self._server.start()
         try:
             self._composition = await asyncio.to_thread(self._compose, self._settings)
+            self._recorder.attach(self._composition.store)
             engines = self._composition.engines
             for name, handlers in self._handlers.items():
                 if name in engines:

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from likeness.domain.audit import AuditCandidate, AuditEntry
+from likeness.domain.access import Level
+from likeness.domain.audit import REFERENCE, REPLAYED, AuditCandidate, AuditEntry, AuditShown, JsonValue
+from likeness.domain.changes import Receipt
 from likeness.domain.errors import Corrupt, InvalidInput
 from likeness.domain.references import Caller, Purpose
 from likeness.domain.storage import AuditReceipt
@@ -57,8 +59,14 @@ class AuditReport:
         return not self.problems
 
 
-_ENTRY = tuple(field.name for field in fields(AuditEntry))
+_ADDED = ("principal", "person", "policy", "decided_by", "shown")
+"""Fields that came after the first release: left out where they are empty, as in its entries."""
+
+_ENTRY = tuple(field.name for field in fields(AuditEntry) if field.name not in _ADDED)
 _CALLER = ("entity", "purpose", "case_reference", "operator")
+
+_FIRST_CANDIDATE = 4
+"""What the first release had of a candidate, at most: id, score, rate, and whether that was measurable."""
 
 _RANGE = (
     sa.select(*audit.columns)
@@ -75,7 +83,10 @@ def encode_entry(entry: AuditEntry) -> bytes:
     """
     content = {name: getattr(entry, name) for name in _ENTRY}
     content["caller"] = {name: getattr(entry.caller, name) for name in _CALLER}
-    content["candidates"] = [[c.reference_id, c.score, c.fmr, c.measurable] for c in entry.candidates]
+    content["candidates"] = [_encode_candidate(candidate) for candidate in entry.candidates]
+    content |= {name: getattr(entry, name) for name in _ADDED if getattr(entry, name)}
+    if entry.shown:
+        content["shown"] = [[s.owner, s.level.name, s.reference_ids] for s in entry.shown]
     try:
         body = canonical_json(content).encode("ascii")
     except (TypeError, ValueError) as error:
@@ -88,13 +99,38 @@ def encode_entry(entry: AuditEntry) -> bytes:
     return body
 
 
+def settled(entry: AuditEntry, receipt: Receipt) -> AuditEntry:
+    """The entry of a write that was done: where, and whether that was before; then with the reference of then."""
+    done = replace(entry, log_position=receipt.position)
+    if not receipt.replayed:
+        return done
+    return replace(done, details={**entry.details, REFERENCE: receipt.reference_id, REPLAYED: True})
+
+
+def _encode_candidate(candidate: AuditCandidate) -> list[JsonValue]:
+    c = candidate
+    row: list[JsonValue] = [c.reference_id, c.score, c.fmr, c.measurable]
+    return row if c.level is None else [*row, c.owner, c.level.name]
+
+
+def _decode_candidate(row: list[Any]) -> AuditCandidate:
+    if len(row) <= _FIRST_CANDIDATE:
+        return AuditCandidate(*row)
+    reference_id, score, fmr, measurable, owner, level = row
+    return AuditCandidate(reference_id, score, fmr, measurable, owner, Level[level])
+
+
 def _decode_entry(body: bytes) -> AuditEntry:
     try:
         content: dict[str, Any] = json.loads(body)
         caller = content.pop("caller")
         caller["purpose"] = Purpose(caller["purpose"])
-        candidates = tuple(AuditCandidate(*c) for c in content.pop("candidates"))
-        return AuditEntry(caller=Caller(**caller), candidates=candidates, **content)
+        candidates = tuple(map(_decode_candidate, content.pop("candidates")))
+        shown = tuple(AuditShown(o, Level[level], tuple(ids)) for o, level, ids in content.pop("shown", ()))
+        decided_by = tuple(content.pop("decided_by", ()))
+        return AuditEntry(
+            caller=Caller(**caller), candidates=candidates, shown=shown, decided_by=decided_by, **content
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise Corrupt("A stored audit entry cannot be read; restore the database from a backup.") from error
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from likeness.domain.audit import AuditEntry
-from likeness.domain.changes import Change, Enrol, Expunge, RequestKey, Update, Write
+from likeness.domain.changes import Change, Enrol, Expunge, Receipt, RequestKey, Update, Write
 from likeness.domain.errors import InvalidInput, LikenessError
 from likeness.domain.references import Reference, Status
-from likeness.store.audit import encode_entry
+from likeness.store.audit import encode_entry, settled
 from likeness.store.codec import (
     description_columns,
     encode_facets,
@@ -39,6 +40,7 @@ come in."""
 DIGEST_BYTES = 32
 Sized = TypeVar("Sized", bytes, str)
 _MAX_INTEGER = 2**63 - 1
+_LONGEST = Receipt("x" * MAX_ID_BYTES, _MAX_INTEGER, datetime.max.replace(tzinfo=UTC), replayed=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,8 @@ def prepare(write: Write, seals: Seals) -> PreparedWrite | LikenessError:
     try:
         _check_key(write.key)
         if write.audit is not None:
-            # With the longest position: what passes here cannot fail the transaction that it will share.
-            encode_entry(replace(write.audit, log_position=_MAX_INTEGER))
+            # With the longest receipt: what passes here cannot fail the transaction that it will share.
+            encode_entry(settled(write.audit, _LONGEST))
         return replace(_prepare_change(write.key, write.change, seals), audit=write.audit)
     except LikenessError as error:
         return error

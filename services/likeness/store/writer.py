@@ -23,7 +23,7 @@ import sqlalchemy as sa
 from likeness.domain.changes import LogEntry, Receipt
 from likeness.domain.errors import LikenessError, Unavailable
 from likeness.domain.storage import AuditReceipt, Listener, Outcome
-from likeness.store.audit import AuditPlan, encode_entry
+from likeness.store.audit import AuditPlan, encode_entry, settled
 from likeness.store.backend import Backend, NoSpace, Reserve
 from likeness.store.chain import AUDIT, LOG
 from likeness.store.followers import PreparedStep, move
@@ -452,8 +452,8 @@ def _decide(write: PreparedWrite | LikenessError, plan: WritePlan, audits: Audit
     if isinstance(write, LikenessError):
         return write
     outcome = plan.decide(write)
-    if write.audit is not None and isinstance(outcome, Receipt) and not outcome.replayed:
-        audits.add(encode_entry(replace(write.audit, log_position=outcome.position)))
+    if write.audit is not None and isinstance(outcome, Receipt):
+        audits.add(encode_entry(settled(write.audit, outcome)))
     return outcome
 
 

@@ -276,12 +276,14 @@ def test_every_act_is_on_record_before_it_is_answered(bench: Bench) -> None:
     assert bench.store.verify_audit().ok
 
 
-def test_a_refused_write_leaves_no_audit_entry(bench: Bench) -> None:
-    bench.enrol("1,0", request_id="r")
+def test_a_replayed_write_is_on_record_as_one_and_a_refused_one_is_left_to_who_answers(bench: Bench) -> None:
+    first = bench.enrol("1,0", request_id="r")
     with pytest.raises(Conflict):
         bench.enrol("0,1", request_id="r")
     bench.enrol("1,0", request_id="r")
-    assert len(bench.store.audit_entries()) == 1
+    done, again = (record.entry for record in bench.store.audit_entries())
+    assert again.details == {**done.details, "replayed": True}
+    assert again.log_position == first.receipt.position
 
 
 def test_a_search_is_refused_at_once_for_a_log_position_that_the_log_has_not(bench: Bench) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from likeness.domain.access import Grant, Level
 from likeness.domain.answers import Hit, ProbeAnswer, SearchOptions
+from likeness.domain.audit import AuditShown
 from likeness.domain.errors import Denied, NotFound
 from likeness.domain.references import (
     Caller,
@@ -217,7 +218,7 @@ def test_the_record_has_the_references_behind_a_hit(bench: Bench) -> None:
     reference_id = described(bench, restrictions=limited(Level.HIT)).reference_id
     header = bench.engine.search(BOB, Sample(PROBE.encode()), SearchOptions()).header
     (entry,) = entries(bench, header.audit_position)
-    assert entry.details["hits"] == [{"NCB-AA": [reference_id]}]
+    assert entry.shown == (AuditShown("NCB-AA", Level.HIT, (reference_id,)),)
     assert entry.candidates == ()
 
 

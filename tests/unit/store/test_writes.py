@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from likeness.domain.audit import JsonValue
 from likeness.domain.changes import Change, ChangeKind, Enrol, Expunge, Receipt, RequestKey, Update, Write
 from likeness.domain.errors import Conflict, InvalidInput, LikenessError, NotFound, Stale
 from likeness.domain.ids import new_id
@@ -239,12 +240,14 @@ def test_a_refused_modality_leaves_the_subject_in_place(store: Store) -> None:
     assert store.get(reference.reference_id).subject_id == "subject-1"
 
 
-def test_an_audit_entry_is_committed_with_its_write_and_with_no_other(store: Store) -> None:
+def test_an_audit_entry_is_committed_with_its_write_or_replay_and_with_no_refusal(store: Store) -> None:
     write = replace(enrol(1), audit=act(1))
     first = only(store.write([write]))
     store.write([write])
     store.write([replace(enrol(2, reference_id=first.reference_id), audit=act(2))])
-    (record,) = store.audit_entries()
+    record, replay = store.audit_entries()
+    repeated: dict[str, JsonValue] = {"reference_id": first.reference_id, "replayed": True}
+    assert replay.entry == replace(record.entry, details={**record.entry.details, **repeated})
     assert record.entry == replace(act(1), log_position=first.position)
 
 

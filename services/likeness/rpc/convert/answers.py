@@ -53,18 +53,20 @@ def enrolled(answer: Enrolled) -> matching.EnrollResponse:
     )
 
 
-def page(answer: Page, tokens: PageTokens, max_bytes: int) -> matching.ListResponse:
-    """One page of a list: as many of the references as fit into `max_bytes`, at least one."""
-    response = matching.ListResponse()
+def fitting(answer: Page, max_bytes: int) -> Page:
+    """As many of the references of a page as fit into an answer of `max_bytes`, at least one."""
     size = _PAGE_OVERHEAD
-    for value in answer.references:
-        message = reference(value)
-        size += message.ByteSize() + _ENTRY_OVERHEAD
-        if size > max_bytes and response.references:
-            break
-        response.references.append(message)
-    response.next_page_token = tokens.issue(answer.first(len(response.references)).next_token)
-    return response
+    for count, value in enumerate(answer.references):
+        size += reference(value).ByteSize() + _ENTRY_OVERHEAD
+        if size > max_bytes and count:
+            return answer.first(count)
+    return answer
+
+
+def page(answer: Page, tokens: PageTokens) -> matching.ListResponse:
+    """One page of a list."""
+    references = [reference(value) for value in answer.references]
+    return matching.ListResponse(references=references, next_page_token=tokens.issue(answer.next_token))
 
 
 def updated(answer: tuple[Reference, Receipt]) -> matching.UpdateResponse:

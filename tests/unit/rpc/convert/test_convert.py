@@ -431,14 +431,14 @@ def test_an_answer_that_would_be_too_large_abridges_its_lowest_ranks_and_leaves_
 
 def test_a_page_ends_where_it_would_be_too_large_and_the_next_goes_on_there() -> None:
     listed = Page(tuple(described(n) for n in range(1, 31)), "30")
-    whole = answers.page(listed, TOKENS, LIMIT)
+    whole = answers.page(answers.fitting(listed, LIMIT), TOKENS)
     assert (len(whole.references), TOKENS.cursor(whole.next_page_token)) == (30, "30")
     limit = whole.ByteSize() // 2
-    cut = answers.page(listed, TOKENS, limit)
+    cut = answers.page(answers.fitting(listed, limit), TOKENS)
     assert cut.ByteSize() <= limit
     assert 10 < len(cut.references) < 20
     assert TOKENS.cursor(cut.next_page_token) == str(len(cut.references))
-    least = answers.page(listed, TOKENS, 10)
+    least = answers.page(answers.fitting(listed, 10), TOKENS)
     assert [r.reference_id for r in least.references] == ["r-1"]
 
 
