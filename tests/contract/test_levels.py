@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import grpc
 import pytest
 
-from likeness.client import LikenessClient, NotFound, PermissionDenied, metadata
+from likeness.client import InvalidArgument, LikenessClient, NotFound, PermissionDenied, metadata
 from likeness.domain.access import Asked, Grant, Level
 from likeness.domain.references import Category, Facets
 from likeness.v1 import common_pb2 as common
@@ -180,3 +180,19 @@ def test_an_owner_changes_and_clears_its_limits_one_by_one(client: LikenessClien
     fields = ["restrictions.disclosure", "restrictions.denied_countries"]
     limits = client.face.update(reference_id, given, fields=fields).reference.metadata.restrictions
     assert limits == common.Restrictions(permitted_groups=["PRUM"], disclosure=common.LEVEL_CANDIDATE)
+
+
+def test_the_frontline_gets_no_scores_and_no_list(client: LikenessClient) -> None:
+    made = [enrol(client, "lost") for _ in range(5)]
+    response = client.face.search(b"1,0.1", frontline=True)
+    candidates = response.answers[0].candidates
+    assert [c.reference.reference_id for c in candidates] == made[:3]
+    assert not any(c.HasField("score") or c.expected_false for c in candidates)
+    assert response.header.max_fmr == pytest.approx(1e-3)
+    assert client.face.search(b"1,0.1").header.max_fmr == 0
+    with pytest.raises(InvalidArgument) as refused:
+        client.face.search(b"1,0.1", frontline=True, k=4)
+    assert refused.value.field_violations[0].field == "options.k"
+    with pytest.raises(PermissionDenied) as never:
+        client.face.search(b"1,0.1", lights_out=True, max_fmr=0.01)
+    assert never.value.reason == "LIGHTS_OUT_NEVER"

@@ -80,8 +80,11 @@ def candidate(message: common.Candidate, calibrated: bool) -> Document:
     return {
         "rank": message.rank,
         "reference": reference(message.reference),
-        "score": score(message.score, calibrated),
-        "expected_false": message.expected_false,
+        **(
+            {"score": score(message.score, calibrated), "expected_false": message.expected_false}
+            if message.HasField("score")
+            else {}
+        ),
         "further_references": list(message.further_reference_ids),
         "abridged": message.abridged,
     }
@@ -127,6 +130,7 @@ def header(message: common.AnswerHeader) -> Document:
         "model": message.model,
         "calibration": message.calibration,
         "searched": message.searched,
+        "max_fmr": message.max_fmr or None,
         "unknown_galleries": list(message.unknown_galleries),
         "audit_position": message.audit_position,
         "audit_digest": message.audit_digest,

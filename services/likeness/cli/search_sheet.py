@@ -200,12 +200,14 @@ def _candidate(
 ) -> Tile:
     stated, fmr = candidate.reference.metadata, candidate.score.fmr
     name = label_of(stated) or candidate.reference.reference_id
-    lines = [
-        f"{candidate.rank}. {name}",
-        f"score {candidate.score.value:.3f}",
-        f"FMR {rate_short(fmr.value, fmr.measurable, bool(header.calibration))}",
-    ]
-    if header.calibration:
+    lines = [f"{candidate.rank}. {name}"]
+    scored = candidate.HasField("score")
+    if scored:
+        lines += [
+            f"score {candidate.score.value:.3f}",
+            f"FMR {rate_short(fmr.value, fmr.measurable, bool(header.calibration))}",
+        ]
+    if scored and header.calibration:
         lines.append(f"expected false {expected_of(candidate, header)}")
     entry = enrolled.get(candidate.reference.reference_id)
     if entry is None:

@@ -48,6 +48,8 @@ class SearchOptions(TypedDict, total=False):
     exhaustive: bool
     min_log_position: int
     group_by_subject: bool | None
+    frontline: bool
+    lights_out: bool
 
 
 class ListOptions(TypedDict, total=False):
@@ -265,17 +267,27 @@ class Requests:
         exhaustive: bool = False,
         min_log_position: int = 0,
         group_by_subject: bool | None = None,
+        frontline: bool = False,
+        lights_out: bool = False,
     ) -> matching.SearchRequest:
-        """Search with one probe."""
+        """Search with one probe.
+
+        Raises:
+            ValueError: it is to be of the frontline and exhaustive at once.
+        """
+        if frontline and exhaustive:
+            raise ValueError("a search is either of the frontline or exhaustive; give one of the two")
+        profile = common.PROFILE_EXHAUSTIVE if exhaustive else common.PROFILE_INTERACTIVE
         options = common.SearchOptions(
             galleries=_several("galleries", galleries),
             owners=_several("owners", owners),
             categories=[category_number(name) for name in _several("categories", categories)],
             k=k,
             max_fmr=max_fmr,
-            profile=common.PROFILE_EXHAUSTIVE if exhaustive else common.PROFILE_INTERACTIVE,
+            profile=common.PROFILE_FRONTLINE if frontline else profile,
             min_log_position=min_log_position,
             group_by_subject=group_by_subject,
+            lights_out=lights_out,
         )
         return matching.SearchRequest(caller=self.caller, probe=sample(probe), options=options)
 

@@ -102,7 +102,8 @@ class SearchOptions:
     bounds it, since a person cannot weigh many and a list is no copy of the database. `max_fmr`: candidates above
     this false match rate are left out; None returns the best `k` whatever their score. `profile` INTERACTIVE uses
     the shortlist, EXHAUSTIVE compares every allowed reference exactly. `group_by_subject`: one candidate per
-    subject, the best reference of it; None leaves it to the modality.
+    subject, the best reference of it; None leaves it to the modality. `frontline`: hit or no hit, see
+    `engine.search_rules`. `lights_out`: no person looks at the answer before something follows from it.
     """
 
     k: int = 10
@@ -113,6 +114,8 @@ class SearchOptions:
     exhaustive: bool = False
     min_log_position: int = 0
     group_by_subject: bool | None = None
+    frontline: bool = False
+    lights_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,8 @@ class Header:
     `coverage` is the share of the searched gallery that took part, 0..1; `searched` the number of references
     compared against of which more than a hit may be shown, `audit_position` the entry in the audit chain that
     recorded it. `unknown_galleries` are those asked for in which there is no reference that the caller may know of;
-    `policy` the digest of the policies by which the call was judged, empty where there are none.
+    `policy` the digest of the policies by which the call was judged, empty where there are none. `max_fmr` is the
+    false match rate above which candidates were left out; None where none were.
     """
 
     log_position: int
@@ -136,6 +140,7 @@ class Header:
     timings: Mapping[str, float] = field(default_factory=dict)
     unknown_galleries: tuple[str, ...] = ()
     policy: str = ""
+    max_fmr: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +154,14 @@ class ProbeAnswer:
 
 @dataclass(frozen=True, slots=True)
 class SearchAnswer:
-    """One answer per presentation in the probe."""
+    """One answer per presentation in the probe.
+
+    `with_scores`: whether its scores are for the caller too; they are always on record.
+    """
 
     header: Header
     probes: tuple[ProbeAnswer, ...] = ()
+    with_scores: bool = True
 
 
 @dataclass(frozen=True, slots=True)

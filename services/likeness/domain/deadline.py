@@ -40,6 +40,10 @@ class Deadline:
         """Seconds that a wait may last before it looks at the deadline again; what every lock and queue takes."""
         return min(self.remaining, threading.TIMEOUT_MAX)
 
+    def within(self, seconds: float) -> Deadline:
+        """The same, and at most that many seconds from now."""
+        return Deadline(min(self.at, time.monotonic() + seconds))
+
     def check(self, doing: str) -> None:
         """Raise DeadlineExceeded, naming what was being done, if the time is up."""
         if self.remaining <= 0:

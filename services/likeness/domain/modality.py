@@ -152,6 +152,10 @@ class Modality(Protocol):
     def groups_subjects(self) -> bool:
         """Whether a search answers with one candidate per subject unless it asks otherwise."""
 
+    @property
+    def lights_out(self) -> bool:
+        """Whether, where a policy grants it, an answer may be used without a person who looks at it."""
+
     def companion(self) -> Companion | None:
         """A new, empty second way to candidates, or None where the vectors suffice."""
 

@@ -80,7 +80,13 @@ def audit_search(
         caller,
         modality,
         probe=probe,
-        options={"k": options.k, "max_fmr": options.max_fmr, "exhaustive": options.exhaustive},
+        options={
+            "k": options.k,
+            "max_fmr": options.max_fmr,
+            "exhaustive": options.exhaustive,
+            "frontline": options.frontline,
+            "lights_out": options.lights_out,
+        },
         filters={
             "galleries": sorted(options.galleries),
             "owners": sorted(options.owners),

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 from likeness.domain.answers import Candidate, Header, ProbeAnswer, Score, SearchAnswer, SearchOptions
 from likeness.domain.deadline import Deadline
-from likeness.domain.errors import Precondition
 from likeness.domain.modality import Modality
 from likeness.domain.references import Caller, Reference
 from likeness.domain.samples import Extraction, Finding, Mode, Sample
@@ -22,6 +21,7 @@ from likeness.engine.memory import Memory
 from likeness.engine.merge import coverage
 from likeness.engine.policy import as_seen_by, score_as_seen
 from likeness.engine.quantise import published, threshold
+from likeness.engine.search_rules import FRONTLINE_SECONDS, checked
 from likeness.engine.shard import Progress, Scored, Shard, ShardAnswer, ShardQuery, no_progress
 
 
@@ -54,9 +54,13 @@ class Searcher:
         Raises:
             SampleRejected: nothing usable was found in the probe.
             Precondition: the threshold lies below what the calibration supports.
+            Denied, InvalidInput, Precondition: see `search_rules.checked`.
             DeadlineExceeded: time ran out; there is then no audit entry and no answer.
             Unavailable: no shard answers.
         """
+        options = checked(self._modality, caller.grant, options)
+        if options.frontline:
+            deadline = deadline.within(FRONTLINE_SECONDS)
         least = self._threshold(caller, options)
         self._shard.wait_for(options.min_log_position, deadline)
         with Timings(self._observe) as timings:
@@ -79,14 +83,8 @@ class Searcher:
             return self._recorded(search, sample, answers, timings)
 
     def _threshold(self, caller: Caller, options: SearchOptions) -> float | None:
-        if options.max_fmr is None:
+        if options.max_fmr is None or self._modality.calibration is None:
             return None
-        if self._modality.calibration is None:
-            raise Precondition(
-                "The model in use has no calibration, so no threshold on the false match rate can be set; "
-                "run `likeness calibrate`, or search without max_fmr.",
-                reason="NOT_CALIBRATED",
-            )
         return threshold(self._modality.calibration, options.max_fmr, caller.grant)
 
     def _extracted(
@@ -121,7 +119,9 @@ class Searcher:
                 self._modality.name, caller, search.options, probe, header, answers, search.holders
             )
             receipt = self._store.audit(entry)
-        return SearchAnswer(recorded(header, receipt, timings), answers)
+        return SearchAnswer(
+            recorded(header, receipt, timings), answers, with_scores=not search.options.frontline
+        )
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
@@ -161,6 +161,7 @@ class _Search:
             calibration=calibration_id(self.modality),
             searched=self.answer.searched,
             unknown_galleries=self.answer.unknown_galleries,
+            max_fmr=self.options.max_fmr,
             policy=self.query.scope.caller.grant.policy,
         )
 

@@ -68,6 +68,7 @@ class FaceModality:
     name = "face"
     explains_templates = False
     groups_subjects = False
+    lights_out = False
 
     def __init__(
         self,

@@ -56,6 +56,7 @@ class FingerprintModality:
     name = "fingerprint"
     explains_templates = True
     groups_subjects = False
+    lights_out = True
 
     def __init__(
         self,

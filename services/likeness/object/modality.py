@@ -65,6 +65,7 @@ class ObjectModality:
     name = "object"
     explains_templates = False
     groups_subjects = True
+    lights_out = True
 
     SPACE = "likeness-object/3"
     """The template space: weights of the embedder, codebook, details and fusion. Changes when any of them does."""

@@ -68,6 +68,7 @@ class VectorModality:
     def __init__(self, *, calibrated: bool = True, name: str = "face") -> None:
         self._calibration = calibration() if calibrated else None
         self._name = name
+        self.lights_out = name != "face"
 
     @property
     def name(self) -> str:

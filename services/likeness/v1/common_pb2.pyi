@@ -321,6 +321,11 @@ class _ProfileEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Profile.Value
     """The vector index makes a shortlist, which is then compared exactly."""
     PROFILE_EXHAUSTIVE: _Profile.ValueType  # 2
     """Every allowed reference is compared exactly."""
+    PROFILE_FRONTLINE: _Profile.ValueType  # 3
+    """A check at a counter, a border or a roadside: hit or no hit. As PROFILE_INTERACTIVE, within 5 s, with a threshold
+    and at most 3 candidates, best first and without scores. Without max_fmr the threshold is 0.0001, or the lowest
+    rate that the calibration can measure; without a calibration the search is refused: NOT_CALIBRATED.
+    """
 
 class Profile(_Profile, metaclass=_ProfileEnumTypeWrapper):
     """How thoroughly to search."""
@@ -331,6 +336,11 @@ PROFILE_INTERACTIVE: Profile.ValueType  # 1
 """The vector index makes a shortlist, which is then compared exactly."""
 PROFILE_EXHAUSTIVE: Profile.ValueType  # 2
 """Every allowed reference is compared exactly."""
+PROFILE_FRONTLINE: Profile.ValueType  # 3
+"""A check at a counter, a border or a roadside: hit or no hit. As PROFILE_INTERACTIVE, within 5 s, with a threshold
+and at most 3 candidates, best first and without scores. Without max_fmr the threshold is 0.0001, or the lowest
+rate that the calibration can measure; without a calibration the search is refused: NOT_CALIBRATED.
+"""
 Global___Profile: _TypeAlias = Profile  # noqa: Y015
 
 @_typing.final
@@ -1109,7 +1119,9 @@ class Candidate(_message.Message):
     rank: _builtins.int
     """Place in the list, from 1."""
     expected_false: _builtins.float
-    """FMR times the references searched: how many strangers would score this high by chance."""
+    """FMR times the references searched: how many strangers would score this high by chance. Not set by
+    PROFILE_FRONTLINE.
+    """
     abridged: _builtins.bool
     """True where the whole answer would have exceeded the service's limit in bytes (4 MiB unless it is set
     otherwise). Of the reference there are then identifier, modality, owner, galleries, category, status and log
@@ -1121,7 +1133,7 @@ class Candidate(_message.Message):
 
     @_builtins.property
     def score(self) -> Global___Score:
-        """Its comparison score; without its parts at LEVEL_CANDIDATE."""
+        """Its comparison score; without its parts at LEVEL_CANDIDATE, and not set by PROFILE_FRONTLINE."""
 
     @_builtins.property
     def further_reference_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -1161,8 +1173,11 @@ class SearchOptions(_message.Message):
     PROFILE_FIELD_NUMBER: _builtins.int
     MIN_LOG_POSITION_FIELD_NUMBER: _builtins.int
     GROUP_BY_SUBJECT_FIELD_NUMBER: _builtins.int
+    LIGHTS_OUT_FIELD_NUMBER: _builtins.int
     k: _builtins.int
-    """At most this many candidates, 1 to 1000; 0 means 10. Hits are no candidates."""
+    """At most this many candidates, 1 to 1000; 0 means 10; by PROFILE_FRONTLINE 1 to 3, and 0 means 3. Hits are
+    no candidates.
+    """
     max_fmr: _builtins.float
     """Leave out candidates whose false match rate is above this, up to 1; 0 means no threshold. A rate that the
     calibration's sample cannot measure is FMR_NOT_MEASURABLE.
@@ -1175,6 +1190,10 @@ class SearchOptions(_message.Message):
     """
     group_by_subject: _builtins.bool
     """Answer with one candidate per subject, the best reference of it. Not set: objects yes, others no."""
+    lights_out: _builtins.bool
+    """No person looks at the answer before something follows from it. Only where the policy of the service grants it
+    (LIGHTS_OUT_NOT_GRANTED) and with max_fmr (LIGHTS_OUT_WITHOUT_THRESHOLD); never for faces (LIGHTS_OUT_NEVER).
+    """
     @_builtins.property
     def galleries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only these galleries; empty means all that the caller may search. At most 256, as of the other filters."""
@@ -1198,10 +1217,11 @@ class SearchOptions(_message.Message):
         profile: Global___Profile.ValueType = ...,
         min_log_position: _builtins.int = ...,
         group_by_subject: _builtins.bool | None = ...,
+        lights_out: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_group_by_subject", b"_group_by_subject", "group_by_subject", b"group_by_subject"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_group_by_subject", b"_group_by_subject", "categories", b"categories", "galleries", b"galleries", "group_by_subject", b"group_by_subject", "k", b"k", "max_fmr", b"max_fmr", "min_log_position", b"min_log_position", "owners", b"owners", "profile", b"profile"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_group_by_subject", b"_group_by_subject", "categories", b"categories", "galleries", b"galleries", "group_by_subject", b"group_by_subject", "k", b"k", "lights_out", b"lights_out", "max_fmr", b"max_fmr", "min_log_position", b"min_log_position", "owners", b"owners", "profile", b"profile"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__group_by_subject: _TypeAlias = _typing.Literal["group_by_subject"]  # noqa: Y015
     _WhichOneofArgType__group_by_subject: _TypeAlias = _typing.Literal["_group_by_subject", b"_group_by_subject"]  # noqa: Y015
@@ -1226,6 +1246,7 @@ class AnswerHeader(_message.Message):
     TIMINGS_FIELD_NUMBER: _builtins.int
     UNKNOWN_GALLERIES_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
+    MAX_FMR_FIELD_NUMBER: _builtins.int
     log_position: _builtins.int
     """The log position that the answer reflects."""
     generation: _builtins.str
@@ -1244,6 +1265,8 @@ class AnswerHeader(_message.Message):
     """The SHA-256 of that entry, in hexadecimal."""
     policy: _builtins.str
     """The digest of the policies by which the call was judged, in hexadecimal; empty where the service has none."""
+    max_fmr: _builtins.float
+    """The false match rate above which candidates were left out; 0 for none. A policy may put it on a step below."""
     @_builtins.property
     def timings(self) -> _containers.RepeatedCompositeFieldContainer[Global___StageTiming]:
         """Where the time went."""
@@ -1269,10 +1292,11 @@ class AnswerHeader(_message.Message):
         timings: _abc.Iterable[Global___StageTiming] | None = ...,
         unknown_galleries: _abc.Iterable[_builtins.str] | None = ...,
         policy: _builtins.str = ...,
+        max_fmr: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_digest", b"audit_digest", "audit_position", b"audit_position", "calibration", b"calibration", "coverage", b"coverage", "generation", b"generation", "log_position", b"log_position", "model", b"model", "policy", b"policy", "searched", b"searched", "timings", b"timings", "unknown_galleries", b"unknown_galleries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_digest", b"audit_digest", "audit_position", b"audit_position", "calibration", b"calibration", "coverage", b"coverage", "generation", b"generation", "log_position", b"log_position", "max_fmr", b"max_fmr", "model", b"model", "policy", b"policy", "searched", b"searched", "timings", b"timings", "unknown_galleries", b"unknown_galleries"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

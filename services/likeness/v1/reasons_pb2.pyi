@@ -98,6 +98,12 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """Only the owner may change or expunge a reference."""
     REASON_NO_PICTURE_AT_THIS_LEVEL: _Reason.ValueType  # 120
     """A reference may not be shown in full, and a picture of it would."""
+    REASON_LIGHTS_OUT_NEVER: _Reason.ValueType  # 121
+    """A person must look at every answer of this modality."""
+    REASON_LIGHTS_OUT_NOT_GRANTED: _Reason.ValueType  # 122
+    """No policy grants that nobody looks at the answer."""
+    REASON_LIGHTS_OUT_WITHOUT_THRESHOLD: _Reason.ValueType  # 123
+    """Nobody is to look at the answer, and no threshold says what is a match."""
     REASON_OWNER_IS_NOT_CALLER: _Reason.ValueType  # 30
     """The metadata names another owner than the caller."""
     REASON_EXPIRY_HAS_PASSED: _Reason.ValueType  # 31
@@ -358,6 +364,12 @@ REASON_NOT_THE_OWNER: Reason.ValueType  # 29
 """Only the owner may change or expunge a reference."""
 REASON_NO_PICTURE_AT_THIS_LEVEL: Reason.ValueType  # 120
 """A reference may not be shown in full, and a picture of it would."""
+REASON_LIGHTS_OUT_NEVER: Reason.ValueType  # 121
+"""A person must look at every answer of this modality."""
+REASON_LIGHTS_OUT_NOT_GRANTED: Reason.ValueType  # 122
+"""No policy grants that nobody looks at the answer."""
+REASON_LIGHTS_OUT_WITHOUT_THRESHOLD: Reason.ValueType  # 123
+"""Nobody is to look at the answer, and no threshold says what is a match."""
 REASON_OWNER_IS_NOT_CALLER: Reason.ValueType  # 30
 """The metadata names another owner than the caller."""
 REASON_EXPIRY_HAS_PASSED: Reason.ValueType  # 31

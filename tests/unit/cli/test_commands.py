@@ -353,3 +353,17 @@ def test_limits_are_enrolled_with_every_file(cli: Cli, folder: Path, request: py
     for reference in lines(cli("list", "-g", gallery(request)).stdout):
         limits = reference["restrictions"]
         assert (limits["permitted_groups"], limits["disclosure"]) == (["PRUM"], "full")
+
+
+def test_a_search_of_the_frontline_shows_no_scores(cli: Cli, folder: Path, enrolled: str) -> None:
+    words = ("search", folder / "ada" / "1.jpg", "-g", enrolled, "--frontline")
+    (answer,) = lines(cli(*words).stdout)
+    candidates = answer["answers"][0]["candidates"]
+    assert candidates
+    assert not any("score" in candidate or "expected_false" in candidate for candidate in candidates)
+    assert answer["header"]["max_fmr"] == 0.001
+    table = cli(*words, "--table").stdout
+    assert "Score" not in table
+    assert "FMR of 0.001 at most" in table
+    assert cli(*words, "--sheet", "sheet.png").exit_code == 0
+    assert cli(*words, "--exhaustive").exit_code == Exit.USAGE

@@ -16,7 +16,7 @@ from rich.text import Text
 from likeness.cli import documents, files
 from likeness.cli.caller import Asking, asks
 from likeness.cli.connection import connect, exit_code, explain
-from likeness.cli.failures import Exit
+from likeness.cli.failures import Exit, Stopped
 from likeness.cli.files import SampleFile
 from likeness.cli.filter_options import FILTERS, InGalleries, OfCategories, OfOwners
 from likeness.cli.journal import default_path
@@ -29,6 +29,7 @@ from likeness.client import CallFailed, LikenessClient, SearchOptions, sample
 from likeness.domain.errors import InvalidInput
 from likeness.domain.text import printable
 from likeness.engine.entry import SampleWords
+from likeness.engine.search_rules import FRONTLINE_K
 from likeness.rpc.convert.texts import with_printable_texts
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
@@ -74,6 +75,14 @@ def search(
             "--exhaustive",
             help="Compare with every allowed reference, each in full: for marks from scenes. Shows how far it is.",
             rich_help_panel=FILTERS,
+        ),
+    ] = False,
+    frontline: Annotated[
+        bool,
+        typer.Option(
+            "--frontline",
+            help="Hit or no hit: at most 3 candidates, above a threshold and without scores, within 5 seconds.",
+            rich_help_panel=ANSWER,
         ),
     ] = False,
     select: Annotated[
@@ -138,14 +147,17 @@ def search(
 
     A candidate is a lead for a person to verify, not an identification.
     """
+    if frontline and exhaustive:
+        raise Stopped("A search is either --frontline or --exhaustive; give one of the two.", Exit.USAGE)
     options = SearchOptions(
         galleries=gallery or [],
         owners=owner or [],
         categories=[c.value for c in category or []],
-        k=k,
+        k=min(k, FRONTLINE_K) if frontline else k,
         max_fmr=_limit(max_fmr),
         exhaustive=exhaustive,
         min_log_position=min_log_position,
+        frontline=frontline,
     )
     chosen = selection(former_select or select, otherwise="each")
     began = datetime.now(UTC)
@@ -269,12 +281,14 @@ def _candidates(answer: matching.ProbeAnswer, header: common.AnswerHeader) -> Re
     if not answer.candidates:
         return Text("  no candidate")
     who = ("Reference", "Owner's label", "Category") if output_width() >= ROOMY else ("Candidate",)
+    scored = all(candidate.HasField("score") for candidate in answer.candidates)
+    measures = ("Score", "FMR", "Expected false") if scored else ()
     table = plain_table(
-        "Rank", *who, "Score", "FMR", "Expected false",
-        whole=("Reference", "Candidate", "Score", "FMR"), right=("Rank", "Score", "FMR", "Expected false"),
+        "Rank", *who, *measures,
+        whole=("Reference", "Candidate", "Score", "FMR"), right=("Rank", *measures),
     )  # fmt: skip
     for candidate in answer.candidates:
-        stated, fmr = candidate.reference.metadata, candidate.score.fmr
+        stated = candidate.reference.metadata
         # Where an answer would have been too long the rest was left out, and was not empty.
         named = (
             (_ABRIDGED, "")
@@ -285,11 +299,18 @@ def _candidates(answer: matching.ProbeAnswer, header: common.AnswerHeader) -> Re
         table.add_row(
             str(candidate.rank),
             *(known if len(who) > 1 else ("\n".join((", ".join(filter(None, named)), known[0])),)),
-            f"{candidate.score.value:.3f} {documents.likelihood(candidate.score.likelihood)}".rstrip(),
-            rate_short(fmr.value, fmr.measurable, bool(header.calibration)),
-            expected_of(candidate, header),
+            *(_measured(candidate, header) if scored else ()),
         )
     return table
+
+
+def _measured(candidate: common.Candidate, header: common.AnswerHeader) -> tuple[str, str, str]:
+    fmr = candidate.score.fmr
+    return (
+        f"{candidate.score.value:.3f} {documents.likelihood(candidate.score.likelihood)}".rstrip(),
+        rate_short(fmr.value, fmr.measurable, bool(header.calibration)),
+        expected_of(candidate, header),
+    )
 
 
 def _origin(header: common.AnswerHeader) -> str:
@@ -298,8 +319,9 @@ def _origin(header: common.AnswerHeader) -> str:
         "" if header.coverage >= 1 else f" (PARTIAL: only {header.coverage:.3f} of the gallery took part)"
     )
     calibration = header.calibration or "none"
+    threshold = f"; FMR of {header.max_fmr:g} at most" if header.max_fmr else ""
     return (
-        f"{searched} searched{coverage}; models {header.model}; calibration {calibration}; "
+        f"{searched} searched{coverage}{threshold}; models {header.model}; calibration {calibration}; "
         f"log position {header.log_position}; audit entry {header.audit_position}"
     )
 

@@ -92,7 +92,7 @@ def found(answer: SearchAnswer, max_bytes: int) -> matching.SearchResponse:
     for probe in answer.probes:
         message = response.answers.add(finding=_finding(probe.finding))
         for candidate in probe.candidates:
-            _add_candidate(message, candidate)
+            _add_candidate(message, candidate, with_scores=answer.with_scores)
         for hit in probe.hits:
             message.hits.add(owner=hit.owner, modality=modality_value(hit.modality))
     _fit(response, max_bytes - _ENTRY_OVERHEAD)  # with progress, it travels in another message
@@ -270,17 +270,18 @@ def _header(value: Header) -> common.AnswerHeader:
             for stage, seconds in value.timings.items()
         ],
         unknown_galleries=value.unknown_galleries,
+        max_fmr=value.max_fmr or 0.0,
         policy=value.policy,
     )
 
 
-def _add_candidate(answer: matching.ProbeAnswer, value: Candidate) -> None:
+def _add_candidate(answer: matching.ProbeAnswer, value: Candidate, *, with_scores: bool) -> None:
     """Made in place: a message that is given to another is copied into it, with all that it holds."""
-    added = answer.candidates.add(
-        rank=value.rank, expected_false=value.expected_false, further_reference_ids=value.further
-    )
+    added = answer.candidates.add(rank=value.rank, further_reference_ids=value.further)
     added.reference.CopyFrom(_references.of(value.reference))
-    _fill_score(added.score, value.score, value.fmr)
+    if with_scores:
+        added.expected_false = value.expected_false
+        _fill_score(added.score, value.score, value.fmr)
 
 
 def _score(value: Score, fmr: Fmr) -> common.Score:

@@ -26,12 +26,11 @@ PICKS: Mapping[int, Pick] = {
     common.PICK_MOST_PROMINENT: Pick.MOST_PROMINENT,
     common.PICK_MOST_CENTRAL: Pick.MOST_CENTRAL,
 }
-PROFILES: Mapping[int, bool] = {
-    common.PROFILE_UNSPECIFIED: False,
-    common.PROFILE_INTERACTIVE: False,
-    common.PROFILE_EXHAUSTIVE: True,
+PROFILES: Mapping[int, common.Profile.ValueType] = {
+    common.PROFILE_UNSPECIFIED: common.PROFILE_INTERACTIVE,
+    **{profile: profile for profile in common.Profile.values() if profile != common.PROFILE_UNSPECIFIED},
 }
-"""Profile to whether every allowed reference is compared."""
+"""Every profile, by what is sent for it."""
 
 
 def member(table: Mapping[int, _Member], number: int, field: str) -> _Member:

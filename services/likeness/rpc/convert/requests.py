@@ -27,6 +27,7 @@ from likeness.domain.references import (
 from likeness.domain.samples import Box, Pick, Sample, Selection
 from likeness.domain.text import printable
 from likeness.engine.engine import DEFAULT_PAGE, ListQuery
+from likeness.engine.search_rules import FRONTLINE_K
 from likeness.rpc.convert.enums import CATEGORIES, LEVELS, PICKS, PROFILES, PURPOSES, STATUSES, member
 from likeness.rpc.convert.texts import check_printable
 from likeness.rpc.convert.tokens import PageTokens
@@ -278,7 +279,9 @@ def search_options(message: common.SearchOptions, *, max_k: int) -> SearchOption
     Raises:
         InvalidInput: an option is out of its range.
     """
-    k = message.k or min(DEFAULT_K, max_k)
+    profile = member(PROFILES, message.profile, "options.profile")
+    frontline = profile == common.PROFILE_FRONTLINE
+    k = message.k or min(FRONTLINE_K if frontline else DEFAULT_K, max_k)
     if not 1 <= k <= max_k:
         raise InvalidInput(
             f"options.k is {k}; ask for 1 to {max_k} candidates.",
@@ -298,9 +301,11 @@ def search_options(message: common.SearchOptions, *, max_k: int) -> SearchOption
         galleries=_names(message.galleries, "options.galleries"),
         owners=_names(message.owners, "options.owners"),
         categories=frozenset(member(CATEGORIES, n, "options.categories") for n in message.categories),
-        exhaustive=member(PROFILES, message.profile, "options.profile"),
+        exhaustive=profile == common.PROFILE_EXHAUSTIVE,
         min_log_position=message.min_log_position,
         group_by_subject=message.group_by_subject if message.HasField("group_by_subject") else None,
+        frontline=frontline,
+        lights_out=message.lights_out,
     )
 
 
