@@ -13,6 +13,7 @@ import yaml
 from typer.testing import CliRunner
 
 from likeness.cli.main import app
+from likeness.store.owner_keys import leaf_of
 from likeness.store.vault import KeyRing
 from tests.k8s.manifests import K8S, kustomize
 
@@ -35,7 +36,7 @@ def test_the_commands_make_a_key_ring_rotate_it_and_remove_the_old_key(
         result = CliRunner().invoke(app, words)
         assert result.exit_code == 0, result.output
 
-    create, rotate, remove = keys_commands()
+    create, rotate, remove, erase = keys_commands()
     run(create)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     before = KeyRing.load(file)
@@ -45,6 +46,9 @@ def test_the_commands_make_a_key_ring_rotate_it_and_remove_the_old_key(
     assert after.active not in before.ids
     run([word.replace("OLD_KEY", before.active) for word in remove] + ["--yes"])
     assert KeyRing.load(file).ids == {after.active}
+    run([*erase, "--yes"])
+    (keys,) = KeyRing.load(file).owners.values()
+    assert keys.key(leaf_of("OWNER")) is None
     assert "python -c" not in README
 
 

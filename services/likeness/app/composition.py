@@ -20,6 +20,7 @@ from likeness.engine.store_upkeep import StoreUpkeep
 from likeness.inference.concurrency.memory import memory_limit
 from likeness.inference.concurrency.threads import plan_threads
 from likeness.inference.concurrency.turns import Turns
+from likeness.store.backup_record import last_backup
 from likeness.store.modes import exposed
 from likeness.store.places import SIGNING_KEY, SNAPSHOTS
 from likeness.store.signing import signing_key
@@ -41,6 +42,7 @@ class Composed:
         self.store = store
         self._turns = turns
         self._gauges = Gauges(store)
+        self._gauges.add(lambda: _report_backup(store.data_dir))
         self._gauges.start()
         self._upkeep = StoreUpkeep(store)
         self._resealing: Resealing | None = None
@@ -125,6 +127,13 @@ def compose(settings: Settings) -> Composed:
         composed.close()
         raise
     return composed
+
+
+def _report_backup(home: Path) -> None:
+    """Set the gauge of the last backup, where one was ever made."""
+    made = last_backup(home)
+    if made is not None:
+        metrics.last_backup(made.timestamp())
 
 
 def expected_head(settings: Settings) -> AuditMark | None:

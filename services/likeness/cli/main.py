@@ -8,6 +8,7 @@ import typer
 
 from likeness import __version__
 from likeness.cli.commands import audit, certs, config, keys, models, references
+from likeness.cli.commands.backup import backup, restore
 from likeness.cli.commands.calibrate import calibrate
 from likeness.cli.commands.compare import compare
 from likeness.cli.commands.doctor import doctor
@@ -77,6 +78,14 @@ app.command(
     rich_help_panel=RUNNING,
     epilog="Example: `likeness doctor --full`; exit code 1 if something must be mended.",
 )(doctor)
+app.command(
+    rich_help_panel=RUNNING,
+    epilog="Example: `likeness backup likeness-monday`; a backup that was interrupted leaves none.",
+)(backup)
+app.command(
+    rich_help_panel=RUNNING,
+    epilog="Example: `likeness restore likeness-monday --home likeness-restored --since likeness-broken`",
+)(restore)
 app.command(
     rich_help_panel=RUNNING,
     epilog="Example: `likeness calibrate people/ --groups groups.csv --about 'press photographs of 1,388 adults'`",

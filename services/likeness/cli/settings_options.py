@@ -34,6 +34,16 @@ Set = Annotated[
     ),
 ]
 
+KeyRingFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--key-ring",
+        help="The key ring file. Default: the one of the settings, in the home folder unless set.",
+        rich_help_panel=PANEL,
+        show_default=False,
+    ),
+]
+
 
 def settings_from(
     config: Path | None, home: Path | None, single: list[str] | None, **named: object

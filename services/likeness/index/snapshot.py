@@ -98,6 +98,17 @@ def furthest(folder: Path) -> int:
     return max(positions)
 
 
+def files_up_to(folder: Path, position: int) -> list[Path]:
+    """The files of the newest snapshot in a folder that is not ahead of a log position; none without one."""
+    for path in sorted(folder.glob("*.json"), reverse=True):
+        try:
+            if ContainerManifest.read(path).position <= position:
+                return [path, path.with_suffix(".snapshot")]
+        except Corrupt:
+            continue
+    return []
+
+
 class Snapshots:
     """The snapshots of one index in a folder of its own, made if absent, readable by its owner only."""
 

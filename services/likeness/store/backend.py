@@ -7,7 +7,7 @@ connection. What differs stands behind `Backend`. A backend of its own package i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -175,6 +175,12 @@ class Backend(Protocol):
 
         Raises:
             Corrupt: it finds something wrong.
+        """
+
+    def copy_to(self, home: Path, step: Callable[[int, int], None]) -> None:
+        """Make a database in another folder, of what this one holds at one instant, while others write to it.
+
+        `step` is called with how much is copied and how much there is, in a unit of the database's own.
         """
 
     def erase(self, connection: sa.Connection) -> bool:

@@ -128,14 +128,17 @@ def _left_behind(ring: KeyRing, reading: Reading, owner: str) -> Iterator[list[W
             return
         after = rows[-1].key
         left = [
-            _expungement(name, modality) for _, name, modality, head in rows if gone or is_erased(ring, head)
+            expungement(name, modality, REASON)
+            for _, name, modality, head in rows
+            if gone or is_erased(ring, head)
         ]
         if left:
             yield left
 
 
-def _expungement(reference_id: str, modality: str) -> Write:
-    digest = hashlib.sha256(f"exit of the owner of {reference_id}".encode()).digest()
-    details: dict[str, JsonValue] = {"reference_id": reference_id, "reason": REASON}
+def expungement(reference_id: str, modality: str, reason: str) -> Write:
+    """An expungement that no caller asked for, with its entry of the audit."""
+    digest = hashlib.sha256(f"{reason}: {reference_id}".encode()).digest()
+    details: dict[str, JsonValue] = {"reference_id": reference_id, "reason": reason}
     act = AuditEntry("Expunge", OPERATOR, "OK", modality=modality, details=details)
-    return Write(RequestKey(OPERATOR.entity, new_id(), digest), Expunge(reference_id, 0, REASON), act)
+    return Write(RequestKey(OPERATOR.entity, new_id(), digest), Expunge(reference_id, 0, reason), act)

@@ -22,7 +22,7 @@ from likeness.store.inspection import (
     record_key,
     record_schema,
 )
-from likeness.store.places import SNAPSHOTS, WITNESS
+from likeness.store.places import RESTORING, SNAPSHOTS, WITNESS
 from likeness.store.planting import plant
 from likeness.store.schema import REVISIONS
 from likeness.store.sealing import Seals
@@ -112,6 +112,11 @@ def check_not_emptied(backend: Backend) -> None:
     """
     if not backend.is_empty():
         return
+    if (backend.home / RESTORING).exists():
+        raise Corrupt(
+            f"A backup was being restored to {backend.home} and that was cut short; run `likeness restore` again.",
+            reason="DATABASE_MISSING",
+        )
     remains = [*backend.remains(), *sorted((backend.home / SNAPSHOTS).glob("*/*"))]
     found = next((remnant for remnant in remains if remnant.is_file() and remnant.stat().st_size), None)
     if found is not None:

@@ -218,6 +218,11 @@ _store_capacity = Gauge(
     "Size of the file system of the store.",
     registry=None,
 )
+_last_backup = Gauge(
+    "likeness_backup_timestamp_seconds",
+    "When the last backup of the store was made that was read back whole, in seconds of Unix time.",
+    registry=None,
+)
 _audit_position = Gauge(
     "likeness_audit_position",
     "The last committed position of the audit chain.",
@@ -403,6 +408,11 @@ def store_space(free: int, capacity: int) -> None:
     """Record the bytes left to the service on the store's file system, and its size in bytes."""
     _from_now_on(_store_capacity).set(capacity)
     _from_now_on(_store_free).set(free)
+
+
+def last_backup(seconds: float) -> None:
+    """Show when the store was last backed up, in seconds of Unix time."""
+    _from_now_on(_last_backup).set(seconds)
 
 
 def certificate_expires(seconds: float) -> None:

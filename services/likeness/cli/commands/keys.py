@@ -17,7 +17,7 @@ from likeness.cli.key_states import Key, KeyState, key_states
 from likeness.cli.local_store import has_store, read_only
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, heartbeat, note, plain_table, progress, warn
-from likeness.cli.settings_options import PANEL, ConfigFile, Home, Set, settings_from
+from likeness.cli.settings_options import ConfigFile, Home, KeyRingFile, Set, settings_from
 from likeness.cli.texts import write_text
 from likeness.cli.words import plural
 from likeness.domain.errors import Conflict, Precondition
@@ -33,16 +33,6 @@ app = typer.Typer(
     no_args_is_help=True,
     help="The key ring: make it, rotate it, bring old data under the current key. No command shows a key.",
 )
-
-KeyRingFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--key-ring",
-        help="The key ring file. Default: the one of the settings, in the home folder unless set.",
-        rich_help_panel=PANEL,
-        show_default=False,
-    ),
-]
 
 
 @app.command(

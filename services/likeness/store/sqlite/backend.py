@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,14 @@ from sqlalchemy.dialects.sqlite import insert
 from likeness.domain.errors import LikenessError
 from likeness.domain.storage import Space
 from likeness.store.sqlite import structure
-from likeness.store.sqlite.database import driver_of, guarded, reader_engine, text_of, writer_engine
+from likeness.store.sqlite.database import (
+    copy_database,
+    driver_of,
+    guarded,
+    reader_engine,
+    text_of,
+    writer_engine,
+)
 from likeness.store.sqlite.files import DATABASE, JOURNAL, LOCK, RESERVE, SHARED_MEMORY, WRITE_AHEAD_LOG
 from likeness.store.sqlite.lock import DirectoryLock, holder
 from likeness.store.sqlite.reserve import DiskReserve
@@ -163,6 +170,11 @@ class SQLite:
         """Every page; of a large file, where it must be quick, those of the tables with indexes."""
         some = quick and _size(self.path) > WHOLE_CHECK_BYTES
         structure.check_structure(connection, _CATALOGUE if some else ())
+
+    def copy_to(self, home: Path, step: Callable[[int, int], None]) -> None:
+        """By SQLite's online backup, into one file."""
+        SQLite(home).make()
+        copy_database(self.path, home / DATABASE, step)
 
     def erase(self, connection: sa.Connection) -> bool:
         """Truncate the write-ahead log: in the file itself SQLite overwrites what it deletes (`secure_delete`)."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
@@ -25,6 +25,9 @@ MORE_CONNECTIONS = 24
 
 CHECKPOINT_PAGES = 2000
 """Write-ahead log pages before SQLite copies them into the file; 16 MB."""
+
+COPY_PAGES = 1024
+"""Pages that are copied, 8 MB, between two reports of how far a backup is."""
 
 _ALWAYS = ("trusted_schema=OFF", "temp_store=MEMORY")
 """No functions called from a tampered schema; no rows in temporary files, which nobody would erase."""
@@ -120,19 +123,25 @@ def reader_engine(path: Path, *, cache_kib: int = 2048) -> sa.Engine:
     return _engine(path, "ro", pool_size=READ_CONNECTIONS, max_overflow=MORE_CONNECTIONS, pragmas=pragmas)
 
 
+def copy_database(source: Path, target: Path, step: Callable[[int, int], None]) -> None:
+    """Copy a database, as it is at one instant, into an empty file; `step` is called with pages done and all.
+
+    One transaction reads all of it: without, every commit of another process would begin the copy again. Those who
+    write go on meanwhile, and their write-ahead log grows.
+    """
+    with guarded(), closing(_connect(source, "ro")) as reader, closing(_connect(target, "rw")) as writer:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        reader.backup(writer, pages=COPY_PAGES, progress=lambda _, left, total: step(total - left, total))
+        reader.rollback()
+        writer.execute("PRAGMA journal_mode=DELETE")  # so that the file is all there is
+
+
 def _engine(
     path: Path, mode: str, *, pool_size: int, pragmas: tuple[str, ...], max_overflow: int = 0
 ) -> sa.Engine:
-    uri = f"file:{quote(str(path.absolute()))}?mode={mode}"
-
     def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            uri,
-            uri=True,
-            isolation_level=None,  # transactions are begun here, never guessed by the driver
-            check_same_thread=False,
-            timeout=BUSY_MILLISECONDS / 1000,
-        )
+        connection = _connect(path, mode)
         try:
             for pragma in pragmas:
                 connection.execute(f"PRAGMA {pragma}")
@@ -147,6 +156,16 @@ def _engine(
         poolclass=sa.QueuePool,
         pool_size=pool_size,
         max_overflow=max_overflow,
+    )
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"file:{quote(str(path.absolute()))}?mode={mode}",
+        uri=True,
+        isolation_level=None,  # transactions are begun here, never guessed by the driver
+        check_same_thread=False,
+        timeout=BUSY_MILLISECONDS / 1000,
     )
 
 

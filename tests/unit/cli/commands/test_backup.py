@@ -1,0 +1,108 @@
+"""`likeness backup` and `likeness restore`, over a real store."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from likeness.cli.failures import Exit
+from likeness.cli.main import app
+from likeness.domain.references import Status
+from likeness.engine.gallery import Gallery
+from likeness.index.snapshot import Snapshots
+from likeness.store.backup_record import last_backup
+from likeness.store.store import Store
+from likeness.store.vault import KeyRing
+from likeness.testing.vectors import VectorModality
+from tests.unit.store.writes import act, enrol, expunge
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The home of a closed store of two owners, with a snapshot, its ring apart."""
+    monkeypatch.setenv("LIKENESS_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LIKENESS_STORE_KEY_RING", str(tmp_path / "ring.json"))
+    monkeypatch.setenv("LIKENESS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    with opened(tmp_path / "home") as store:
+        modality = VectorModality()
+        gallery = Gallery(modality.name, modality.space, store)
+        Snapshots(tmp_path / "home" / "snapshots" / "face", store.snapshot_seal()).save(gallery.capture())
+        store.write([enrol(i, reference_id=f"r{i}", owner=("FR", "DE")[i % 2]) for i in range(6)])
+        store.audit(act(1))
+    return tmp_path / "home"
+
+
+def opened(home: Path) -> Store:
+    return Store.open(home, key_file=home.parent / "ring.json")
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(app, list(words))
+
+
+def test_a_backup_beside_a_running_server_is_restored_elsewhere(home: Path, tmp_path: Path) -> None:
+    with opened(home) as store:
+        result = run("backup", "monday", "--json")
+        assert result.exit_code == 0, result.output
+        document = json.loads(result.stdout)
+        assert (document["references"], document["log_position"]) == (6, store.head())
+        store.write([expunge("r0")])
+    assert "ring.json" in result.stderr
+    assert list((tmp_path / "monday" / "snapshots" / "face").glob("*.snapshot"))
+    assert not list((tmp_path / "monday").rglob("*ring*"))
+    made = last_backup(home)
+    assert made is not None
+    assert made.isoformat() == document["created"]
+    back = run("restore", "monday", "--home", "other", "--since", str(home), "--json")
+    assert back.exit_code == 0, back.output
+    assert json.loads(back.stdout)["expunged_again"] == 1
+    with opened(tmp_path / "other") as store:
+        assert store.get("r0").facets.status is Status.EXPUNGED
+        assert store.verify(full=True).problems == ()
+
+
+def test_what_a_list_names_is_expunged_again(home: Path, tmp_path: Path) -> None:
+    assert run("backup", "monday").exit_code == 0
+    (tmp_path / "gone.txt").write_text('r1\n{"reference_id": "r2", "status": "expunged"}\n\nnever-there\n')
+    back = run("restore", "monday", "--home", "other", "--expunged", "gone.txt", "--json")
+    assert json.loads(back.stdout)["expunged_again"] == 2
+    with opened(tmp_path / "other") as store:
+        assert {store.get(name).facets.status for name in ("r1", "r2")} == {Status.EXPUNGED}
+
+
+def test_a_list_that_cannot_be_read_restores_nothing(home: Path, tmp_path: Path) -> None:
+    assert run("backup", "monday").exit_code == 0
+    (tmp_path / "gone.txt").write_text('{"id": "r2"}\n')
+    refused = run("restore", "monday", "--home", "other", "--expunged", "gone.txt")
+    assert (refused.exit_code, "line 1" in refused.output) == (Exit.USAGE, True)
+    assert not (tmp_path / "other").exists()
+
+
+def test_owners_that_left_since_do_not_come_back(home: Path, tmp_path: Path) -> None:
+    assert run("backup", "monday").exit_code == 0
+    assert run("keys", "erase-owner", "FR", "--yes").exit_code == 0
+    back = run("restore", "monday", "--home", "other", "--json")
+    assert json.loads(back.stdout)["of_owners_gone"] == 3
+    with opened(tmp_path / "other") as store:
+        assert store.count("face") == 3
+
+
+def test_without_its_ring_there_is_no_backup_and_no_restore(home: Path, tmp_path: Path) -> None:
+    assert run("backup", "monday").exit_code == 0
+    KeyRing.create(tmp_path / "another.json")
+    for words in (["backup", "tuesday"], ["restore", "monday", "--home", "other"]):
+        refused = run(*words, "--key-ring", "another.json")
+        assert refused.exit_code == Exit.REFUSED, refused.output
+    assert not (tmp_path / "tuesday").exists()
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_home_with_a_store_is_not_restored_to(home: Path) -> None:
+    assert run("backup", "monday").exit_code == 0
+    refused = run("restore", "monday")
+    assert refused.exit_code == Exit.REFUSED
+    assert "move that one away" in " ".join(refused.output.split())
