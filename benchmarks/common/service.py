@@ -48,6 +48,7 @@ def running_service(
             "LIKENESS_HOME": str(home or Path(scratch) / "home"),
             "LIKENESS_GRPC_ADDRESS": address,
             "LIKENESS_METRICS_ADDRESS": "",
+            "LIKENESS_HEALTH_ADDRESS": "",
             "LIKENESS_LOG_LEVEL": "WARNING",
             **(settings or {}),
         }

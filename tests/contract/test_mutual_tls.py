@@ -14,11 +14,23 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from likeness.app.authority import Authority
 from likeness.app.development_certificates import Made, make
-from likeness.client import AsyncLikenessClient, Enrolment, LikenessClient, Tls, Unauthenticated, Unavailable
+from likeness.app.settings import load
+from likeness.client import (
+    AsyncLikenessClient,
+    Enrolment,
+    LikenessClient,
+    Tls,
+    Unauthenticated,
+    Unavailable,
+    Unimplemented,
+)
 from likeness.domain.access import Asked, Grant, Principal
 from likeness.domain.errors import Precondition
+from likeness.rpc.server import LIVE, OVERALL
+from likeness.testing.server import LocalServer
 from tests.certificates import EXAMINER, TRUST_DOMAIN, ServerFiles, authority, credentials
-from tests.contract.conftest import Served
+from tests.contract.conftest import HoldingModality, Served, composing
+from tests.unit.rpc import test_tokens as issuing
 from tests.waiting import PATIENCE, eventually
 
 SAMPLE = b"1,0,0"
@@ -269,3 +281,55 @@ def test_without_tls_only_this_machine_is_served(prepare: Callable[..., Served])
     everyone = prepare(address="0.0.0.0:0", **{"grpc.insecure_trust_everyone": True})
     assert everyone.server.transport.trusts_everyone
     assert not prepare(address="127.0.0.1:0").server.transport.trusts_everyone
+
+
+def test_health_is_answered_on_a_port_of_its_own_without_tls(
+    tmp_path: Path, files: ServerFiles, modality: HoldingModality
+) -> None:
+    given = {"home": tmp_path / "own", "address": "127.0.0.1:0", "health.address": "127.0.0.1:0"}
+    settings = load(environment={}, overrides=given | files.settings)
+    with (
+        LocalServer(settings, composing(modality), private_health=True) as served,
+        grpc.insecure_channel(f"127.0.0.1:{served.server.health_port}") as channel,
+    ):
+        for name in (OVERALL, LIVE):
+            check = health_pb2_grpc.HealthStub(channel).Check
+            answer = check(health_pb2.HealthCheckRequest(service=name), timeout=PATIENCE)
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        client = LikenessClient("", entity="NCB-AA", channel=channel, retries=0, timeout=PATIENCE)
+        with pytest.raises(Unimplemented):
+            client.face.analyze(SAMPLE)
+        assert isinstance(refused(served, None), Unavailable)
+
+
+def test_a_token_proves_the_person_behind_the_certificate(
+    prepare: Callable[..., Served], files: ServerFiles, noting: Noting, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys.json"
+    keys.write_text(issuing.published("one"), encoding="utf-8")
+    given = {"token.issuer": issuing.ISSUER, "token.audience": issuing.AUDIENCE, "token.keys": str(keys)}
+    served = prepare(access=noting, **files.settings, **given).start()
+    client = served.client(credentials=credentials(), token=issuing.token, operator="somebody else")
+    client.face.analyze(SAMPLE)
+    assert [(one.name, one.operator) for one in noting.principals] == [(EXAMINER, "Ada Roe")]
+    expired = issuing.token(exp=1.0)
+    with pytest.raises(Unauthenticated) as caught:
+        served.client(credentials=credentials(), token=expired).face.analyze(SAMPLE)
+    assert caught.value.reason == "TOKEN_EXPIRED"
+
+
+def test_tokens_are_not_taken_without_tls(prepare: Callable[..., Served]) -> None:
+    with pytest.raises(Precondition) as caught:
+        prepare(**{"token.issuer": "https://login.example"})
+    assert caught.value.reason == "TLS_REQUIRED"
+
+
+def test_an_answer_to_a_proven_principal_is_not_insecure(secure: Served) -> None:
+    client = secure.client(credentials=credentials())
+    assert not client.face.search(SAMPLE).header.insecure
+    assert not client.face.compare(SAMPLE, SAMPLE).header.insecure
+
+
+def test_an_answer_over_plaintext_says_that_it_is_insecure(client: LikenessClient) -> None:
+    assert client.face.search(SAMPLE).header.insecure
+    assert client.face.compare(SAMPLE, SAMPLE).header.insecure

@@ -33,7 +33,8 @@ from likeness.app.settings import load
 from tests.contract.conftest import HoldingModality, composing
 
 home, address = sys.argv[1:3]
-settings = load(overrides={"home": Path(home), "grpc.address": address, "metrics.address": "127.0.0.1:0"})
+settings = load(overrides={"home": Path(home), "grpc.address": address, "metrics.address": "127.0.0.1:0",
+    "health.address": "127.0.0.1:0"})
 modality = HoldingModality()
 inside = modality.inside.release
 modality.inside.release = lambda: (inside(), print("inside", flush=True))

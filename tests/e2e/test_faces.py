@@ -76,6 +76,7 @@ def test_the_demonstration_ends_with_a_contact_sheet(models: None, photographs: 
 
 def test_a_server_that_is_stopped_drains_and_logs_it(models: None, tmp_path: Path) -> None:
     words = ["serve", "--home", str(tmp_path / "home"), "--address", "127.0.0.1:0", "--metrics-address", ""]
+    words += ["--set", "health.address="]
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "likeness.cli", *words],

@@ -33,6 +33,7 @@ def main() -> None:
             "home": Path(sys.argv[1]),
             "grpc.address": "127.0.0.1:0",
             "metrics.address": "",
+            "health.address": "",
             "log.level": "ERROR",
             "snapshot.interval": 1,
         },

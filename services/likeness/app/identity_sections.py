@@ -46,3 +46,43 @@ class TlsSettings(Section):
     def is_on(self) -> bool:
         """Whether anything of it is set."""
         return len(self.missing) < len(type(self).model_fields)
+
+
+class TokenSettings(Section):
+    """`[token]`: bearer tokens of persons (OpenID Connect), behind mutual TLS."""
+
+    issuer: str = Field(
+        default="", description="Who issues the tokens, as their claim `iss` has it; empty takes no tokens."
+    )
+    audience: str = Field(default="", description="What the claim `aud` of a token must name: this service.")
+    keys: str = Field(
+        default="",
+        description="The issuer's public keys, a JSON Web Key Set: a file, read again when it changes, or an "
+        "https URL, asked every five minutes and for a key that is not known.",
+    )
+    clock_skew: float = Field(
+        default=30.0,
+        ge=0,
+        le=300,
+        description="Seconds by which the issuer's clock may differ from this one.",
+    )
+    required: bool = Field(
+        default=False,
+        description="Refuse calls without a token. Whose calls need one is else for the policy.",
+    )
+    operator_claim: str = Field(
+        default="name",
+        min_length=1,
+        description="The claim with the person's name for the record, else `sub`.",
+    )
+    roles_claim: str = Field(default="roles", min_length=1, description="The claim with the person's roles.")
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The names of what a service that takes tokens needs and is not set."""
+        return tuple(name for name in ("issuer", "audience", "keys") if not getattr(self, name))
+
+    @property
+    def is_on(self) -> bool:
+        """Whether tokens are taken, or are meant to be."""
+        return len(self.missing) < 3 or self.required

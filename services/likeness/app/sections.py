@@ -146,6 +146,15 @@ class GrpcSettings(Section):
     )
 
 
+class HealthSettings(Section):
+    """`[health]`: what says whether the service is alive and ready, to whom cannot speak TLS."""
+
+    address: Annotated[str, AfterValidator(_address_or_off)] = Field(
+        default="127.0.0.1:50052",
+        description="Where gRPC's health service listens without TLS, and nothing else; empty turns it off.",
+    )
+
+
 class MetricsSettings(Section):
     """`[metrics]`: the page that Prometheus reads."""
 

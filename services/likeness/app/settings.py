@@ -15,12 +15,13 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, create_model, field_validator
 
-from likeness.app.identity_sections import TlsSettings
+from likeness.app.identity_sections import TlsSettings, TokenSettings
 from likeness.app.registry import ENTRIES, Entries
 from likeness.app.sections import (
     AuditSettings,
     DecodingSettings,
     GrpcSettings,
+    HealthSettings,
     LogSettings,
     MetricsSettings,
     SnapshotSettings,
@@ -61,6 +62,8 @@ class Settings(Section):
     )
     grpc: GrpcSettings = GrpcSettings()
     tls: TlsSettings = TlsSettings()
+    token: TokenSettings = TokenSettings()
+    health: HealthSettings = HealthSettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
     store: StoreSettings = StoreSettings()

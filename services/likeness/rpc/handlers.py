@@ -44,6 +44,7 @@ PROGRESS_SECONDS = 0.5
 """Between two messages of how far a search has come."""
 
 _Request = TypeVar("_Request", bound=Request)
+_Headed = TypeVar("_Headed", matching.SearchResponse, matching.CompareResponse)
 _Answer = TypeVar("_Answer")
 _Step = Callable[[_Request, Caller, Deadline], Callable[[], _Answer]]
 """Does what a request asks for, which is then on record, and returns what makes the answer of it."""
@@ -296,7 +297,7 @@ class Handlers:
         probe = requests.sample(request.probe, "probe", max_bytes=self._limits.max_sample_bytes)
         options = requests.search_options(request.options, max_k=self._limits.max_k)
         answer = self._engine.search(caller, probe, options, deadline=deadline, progress=progress)
-        return partial(answers.found, answer, self._limits.max_answer_bytes)
+        return partial(_marked, caller, partial(answers.found, answer, self._limits.max_answer_bytes))
 
     def _compare(
         self, request: matching.CompareRequest, caller: Caller, deadline: Deadline
@@ -305,7 +306,7 @@ class Handlers:
         probe = requests.comparand(request.probe, "probe", max_bytes=size)
         candidate = requests.comparand(request.candidate, "candidate", max_bytes=size)
         compared = self._engine.compare(caller, probe, candidate, explain=request.explain, deadline=deadline)
-        return partial(answers.compared, compared, self._limits.max_answer_bytes)
+        return partial(_marked, caller, partial(answers.compared, compared, self._limits.max_answer_bytes))
 
     def _analyze(
         self, request: matching.AnalyzeRequest, caller: Caller, deadline: Deadline
@@ -314,6 +315,13 @@ class Handlers:
         found = self._engine.analyse(caller, sample, deadline=deadline)
         model, now = self._engine.modality.model, datetime.now(UTC)
         return partial(answers.analysed, found, model, now, self._limits.max_answer_bytes)
+
+
+def _marked(caller: Caller, make: Callable[[], _Headed]) -> _Headed:
+    """The answer, whose header says so where nobody was proven to ask."""
+    answer = make()
+    answer.header.insecure = not caller.grant.principal.name
+    return answer
 
 
 def _override(request: matching.EnrollRequest) -> str:

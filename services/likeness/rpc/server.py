@@ -49,6 +49,9 @@ _LONGEST_UNREAD = 2
 which a client takes as "try again". How many calls there are at once is the gate's to say, so that health is never
 among them."""
 
+_LARGEST_QUESTION = 4 << 10
+"""Bytes of a question for health, which is the name of a service."""
+
 _LINGER = 0.5
 """Seconds that connections stay open after the last handler returned. Stopping closes them at once, and a socket
 that is closed before its peer has read everything is reset: the peer would lose an answer that was sent."""
@@ -87,6 +90,7 @@ class Server:
         services: what is offered; calls of a service whose modality is not composed are refused with the reason.
         access: judges every call before it is done.
         prove: says who the peer of a call is proven to be; None takes what the transport proves.
+        private_health: whether health is answered at `health.address` too, without TLS.
 
     Raises:
         Precondition: see `Transport.of`.
@@ -100,6 +104,7 @@ class Server:
         services: tuple[Service, ...] = SERVICES,
         access: Access | None = None,
         prove: Prove | None = None,
+        private_health: bool = False,
     ) -> None:
         self._settings = settings
         wire = settings.grpc
@@ -131,11 +136,15 @@ class Server:
             service.modality: Handlers(self._workers, self._recorder, limits, self._gate.draining)
             for service in services
         }
+        self._interceptor = self._led()
         self._server = self._build()
+        self._private = self._build_private() if private_health and settings.health.address else None
+        self.health_port = 0
+        """The port of private health, once started."""
         self.port = 0
         """The port that is listened on, once started."""
 
-    def _build(self) -> grpc.aio.Server:
+    def _led(self) -> Interceptor:
         wire = self._settings.grpc
         deadline = timed(wire.default_deadline, wire.max_deadline)
         arrival = ArrivalLimits(
@@ -146,10 +155,12 @@ class Server:
         )
         modalities = {service.name: service.modality for service in self._services}
         prove = proven(self._access, self._prove, modalities)
+        return Interceptor(self._gate, (gated(self._gate), deadline), prove, self._recorder, arrival)
+
+    def _build(self) -> grpc.aio.Server:
+        wire = self._settings.grpc
         server = grpc.aio.server(
-            interceptors=[
-                Interceptor(self._gate, (gated(self._gate), deadline), prove, self._recorder, arrival)
-            ],
+            interceptors=[self._interceptor],
             options=(
                 ("grpc.max_receive_message_length", wire.max_message_bytes),
                 ("grpc.max_send_message_length", wire.max_message_bytes),
@@ -167,6 +178,19 @@ class Server:
         reflection.enable(server, (*names, health.SERVICE_NAME))
         return server
 
+    def _build_private(self) -> grpc.aio.Server:
+        """Health alone, for those who cannot speak TLS, such as Kubernetes' probes."""
+        server = grpc.aio.server(
+            interceptors=[self._interceptor],
+            options=(
+                ("grpc.max_receive_message_length", _LARGEST_QUESTION),
+                ("grpc.so_reuseport", 0),
+                *_KEEPALIVE,
+            ),
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        return server
+
     async def start(self) -> None:
         """Listen, build and warm the engines, then report SERVING.
 
@@ -176,22 +200,30 @@ class Server:
         """
         await self._report(_STATUS.NOT_SERVING)
         await self._health.set(LIVE, _STATUS.SERVING)
-        self.port = self._listen()
-        await self._server.start()
         try:
-            self._composition = await asyncio.to_thread(self._compose, self._settings)
-            self._recorder.attach(self._composition.store)
-            engines = self._composition.engines
-            for name, handlers in self._handlers.items():
-                if name in engines:
-                    handlers.attach(engines[name])
-                else:
-                    handlers.decline(name)
+            await self._open()
         except BaseException:
             await self._stop()
             raise
         self._gate.open()
         await self._report(_STATUS.SERVING)
+
+    async def _open(self) -> None:
+        self.port = self._listen()
+        if self._private is not None:
+            self.health_port = _listened(
+                self._private.add_insecure_port, self._settings.health.address, "health.address"
+            )
+            await self._private.start()
+        await self._server.start()
+        self._composition = await asyncio.to_thread(self._compose, self._settings)
+        self._recorder.attach(self._composition.store)
+        engines = self._composition.engines
+        for name, handlers in self._handlers.items():
+            if name in engines:
+                handlers.attach(engines[name])
+            else:
+                handlers.decline(name)
 
     async def drain(self) -> None:
         """Report NOT_SERVING, let nothing new in, let what is under way finish within the grace, and close."""
@@ -210,6 +242,9 @@ class Server:
 
     async def _stop(self) -> None:
         await self._server.stop(0)
+        if self._private is not None:
+            await self._private.stop(0)
+        self.transport.close()
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
@@ -219,16 +254,11 @@ class Server:
             self._composition = None
 
     def _listen(self) -> int:
-        address = self._settings.grpc.address
-        try:
-            return self.transport.listen(self._server, address)
-        except RuntimeError as error:
-            raise Precondition(
-                f"The service cannot listen on {address}; stop what holds the port (`ss -ltnp` shows it), or set "
-                "address to another one.",
-                reason="ADDRESS_UNAVAILABLE",
-                metadata={"address": address},
-            ) from error
+        return _listened(
+            lambda address: self.transport.listen(self._server, address),
+            self._settings.grpc.address,
+            "address",
+        )
 
     async def _report(self, status: health_pb2.HealthCheckResponse.ServingStatus.ValueType) -> None:
         served_names = {entry.name for entry in self._settings.served}
@@ -265,13 +295,31 @@ def serve(
         logging.getLogger(_GRPC_LOGGER).addFilter(is_no_departure)
         page = _metrics_page(settings)
         try:
-            asyncio.run(_serve(settings, lambda: Server(settings, compose, services=services), announce))
+            asyncio.run(
+                _serve(
+                    settings,
+                    lambda: Server(settings, compose, services=services, private_health=True),
+                    announce,
+                )
+            )
         except LikenessError as error:
             logs.event(_logger, logging.ERROR, "not served", reason=error.reason)
             raise
         finally:
             if page is not None:
                 page.close()
+
+
+def _listened(listen: Callable[[str], int], address: str, setting: str) -> int:
+    try:
+        return listen(address)
+    except RuntimeError as error:
+        raise Precondition(
+            f"The service cannot listen on {address}; stop what holds the port (`ss -ltnp` shows it), or set "
+            f"{setting} to another one.",
+            reason="ADDRESS_UNAVAILABLE",
+            metadata={"address": address},
+        ) from error
 
 
 def is_no_departure(record: logging.LogRecord) -> bool:

@@ -13,6 +13,7 @@ from likeness.domain.errors import Precondition
 from likeness.rpc.certificates import Certificates
 from likeness.rpc.identity import Prove, nobody
 from likeness.rpc.proofs import CertificateProof
+from likeness.rpc.tokens import PersonProof, Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +24,21 @@ class Transport:
         prove: who the peer of a call is.
         certificates: of mutual TLS; None without.
         is_loopback: whether nobody from another machine reaches it.
+        tokens: of persons; None where none are taken.
     """
 
     prove: Prove
     certificates: Certificates | None
     is_loopback: bool
+    tokens: Tokens | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Transport:
         """The transport of a server's settings.
 
         Raises:
-            Precondition: `[tls]` is incomplete or its files are unfit, or an address that other machines reach is
-                to be served without it.
+            Precondition: `[tls]` or `[token]` is incomplete or unfit, or an address that other machines reach is to
+                be served without TLS.
         """
         loopback = is_loopback(split_address(settings.grpc.address)[0])
         tls = settings.tls
@@ -45,7 +48,16 @@ class Transport:
                     f"TLS needs tls.{', tls.'.join(tls.missing)} too; set all four of [tls], or none.",
                     reason="TLS_INCOMPLETE",
                 )
-            return cls(CertificateProof(tls.trust_domain), Certificates(tls), loopback)
+            certificates = Certificates(tls)
+            tokens = Tokens(settings.token) if settings.token.is_on else None
+            prove = PersonProof(CertificateProof(tls.trust_domain), tokens, required=settings.token.required)
+            return cls(prove, certificates, loopback, tokens)
+        if settings.token.is_on:
+            raise Precondition(
+                "Tokens are taken over TLS alone, where nobody else reads them; set [tls] too, or nothing of "
+                "[token].",
+                reason="TLS_REQUIRED",
+            )
         if not loopback and not settings.grpc.insecure_trust_everyone:
             raise Precondition(
                 f"Other machines reach {settings.grpc.address}, and without TLS nobody proves who they are. Set "
@@ -65,6 +77,11 @@ class Transport:
         if self.certificates is not None:
             return "mutual TLS"
         return "plaintext, this machine alone" if self.is_loopback else "plaintext, everyone is trusted"
+
+    def close(self) -> None:
+        """End what runs in the background."""
+        if self.tokens is not None:
+            self.tokens.close()
 
     def listen(self, server: grpc.aio.Server, address: str) -> int:
         """Let a server listen on an address, and give its port.

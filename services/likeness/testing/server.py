@@ -31,6 +31,7 @@ class LocalServer(Generic[ComposedT]):
         services: what is offered.
         access: judges every call; None lets everybody do everything.
         prove: says who a peer is; None takes what the transport proves.
+        private_health: whether health is answered at `health.address` too.
 
     Raises what `Server` raises.
     """
@@ -43,6 +44,7 @@ class LocalServer(Generic[ComposedT]):
         services: tuple[Service, ...] = SERVICES,
         access: Access | None = None,
         prove: Prove | None = None,
+        private_health: bool = False,
     ) -> None:
         self.loop = asyncio.new_event_loop()
         """The loop that the server runs on."""
@@ -57,7 +59,14 @@ class LocalServer(Generic[ComposedT]):
             return made
 
         async def make() -> Server:
-            return Server(settings, composed, services=services, access=access, prove=prove)
+            return Server(
+                settings,
+                composed,
+                services=services,
+                access=access,
+                prove=prove,
+                private_health=private_health,
+            )
 
         try:
             self.server = self.run(make())

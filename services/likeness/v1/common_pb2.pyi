@@ -1247,6 +1247,7 @@ class AnswerHeader(_message.Message):
     UNKNOWN_GALLERIES_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
     MAX_FMR_FIELD_NUMBER: _builtins.int
+    INSECURE_FIELD_NUMBER: _builtins.int
     log_position: _builtins.int
     """The log position that the answer reflects."""
     generation: _builtins.str
@@ -1267,6 +1268,8 @@ class AnswerHeader(_message.Message):
     """The digest of the policies by which the call was judged, in hexadecimal; empty where the service has none."""
     max_fmr: _builtins.float
     """The false match rate above which candidates were left out; 0 for none. A policy may put it on a step below."""
+    insecure: _builtins.bool
+    """Nobody was proven to ask: the service takes calls without TLS and trusts everyone who reaches it."""
     @_builtins.property
     def timings(self) -> _containers.RepeatedCompositeFieldContainer[Global___StageTiming]:
         """Where the time went."""
@@ -1293,10 +1296,11 @@ class AnswerHeader(_message.Message):
         unknown_galleries: _abc.Iterable[_builtins.str] | None = ...,
         policy: _builtins.str = ...,
         max_fmr: _builtins.float = ...,
+        insecure: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_digest", b"audit_digest", "audit_position", b"audit_position", "calibration", b"calibration", "coverage", b"coverage", "generation", b"generation", "log_position", b"log_position", "max_fmr", b"max_fmr", "model", b"model", "policy", b"policy", "searched", b"searched", "timings", b"timings", "unknown_galleries", b"unknown_galleries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_digest", b"audit_digest", "audit_position", b"audit_position", "calibration", b"calibration", "coverage", b"coverage", "generation", b"generation", "insecure", b"insecure", "log_position", b"log_position", "max_fmr", b"max_fmr", "model", b"model", "policy", b"policy", "searched", b"searched", "timings", b"timings", "unknown_galleries", b"unknown_galleries"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

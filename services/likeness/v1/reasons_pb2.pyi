@@ -267,6 +267,14 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The certificate does not have exactly one URI, or one that is no name of the service's trust domain."""
     REASON_TLS_TOO_OLD: _Reason.ValueType  # 103
     """The connection is of an older TLS than 1.3."""
+    REASON_TOKEN_REQUIRED: _Reason.ValueType  # 105
+    """The call carries no token of a person, and this service demands one."""
+    REASON_TOKEN_INVALID: _Reason.ValueType  # 106
+    """The token is not taken: by its form, signature, issuer, audience or times; the message says which."""
+    REASON_TOKEN_EXPIRED: _Reason.ValueType  # 107
+    """The token has expired."""
+    REASON_TOKEN_KEYS_UNAVAILABLE: _Reason.ValueType  # 108
+    """The keys that tokens are checked with are not there yet; send the call again."""
     REASON_OWNER_KEY_ERASED: _Reason.ValueType  # 104
     """An owner that has left.
 
@@ -533,6 +541,14 @@ REASON_CERTIFICATE_NAMES_NOBODY: Reason.ValueType  # 102
 """The certificate does not have exactly one URI, or one that is no name of the service's trust domain."""
 REASON_TLS_TOO_OLD: Reason.ValueType  # 103
 """The connection is of an older TLS than 1.3."""
+REASON_TOKEN_REQUIRED: Reason.ValueType  # 105
+"""The call carries no token of a person, and this service demands one."""
+REASON_TOKEN_INVALID: Reason.ValueType  # 106
+"""The token is not taken: by its form, signature, issuer, audience or times; the message says which."""
+REASON_TOKEN_EXPIRED: Reason.ValueType  # 107
+"""The token has expired."""
+REASON_TOKEN_KEYS_UNAVAILABLE: Reason.ValueType  # 108
+"""The keys that tokens are checked with are not there yet; send the call again."""
 REASON_OWNER_KEY_ERASED: Reason.ValueType  # 104
 """An owner that has left.
 

@@ -158,6 +158,7 @@ def changed(name: str) -> str | int | float | bool:
     """A value that the setting can have and has not by default."""
     default = load(environment={}).values[name]
     texts = {"grpc.address": "[::1]:50052", "metrics.address": "", "log.level": "ERROR"}
+    texts["health.address"] = ""
     texts["tls.trust_domain"] = "likeness.example"
     texts["audit.expected_head"] = f"7:{'0' * 64}"
     match default:

@@ -158,9 +158,11 @@ def _store(settings: Settings, *, full: bool) -> Result:
 
 
 def _server(settings: Settings) -> Result:
-    """A server of this home, by its lock, and what answers at the address of the settings."""
+    """A server of this home, by its lock, and what answers at the address of the settings: that of health where the
+    other one demands a certificate."""
     owner = backend_of(settings.home).holder()
-    host, port = split_address(settings.grpc.address)
+    listens_on = (settings.tls.is_on and settings.health.address) or settings.grpc.address
+    host, port = split_address(listens_on)
     address = f"[{h}]:{port}" if ":" in (h := _ANYWHERE.get(host, host)) else f"{h}:{port}"
     try:
         with grpc.insecure_channel(address) as channel:
@@ -169,7 +171,7 @@ def _server(settings: Settings) -> Result:
     except grpc.RpcError as error:
         if owner is not None:
             return _elsewhere(settings, owner, address)
-        return _no_server(settings.grpc.address, address, error)
+        return _no_server(listens_on, address, error)
     state = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
     if owner is None:
         return yellow(

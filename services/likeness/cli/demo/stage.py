@@ -71,6 +71,7 @@ def serving(folder: Path) -> Iterator[Stage]:
     """
     log = folder / "server.log"
     words = ["serve", "--home", str(folder / "home"), "--address", "127.0.0.1:0", "--metrics-address", ""]
+    words += ["--set", "health.address="]
     with log.open("wb") as stream:
         server = subprocess.Popen(  # noqa: S603
             [*_PROGRAM, *words], stdin=subprocess.DEVNULL, stdout=stream, stderr=stream
