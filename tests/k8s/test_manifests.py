@@ -68,6 +68,24 @@ def test_the_service_accepts_its_variables(name: str) -> None:
     ports = {port["name"]: port["containerPort"] for port in service_container(name)["ports"]}
     assert split_address(settings.grpc.address) == ("0.0.0.0", ports["grpc"])  # noqa: S104  a pod's own address
     assert split_address(settings.metrics.address) == ("0.0.0.0", ports["metrics"])  # noqa: S104
+    assert split_address(settings.health.address) == ("0.0.0.0", ports["health"])  # noqa: S104
+
+
+@pytest.mark.parametrize("name", RENDERED)
+def test_calls_come_in_over_mutual_tls_alone(name: str) -> None:
+    settings = settings_of(name)
+    assert not settings.tls.missing
+    assert not settings.grpc.insecure_trust_everyone
+    mounted = {mount["mountPath"]: mount for mount in service_container(name)["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in pod(name)["volumes"]}
+    for file in (settings.tls.certificate, settings.tls.key, settings.tls.authorities):
+        assert file is not None
+        mount = mounted[str(file.parent)]
+        assert mount["readOnly"] is True
+        assert "subPath" not in mount  # which would stay what it was when the certificate is renewed
+        volume = volumes[mount["name"]]
+        if "secret" in volume:
+            assert file.name in {item["path"] for item in volume["secret"]["items"]}
 
 
 @pytest.mark.parametrize("name", RENDERED)
@@ -117,7 +135,7 @@ def test_the_pod_is_confined(name: str) -> None:
 @pytest.mark.parametrize("name", RENDERED)
 def test_the_probes_ask_for_what_the_server_reports(name: str) -> None:
     container = service_container(name)
-    port = split_address(settings_of(name).grpc.address)[1]
+    port = split_address(settings_of(name).health.address)[1]  # the node speaks no TLS
     # A service that starts or drains is alive, and must not be killed for it.
     assert container["livenessProbe"]["grpc"] == {"port": port, "service": LIVE}
     assert container["startupProbe"]["grpc"] == {"port": port, "service": LIVE}
@@ -152,7 +170,7 @@ def test_the_key_ring_reaches_the_service_readable_by_its_owner_only() -> None:
 def test_the_dev_overlay_lets_the_service_make_its_key_ring() -> None:
     assert settings_of("overlays/dev").store.key_ring is None
     assert "initContainers" not in pod("overlays/dev")
-    assert [v["name"] for v in pod("overlays/dev")["volumes"]] == ["tmp"]
+    assert [v["name"] for v in pod("overlays/dev")["volumes"]] == ["tmp", "tls", "authorities"]
     assert "PodDisruptionBudget" not in {found["kind"] for found in render("overlays/dev")}
 
 

@@ -55,10 +55,12 @@ def test_the_commands_make_a_key_ring_rotate_it_and_remove_the_old_key(
 def test_the_overlay_to_start_from_renders(tmp_path: Path) -> None:
     text, settings = (
         next(block for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) if mark in block)
-        for mark in ("# kustomization.yaml", "behavior: merge")
+        for mark in ("# kustomization.yaml", "LIKENESS_STORE_KEEP_SOURCES")
     )
     monitored = os.path.relpath(K8S / "overlays/monitored", tmp_path.resolve())
-    overlay = yaml.safe_load(text) | yaml.safe_load(settings) | {"resources": [monitored]}
+    overlay = yaml.safe_load(text) | {"resources": [monitored]}
+    (more,) = yaml.safe_load(settings)["configMapGenerator"]
+    overlay["configMapGenerator"][0]["literals"] += more["literals"]
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay), encoding="utf-8")
     objects = kustomize(tmp_path)
     (workload,) = (found for found in objects if found["kind"] == "StatefulSet")
@@ -67,6 +69,7 @@ def test_the_overlay_to_start_from_renders(tmp_path: Path) -> None:
     assert images == {overlay["images"][0]["newName"] + ":" + overlay["images"][0]["newTag"]}
     (config,) = (o for o in objects if o["metadata"]["name"].startswith("likeness-settings"))
     assert config["data"]["LIKENESS_STORE_KEEP_SOURCES"] == "true"
+    assert config["data"]["LIKENESS_TLS_TRUST_DOMAIN"] == "likeness.example"
     assert "LIKENESS_HOME" in config["data"]
 
 
