@@ -77,7 +77,14 @@ def test_entries_are_shown_with_who_why_and_what(home: Path) -> None:
     assert [e["position"] for e in entries] == [2, 3]
     assert (entries[0]["entity"], entries[0]["purpose"]) == ("NCB-XX", "missing_person")
     assert entries[0]["candidates"] == [
-        {"reference_id": "reference-1", "score": 0.875, "fmr": 1e-4, "measurable": True}
+        {
+            "reference_id": "reference-1",
+            "score": 0.875,
+            "fmr": 1e-4,
+            "measurable": True,
+            "owner": "",
+            "level": "",
+        }
     ]
     (one,) = run("show", "--position", "1").stdout.splitlines()
     assert json.loads(one)["position"] == 1
