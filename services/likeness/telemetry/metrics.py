@@ -151,7 +151,7 @@ _serving = Gauge(
 
 _stage_seconds = Histogram(
     "likeness_stage_duration_seconds",
-    "Time per stage of a request: decode, detect, embed, search, compare, audit.",
+    "Time per stage of a request: decode, detect, embed, search, compare, hits, audit.",
     ("modality", "stage"),
     buckets=_STAGE_SECONDS,
     registry=REGISTRY,
@@ -362,7 +362,7 @@ def serving(service: str) -> Gauge:
 
 @cache
 def stage(modality: str, stage: str) -> Histogram:
-    """Seconds of one stage: decode, detect, embed, search, compare or audit."""
+    """Seconds of one stage: decode, detect, embed, search, compare, hits or audit."""
     return _stage_seconds.labels(modality, stage)
 
 
