@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from google.api import field_behavior_pb2  # type: ignore[import-untyped]
 
+from likeness.app.development_certificates import Made, make
 from likeness.v1 import matching_pb2 as matching
+from tests.certificates import ServerFiles, authority
 from tests.contract.conftest import Served, modality, prepare
 from tests.waiting import PATIENCE
 
@@ -72,16 +74,26 @@ def test_code_is_generated_for_other_languages(language: str, laid: Path, tmp_pa
         assert package in made[name].read_text()
 
 
-def test_a_node_client_enrols_searches_and_reads_why_it_was_refused(prepare: Callable[..., Served]) -> None:
+@pytest.mark.parametrize("over_tls", [False, True], ids=["plaintext", "mutual TLS"])
+def test_a_node_client_enrols_searches_and_reads_why_it_was_refused(
+    prepare: Callable[..., Served], tmp_path: Path, over_tls: bool
+) -> None:
     node = tool("node")
     if not PACKAGES.is_dir():
         pytest.skip("the packages of the Node client are not here; `make test` fetches them where npm is")
-    served = prepare().start()
-    run = [node, str(NODE / "client.js"), served.address, str(PROTOS), str(GOOGLE)]
+    certificates = tmp_path / "certs"
+    settings: dict[str, object] = {}
+    if over_tls:
+        make(certificates, authority(), Made("aa", "NCB-NODE"), hosts=["127.0.0.1"])
+        settings = ServerFiles(tmp_path / "tls").write().settings
+    served = prepare(**settings).start()
+    given = [served.address, str(certificates) if over_tls else "", str(PROTOS), str(GOOGLE)]
+    run = [node, str(NODE / "client.js"), *given]
     done = subprocess.run(run, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
     assert seen["modality"] == "MODALITY_FACE"
+    assert seen["insecure"] is not over_tls
     assert seen["found"] == seen["enrolled"]
     assert seen["fmr"] > 0
     info = {"domain": "likeness", "reason": "REQUIRED_FIELD_MISSING"}

@@ -69,12 +69,17 @@ def test_settings_that_are_named_exist(paper: Path) -> None:
 
 
 def test_the_settings_file_that_is_shown_can_be_read(tmp_path: Path) -> None:
-    (text,) = fences(ROOT / "docs" / "operations.md", "toml")
-    file = tmp_path / "likeness.toml"
+    first, over_tls = fences(ROOT / "docs" / "operations.md", "toml")
+    assert given_by(first, tmp_path) == {"modalities", "grpc.workers", "store.key_ring", "face.assistant"}
+    assert given_by(over_tls, tmp_path) >= {"grpc.address", "tls.trust_domain", "token.keys"}
+
+
+def given_by(text: str, folder: Path) -> set[str]:
+    """The settings that a settings file gives."""
+    file = folder / "likeness.toml"
     file.write_text(text, encoding="utf-8")
     settings = load(file, environment={})
-    changed = {name for name, origin in settings.origins.items() if origin == str(file)}
-    assert changed == {"modalities", "grpc.workers", "store.key_ring", "face.assistant"}
+    return {name for name, origin in settings.origins.items() if origin == str(file)}
 
 
 @pytest.mark.parametrize("paper", PAPERS, ids=_name)

@@ -1,5 +1,6 @@
 // A client of another language: enrols, searches, and reads why a call and an item of a stream were refused. Prints
-// what it saw as one JSON object. Arguments: the address, then the folders that hold the protos.
+// what it saw as one JSON object. Arguments: the address, the folder of its certificate and key (examiner) and of its
+// authority's certificate, or nothing for a connection without TLS, then the folders that hold the protos.
 "use strict";
 
 const fs = require("node:fs");
@@ -8,7 +9,7 @@ const grpc = require("@grpc/grpc-js");
 const loader = require("@grpc/proto-loader");
 const protobuf = require("protobufjs");
 
-const [address, ...folders] = process.argv.slice(2);
+const [address, certificates, ...folders] = process.argv.slice(2);
 const caller = { entity: "NCB-NODE", purpose: "PURPOSE_SYSTEM_TEST" };
 
 const types = new protobuf.Root();
@@ -24,6 +25,13 @@ function details(status) {
       return [type.name, type.toObject(type.decode(any.value))];
     }),
   );
+}
+
+// How it proves itself over mutual TLS, where it has certificates.
+function credentials() {
+  if (certificates === "") return grpc.credentials.createInsecure();
+  const read = (name) => fs.readFileSync(path.join(certificates, name));
+  return grpc.credentials.createSsl(read("authority.crt"), read("examiner.key"), read("examiner.crt"));
 }
 
 function unary(client, method, request) {
@@ -53,7 +61,7 @@ async function main() {
     oneofs: true,
   });
   const { FaceService } = grpc.loadPackageDefinition(definition).likeness.v1;
-  const client = new FaceService(address, grpc.credentials.createInsecure());
+  const client = new FaceService(address, credentials());
 
   const enrolment = { caller, request_id: "node-1", sample: { data: Buffer.from("1,0,0"), name: "one" } };
   const enrolled = await unary(client, "Enroll", enrolment);
@@ -81,6 +89,7 @@ async function main() {
       modality: enrolled.reference.modality,
       found: candidate.reference.reference_id,
       fmr: candidate.score.fmr.value,
+      insecure: found.header.insecure ?? false,
       refused: { code: refusal.code, ...details(status) },
       items: seen.map(({ outcome, rejected }) =>
         outcome === "rejected" ? { code: rejected.code, ...details(rejected) } : outcome,
