@@ -11,6 +11,7 @@ from likeness.app.assisting import assistant_for
 from likeness.app.loading import load
 from likeness.app.settings import Settings
 from likeness.domain.audit import AuditMark
+from likeness.domain.errors import Unavailable
 from likeness.engine.engine import Engine
 from likeness.engine.entry import ModalityEntry
 from likeness.engine.gauges import Gauges
@@ -40,6 +41,7 @@ class Composed:
 
     def __init__(self, store: Store, turns: Turns) -> None:
         self.store = store
+        self.signer: Signer | None = None
         self._turns = turns
         self._gauges = Gauges(store)
         self._gauges.add(lambda: _report_backup(store.data_dir))
@@ -118,6 +120,7 @@ def compose(settings: Settings) -> Composed:
     try:
         for item in exposed(settings.home, key_file(settings), signing_file(settings)):
             logs.event(_logger, logging.WARNING, "open to others than its owner: chmod go= it", path=item)
+        composed.signer = _signer_if_possible(settings)
         composed.start()
         for entry in settings.served:
             composed.open(entry, settings)
@@ -158,6 +161,19 @@ def signer(settings: Settings) -> Signer:
         Precondition, Corrupt, Unavailable: see `signing_key`.
     """
     return signing_key(signing_file(settings), settings.audit.origin)
+
+
+def _signer_if_possible(settings: Settings) -> Signer | None:
+    """The key that receipts are signed with; None where there is none and its folder takes none.
+
+    Raises:
+        Precondition, Corrupt: see `signing_key`.
+    """
+    try:
+        return signer(settings)
+    except Unavailable as error:
+        logs.event(_logger, logging.WARNING, "no signing key: expungements have no receipt", error=error)
+        return None
 
 
 def snapshots_folder(settings: Settings) -> Path:

@@ -37,6 +37,7 @@ from likeness.rpc.newest_value import NewestValue
 from likeness.rpc.recording import Act, Recorder
 from likeness.rpc.workers import Workers
 from likeness.telemetry import metrics
+from likeness.transparency.note import Signer
 from likeness.v1 import matching_pb2 as matching
 
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -83,11 +84,15 @@ class Handlers:
         self._limits = limits
         self._drain = drain
         self._attached: Engine | None = None
+        self._signer: Signer | None = None
         self._declined = ""
 
-    def attach(self, engine: Engine) -> None:
-        """Give the handlers their engine; until then every call is answered UNAVAILABLE."""
-        self._attached = engine
+    def attach(self, engine: Engine, signer: Signer | None) -> None:
+        """Give the handlers their engine; until then every call is answered UNAVAILABLE.
+
+        `signer` makes the receipts of expungements; without it there are none.
+        """
+        self._attached, self._signer = engine, signer
 
     def decline(self, modality: str) -> None:
         """Answer every call with FAILED_PRECONDITION: this service does not serve the modality."""
@@ -285,7 +290,7 @@ class Handlers:
         reference_id = requests.identifier(request.reference_id, "reference_id")
         key = requests.request_key(request, caller)
         receipt = self._engine.expunge(caller, key, reference_id, reason=request.reason)
-        return partial(answers.expunged, receipt)
+        return partial(answers.expunged, receipt, self._signer)
 
     def _search(
         self,

@@ -29,6 +29,7 @@ from likeness.rpc.transport import Transport
 from likeness.rpc.workers import Workers
 from likeness.telemetry import logs, metrics, standard_error
 from likeness.telemetry.http import MetricsPage
+from likeness.transparency.note import Signer
 
 OVERALL = ""
 """The health name that stands for all services together."""
@@ -73,6 +74,10 @@ class Composition(Protocol):
     @property
     def store(self) -> Ledger:
         """Where the engines' answers are recorded, and what was refused."""
+
+    @property
+    def signer(self) -> Signer | None:
+        """What signs the receipts of expungements; None where there is no key."""
 
     def close(self) -> None:
         """Close the engines and the store; blocks."""
@@ -221,7 +226,7 @@ class Server:
         engines = self._composition.engines
         for name, handlers in self._handlers.items():
             if name in engines:
-                handlers.attach(engines[name])
+                handlers.attach(engines[name], self._composition.signer)
             else:
                 handlers.decline(name)
 

@@ -11,6 +11,7 @@ from likeness.domain.modality import Modality
 from likeness.engine.engine import Engine
 from likeness.engine.opening import Running, open_engine
 from likeness.store.store import Store
+from likeness.transparency.note import Signer
 
 
 class LocalComposition:
@@ -25,6 +26,7 @@ class LocalComposition:
         self.store = store
         self.closed = threading.Event()
         self._running = running
+        self._signer = Signer.generate("likeness.testing/log")
 
     @classmethod
     def open(
@@ -72,3 +74,8 @@ class LocalComposition:
             running.close()
         self.store.close()
         self.closed.set()
+
+    @property
+    def signer(self) -> Signer:
+        """A key for this composition alone."""
+        return self._signer

@@ -464,19 +464,26 @@ class ExpungeResponse(_message.Message):
 
     LOG_POSITION_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
     log_position: _builtins.int
     """The log position of the expungement."""
     replayed: _builtins.bool
     """True if this request id was already done."""
+    receipt: _builtins.str
+    """A statement of the service, signed (C2SP signed-note, Ed25519), that every generation of its indices that has applied
+    the log up to this position is free of the reference. Store it: `likeness audit check-receipt` checks it without the
+    service. Empty where the service has no signing key.
+    """
     def __init__(
         self,
         *,
         log_position: _builtins.int = ...,
         replayed: _builtins.bool = ...,
+        receipt: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["log_position", b"log_position", "replayed", b"replayed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["log_position", b"log_position", "receipt", b"receipt", "replayed", b"replayed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

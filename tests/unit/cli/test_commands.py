@@ -20,6 +20,7 @@ from likeness.cli.main import app
 from likeness.cli.modality import words_of
 from likeness.domain.samples import Sample
 from likeness.imaging.decode import decode
+from likeness.transparency.note import Note
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 from tests.unit.cli.conftest import Cli
@@ -236,7 +237,10 @@ def test_references_are_listed_changed_and_expunged(cli: Cli, folder: Path, enro
     refused = cli("expunge", bob, "--reason", "test")
     assert refused.exit_code == Exit.USAGE
     assert "--yes" in refused.stderr
-    assert cli("expunge", bob, "--reason", "test", "--yes").exit_code == 0
+    (done,) = lines(cli("expunge", bob, "--reason", "test", "--yes").stdout)
+    receipt = Note.parse(done["receipt"].encode())
+    assert f"reference {bob}\nfree from log position {done['log_position']}\n" in receipt.text
+    assert len(receipt.signatures) == 1
     assert lines(cli("get", bob).stdout)[0]["status"] == "expunged"
     gone = lines(cli("search", folder / "bob" / "1.jpg", "-g", enrolled).stdout)[0]
     assert all(c["reference"]["subject_id"] == "ada" for c in gone["answers"][0]["candidates"])

@@ -202,6 +202,7 @@ app.command(
     "`likeness audit prove 1 --checkpoint hub.cosigned --out entry.tlog-proof`"
 )(proofs.prove)
 app.command("check-proof", epilog=witness.CHECK_EXAMPLE)(witness.check)
+app.command("check-receipt", epilog=witness.RECEIPT_EXAMPLE)(witness.check_receipt)
 app.add_typer(witness.app, name="witness")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,7 @@ from likeness.store.exits import OwnerExit, exit_entry
 from likeness.store.reseal import count_rows
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing
+from likeness.transparency.receipt import Expunged, receipt_for
 
 app = typer.Typer(
     cls=Commands,
@@ -289,17 +291,19 @@ def _leave(settings: Settings, path: Path, owner: str, *, yes: bool, as_json: bo
             done = OwnerExit(owner, 0, store.head(), audit)
         with heartbeat("removing the snapshots of the index"):
             reseal_snapshots(snapshots_folder(settings), store.snapshot_seal())
+    receipt = receipt_for(signer(settings), Expunged.OWNER, owner, done.log_position, datetime.now(UTC))
     document = {
         "owner": owner,
         "references": done.references,
         "log_position": done.log_position,
         "audit_position": done.audit.position,
         "audit_digest": done.audit.digest.hex(),
+        "receipt": receipt,
     }
     Output(as_json).answer(
         document,
         f"{owner} has left: {plural(done.references, 'reference')} expunged up to log position "
-        f"{done.log_position}, its keys erased; audit entry {done.audit.position}",
+        f"{done.log_position}, its keys erased; audit entry {done.audit.position}\n\n{receipt}",
     )
 
 

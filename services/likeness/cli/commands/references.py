@@ -20,6 +20,7 @@ from likeness.cli.restricting import Denied, Disclosed, Permitted, restrictions
 from likeness.cli.words import label_of, plural
 from likeness.client import metadata
 from likeness.domain.references import Category, Status
+from likeness.domain.text import printable
 from likeness.rpc.convert.texts import with_printable_texts
 from likeness.v1 import common_pb2 as common
 
@@ -156,8 +157,13 @@ def expunge(
                 fail(f"{reference_id}: {error.message}")
                 failed += 1
                 continue
-            document = {"reference_id": reference_id, "log_position": done.log_position}
-            output.answer(document, f"{reference_id} expunged")
+            document = {
+                "reference_id": reference_id,
+                "log_position": done.log_position,
+                "receipt": done.receipt,
+            }
+            receipt = "\n".join(map(printable, done.receipt.split("\n")))
+            output.answer(document, f"{reference_id} expunged\n\n{receipt}".rstrip("\n"))
     if failed:
         raise typer.Exit(Exit.PARTLY)
 

@@ -20,8 +20,9 @@ from likeness.cli.texts import read_limited, write_text
 from likeness.domain.errors import InvalidInput
 from likeness.transparency import witness as witnesses
 from likeness.transparency.checkpoint import check_cosigned
-from likeness.transparency.note import MAX_NOTE_BYTES, VerifierKey, encode64
+from likeness.transparency.note import MAX_NOTE_BYTES, Note, VerifierKey, encode64
 from likeness.transparency.proof import MAX_PROOF_BYTES, EntryProof, Growth, Proven, check_proof
+from likeness.transparency.receipt import ExpungementReceipt
 from likeness.transparency.witness import Witness
 
 app = typer.Typer(
@@ -119,6 +120,25 @@ def check(
     )
 
 
+def check_receipt(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The receipt that `likeness expunge` showed.")],
+    *,
+    key: LogKey,
+    as_json: AsJson = None,
+) -> None:
+    """Check, without the service, that it states what was expunged; exit code 5 if it did not sign that."""
+    note = Note.parse(read_limited(file, MAX_NOTE_BYTES))
+    stated = ExpungementReceipt.open(note, _key(key))
+    document: dict[str, object] = {
+        "log": stated.origin,
+        stated.kind.value: stated.name,
+        "free_from_log_position": stated.log_position,
+        "expunged_at": stated.at.isoformat(),
+    }
+    Output(as_json).answer(document, _rows(document))
+
+
+RECEIPT_EXAMPLE = "Example: `likeness audit check-receipt expunged.receipt --key hub.vkey`"
 CHECK_EXAMPLE = "Example: `likeness audit check-proof entry.tlog-proof --key hub.vkey`"
 
 
@@ -136,6 +156,7 @@ def main() -> None:
     for registered in app.registered_commands:
         program.registered_commands.append(registered)
     program.command("check-proof")(check)
+    program.command("check-receipt")(check_receipt)
     program(prog_name="likeness-witness")
 
 

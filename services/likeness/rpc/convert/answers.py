@@ -27,6 +27,8 @@ from likeness.rpc.convert.enums import (
 )
 from likeness.rpc.convert.message_cache import MessageCache
 from likeness.rpc.convert.tokens import PageTokens
+from likeness.transparency.note import Signer
+from likeness.transparency.receipt import Expunged, receipt_for
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 
@@ -77,9 +79,12 @@ def updated(answer: tuple[Reference, Receipt]) -> matching.UpdateResponse:
     )
 
 
-def expunged(receipt: Receipt) -> matching.ExpungeResponse:
-    """The acknowledgement of an expungement."""
-    return matching.ExpungeResponse(log_position=receipt.position, replayed=receipt.replayed)
+def expunged(receipt: Receipt, signer: Signer | None) -> matching.ExpungeResponse:
+    """The acknowledgement of an expungement, with a signed receipt where something signs."""
+    signed = ""
+    if signer is not None:
+        signed = receipt_for(signer, Expunged.REFERENCE, receipt.reference_id, receipt.position, receipt.at)
+    return matching.ExpungeResponse(log_position=receipt.position, replayed=receipt.replayed, receipt=signed)
 
 
 def found(answer: SearchAnswer, max_bytes: int) -> matching.SearchResponse:

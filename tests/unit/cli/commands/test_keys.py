@@ -250,6 +250,20 @@ def test_an_owner_leaves_with_all_that_it_enrolled(home: Path) -> None:
     assert again["references"] == 0
 
 
+def test_the_receipt_of_an_exit_is_checked_without_the_store(home: Path, tmp_path: Path) -> None:
+    of_two_owners(home)
+    document = json.loads(keys("erase-owner", "FR", "--yes", "--json").stdout)
+    key = keys("export-public", "--table").stdout.strip()
+    (tmp_path / "gone.receipt").write_text(document["receipt"])
+    check = ["audit", "check-receipt", "gone.receipt", "--key", key, "--json"]
+    checked = CliRunner().invoke(app, check)
+    assert checked.exit_code == 0, checked.output
+    stated = json.loads(checked.stdout)
+    assert (stated["owner"], stated["free_from_log_position"]) == ("FR", document["log_position"])
+    (tmp_path / "gone.receipt").write_text(document["receipt"].replace("owner FR", "owner DE"))
+    assert CliRunner().invoke(app, check).exit_code == Exit.DAMAGED
+
+
 def test_nobody_erases_an_owner_without_being_asked(home: Path) -> None:
     of_two_owners(home)
     before = ring_file(home).read_bytes()
