@@ -73,6 +73,7 @@ class Composed:
             snapshots_folder(settings) / name,
             snapshot_seconds=settings.snapshot.interval,
             keep_sources=settings.store.keep_sources,
+            limits=settings.quotas.limits(),
         )
         self._gauges.add(self._running[name].upkeep.gauge)
         if assistant is not None:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 
 from likeness.domain.audit import AuditMark
 from likeness.domain.errors import InvalidInput
+from likeness.domain.quotas import QuotaLimits, parse_roles
 from likeness.engine.entry import Section
 from likeness.transparency.note import check_name
 
@@ -214,6 +215,54 @@ class AuditSettings(Section):
         description="Bytes of disk held for the day on which it is full: searches go on record and references are "
         "expunged in them, and nothing is enrolled until there is space again; 0 holds none.",
     )
+
+
+_MOST = 10**9
+
+
+def _role_limits(value: str) -> str:
+    parse_roles(value)
+    return value
+
+
+class QuotaSettings(Section):
+    """`[quotas]`: how often one principal may search and compare.
+
+    A principal is the person whom a token proved, else whoever a certificate did, else the entity. Where no policy
+    judges calls, `hour` and `day` count alone.
+    """
+
+    hour: int = Field(
+        default=50_000, ge=1, le=_MOST, description="Searches and comparisons of one principal in an hour."
+    )
+    day: int = Field(
+        default=200_000,
+        ge=1,
+        le=_MOST,
+        description="Searches and comparisons of one principal in a day (UTC).",
+    )
+    subject: int = Field(
+        default=50,
+        ge=1,
+        le=_MOST,
+        description="Answers in a day in which one principal gets a fine score of one subject: from then on "
+        "searches answer it by whole decades of the false match rate, and comparisons with it are refused.",
+    )
+    probe: int = Field(
+        default=30,
+        ge=1,
+        le=_MOST,
+        description="Searches and comparisons of one principal in a day with nearly the same sample.",
+    )
+    roles: Annotated[str, AfterValidator(_role_limits)] = Field(
+        default="",
+        description="What differs for a role that the policy counts: `examiner.probe=60, case_system.day=400000`; "
+        "of several roles the most counts.",
+    )
+
+    def limits(self) -> QuotaLimits:
+        """What the engines count by."""
+        return QuotaLimits(self.hour, self.day, self.subject, self.probe, parse_roles(self.roles))
 
 
 class SnapshotSettings(Section):

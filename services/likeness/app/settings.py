@@ -24,6 +24,7 @@ from likeness.app.sections import (
     HealthSettings,
     LogSettings,
     MetricsSettings,
+    QuotaSettings,
     SnapshotSettings,
     StoreSettings,
 )
@@ -68,6 +69,7 @@ class Settings(Section):
     log: LogSettings = LogSettings()
     store: StoreSettings = StoreSettings()
     audit: AuditSettings = AuditSettings()
+    quotas: QuotaSettings = QuotaSettings()
     snapshot: SnapshotSettings = SnapshotSettings()
     decoding: DecodingSettings = DecodingSettings()
 

@@ -94,6 +94,7 @@ class Grant:
         groups: of entities, that the caller's entity belongs to.
         policy: digest of the policies that were asked, hexadecimal; empty where there are none.
         decided_by: the policies that allowed it, by their ids.
+        roles: that the policies counted, by their names.
         lights_out: whether the answer may be used without a person who looks at it.
     """
 
@@ -104,6 +105,7 @@ class Grant:
     policy: str = ""
     decided_by: tuple[str, ...] = ()
     lights_out: bool = False
+    roles: frozenset[str] = frozenset()
 
 
 UNJUDGED = Grant()

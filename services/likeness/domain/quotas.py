@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -112,3 +113,24 @@ class QuotaLimits:
 
 LIMITS = ("hour", "day", "subject", "probe")
 """The names of the limits."""
+
+_ROLE_LIMIT = re.compile(r"([a-z_]{1,64})\.([a-z]+)=([1-9]\d{0,9})", re.ASCII)
+
+
+def parse_roles(text: str) -> Mapping[str, Mapping[str, int]]:
+    """Limits by role: of `examiner.probe=60, case_system.day=400000` what `QuotaLimits.by_role` takes.
+
+    Raises:
+        ValueError: it is something else, a limit has no such name, or one is given twice.
+    """
+    found: dict[str, dict[str, int]] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        match = _ROLE_LIMIT.fullmatch(part)
+        if match is None or match[2] not in LIMITS:
+            raise ValueError(
+                f"'{part}' is not ROLE.LIMIT=NUMBER with one of {', '.join(LIMITS)}, such as examiner.probe=60"
+            )
+        if match[2] in found.setdefault(match[1], {}):
+            raise ValueError(f"{match[1]}.{match[2]} is given twice")
+        found[match[1]][match[2]] = int(match[3])
+    return found

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from likeness.domain.access import Level
 from likeness.domain.answers import Comparison, Explanation, Header, Stated
+from likeness.domain.audit import AuditEntry
 from likeness.domain.deadline import Deadline, holding
 from likeness.domain.errors import Denied, NotFound, Precondition
 from likeness.domain.modality import Modality, Presented
-from likeness.domain.references import Caller
+from likeness.domain.quotas import Charge, QuotaReached
+from likeness.domain.references import Caller, Reference
 from likeness.domain.samples import Finding, Mode, Pick, Sample, Selection, Template
-from likeness.domain.scope import Scope, level
-from likeness.domain.storage import Storage
+from likeness.domain.scope import Scope
+from likeness.domain.storage import AuditReceipt, Storage
 from likeness.engine.answering import ObserveStage, Timings, calibration_id, recorded
 from likeness.engine.audit import audit_compare
 from likeness.engine.finding_rules import single_finding, template_of
 from likeness.engine.memory import Memory
-from likeness.engine.policy import score_as_seen
+from likeness.engine.policy import as_seen_by, score_as_seen
 from likeness.engine.quantise import published
+from likeness.engine.quotas import Quotas
 from likeness.engine.shard import Shard
 
 SAME_PRESENTATION = 0.01
@@ -40,18 +44,27 @@ class _Side:
     sample: Sample | None
     level: Level = Level.FULL
     owner: str = ""
+    reference: Reference | None = None
 
 
 class Comparer:
     """Compares 1:1 within one modality."""
 
     def __init__(
-        self, modality: Modality, store: Storage, shard: Shard, memory: Memory, *, observe: ObserveStage
+        self,
+        modality: Modality,
+        store: Storage,
+        shard: Shard,
+        memory: Memory,
+        quotas: Quotas,
+        *,
+        observe: ObserveStage,
     ) -> None:
         self._modality = modality
         self._store = store
         self._shard = shard
         self._memory = memory
+        self._quotas = quotas
         self._observe = observe
 
     def compare(
@@ -65,7 +78,10 @@ class Comparer:
             Denied: an explanation is asked for of a reference that may not be shown in full.
             Precondition: the templates live in different spaces, or an explanation needs a source that is not
                 stored.
+            QuotaReached: the caller has made as many as it may, in all, of that subject or with nearly the same
+                sample.
         """
+        self._quotas.admit(caller)
         with Timings(self._observe) as timings, holding(deadline):
             one = self._side(caller, probe, "probe", deadline, timings)
             other = self._side(caller, candidate, "candidate", deadline, timings)
@@ -73,6 +89,8 @@ class Comparer:
             if explain:
                 _check_pictured(shown)
             _check_spaces(one.template, other.template)
+            compared = [side.reference for side in (one, other) if side.reference is not None]
+            self._quotas.check_subjects(caller, compared)
             with timings.stage("compare"):
                 score = score_as_seen(shown, self._modality.compare(one.template, [other.template])[0])
             stated = published(self._modality.calibration, score, caller.grant)
@@ -90,9 +108,9 @@ class Comparer:
             with timings.stage("audit"):
                 sides = [one.audit_name, other.audit_name]
                 references = [(s.audit_name, s.owner, s.level) for s in (one, other) if s.owner]
-                receipt = self._store.audit(
-                    audit_compare(self._modality.name, caller, sides, references, header, stated)
-                )
+                entry = audit_compare(self._modality.name, caller, sides, references, header, stated)
+                samples = [side.template for side in (one, other) if side.reference is None]
+                receipt = self._counted(entry, self._quotas.charges(caller, samples, compared))
             return Comparison(
                 recorded(header, receipt, timings),
                 stated.score,
@@ -101,6 +119,13 @@ class Comparer:
                 other.finding,
                 explanation,
             )
+
+    def _counted(self, entry: AuditEntry, charges: Sequence[Charge]) -> AuditReceipt:
+        try:
+            return self._store.audit(entry, charges)
+        except QuotaReached as reached:
+            self._quotas.learn(reached)
+            raise
 
     def _side(
         self, caller: Caller, side: Sample | str, field: str, deadline: Deadline, timings: Timings
@@ -135,7 +160,8 @@ class Comparer:
         template = self._memory.templates([reference_id]).get(reference_id)
         if template is None:
             return None
-        return _Side(template, None, reference_id, None, level(caller, found.facets), found.facets.owner)
+        seen = as_seen_by(caller, found)
+        return _Side(template, None, reference_id, None, seen.level, found.facets.owner, seen)
 
     def _explain(self, one: _Side, other: _Side, stated: Stated, deadline: Deadline) -> Explanation:
         sides = self._presented(one, deadline), self._presented(other, deadline)

@@ -11,6 +11,7 @@ from likeness.domain.changes import Receipt, RequestKey
 from likeness.domain.deadline import NO_DEADLINE, Deadline
 from likeness.domain.errors import SampleRejected
 from likeness.domain.modality import Modality
+from likeness.domain.quotas import QuotaLimits
 from likeness.domain.references import ALL_METADATA, Caller, Category, MetadataField, Reference, Status
 from likeness.domain.samples import Extraction, Mode, Sample
 from likeness.domain.scope import Scope
@@ -22,6 +23,7 @@ from likeness.engine.compare import Comparer
 from likeness.engine.enrol import Enrolled, Enroller, Enrolment
 from likeness.engine.finding_rules import rejected
 from likeness.engine.memory import Memory
+from likeness.engine.quotas import Quotas
 from likeness.engine.records import Records
 from likeness.engine.search import Searcher
 from likeness.engine.shard import Progress, Shard, no_progress
@@ -30,6 +32,8 @@ from likeness.telemetry import metrics
 __all__ = ["Engine", "Enrolled", "Enrolment", "ListQuery", "Page", "SearchQuery"]
 
 DEFAULT_PAGE = 100
+
+_LIMITS = QuotaLimits()
 
 
 def _whole(page: Page) -> Page:
@@ -70,6 +74,7 @@ class Engine:
         shard: the references, as they are searched.
         memory: of references and templates that were read lately.
         keep_sources: whether enrolled samples are stored (encrypted) with their templates.
+        limits: how often one caller may search and compare.
     """
 
     def __init__(
@@ -80,13 +85,15 @@ class Engine:
         memory: Memory,
         *,
         keep_sources: bool = False,
+        limits: QuotaLimits = _LIMITS,
     ) -> None:
         self.modality = modality
         self._store = store
         self._enroller = Enroller(modality, store, keep_sources=keep_sources)
         self._records = Records(modality.name, store, shard)
-        self._searcher = Searcher(modality, shard, store, memory, observe=self._observe)
-        self._comparer = Comparer(modality, store, shard, memory, observe=self._observe)
+        quotas = Quotas(limits, modality.space, store.probe_digest(b"the planes of quotas"))
+        self._searcher = Searcher(modality, shard, store, memory, quotas, observe=self._observe)
+        self._comparer = Comparer(modality, store, shard, memory, quotas, observe=self._observe)
 
     def _observe(self, stage: str, seconds: float) -> None:
         metrics.stage(self.modality.name, stage).observe(seconds)

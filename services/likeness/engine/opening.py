@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from likeness.domain.modality import Modality
+from likeness.domain.quotas import QuotaLimits
 from likeness.domain.storage import Storage
 from likeness.engine.answering import calibration_id
 from likeness.engine.engine import Engine
@@ -15,6 +16,8 @@ from likeness.engine.memory import Memory
 from likeness.engine.upkeep import Upkeep, open_gallery
 from likeness.index.snapshot import Snapshots
 from likeness.telemetry import metrics
+
+_LIMITS = QuotaLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ def open_engine(
     *,
     snapshot_seconds: float = 300.0,
     keep_sources: bool = False,
+    limits: QuotaLimits = _LIMITS,
 ) -> Running:
     """Warm the modality's models, fold its gallery and start its upkeep.
 
@@ -46,6 +50,7 @@ def open_engine(
         snapshot_folder: where snapshots are stored, sealed; None stores none.
         snapshot_seconds: how often, at most, a snapshot is taken.
         keep_sources: whether enrolled samples are stored with their templates.
+        limits: how often one caller may search and compare.
 
     Raises:
         Corrupt: the log and the store disagree, or a template does not fit its space.
@@ -67,4 +72,5 @@ def open_engine(
     upkeep = Upkeep(gallery, store, snapshots, saved_position=saved, snapshot_seconds=snapshot_seconds)
     upkeep.start()
     shard = LocalShard(modality, gallery, store, memory)
-    return Running(Engine(modality, store, shard, memory, keep_sources=keep_sources), gallery, upkeep)
+    engine = Engine(modality, store, shard, memory, keep_sources=keep_sources, limits=limits)
+    return Running(engine, gallery, upkeep)

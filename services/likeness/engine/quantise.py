@@ -129,14 +129,26 @@ def published(calibration: Calibration | None, score: Score, grant: Grant, *, co
     return Stated(rounded, UNCALIBRATED if calibration is None else rate_of(calibration, value))
 
 
-def threshold(calibration: Calibration, max_fmr: float, grant: Grant) -> float:
+def is_fine(calibration: Calibration | None, score: float) -> bool:
+    """Whether what is published of a score tells more of it than the whole decade of its rate."""
+    if calibration is None:
+        return True
+    return score >= steps_of(calibration, coarse=True).threshold(max(FINE_FROM, calibration.floor))
+
+
+def threshold(calibration: Calibration, max_fmr: float, grant: Grant, *, coarse: bool = False) -> float:
     """The least score of a candidate whose false match rate is at most `max_fmr`, as it is published.
+
+    `coarse`: of one that is published by whole decades, none of which is left out that might have passed.
 
     Raises:
         InvalidInput, Precondition: as `Calibration.threshold`.
     """
     exact = calibration.threshold(max_fmr)
-    return steps_of(calibration).threshold(max_fmr) if grant.policy else exact
+    if not grant.policy:
+        return exact
+    least = steps_of(calibration).threshold(max_fmr)
+    return steps_of(calibration, coarse=True).down(least) if coarse else least
 
 
 def _parts(score: Score, value: float) -> Mapping[str, float]:

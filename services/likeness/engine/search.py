@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from likeness.domain.answers import Candidate, Header, ProbeAnswer, Score, SearchAnswer, SearchOptions
 from likeness.domain.deadline import Deadline
 from likeness.domain.modality import Modality
+from likeness.domain.quotas import QuotaKind, QuotaReached
 from likeness.domain.references import Caller, Reference
 from likeness.domain.samples import Extraction, Finding, Mode, Sample
 from likeness.domain.scope import Scope
@@ -20,7 +22,8 @@ from likeness.engine.hits import HitSearch, Holders, hits
 from likeness.engine.memory import Memory
 from likeness.engine.merge import coverage
 from likeness.engine.policy import as_seen_by, score_as_seen
-from likeness.engine.quantise import published, threshold
+from likeness.engine.quantise import is_fine, published, threshold
+from likeness.engine.quotas import Quotas
 from likeness.engine.search_rules import FRONTLINE_SECONDS, checked
 from likeness.engine.shard import Progress, Scored, Shard, ShardAnswer, ShardQuery, no_progress
 
@@ -29,12 +32,20 @@ class Searcher:
     """Searches the references of one modality."""
 
     def __init__(
-        self, modality: Modality, shard: Shard, store: Storage, memory: Memory, *, observe: ObserveStage
+        self,
+        modality: Modality,
+        shard: Shard,
+        store: Storage,
+        memory: Memory,
+        quotas: Quotas,
+        *,
+        observe: ObserveStage,
     ) -> None:
         self._modality = modality
         self._shard = shard
         self._store = store
         self._memory = memory
+        self._quotas = quotas
         self._observe = observe
         self._hits = HitSearch(modality, shard, memory, observe)
 
@@ -55,13 +66,15 @@ class Searcher:
             SampleRejected: nothing usable was found in the probe.
             Precondition: the threshold lies below what the calibration supports.
             Denied, InvalidInput, Precondition: see `search_rules.checked`.
+            QuotaReached: the caller has made as many searches as it may, in all or with nearly the same probe.
             DeadlineExceeded: time ran out; there is then no audit entry and no answer.
             Unavailable: no shard answers.
         """
         options = checked(self._modality, caller.grant, options)
+        self._quotas.admit(caller)
         if options.frontline:
             deadline = deadline.within(FRONTLINE_SECONDS)
-        least = self._threshold(caller, options)
+        least = self._thresholds(caller, options)
         self._shard.wait_for(options.min_log_position, deadline)
         with Timings(self._observe) as timings:
             findings = self._extracted(sample, extraction, deadline, timings).findings
@@ -75,17 +88,38 @@ class Searcher:
                 query=query,
                 answer=answer,
                 options=options,
-                threshold=least,
+                thresholds=least,
                 holders=holders,
+                quotas=self._quotas,
             )
+            return self._answered(search, sample, findings, deadline, timings)
+
+    def _answered(
+        self,
+        search: _Search,
+        sample: Sample,
+        findings: Sequence[Finding],
+        deadline: Deadline,
+        timings: Timings,
+    ) -> SearchAnswer:
+        """The answer, on record; a subject that turns out to have been answered too often is answered coarsely."""
+        while True:
             answers = search.answers(findings)
             deadline.check("the answer was being recorded")
-            return self._recorded(search, sample, answers, timings)
+            try:
+                return self._recorded(search, sample, answers, timings)
+            except QuotaReached as reached:
+                self._quotas.learn(reached)
+                if reached.charges[0].kind is not QuotaKind.SUBJECT:
+                    raise
+                search = replace(search, fine=[])
 
-    def _threshold(self, caller: Caller, options: SearchOptions) -> float | None:
+    def _thresholds(self, caller: Caller, options: SearchOptions) -> tuple[float, float]:
+        """The least score of a candidate, and of one of a subject that is answered coarsely."""
         if options.max_fmr is None or self._modality.calibration is None:
-            return None
-        return threshold(self._modality.calibration, options.max_fmr, caller.grant)
+            return -math.inf, -math.inf
+        asked = self._modality.calibration, options.max_fmr, caller.grant
+        return threshold(*asked), threshold(*asked, coarse=True)
 
     def _extracted(
         self, sample: Sample, extraction: Extraction | None, deadline: Deadline, timings: Timings
@@ -118,7 +152,8 @@ class Searcher:
             entry = audit_search(
                 self._modality.name, caller, search.options, probe, header, answers, search.holders
             )
-            receipt = self._store.audit(entry)
+            charges = self._quotas.charges(caller, search.query.probes, search.fine)
+            receipt = self._store.audit(entry, charges)
         return SearchAnswer(
             recorded(header, receipt, timings), answers, with_scores=not search.options.frontline
         )
@@ -128,7 +163,8 @@ class Searcher:
 class _Search:
     """One search that its shards have answered.
 
-    `threshold`: candidates that score less are left out; None leaves none out. `holders`: for every probe, who
+    `thresholds`: candidates that score less are left out, and those of subjects that are answered coarsely. `fine`:
+    the references that were answered with a fine score, once they were. `holders`: for every probe, who
     holds something that resembles it and of which no more may be shown.
     """
 
@@ -137,8 +173,10 @@ class _Search:
     query: ShardQuery
     answer: ShardAnswer
     options: SearchOptions
-    threshold: float | None
+    thresholds: tuple[float, float]
     holders: Sequence[Holders]
+    quotas: Quotas
+    fine: list[Reference] = field(default_factory=list)
 
     def answers(self, findings: Sequence[Finding]) -> tuple[ProbeAnswer, ...]:
         """The candidates and hits for every presentation; one without a template has none."""
@@ -166,9 +204,8 @@ class _Search:
         )
 
     def _candidates(self, scored: Sequence[Scored]) -> tuple[Candidate, ...]:
-        if self.threshold is not None:
-            scored = [entry for entry in scored if entry[1].value >= self.threshold]
-        return self._described(scored)
+        least = min(self.thresholds)
+        return self._described([entry for entry in scored if entry[1].value >= least])
 
     def _described(self, scored: Sequence[Scored]) -> tuple[Candidate, ...]:
         """Read the references from the store, the truth; what changed since they were compared is left out.
@@ -183,6 +220,8 @@ class _Search:
         for start in range(0, len(scored), k):
             for admitted, score in self._admitted(scored[start : start + k]):
                 reference = as_seen_by(self.query.scope.caller, admitted)
+                if score.value < self.thresholds[0] and not self._is_coarse(reference):
+                    continue
                 subject = (reference.facets.owner, reference.subject_id)
                 if grouped and reference.subject_id and subject in place:
                     best = found[place[subject]]
@@ -207,8 +246,15 @@ class _Search:
             if reference is not None and self.query.scope.admits(reference.facets, now=self.query.now):
                 yield reference, score
 
+    def _is_coarse(self, reference: Reference) -> bool:
+        return self.quotas.is_spent(self.query.scope.caller, reference)
+
     def _candidate(self, rank: int, reference: Reference, score: Score) -> Candidate:
+        calibration, coarse = self.modality.calibration, self._is_coarse(reference)
+        between_decades = self.thresholds[0] > self.thresholds[1]
+        if not coarse and (between_decades or is_fine(calibration, score.value)):
+            self.fine.append(reference)
         seen = score_as_seen(reference.level, score)
-        stated = published(self.modality.calibration, seen, self.query.scope.caller.grant)
+        stated = published(calibration, seen, self.query.scope.caller.grant, coarse=coarse)
         expected_false = stated.fmr.value * self.answer.searched
         return Candidate(rank, reference, stated.score, stated.fmr, expected_false)

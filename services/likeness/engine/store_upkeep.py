@@ -1,11 +1,13 @@
 """What the store needs done while it is served, whatever the modalities.
 
-Its audit head goes into the log, and its reserve is held again once there is space.
+Its audit head goes into the log, its reserve is held again once there is space, and what was used of quotas is
+deleted once it counts no more.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import time
 
 from likeness.domain.audit import AuditMark
@@ -23,6 +25,10 @@ HEAD_SECONDS = 300.0
 left the machine cannot be noticed; a line costs 200 bytes."""
 
 
+PRUNE_SECONDS = 3600.0
+"""Between two looks for quotas of ended windows."""
+
+
 class StoreUpkeep:
     """A thread that looks after an open store until it is closed; the store is closed after it, by its owner."""
 
@@ -30,6 +36,7 @@ class StoreUpkeep:
         self._store = store
         self._logged = -1
         self._logged_at = 0.0
+        self._pruned_at = -math.inf
         self._ticker = Ticker(self._guarded_tick, TICK_SECONDS, "upkeep-store")
 
     def start(self) -> None:
@@ -54,6 +61,8 @@ class StoreUpkeep:
             logs.event(log, logging.INFO, "space again: the reserve is held, and enrolment goes on")
         if time.monotonic() - self._logged_at >= HEAD_SECONDS:
             self.log_head()
+        if time.monotonic() - self._pruned_at >= PRUNE_SECONDS and not self._store.prune_quotas():
+            self._pruned_at = time.monotonic()  # where there was something, the next tick goes on
 
     def log_head(self) -> None:
         """Log where the audit chain ends, if it has changed: in the form that `audit.expected_head` takes."""

@@ -181,6 +181,13 @@ _rejections = Counter(
     ("modality", "mode", "reason"),
     registry=REGISTRY,
 )
+_quotas_reached = Counter(
+    "likeness_quotas_reached_total",
+    "Times that a quota was found used up: a call was refused, or the subject of a candidate is answered by whole "
+    "decades from then on.",
+    ("quota",),
+    registry=REGISTRY,
+)
 _quality_overrides = Counter(
     "likeness_quality_overrides_total",
     "References enrolled in spite of a quality limit, with a recorded reason.",
@@ -392,6 +399,11 @@ def batch_queue_depth(batcher: str) -> Gauge:
 def rejections(modality: str, mode: str, reason: str) -> Counter:
     """Samples or presentations that could not be used; `reason` is a constant, never free text."""
     return _rejections.labels(modality, mode, reason)
+
+
+def quota_reached(quota: str) -> Counter:
+    """Times that a quota of a kind (principal, subject or probe) was found used up."""
+    return _quotas_reached.labels(quota)
 
 
 def quality_overrides(modality: str) -> Counter:

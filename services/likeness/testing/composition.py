@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Self
 
 from likeness.domain.modality import Modality
+from likeness.domain.quotas import QuotaLimits
 from likeness.engine.engine import Engine
 from likeness.engine.opening import Running, open_engine
 from likeness.store.store import Store
 from likeness.transparency.note import Signer
+
+_LIMITS = QuotaLimits()
 
 
 class LocalComposition:
@@ -37,6 +40,7 @@ class LocalComposition:
         snapshots: Path | None = None,
         snapshot_seconds: float = 300.0,
         keep_sources: bool = False,
+        limits: QuotaLimits = _LIMITS,
     ) -> Self:
         """Open a store and an engine for each modality over it.
 
@@ -47,6 +51,7 @@ class LocalComposition:
             snapshots: a folder for the snapshots of every index; None stores none.
             snapshot_seconds: how often, at most, a snapshot is taken.
             keep_sources: whether enrolled samples are stored with their templates.
+            limits: how often one caller may search and compare.
 
         Raises what `Store.open` and `open_engine` raise.
         """
@@ -58,6 +63,7 @@ class LocalComposition:
                 snapshots / modality.name if snapshots else None,
                 snapshot_seconds=snapshot_seconds,
                 keep_sources=keep_sources,
+                limits=limits,
             )
             for modality in modalities
         ]

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 
 import pytest
 
 from likeness.domain.audit import AuditMark
+from likeness.domain.quotas import DAY, HOUR, Charge, QuotaKind
 from likeness.engine import store_upkeep
 from likeness.engine.store_upkeep import StoreUpkeep
 from likeness.store.store import Store
@@ -49,3 +51,19 @@ def test_what_is_logged_is_accepted_as_the_expected_head(
         store.audit(act(2))
     expected = AuditMark.parse(heads(caplog)[-1])
     Store.open(tmp_path / "data", key_file=tmp_path / "keys.json", expected=expected).close()
+
+
+def test_quotas_of_ended_windows_are_deleted_until_none_is_left(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("likeness.store.quotas.PRUNED_ROWS", 2)
+    names = tuple((str(n),) for n in range(5))
+    store.audit(act(1), [Charge(QuotaKind.PRINCIPAL, names, 9, HOUR), Charge(QuotaKind.PROBE, names, 9, DAY)])
+    now = time.time()
+    monkeypatch.setattr("likeness.store.store.time.time", lambda: now + HOUR + 1)
+    upkeep = StoreUpkeep(store)
+    for _ in range(5):
+        upkeep.tick()
+    monkeypatch.setattr("likeness.store.store.time.time", lambda: now + DAY + 1)
+    upkeep.tick()
+    assert store.prune_quotas() == 2, "not looked for again within the hour"
