@@ -15,6 +15,7 @@ from likeness.domain.access import Access
 from likeness.domain.deadline import NO_DEADLINE, Deadline
 from likeness.domain.modality import Modality
 from likeness.domain.samples import Extraction, Mode, Sample
+from likeness.rpc.identity import Prove
 from likeness.testing.composition import LocalComposition
 from likeness.testing.server import LocalServer
 from likeness.testing.vectors import VectorModality
@@ -61,17 +62,18 @@ def modality() -> HoldingModality:
 
 @pytest.fixture
 def prepare(tmp_path: Path, modality: HoldingModality) -> Iterator[Callable[..., Served]]:
-    """Makes servers that are not started yet; settings by keyword, and what judges their calls."""
+    """Makes servers that are not started yet; settings by keyword, what judges their calls, and who proves."""
     made: list[Served] = []
 
     def make(
         compose: Callable[[Settings], LocalComposition] | None = None,
         access: Access | None = None,
+        prove: Prove | None = None,
         **given: Any,
     ) -> Served:
         usual: dict[str, Any] = {"home": tmp_path / "home", "address": "127.0.0.1:0", "drain_grace": PATIENCE}
         settings = load(environment={}, overrides=usual | given)
-        made.append(LocalServer(settings, compose or composing(modality), access=access))
+        made.append(LocalServer(settings, compose or composing(modality), access=access, prove=prove))
         return made[-1]
 
     yield make

@@ -104,7 +104,8 @@ def _settings(folder: Path) -> str:
         "authorities": str(folder / "authority.crt"),
         "trust_domain": TRUST_DOMAIN,
     }
-    return "[tls]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
+    tls = "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
+    return f"[tls]\n{tls}\n[access]\ndirectory = {json.dumps(str(folder / 'directory.toml'))}\n"
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationError, create_model, field_validator
 
+from likeness.app.access_section import AccessSettings
 from likeness.app.identity_sections import TlsSettings, TokenSettings
 from likeness.app.registry import ENTRIES, Entries
 from likeness.app.sections import (
@@ -65,6 +66,7 @@ class Settings(Section):
     tls: TlsSettings = TlsSettings()
     token: TokenSettings = TokenSettings()
     health: HealthSettings = HealthSettings()
+    access: AccessSettings = AccessSettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
     store: StoreSettings = StoreSettings()

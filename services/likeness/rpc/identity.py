@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from likeness.domain.access import Access, Action, Asked, Principal
+from likeness.domain.access import Access, Action, Asked, Principal, Reloading
 from likeness.domain.errors import InvalidInput, Unauthenticated
 from likeness.domain.references import Caller, Purpose
 from likeness.engine.metadata_rules import NAME
@@ -50,6 +50,8 @@ class Peer:
     principal: Principal
     access: Access
     modality: str
+    _granted: dict[str, Asked] = field(default_factory=dict)
+    """What was granted last for each entity, where that may change."""
 
     def caller(self, request: Request) -> Caller:
         """The caller of one request, with what it may do; every request, and item of a stream, passes here.
@@ -59,8 +61,27 @@ class Peer:
             Unauthenticated, InvalidInput: see `identify`.
         """
         caller = identify(request)
-        grant = self.access.judge(Asked(self.principal, caller, action_of(request), self.modality))
+        asked = Asked(self.principal, caller, action_of(request), self.modality, _attributes(request))
+        grant = self.access.judge(asked)
+        if isinstance(self.access, Reloading):
+            self._granted[caller.entity] = asked
         return replace(caller, operator=self.principal.operator or caller.operator, grant=grant)
+
+    def judge_again(self) -> None:
+        """Judge what was granted by the rules that are in force now.
+
+        Raises:
+            Denied: a part of it may not be done any more.
+        """
+        for asked in tuple(self._granted.values()):
+            self.access.judge(asked)
+
+
+def _attributes(request: Request) -> tuple[tuple[str, int], ...]:
+    """What policies may look at in a request: the limit that a search sets on false matches, one in so many."""
+    if not isinstance(request, matching.SearchRequest) or not 0 < request.options.max_fmr <= 1:
+        return ()
+    return (("fmr_one_in", int(1 / request.options.max_fmr)),)
 
 
 def action_of(request: Request) -> Action:
@@ -88,12 +109,12 @@ def identify(request: Request) -> Caller:
             "caller.entity is malformed; give 1 to 64 letters, digits or ._:/- beginning with a letter or digit.",
             field="caller.entity",
         )
-    for field in ("case_reference", "operator"):
-        text: str = getattr(context, field)
+    for name in ("case_reference", "operator"):
+        text: str = getattr(context, name)
         if len(text) > MAX_TEXT:
             raise InvalidInput(
-                f"caller.{field} has {len(text)} characters; the limit is {MAX_TEXT}.",
-                field=f"caller.{field}",
+                f"caller.{name} has {len(text)} characters; the limit is {MAX_TEXT}.",
+                field=f"caller.{name}",
             )
     purpose = member(PURPOSES, context.purpose, "caller.purpose")
     if purpose is Purpose.UNSPECIFIED and isinstance(

@@ -37,6 +37,7 @@ from likeness.rpc.gate import Gate
 from likeness.rpc.identity import Peer, Prove
 from likeness.rpc.log_fields import asked
 from likeness.rpc.messages import reader
+from likeness.rpc.open_calls import OpenCalls
 from likeness.rpc.recording import UNREAD, Act, Recorder
 from likeness.rpc.standard_services import Others
 from likeness.rpc.stream_writes import AnswerNotRead, write_all
@@ -216,16 +217,24 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
         steps: what a call passes when it has.
         prove: the last of them, which says who the peer is. From then on what is refused is put on record.
         recorder: puts it there.
+        open_calls: holds calls while they are open, for what ends them when the rules change.
         limits: what may be waited for.
     """
 
     def __init__(
-        self, gate: Gate, steps: Sequence[Step], prove: Step, recorder: Recorder, limits: ArrivalLimits
+        self,
+        gate: Gate,
+        steps: Sequence[Step],
+        prove: Step,
+        recorder: Recorder,
+        open_calls: OpenCalls,
+        limits: ArrivalLimits,
     ) -> None:
         self._gate = gate
         self._steps = tuple(steps)
         self._prove = prove
         self._recorder = recorder
+        self._open_calls = open_calls
         self._limits = limits
         self._arrivals = Arrivals(limits.calls, limits.message_seconds)
         self._others = Others(Arrivals(limits.calls, limits.message_seconds))
@@ -332,6 +341,7 @@ class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # gene
             if call.request is not None:
                 await stack.enter_async_context(self._recorder.judging(call.act, call.deadline))
                 judge(call)
+            stack.enter_context(self._open_calls.held(call.peer))
             yield
 
     async def _record_unread(self, call: Call, error: LikenessError) -> None:

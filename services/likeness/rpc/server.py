@@ -12,9 +12,10 @@ from typing import Protocol
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from likeness.app.access import access_of
 from likeness.app.sections import split_address
 from likeness.app.settings import Settings
-from likeness.domain.access import Access, TrustEveryone
+from likeness.domain.access import Access, Reloading, TrustEveryone
 from likeness.domain.errors import LikenessError, Precondition
 from likeness.domain.storage import Ledger
 from likeness.engine.engine import Engine
@@ -24,6 +25,7 @@ from likeness.rpc.gate import Gate
 from likeness.rpc.handlers import CallLimits, Handlers
 from likeness.rpc.identity import Prove
 from likeness.rpc.interceptors import ArrivalLimits, Interceptor, gated, proven, timed
+from likeness.rpc.open_calls import OpenCalls
 from likeness.rpc.recording import Recorder
 from likeness.rpc.transport import Transport
 from likeness.rpc.workers import Workers
@@ -141,7 +143,9 @@ class Server:
             service.modality: Handlers(self._workers, self._recorder, limits, self._gate.draining)
             for service in services
         }
+        self._open_calls = OpenCalls()
         self._interceptor = self._led()
+        self._watch: asyncio.Task[None] | None = None
         self._server = self._build()
         self._private = self._build_private() if private_health and settings.health.address else None
         self.health_port = 0
@@ -160,7 +164,8 @@ class Server:
         )
         modalities = {service.name: service.modality for service in self._services}
         prove = proven(self._access, self._prove, modalities)
-        return Interceptor(self._gate, (gated(self._gate), deadline), prove, self._recorder, arrival)
+        steps = (gated(self._gate), deadline)
+        return Interceptor(self._gate, steps, prove, self._recorder, self._open_calls, arrival)
 
     def _build(self) -> grpc.aio.Server:
         wire = self._settings.grpc
@@ -210,6 +215,8 @@ class Server:
         except BaseException:
             await self._stop()
             raise
+        if isinstance(self._access, Reloading):
+            self._watch = asyncio.create_task(self._keep_current(self._access))
         self._gate.open()
         await self._report(_STATUS.SERVING)
 
@@ -245,7 +252,21 @@ class Server:
                 await asyncio.sleep(_LINGER)
         await self._stop()
 
+    async def _keep_current(self, access: Reloading) -> None:
+        """Take changed rules, and end the open calls that they do not allow."""
+        while True:
+            await asyncio.sleep(self._settings.access.poll_seconds)
+            try:
+                changed = await asyncio.to_thread(access.refresh)
+            except Exception as error:
+                logs.event(_logger, logging.ERROR, "policy not read", error=error)
+                continue
+            if changed and (ended := self._open_calls.judge_again()):
+                logs.event(_logger, logging.WARNING, "calls ended by policy", calls=ended)
+
     async def _stop(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
         await self._server.stop(0)
         if self._private is not None:
             await self._private.stop(0)
@@ -281,6 +302,7 @@ def serve(
     compose: Compose,
     *,
     services: tuple[Service, ...] = SERVICES,
+    access: Callable[[Settings], Access] = access_of,
     announce: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends the process at once.
@@ -289,6 +311,7 @@ def serve(
         settings: limits and addresses.
         compose: builds and warms the engines.
         services: what is offered.
+        access: makes what judges every call.
         announce: called with the address when the service reports SERVING.
 
     Raises:
@@ -303,7 +326,9 @@ def serve(
             asyncio.run(
                 _serve(
                     settings,
-                    lambda: Server(settings, compose, services=services, private_health=True),
+                    lambda: Server(
+                        settings, compose, services=services, access=access(settings), private_health=True
+                    ),
                     announce,
                 )
             )

@@ -147,6 +147,25 @@ _serving = Gauge(
     registry=REGISTRY,
 )
 
+# --- Access --------------------------------------------------------------------------------------------------
+
+_policy_changes = Counter(
+    "likeness_policy_changes_total",
+    "Changes of policies, directory and suspensions, by outcome (taken, refused).",
+    ("outcome",),
+    registry=REGISTRY,
+)
+_policy_stale = Gauge(
+    "likeness_policy_stale",
+    "1 while the files of policies and directory are not what is in force, because they cannot be taken.",
+    registry=None,
+)
+_policy_failures = Counter(
+    "likeness_policy_failures_total",
+    "Questions that a policy could not be evaluated for; what hung on them was denied.",
+    registry=REGISTRY,
+)
+
 # --- Work ----------------------------------------------------------------------------------------------------
 
 _stage_seconds = Histogram(
@@ -365,6 +384,21 @@ def stream_items(service: str, method: str, outcome: str) -> Counter:
 def serving(service: str) -> Gauge:
     """1 while SERVING."""
     return _serving.labels(service)
+
+
+def policy_changes(outcome: str) -> Counter:
+    """Changes of the rules, by outcome."""
+    return _policy_changes.labels(outcome)
+
+
+def policy_stale() -> Gauge:
+    """1 while changed rules are refused."""
+    return _from_now_on(_policy_stale)
+
+
+def policy_failures() -> Counter:
+    """Policies that could not be evaluated."""
+    return _policy_failures
 
 
 @cache
