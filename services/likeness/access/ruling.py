@@ -102,6 +102,7 @@ class Ruling:
             policy=self.digest,
             decided_by=judged.decision.policies,
             lights_out=judged.lights_out,
+            roles=frozenset(role.value for role in question.roles),
         )
 
     def disclosure(self, question: Question) -> ByConditions:

@@ -107,6 +107,9 @@ def test_a_role_of_a_token_counts_where_the_directory_lets_it(tmp_path: Path) ->
         access.judge(asked(CASES, "AA-POLICE", Action.ENROLL))
     with pytest.raises(Denied):
         access.judge(asked(GATE, "AA-BORDER", Action.ENROLL, roles=["data_owner"]))
+    assert access.judge(asked(CASES, "AA-POLICE", roles=["auditor"])).roles == {"case_system"}
+    both = access.judge(asked(CASES, "AA-POLICE", roles=["data_owner", "auditor"]))
+    assert both.roles == {"case_system", "data_owner"}
 
 
 def test_an_entity_is_cut_off_at_the_next_refresh_and_let_in_again(tmp_path: Path) -> None:
