@@ -115,11 +115,15 @@ class Searcher:
                 search = replace(search, fine=[])
 
     def _thresholds(self, caller: Caller, options: SearchOptions) -> tuple[float, float]:
-        """The least score of a candidate, and of one of a subject that is answered coarsely."""
+        """The least score of a candidate, and of one of a subject that is answered coarsely.
+
+        Where nobody weighs a rate before something follows from an answer, no candidate may have a higher one.
+        """
         if options.max_fmr is None or self._modality.calibration is None:
             return -math.inf, -math.inf
         asked = self._modality.calibration, options.max_fmr, caller.grant
-        return threshold(*asked), threshold(*asked, coarse=True)
+        weighed = not (options.frontline or options.lights_out)
+        return threshold(*asked), threshold(*asked, coarse=weighed)
 
     def _extracted(
         self, sample: Sample, extraction: Extraction | None, deadline: Deadline, timings: Timings

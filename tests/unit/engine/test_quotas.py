@@ -44,8 +44,8 @@ def sample(vector: np.ndarray) -> Sample:
     return Sample(",".join(f"{x:.6f}" for x in vector).encode())
 
 
-def best(engine: Engine, probe: Sample, caller: Caller = JUDGED, **options: float) -> Candidate | None:
-    (answer,) = engine.search(caller, probe, SearchOptions(**options)).probes  # type: ignore[arg-type]
+def best(engine: Engine, probe: Sample, caller: Caller = JUDGED, **options: Any) -> Candidate | None:
+    (answer,) = engine.search(caller, probe, SearchOptions(**options)).probes
     return answer.candidates[0] if answer.candidates else None
 
 
@@ -236,6 +236,9 @@ def test_a_threshold_leaves_out_none_that_is_answered_by_decades(store: Store) -
         assert found is not None
         assert found.score.value == pytest.approx(0.9)
         assert found.fmr.value == pytest.approx(1e-3)
+    assert best(engine, below, k=3, max_fmr=3e-4, frontline=True) is None, (
+        "nobody weighs what is above the threshold"
+    )
 
 
 def test_what_scores_as_strangers_do_is_not_counted(bench: Bench) -> None:
