@@ -105,7 +105,7 @@ def _owners_gone(ring: KeyRing, reading: Reading) -> list[str]:
         return [
             owner
             for owner in _owners(connection)
-            if any(keys.key(leaf_of(owner)) is None for keys in ring.owners.values())
+            if not all(keys.holds(leaf_of(owner)) for keys in ring.owners.values())
         ]
 
 
@@ -119,7 +119,7 @@ def _owners(connection: sa.Connection) -> Iterator[str]:
 def _left_behind(ring: KeyRing, reading: Reading, owner: str) -> Iterator[list[Write]]:
     """Expungements of what an owner left; where it came back after a rotation, of what it left before that."""
     active = ring.owners.get(ring.active)
-    gone = active is not None and active.key(leaf_of(owner)) is None
+    gone = active is not None and not active.holds(leaf_of(owner))
     after = 0
     while True:
         with reading() as connection:

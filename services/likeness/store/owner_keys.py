@@ -22,7 +22,7 @@ from likeness.domain.errors import Corrupt
 
 DEPTH = 64
 """Levels of the tree. Two of 100,000 owners share a leaf with a probability of 3e-10; a key is derived in 64 HMACs,
-60 us, once for each process and owner; an erased owner adds 64 nodes, 5 KB, to the ring."""
+a millisecond at most, once for each process, use and owner; an erased owner adds 64 nodes, 5 KB, to the ring."""
 
 LEAF_BYTES = DEPTH // 8
 SEED_BYTES = 32
@@ -63,6 +63,10 @@ class OwnerKeys:
     def snapshots_mark(self) -> bytes:
         """`LEAF_BYTES` that tell one secret of the snapshots from another."""
         return hashlib.sha256(b"likeness/1/snapshots-mark" + self.snapshots).digest()[:LEAF_BYTES]
+
+    def holds(self, leaf: bytes) -> bool:
+        """Whether the key of a leaf was not erased."""
+        return self._above(int.from_bytes(leaf, "big")) is not None
 
     def key(self, leaf: bytes) -> bytes | None:
         """The 32-byte key of a leaf; None where it was erased."""

@@ -108,7 +108,7 @@ def is_erased(ring: KeyRing, blob: Buffer) -> bool:
     """Whether a blob of an owner, or its beginning of `LABEL_PREFIX_BYTES`, names a key that was erased."""
     head = bytes(blob[:LABEL_PREFIX_BYTES])
     keys = ring.owners.get(head[1:KEY_PREFIX_BYTES].hex())
-    return head[:1] == LABELLED and keys is not None and keys.key(head[KEY_PREFIX_BYTES:]) is None
+    return head[:1] == LABELLED and keys is not None and not keys.holds(head[KEY_PREFIX_BYTES:])
 
 
 def _labelled_key(ring: KeyRing, key_id: str, leaf: bytes) -> bytes:

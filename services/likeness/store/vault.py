@@ -59,6 +59,8 @@ KEY_PREFIX_BYTES = len(_VERSION) + ID_BYTES
 LABEL_PREFIX_BYTES = KEY_PREFIX_BYTES + LEAF_BYTES
 """Those that say the label too, where it has one."""
 
+_HEADER_BYTES = {_VERSION[0]: KEY_PREFIX_BYTES, LABELLED[0]: LABEL_PREFIX_BYTES}
+
 _MAX_KEY_FILE_BYTES = 512 * 1024
 """Half of what a Secret of Kubernetes holds: some ninety owners' exits under one key of the ring."""
 
@@ -425,8 +427,7 @@ def key_of(blob: Buffer) -> str:
 
 def header_of(blob: Buffer) -> bytes:
     """The bytes before the nonce: version, key id and, in the second version, label; none of what is no blob."""
-    sizes = {_VERSION: KEY_PREFIX_BYTES, LABELLED: LABEL_PREFIX_BYTES}
-    return bytes(blob[: sizes.get(bytes(blob[:1]), 0)])
+    return bytes(blob[: _HEADER_BYTES.get(blob[0], 0)]) if blob else b""
 
 
 def derive(key: bytes, use: KeyUse) -> bytes:

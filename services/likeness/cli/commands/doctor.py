@@ -33,6 +33,7 @@ from likeness.inference.models.catalogue import Catalogue
 from likeness.store.choice import backend_of
 from likeness.store.inspection import check_keys
 from likeness.store.opening import check_not_emptied
+from likeness.store.vault import KeyRing
 from likeness.store.verify import verify_store
 
 HEALTH_TIMEOUT = 10.0
@@ -138,6 +139,14 @@ def _key_ring(settings: Settings) -> Result:
             found += f", of which {key.key_id} seals nothing more (likeness keys remove {key.key_id})"
         if key.state is KeyState.UNUSED and begun:
             found += f"; the current one, {key.key_id}, is used with the next start of the server"
+    ring = KeyRing.load(path)
+    if ring.active not in ring.owners:
+        return yellow(
+            "key ring",
+            f"{found}; the current one is from a release that had no keys for owners, so that an owner's exit "
+            "would not reach backups",
+            "run: likeness keys rotate; then restart the server, which seals old data under the new key",
+        )
     return green("key ring", f"{found}; readable by its owner only; keep a backup")
 
 

@@ -283,6 +283,22 @@ def test_beside_a_server_the_ring_alone_is_changed_and_the_next_start_follows(ho
         assert [(done.owner, done.references) for done in store.exits] == [("FR", 3)]
 
 
+def test_the_doctor_tells_of_a_ring_without_keys_for_owners(home: Path) -> None:
+    def key_ring() -> dict[str, str]:
+        checks = json.loads(CliRunner().invoke(app, ["doctor"]).stdout)["checks"]
+        return next(check for check in checks if check["name"] == "key ring")
+
+    home.mkdir()
+    made = KeyRing.create(ring_file(home))
+    ring_file(home).write_bytes(KeyRing(made._keys, made.active, made.created).to_json())
+    with opened(home) as store:
+        store.write([enrol(1)])
+    assert (key_ring()["state"], "keys rotate" in key_ring()["fix"]) == ("yellow", True)
+    assert keys("rotate").exit_code == 0
+    assert keys("reseal").exit_code == 0
+    assert key_ring()["state"] == "green"
+
+
 INTERRUPTED = """
 import os, signal
 from likeness.cli.commands import keys
