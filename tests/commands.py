@@ -33,6 +33,7 @@ NOT_RUN = {
     "likeness calibrate": "needs photographs of many people; tests/unit/cli/commands/test_calibrate.py runs it",
     "likeness keys reseal": "needs the home without a server; tests/unit/cli/commands/test_keys.py runs it",
     "likeness keys remove": "needs a key that seals nothing more; tests/unit/cli/commands/test_keys.py runs it",
+    "likeness policy": "needs a directory; tests/unit/cli/commands/test_policy.py runs it",
     "likeness models add": "needs a model; tests/unit/cli/commands/test_model_add.py runs it",
     "likeness models fetch": "needs a model with an address; tests/unit/inference/models/test_catalogue.py runs it",
 }

@@ -86,6 +86,11 @@ class Ruling:
         self._judged: _Recent[tuple[Question, Action], _Judged] = _Recent(DECISIONS)
         self._disclosures: _Recent[Question, ByConditions] = _Recent(DECISIONS)
 
+    @property
+    def suspended(self) -> frozenset[str]:
+        """The entities that are cut off."""
+        return frozenset(self._suspensions)
+
     def judge(self, asked: Asked) -> Grant:
         """See `Access.judge`."""
         known = self._admitted(asked)

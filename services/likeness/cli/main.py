@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from likeness import __version__
-from likeness.cli.commands import audit, certs, config, keys, models, references
+from likeness.cli.commands import audit, certs, config, keys, models, policy, references
 from likeness.cli.commands.backup import backup, restore
 from likeness.cli.commands.calibrate import calibrate
 from likeness.cli.commands.compare import compare
@@ -93,6 +93,7 @@ app.command(
 app.add_typer(audit.app, name="audit", rich_help_panel=RUNNING)
 app.add_typer(certs.app, name="certs", rich_help_panel=RUNNING)
 app.add_typer(keys.app, name="keys", rich_help_panel=RUNNING)
+app.add_typer(policy.app, name="policy", rich_help_panel=RUNNING)
 app.add_typer(models.app, name="models", rich_help_panel=RUNNING)
 app.add_typer(config.app, name="config", rich_help_panel=RUNNING)
 

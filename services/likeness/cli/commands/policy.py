@@ -1,0 +1,269 @@
+"""`likeness policy`: try the rules of who may do what, and cut entities off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from likeness.access.judging import CedarAccess
+from likeness.access.rules import LEVEL_ACTIONS
+from likeness.access.ruling import Ruling, question_of
+from likeness.access.suspensions import read_suspensions
+from likeness.access.suspensions import resume as let_in
+from likeness.access.suspensions import suspend as cut_off
+from likeness.app.access import sources_of
+from likeness.app.settings import Settings
+from likeness.cli.failures import Commands, Exit
+from likeness.cli.option_checks import check_texts
+from likeness.cli.options import AsJson
+from likeness.cli.output import Output, note, plain_table
+from likeness.cli.policy_cases import ALLOWED, Case, CaseReference, outcome, read_cases
+from likeness.cli.settings_options import PANEL, ConfigFile, Home, Set, settings_from
+from likeness.cli.words import plural
+from likeness.domain.access import Action
+from likeness.domain.errors import InvalidInput, LikenessError, Unavailable
+from likeness.domain.references import Category, Purpose, Status
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    help="Who may do what: check the policies and the directory, explain and test them, cut entities off.",
+)
+
+Policies = Annotated[
+    Path | None,
+    typer.Option(
+        help="A file or folder of policies instead of the one of the settings.",
+        rich_help_panel=PANEL,
+        show_default=False,
+    ),
+]
+Directory = Annotated[
+    Path | None,
+    typer.Option(
+        help="A directory instead of the one of the settings.", rich_help_panel=PANEL, show_default=False
+    ),
+]
+
+
+class _Silent:
+    """Implements `Observer` for rules that are tried and not in force."""
+
+    def taken(self, digest: str) -> None:
+        """Nothing to report."""
+
+    def refused(self, digest: str, error: LikenessError) -> None:
+        """Nothing to report."""
+
+    def failed(self, errors: tuple[str, ...]) -> None:
+        """Warn of policies that could not be evaluated."""
+        note(f"a policy could not be evaluated: {'; '.join(errors)}", "yellow")
+
+
+def _settings(
+    config: Path | None,
+    home: Path | None,
+    single: list[str] | None,
+    policies: Path | None = None,
+    directory: Path | None = None,
+) -> Settings:
+    named = {"access.policies": policies, "access.directory": directory}
+    return settings_from(config, home, single, **named)
+
+
+def _ruling(settings: Settings) -> Ruling:
+    return CedarAccess(sources_of(settings), _Silent()).ruling
+
+
+@app.command(
+    epilog="Example: `likeness policy check --policies new-policies --directory directory.toml`; exit code 2 if "
+    "they would not be taken."
+)
+def check(
+    *,
+    policies: Policies = None,
+    directory: Directory = None,
+    config: ConfigFile = None,
+    home: Home = None,
+    single: Set = None,
+    as_json: AsJson = None,
+) -> None:
+    """Check policies and directory as the server does before it takes them."""
+    ruling = _ruling(_settings(config, home, single, policies, directory))
+    counts = {
+        "countries": len(ruling.directory.countries),
+        "bureaus": len(ruling.directory.bureaus),
+        "entities": len(ruling.directory.entities),
+        "principals": len(ruling.directory.principals),
+        "suspended": len(ruling.suspended),
+    }
+    words = ", ".join(f"{count} {name}" for name, count in counts.items())
+    Output(as_json).answer({"policy": ruling.digest, **counts}, f"good: {words}\npolicy {ruling.digest}")
+
+
+@app.command(
+    epilog="Example: `likeness policy explain --principal spiffe://hub.example/fr/cases --entity FR-PJ "
+    "--action Search --purpose wanted_person --owner DE-BKA --category suspect`"
+)
+def explain(
+    *,
+    principal: Annotated[str, typer.Option(help="Who calls, by its SPIFFE identifier.")],
+    entity: Annotated[str, typer.Option(help="The entity that it speaks for.")],
+    action: Annotated[Action, typer.Option(help="The method.", case_sensitive=False)],
+    modality: Annotated[str, typer.Option(help="face, fingerprint or object.")] = "face",
+    purpose: Annotated[Purpose, typer.Option(help="Why it calls.")] = Purpose.UNSPECIFIED,
+    token_role: Annotated[list[str] | None, typer.Option(help="A role of its token; repeatable.")] = None,
+    owner: Annotated[str, typer.Option(help="Also explain what it sees of a reference of this owner.")] = "",
+    category: Annotated[Category, typer.Option(help="Of the reference.")] = Category.UNSPECIFIED,
+    status: Annotated[Status, typer.Option(help="Of the reference.")] = Status.ACTIVE,
+    gallery: Annotated[list[str] | None, typer.Option(help="Of the reference; repeatable.")] = None,
+    policies: Policies = None,
+    directory: Directory = None,
+    config: ConfigFile = None,
+    home: Home = None,
+    single: Set = None,
+    as_json: AsJson = None,
+) -> None:
+    """Show whether a call is allowed, which policies decided, and how much it sees of a reference.
+
+    The owner's own limits on a reference come on top. Exit code 1 if the call is denied.
+    """
+    check_texts({"principal": principal, "entity": entity, "owner": owner, "gallery": gallery})
+    ruling = _ruling(_settings(config, home, single, policies, directory))
+    galleries = frozenset(gallery or ())
+    asked_about = (
+        CaseReference(owner=owner, category=category, status=status, galleries=galleries) if owner else None
+    )
+    try:
+        case = Case(
+            principal=principal,
+            token_roles=frozenset(token_role or ()),
+            entity=entity,
+            action=action,
+            modality=modality,
+            purpose=purpose,
+            reference=asked_about,
+        )
+    except ValueError as error:
+        raise InvalidInput(f"'{modality}' is not a modality; name face, fingerprint or object.") from error
+    found = outcome(ruling, case)
+    levels = _levels(ruling, case) if found.result == ALLOWED else {}
+    document = {
+        "result": found.result,
+        "decided_by": list(found.policies),
+        "message": found.message,
+        "level": found.level,
+        "levels": levels,
+        "policy": ruling.digest,
+    }
+    lines = [f"{found.result}: {found.message or 'by ' + ', '.join(found.policies)}"]
+    lines += [f"{name}: {'yes' if row['allowed'] else 'no'}, {row['by']}" for name, row in levels.items()]
+    Output(as_json).answer(document, "\n".join([*lines, *([f"level {found.level}"] if found.level else [])]))
+    if found.result != ALLOWED:
+        raise typer.Exit(Exit.PARTLY)
+
+
+def _levels(ruling: Ruling, case: Case) -> dict[str, dict[str, object]]:
+    """What Cedar itself says of the reference, level by level, and by which policies."""
+    known = ruling.directory.principals.get(case.principal)
+    if case.reference is None or known is None:
+        return {}
+    question = question_of(case.asked, known)
+    rows: dict[str, dict[str, object]] = {}
+    for action in LEVEL_ACTIONS:
+        decided = ruling.engine.decide_about(question, action, case.reference.facets)
+        words = ", ".join(decided.policies) or "no policy permits it"
+        rows[action] = {"allowed": decided.allowed, "by": words}
+    return rows
+
+
+@app.command(
+    epilog="Example: `likeness policy test cases.toml --policies new-policies`; exit code 1 if a case comes out "
+    "otherwise. A case is a table [[case]] with principal, entity, action, modality, purpose, expect (ALLOWED or "
+    "the reason of the refusal), and with reference and level for what is seen."
+)
+def test(
+    cases: Annotated[Path, typer.Argument(help="The file of cases, TOML or JSON.", show_default=False)],
+    *,
+    policies: Policies = None,
+    directory: Directory = None,
+    config: ConfigFile = None,
+    home: Home = None,
+    single: Set = None,
+    as_json: AsJson = None,
+) -> None:
+    """Try the rules with a file of cases."""
+    ruling = _ruling(_settings(config, home, single, policies, directory))
+    table = plain_table("case", "result", "level", "expected", "")
+    rows, wrong = [], 0
+    for number, case in enumerate(read_cases(cases), start=1):
+        found = outcome(ruling, case)
+        good = found.meets(case)
+        wrong += not good
+        name = case.name or f"case {number}"
+        expected = f"{case.expect} {case.level}".strip()
+        rows.append(
+            {"case": name, "result": found.result, "level": found.level, "expected": expected, "good": good}
+        )
+        mark = Text("as expected", "green") if good else Text("OTHERWISE", "bold red")
+        table.add_row(name, found.result, found.level, expected, mark)
+    Output(as_json).answer({"cases": rows, "wrong": wrong, "policy": ruling.digest}, table)
+    note(f"{plural(len(rows), 'case')}, {wrong} otherwise than expected")
+    if wrong:
+        raise typer.Exit(Exit.PARTLY)
+
+
+@app.command(
+    epilog="Example: `likeness policy suspend FR-PJ --reason 'key lost'`; a running server takes it within "
+    "access.poll_seconds, and ends the calls of the entity that are open."
+)
+def suspend(
+    entity: Annotated[str, typer.Argument(help="The entity that is cut off.", show_default=False)],
+    *,
+    reason: Annotated[str, typer.Option(help="Why; for whoever reads the file.")] = "",
+    config: ConfigFile = None,
+    home: Home = None,
+    single: Set = None,
+) -> None:
+    """Cut an entity off: its calls are denied, and those that are open end."""
+    check_texts({"entity": entity, "reason": reason})
+    settings = _settings(config, home, single)
+    if entity not in _ruling(settings).directory.entities:
+        raise InvalidInput(f"The directory has no entity '{entity}'; check its name.")
+    try:
+        suspension = cut_off(sources_of(settings).suspensions, entity, reason)
+    except OSError as error:
+        raise _unwritable(settings, error) from error
+    note(f"{entity} is cut off since {suspension.since:%Y-%m-%d %H:%M:%S} UTC")
+
+
+@app.command(epilog="Example: `likeness policy resume FR-PJ`")
+def resume(
+    entity: Annotated[str, typer.Argument(help="The entity that may call again.", show_default=False)],
+    *,
+    config: ConfigFile = None,
+    home: Home = None,
+    single: Set = None,
+) -> None:
+    """Let an entity that was cut off call again."""
+    check_texts({"entity": entity})
+    settings = _settings(config, home, single)
+    file = sources_of(settings).suspensions
+    try:
+        there = entity in read_suspensions(file.read_bytes() if file.exists() else b"", str(file))
+        if not there:
+            raise InvalidInput(f"The entity '{entity}' is not cut off; nothing was changed.")
+        let_in(file, entity)
+    except OSError as error:
+        raise _unwritable(settings, error) from error
+    note(f"{entity} may call again")
+
+
+def _unwritable(settings: Settings, error: OSError) -> Unavailable:
+    file = sources_of(settings).suspensions
+    return Unavailable(
+        f"{file} cannot be written ({error.strerror}); run this as whoever may write its folder."
+    )
