@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from likeness.app.settings import load
 from likeness.client import (
@@ -25,10 +27,13 @@ from likeness.domain.access import Access, Action, Asked, Grant, Level, Principa
 from likeness.domain.audit import AuditEntry, AuditShown
 from likeness.domain.errors import Denied, Unavailable
 from likeness.domain.references import Purpose
+from likeness.engine.store_upkeep import StoreUpkeep
 from likeness.rpc.identity import AuthContext, Metadata
 from likeness.testing.server import LocalServer
 from tests.contract.conftest import HoldingModality, Served, composing
+from tests.waiting import eventually
 
+SERVING = health_pb2.HealthCheckResponse.SERVING
 PROVEN = Principal("spiffe://fr.example/case-system", "https://idp.example#7", "Jane Roe")
 OTHERS = "NCB-ZZ"
 """An entity that may do nothing."""
@@ -42,7 +47,9 @@ class Gatekeeper:
     def judge(self, asked: Asked) -> Grant:
         """See `Access.judge`."""
         if asked.caller.entity == OTHERS:
-            raise Denied("No policy lets this entity call.")
+            refusal = Denied("No policy lets this entity call.")
+            refusal.decided_by = ("forbid-others",)
+            raise refusal
         return Grant(principal=asked.principal, policy=self.policy, decided_by=("allow-all",))
 
 
@@ -110,6 +117,7 @@ def test_a_denied_call_of_every_method_leaves_one_entry(judged: Served, action: 
     (_, entry) = record(judged)
     assert (entry.rpc, entry.outcome, entry.caller.entity) == (action.value, "PERMISSION_DENIED", OTHERS)
     assert (entry.principal, entry.policy, entry.shown) == (PROVEN.name, "ab12", ())
+    assert entry.decided_by == ("forbid-others",)
     if action in {Action.GET, Action.UPDATE, Action.EXPUNGE}:
         assert entry.details == {"reference_id": known}
     if action is Action.COMPARE:
@@ -189,6 +197,47 @@ def test_nothing_is_answered_that_cannot_be_recorded(
         with pytest.raises(CallFailed) as refusal:
             CALLS[action](caller, known)
         assert refusal.value.reason == "STORAGE_UNAVAILABLE"
+
+
+def test_a_service_that_cannot_record_is_not_ready_until_it_can(
+    judged: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, client = judged.composition.store, judged.client(retries=0)
+    upkeep = StoreUpkeep(store)
+    with grpc.insecure_channel(judged.address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+
+        def ready(service: str) -> bool:
+            return bool(stub.Check(health_pb2.HealthCheckRequest(service=service)).status == SERVING)
+
+        assert ready("")
+        with monkeypatch.context() as broken:
+            broken.setattr(store._writer, "_commit", _broken)
+            with pytest.raises(CallFailed):
+                client.face.list(timeout=60).__next__()
+            eventually(lambda: not ready(""))
+            assert not ready("likeness.v1.FaceService")
+            assert ready("live")
+            with pytest.raises(Unavailable):
+                upkeep.tick()
+            assert not ready("")
+        upkeep.tick()
+        eventually(lambda: ready(""))
+    assert [entry.rpc for entry in record(judged)] == ["Resume"]
+    upkeep.close()
+
+
+def test_a_request_that_cannot_be_read_is_recorded_where_it_is_proven_whose_it_is(
+    judged: Served, served: Served
+) -> None:
+    for server in (judged, served):
+        with grpc.insecure_channel(server.address) as channel:
+            call = channel.unary_unary("/likeness.v1.FaceService/Get", bytes, bytes)
+            with pytest.raises(grpc.RpcError):
+                call(b"\xff\xff")
+    (entry,) = record(judged)
+    assert (entry.rpc, entry.outcome, entry.principal) == ("Get", "MALFORMED_MESSAGE", PROVEN.name)
+    assert record(served) == []
 
 
 def _broken(_: object) -> object:

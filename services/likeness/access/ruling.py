@@ -97,7 +97,9 @@ class Ruling:
         question = question_of(asked, known)
         judged = self._judged.get((question, asked.action), lambda: self._judge(question, asked.action))
         if not judged.decision.allowed:
-            raise _not_permitted(asked, question)
+            refusal = _not_permitted(asked, question)
+            refusal.decided_by = judged.decision.policies
+            raise refusal
         entity = self.directory.entities[asked.caller.entity]
         return Grant(
             disclosure=judged.disclosure,

@@ -111,7 +111,9 @@ class Precondition(LikenessError):
 
 
 class Denied(LikenessError):
-    """The caller is known and may not do this."""
+    """The caller is known and may not do this. `decided_by`: the policies that forbid it, by their ids."""
+
+    decided_by: tuple[str, ...] = ()
 
     kind = ErrorKind.DENIED
     reason = "PERMISSION_DENIED"

@@ -213,6 +213,11 @@ class Ledger(Protocol):
     def is_full(self) -> bool:
         """Whether there is no space to enrol in: what is not needed for audit and erasure should not be written."""
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last commit failed: what cannot be put on record is not answered, so nothing is until one
+        succeeds."""
+
     def write(self, writes: Sequence[Write]) -> Sequence[Outcome]:
         """Do the writes in order; returns, once they are durable, a receipt or the refusal for each."""
 

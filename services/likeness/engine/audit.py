@@ -61,6 +61,12 @@ def audit_refusal(
     return _entry(rpc, caller, modality, outcome=reason, probe=probe, details=details or {})
 
 
+def audit_resumed() -> AuditEntry:
+    """The entry that shows that acts can go on record again, after a time in which they could not: nothing was
+    answered in it."""
+    return AuditEntry("Resume", Caller(""), OK)
+
+
 def audit_search(
     modality: str,
     caller: Caller,

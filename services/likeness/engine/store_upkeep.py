@@ -1,7 +1,7 @@
 """What the store needs done while it is served, whatever the modalities.
 
-Its audit head goes into the log, its reserve is held again once there is space, and what was used of quotas is
-deleted once it counts no more.
+Its audit head goes into the log, its reserve is held again once there is space, what was used of quotas is deleted
+once it counts no more, and after a failed commit it is tried whether acts can go on record again.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 
 from likeness.domain.audit import AuditMark
 from likeness.domain.storage import Storage
+from likeness.engine.audit import audit_resumed
 from likeness.engine.ticker import Ticker
 from likeness.telemetry import logs
 
@@ -59,6 +60,9 @@ class StoreUpkeep:
         """Do what is due."""
         if self._store.is_full and self._store.hold_reserve():
             logs.event(log, logging.INFO, "space again: the reserve is held, and enrolment goes on")
+        if self._store.is_failing:
+            self._store.audit(audit_resumed())  # nobody is sent here meanwhile, whose call would show it
+            logs.event(log, logging.INFO, "the audit can be written again")
         if time.monotonic() - self._logged_at >= HEAD_SECONDS:
             self.log_head()
         if time.monotonic() - self._pruned_at >= PRUNE_SECONDS and not self._store.prune_quotas():

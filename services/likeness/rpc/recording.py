@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 from likeness.domain.access import Action, Grant, Principal
 from likeness.domain.audit import REFERENCE, JsonValue
 from likeness.domain.deadline import CallDeadline
-from likeness.domain.errors import InvalidInput, LikenessError
+from likeness.domain.errors import Denied, InvalidInput, LikenessError
 from likeness.domain.references import Caller, Purpose
 from likeness.domain.storage import Ledger
 from likeness.domain.text import printable
@@ -135,6 +135,8 @@ class Recorder:
         if self._ledger is None or not _is_due(act, error):
             return
         caller = act.caller or claimed(act.request, act.peer)
+        if isinstance(error, Denied) and error.decided_by:
+            caller = replace(caller, grant=replace(caller.grant, decided_by=error.decided_by))
         probe, details = _asked(act.request, self._ledger.probe_digest)
         reason = error.reason if isinstance(error, LikenessError) else LikenessError.reason
         action = action_of(act.request).value

@@ -59,6 +59,9 @@ _LINGER = 0.5
 """Seconds that connections stay open after the last handler returned. Stopping closes them at once, and a socket
 that is closed before its peer has read everything is reset: the peer would lose an answer that was sent."""
 
+_WATCH_SECONDS = 0.5
+"""Between two looks whether acts can go on record."""
+
 _STATUS = health_pb2.HealthCheckResponse
 
 _logger = logging.getLogger(__name__)
@@ -122,6 +125,7 @@ class Server:
         self._prove = prove or self.transport.prove
         self._compose = compose
         self._composition: Composition | None = None
+        self._watch: asyncio.Task[None] | None = None
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # missing from the stubs
         self._workers = Workers(wire.workers, wire.bulk_workers)
         self._recorder = Recorder(self._workers)
@@ -145,7 +149,7 @@ class Server:
         }
         self._open_calls = OpenCalls()
         self._interceptor = self._led()
-        self._watch: asyncio.Task[None] | None = None
+        self._readiness: asyncio.Task[None] | None = None
         self._server = self._build()
         self._private = self._build_private() if private_health and settings.health.address else None
         self.health_port = 0
@@ -211,7 +215,7 @@ class Server:
         await self._report(_STATUS.NOT_SERVING)
         await self._health.set(LIVE, _STATUS.SERVING)
         try:
-            await self._open()
+            composition = await self._open()
         except BaseException:
             await self._stop()
             raise
@@ -219,8 +223,21 @@ class Server:
             self._watch = asyncio.create_task(self._keep_current(self._access))
         self._gate.open()
         await self._report(_STATUS.SERVING)
+        self._readiness = asyncio.create_task(self._watch_record(composition.store))
 
-    async def _open(self) -> None:
+    async def _watch_record(self, store: Ledger) -> None:
+        """Report NOT_SERVING for as long as nothing can go on record, since nothing is answered then."""
+        serving = True
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            if store.is_failing is serving:
+                serving = not serving
+                status = _STATUS.SERVING if serving else _STATUS.NOT_SERVING
+                level, event = (logging.INFO, "ready") if serving else (logging.ERROR, "not ready")
+                logs.event(_logger, level, event, audit_is_written=serving)
+                await self._report(status)
+
+    async def _open(self) -> Composition:
         self.port = self._listen()
         if self._private is not None:
             self.health_port = _listened(
@@ -228,17 +245,20 @@ class Server:
             )
             await self._private.start()
         await self._server.start()
-        self._composition = await asyncio.to_thread(self._compose, self._settings)
-        self._recorder.attach(self._composition.store)
-        engines = self._composition.engines
+        self._composition = composition = await asyncio.to_thread(self._compose, self._settings)
+        self._recorder.attach(composition.store)
+        engines = composition.engines
         for name, handlers in self._handlers.items():
             if name in engines:
                 handlers.attach(engines[name], self._composition.signer)
             else:
                 handlers.decline(name)
+        return composition
 
     async def drain(self) -> None:
         """Report NOT_SERVING, let nothing new in, let what is under way finish within the grace, and close."""
+        if self._readiness is not None:
+            self._readiness.cancel()
         await self._report(_STATUS.NOT_SERVING)
         self._gate.drain()
         busy = not self._gate.is_empty

@@ -128,6 +128,11 @@ class Store:
         """Whether there is no space to enrol in: what is not needed for audit and erasure should not be written."""
         return self._opened.reserve.is_spent
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last commit failed: nothing is answered until one succeeds."""
+        return self._writer.is_failing
+
     def hold_reserve(self) -> bool:
         """Hold the reserve again if there is room for it, so that enrolment goes on; whether it is held now."""
         return self._opened.reserve.hold()

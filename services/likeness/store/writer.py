@@ -129,6 +129,8 @@ class Writer:
         self._queue: queue.Queue[Job | _Signal] = queue.Queue(QUEUED_JOBS)
         self._listeners: list[Listener] = []
         self.observe: Observer | None = None
+        self.is_failing = False
+        """Whether the last commit failed, so that nothing may be on record until one succeeds."""
         self._between_commits = threading.RLock()
         self._closing = threading.Lock()
         self._closed = False
@@ -268,6 +270,7 @@ class Writer:
         try:
             outcomes, entries = self._commit_within_reserve(jobs)
         except BaseException as error:  # in a caller's thread it may be Ctrl-C, at any point
+            self.is_failing = True
             problem = error if isinstance(error, LikenessError) else _unforeseen(error)
             try:
                 self._recover()
@@ -277,6 +280,7 @@ class Writer:
             if isinstance(error, Exception):
                 return
             raise
+        self.is_failing = False
         self._measure(before, time.monotonic() - began)
         self._notify(entries)
         for job, outcome in zip(jobs, outcomes, strict=True):
