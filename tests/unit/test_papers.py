@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from likeness.access.directory import read_directory
 from likeness.app.setting_names import OTHER_VARIABLES
 from likeness.app.settings import load
 from likeness.domain.errors import LikenessError
@@ -69,9 +70,15 @@ def test_settings_that_are_named_exist(paper: Path) -> None:
 
 
 def test_the_settings_file_that_is_shown_can_be_read(tmp_path: Path) -> None:
-    first, over_tls = fences(ROOT / "docs" / "operations.md", "toml")
+    first, over_tls, directory = fences(ROOT / "docs" / "operations.md", "toml")
     assert given_by(first, tmp_path) == {"modalities", "grpc.workers", "store.key_ring", "face.assistant"}
-    assert given_by(over_tls, tmp_path) >= {"grpc.address", "tls.trust_domain", "token.keys"}
+    assert given_by(over_tls, tmp_path) >= {
+        "grpc.address",
+        "tls.trust_domain",
+        "access.directory",
+        "token.keys",
+    }
+    assert read_directory(directory.encode(), "the directory of the paper").principals
 
 
 def given_by(text: str, folder: Path) -> set[str]:
