@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -61,3 +64,36 @@ def settings_from(
             raise InvalidInput(f"--set {item} has no value; write --set NAME=VALUE.")
         overrides[name.strip()] = value
     return load(config, overrides=overrides)
+
+
+_Command = TypeVar("_Command", bound=Callable[..., None])
+_SHARED: dict[str, Any] = {"config": ConfigFile, "home": Home, "single": Set}
+
+
+def configured(*, ring: bool = False) -> Callable[[_Command], _Command]:
+    """Give a command the options by which it finds its settings; it receives them as `settings: Settings`.
+
+    `ring` gives it `--key-ring` too; one that must know whether that was given has `key_ring` as its own option.
+    """
+    options = {**_SHARED, "key_ring": KeyRingFile} if ring else _SHARED
+
+    def decorate(command: _Command) -> _Command:
+        signature = inspect.signature(command, eval_str=True)
+        own = [p for p in signature.parameters.values() if p.name != "settings"]
+        shared = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+            for name, annotation in options.items()
+        ]
+
+        @wraps(command)
+        def run(**values: Any) -> None:
+            given = {name: values.pop(name) for name in options}
+            if "key_ring" in values:
+                given["key_ring"] = values["key_ring"]
+            command(**values, settings=settings_from(**given))
+
+        run.__signature__ = signature.replace(parameters=[*own, *shared])  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in (*own, *shared)}
+        return run  # type: ignore[return-value]
+
+    return decorate

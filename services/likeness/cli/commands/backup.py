@@ -16,7 +16,7 @@ from likeness.app.settings import Settings
 from likeness.cli.failures import Exit, Stopped
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, heartbeat, note, warn
-from likeness.cli.settings_options import ConfigFile, Home, KeyRingFile, Set, settings_from
+from likeness.cli.settings_options import configured
 from likeness.cli.words import plural
 from likeness.index.snapshot import files_up_to
 from likeness.store.backup import make_backup
@@ -29,20 +29,17 @@ from likeness.store.store import Store
 from likeness.store.vault import KeyRing
 
 
+@configured(ring=True)
 def backup(
     target: Annotated[Path, typer.Argument(metavar="TO", help="The folder to make; it must not exist.")],
     *,
-    key_ring: KeyRingFile = None,
-    config: ConfigFile = None,
-    home: Home = None,
-    single: Set = None,
     as_json: AsJson = None,
+    settings: Settings,
 ) -> None:
     """Back the store up, while a server runs or not, and read the backup back before it counts.
 
     It is encrypted as the store is, and has neither the key ring nor the signing key in it.
     """
-    settings = settings_from(config, home, single, key_ring=key_ring)
     ring = KeyRing.load(key_file(settings))
     doing = "copying the database"
 
@@ -79,6 +76,7 @@ def backup(
     )
 
 
+@configured(ring=True)
 def restore(
     source: Annotated[Path, typer.Argument(metavar="FROM", help="A folder that `likeness backup` made.")],
     *,
@@ -98,17 +96,13 @@ def restore(
             show_default=False,
         ),
     ] = None,
-    key_ring: KeyRingFile = None,
-    config: ConfigFile = None,
-    home: Home = None,
-    single: Set = None,
     as_json: AsJson = None,
+    settings: Settings,
 ) -> None:
     """Restore a backup into a home without a store. It is checked first, and restored whole or not at all.
 
     What belongs to owners that have left since is expunged: the ring says who.
     """
-    settings = settings_from(config, home, single, key_ring=key_ring)
     ring = KeyRing.load(key_file(settings))
     listed = _listed(expunged) if expunged else []
     counts = {"expunged_again": 0, "of_owners_gone": 0}

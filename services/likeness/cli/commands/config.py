@@ -10,10 +10,11 @@ from pydantic.fields import FieldInfo
 from rich.table import Table
 
 from likeness.app.setting_names import fields
+from likeness.app.settings import Settings
 from likeness.cli.failures import Commands
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, plain_table
-from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
+from likeness.cli.settings_options import configured
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, help="Show the settings in force.")
 
@@ -23,17 +24,16 @@ app = typer.Typer(cls=Commands, no_args_is_help=True, help="Show the settings in
     "SECTION in likeness.toml, the variable LIKENESS_SECTION_NAME and the option --set SECTION.NAME=VALUE; the "
     "later of these wins."
 )
+@configured()
 def show(
+    *,
     changed: Annotated[
         bool, typer.Option("--changed", help="Only settings that are not the default.")
     ] = False,
-    config: ConfigFile = None,
-    home: Home = None,
-    single: Set = None,
     as_json: AsJson = None,
+    settings: Settings,
 ) -> None:
     """Show every setting with its value and its origin: default, file, variable or command line."""
-    settings = settings_from(config, home, single)
     shown = {
         name: (value, settings.origins[name])
         for name, value in settings.values.items()

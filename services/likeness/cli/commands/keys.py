@@ -18,7 +18,7 @@ from likeness.cli.key_states import Key, KeyState, key_states
 from likeness.cli.local_store import has_store, read_only
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, heartbeat, note, plain_table, progress, warn
-from likeness.cli.settings_options import ConfigFile, Home, KeyRingFile, Set, settings_from
+from likeness.cli.settings_options import KeyRingFile, configured
 from likeness.cli.texts import write_text
 from likeness.cli.words import plural
 from likeness.domain.errors import Conflict, Precondition
@@ -41,16 +41,14 @@ app = typer.Typer(
     epilog="Example: `likeness keys create --key-ring new-ring.json`; a server makes its own with the first start, "
     "so this is for one that is handed its ring, as in Kubernetes. Keep a copy apart from the data."
 )
+@configured()
 def create(
     *,
     key_ring: KeyRingFile = None,
-    config: ConfigFile = None,
-    home: Home = None,
-    single: Set = None,
     as_json: AsJson = None,
+    settings: Settings,
 ) -> None:
     """Make a key ring with one key, for its owner only. A file that exists is never overwritten."""
-    settings = settings_from(config, home, single, key_ring=key_ring)
     path = key_file(settings)
     if key_ring is None and has_store(settings) and not path.exists():
         raise Conflict(
@@ -68,16 +66,13 @@ def create(
     epilog="Example: `likeness keys list`; reads every reference's seals, while a server runs too. Log and audit "
     "are never resealed: what reads the entries of an old key's time is stored under the current key.",
 )
+@configured(ring=True)
 def list_keys(
     *,
-    key_ring: KeyRingFile = None,
-    config: ConfigFile = None,
-    home: Home = None,
-    single: Set = None,
     as_json: AsJson = None,
+    settings: Settings,
 ) -> None:
     """Show the keys by their ids: which is current, and what each still seals."""
-    settings = settings_from(config, home, single, key_ring=key_ring)
     _check_begun(settings)
     keys = _counted(settings)
     output = Output(as_json)
@@ -93,16 +88,14 @@ def list_keys(
     epilog="Example: `likeness keys rotate --key-ring new-ring.json`; a running server uses the new key after its "
     "next start, and then seals old data under it (setting store.reseal_old_keys)."
 )
+@configured()
 def rotate(
     *,
     key_ring: KeyRingFile = None,
-    config: ConfigFile = None,
-    home: Home = None,
-    single: Set = None,
     as_json: AsJson = None,
+    settings: Settings,
 ) -> None:
     """Add a new key and make it the current one; the old ones stay, for what they sealed."""
-    settings = settings_from(config, home, single, key_ring=key_ring)
     path = _check_begun(settings)
     ring = KeyRing.rotate(path)
     document = {"key_ring": str(path), "key_id": ring.active, "keys": len(ring.ids)}
@@ -117,19 +110,16 @@ def rotate(
     epilog="Example: `likeness keys reseal`; needs the home for itself. A running server does the same in the "
     "background, unless store.reseal_old_keys is false: then stop it first."
 )
+@configured(ring=True)
 def reseal(
     *,
-    key_ring: KeyRingFile = None,
-    config: ConfigFile = None,
-    home: Home = None,
-    single: Set = None,
     as_json: AsJson = None,
+    settings: Settings,
 ) -> None:
     """Seal under the current key what older keys sealed. Stop it at any time and run it again to go on.
 
     Log and audit stay as they are, entry by entry; no position changes.
     """
-    settings = settings_from(config, home, single, key_ring=key_ring)
     if not has_store(settings):
         raise Precondition(
             f"There is no store at {settings.home}; name its folder with --home or LIKENESS_HOME."
@@ -164,6 +154,7 @@ def reseal(
     epilog="Example: `likeness keys remove 0123456789abcdef --yes`; for a ring whose store is on another machine, "
     "give its file with --key-ring, and --unchecked once `likeness keys list` there says that it may go."
 )
+@configured(ring=True)
 def remove(
     key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `keys list` shows it.")],
     *,
@@ -174,18 +165,14 @@ def remove(
         ),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    key_ring: KeyRingFile = None,
-    config: ConfigFile = None,
-    home: Home = None,
-    single: Set = None,
     as_json: AsJson = None,
+    settings: Settings,
 ) -> None:
     """Take an old key out of the ring; refused while the store has anything sealed with it.
 
     Backups made before the old key's data was resealed need it for as long as they exist: keep a copy of the
     ring with them, as it is now.
     """
-    settings = settings_from(config, home, single, key_ring=key_ring)
     path = _check_begun(settings)
     ring = KeyRing.load(path)
     if key_id in ring.ids - {ring.active}:  # or it is refused below
@@ -205,18 +192,16 @@ def remove(
     epilog="Example: `likeness keys export-public --out hub.vkey`; give the line to every bureau with a witness, "
     "by a way on which nobody can change it.",
 )
+@configured()
 def export_public(
     *,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write it to this file.", show_default=False)
     ] = None,
-    config: ConfigFile = None,
-    home: Home = None,
-    single: Set = None,
     as_json: AsJson = None,
+    settings: Settings,
 ) -> None:
     """Show the public half of the key that the audit's checkpoints are signed with; the key is made if need be."""
-    settings = settings_from(config, home, single)
     path = signing_file(settings)
     is_new = not path.exists()
     key = signer(settings).verifier
@@ -234,6 +219,7 @@ def export_public(
     "for a ring whose store is on another machine, give --unchecked: the server expunges what the owner left when "
     "it starts with the changed ring.",
 )
+@configured(ring=True)
 def erase_owner(
     owner: Annotated[str, typer.Argument(metavar="OWNER", help="As its references name it.")],
     *,
@@ -242,18 +228,14 @@ def erase_owner(
         typer.Option("--unchecked", help="Change the ring alone; its server follows with its next start."),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    key_ring: KeyRingFile = None,
-    config: ConfigFile = None,
-    home: Home = None,
-    single: Set = None,
     as_json: AsJson = None,
+    settings: Settings,
 ) -> None:
     """Let an owner leave: expunge all that it enrolled, and erase the key that sealed it, also in backups.
 
     The ring of afterwards opens nothing of that owner in any copy of the data. A copy of the ring from before does:
     destroy those.
     """
-    settings = settings_from(config, home, single, key_ring=key_ring)
     path = _check_begun(settings)
     if unchecked:
         _confirm_exit(owner, "what it enrolled", yes=yes)
