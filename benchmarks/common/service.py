@@ -16,6 +16,8 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from likeness.domain.quotas import LIMITS
+
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
 
@@ -50,6 +52,7 @@ def running_service(
             "LIKENESS_METRICS_ADDRESS": "",
             "LIKENESS_HEALTH_ADDRESS": "",
             "LIKENESS_LOG_LEVEL": "WARNING",
+            **{f"LIKENESS_QUOTAS_{name.upper()}": "1000000000" for name in LIMITS},
             **(settings or {}),
         }
         command = [sys.executable, "-m", "likeness.cli", "serve"]
