@@ -14,6 +14,8 @@ from likeness.cli.demo.faces import FaceSection
 from likeness.cli.demo.fingerprints import FingerprintSection
 from likeness.cli.demo.objects import ObjectSection
 from likeness.cli.demo.stage import Section, Stage, serving
+from likeness.cli.failures import Exit
+from likeness.domain.access import Role
 from likeness.domain.errors import InvalidInput
 from likeness.inference.models.catalogue import Catalogue
 
@@ -22,6 +24,7 @@ MARKER = ".likeness-demo"
 
 PARTS = (
     "home",
+    "certs",
     "state",
     "faces",
     "fingerprints",
@@ -68,7 +71,9 @@ def demo(
         for number, section in enumerate(sections, start=4):
             output.note(f"{number}. {section.title}", "bold")
             section.run(stage)
-        output.note(f"{4 + len(sections)}. What stands in the record", "bold")
+        output.note(f"{4 + len(sections)}. What the frontline may not do", "bold")
+        _refusal(stage, folder)
+        output.note(f"{5 + len(sections)}. What stands in the record", "bold")
         _audit(stage, folder)
     for section in sections:
         section.conclude()
@@ -91,6 +96,12 @@ def _fresh(out: Path) -> Path:
         else:
             path.unlink(missing_ok=True)
     return out
+
+
+def _refusal(stage: Stage, folder: Path) -> None:
+    """A call that the policy does not allow, and the entry that it leaves."""
+    stage.likeness("list", "--gallery", "demo", "--table", role=Role.FRONTLINE, allow=(Exit.REFUSED,))
+    stage.likeness("audit", "show", "--last", "1", "--table", "--home", str(folder / "home"))
 
 
 def _audit(stage: Stage, folder: Path) -> None:

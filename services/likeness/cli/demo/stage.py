@@ -11,15 +11,23 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
+from likeness.app.authority import Authority
+from likeness.app.development_certificates import Made, make
 from likeness.cli import output
 from likeness.cli.demo.process import Watched
 from likeness.cli.failures import Exit, Stopped
+from likeness.domain.access import Role
 
 WIDTH = "132"
 """Columns of tables where standard output is not a terminal, so that no cell is cut."""
+
+ENTITY = "NCB-DEMO"
+ROLES = {"enroll": Role.DATA_OWNER}
+"""Whose certificate a command needs, where it is not the examiner's."""
 
 _SERVING = re.compile(r"serving at (\S+);")
 _PROGRAM = (sys.executable, "-m", "likeness.cli")
@@ -42,24 +50,47 @@ class Section(Protocol):
         """Say what was seen, after everything else."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Stage:
-    """A running server and the environment of the commands that speak to it."""
+    """A running server, the environment of the commands that speak to it, and the certificates of the roles.
+
+    `role` is that of the command before.
+    """
 
     environment: dict[str, str]
+    certificates: Path
+    role: Role | None = None
 
-    def likeness(self, *words: str, allow: tuple[int, ...] = (Exit.DONE,)) -> None:
+    def likeness(self, *words: str, role: Role | None = None, allow: tuple[int, ...] = (Exit.DONE,)) -> None:
         """Run a command as a person would type it, its output shown.
+
+        Args:
+            words: of the command.
+            role: whose certificate is shown to the server; None takes the one that the command needs.
+            allow: exit codes that are no failure.
 
         Raises:
             Stopped: it ended with an exit code that is not allowed.
         """
+        if words[0] != "audit":  # which reads the home, and calls no server
+            self._act_as(role or ROLES.get(words[0], Role.EXAMINER))
         shown = [word for word in words if word != "--table"]
         output.note(f"$ likeness {shlex.join(shown)}", "cyan")
         with output.heartbeat(f"at likeness {words[0]}"):
             done = subprocess.run([*_PROGRAM, *words], env=self.environment, check=False)  # noqa: S603
         if done.returncode not in allow:
             raise Stopped(f"likeness {words[0]} ended with exit code {done.returncode}.", Exit.PARTLY)
+
+    def _act_as(self, role: Role) -> None:
+        if role is self.role:
+            return
+        self.role = role
+        proof = {
+            "LIKENESS_CERTIFICATE": str(self.certificates / f"{role}.crt"),
+            "LIKENESS_KEY": str(self.certificates / f"{role}.key"),
+        }
+        self.environment |= proof
+        _export(proof)
 
 
 @contextmanager
@@ -70,8 +101,12 @@ def serving(folder: Path) -> Iterator[Stage]:
         Stopped: it did not come up; its log says why.
     """
     log = folder / "server.log"
-    words = ["serve", "--home", str(folder / "home"), "--address", "127.0.0.1:0", "--metrics-address", ""]
-    words += ["--set", "health.address="]
+    certificates = folder / "certs"
+    authority = Authority("Likeness demonstration authority", timedelta(days=1))
+    make(certificates, authority, Made("xx", ENTITY), hosts=("127.0.0.1",))
+    output.note(f"made an authority, and certificates for the server and each role, in {certificates}")
+    words = ["serve", "--config", str(certificates / "likeness.toml"), "--home", str(folder / "home")]
+    words += ["--address", "127.0.0.1:0", "--metrics-address", "", "--set", "health.address="]
     with log.open("wb") as stream:
         server = subprocess.Popen(  # noqa: S603
             [*_PROGRAM, *words], stdin=subprocess.DEVNULL, stdout=stream, stderr=stream
@@ -79,18 +114,24 @@ def serving(folder: Path) -> Iterator[Stage]:
     watched = Watched(server, log)
     try:
         address = _address(watched)
-        output.note(f"serving at {address}; its log is {log}")
+        output.note(f"serving at {address} over mutual TLS; its log is {log}")
         caller = {
             "LIKENESS_SERVER": address,
-            "LIKENESS_ENTITY": "NCB-DEMO",
+            "LIKENESS_AUTHORITY": str(certificates / "authority.crt"),
+            "LIKENESS_ENTITY": ENTITY,
             "LIKENESS_PURPOSE": "system_test",
             "LIKENESS_CASE": "demonstration",
         }
-        output.note(f"$ export {' '.join(f'{name}={value}' for name, value in caller.items())}", "cyan")
+        _export(caller)
         width = {} if sys.stdout.isatty() else {"COLUMNS": WIDTH}
-        yield Stage({**os.environ, **caller, **width, "LIKENESS_STATE": str(folder / "state")})
+        environment = {**os.environ, **caller, **width, "LIKENESS_STATE": str(folder / "state")}
+        yield Stage(environment, certificates)
     finally:
         _stop(watched)
+
+
+def _export(variables: dict[str, str]) -> None:
+    output.note(f"$ export {' '.join(f'{name}={value}' for name, value in variables.items())}", "cyan")
 
 
 def _address(server: Watched) -> str:
