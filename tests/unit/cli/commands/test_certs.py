@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from likeness.app.access import access_of
 from likeness.app.settings import load
 from likeness.cli.failures import Exit
 from likeness.cli.main import app
@@ -35,11 +36,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def address(folder: Path) -> Iterator[str]:
     given = {"home": folder.parent / "home", "address": "127.0.0.1:0", "metrics.address": ""}
     settings = load(folder / "likeness.toml", environment={}, overrides=given)
-    with LocalServer(settings, lambda s: LocalComposition.open(s.home, VectorModality())) as server:
+    access = access_of(settings)
+    with LocalServer(
+        settings, lambda s: LocalComposition.open(s.home, VectorModality()), access=access
+    ) as server:
         yield server.address
 
 
-def asked(address: str, folder: Path, **options: object) -> Result:
+def asked(address: str, folder: Path, *, entity: object = "NCB-FR", **options: object) -> Result:
     given = {
         "authority": folder / "authority.crt",
         "certificate": folder / "examiner.crt",
@@ -47,7 +51,7 @@ def asked(address: str, folder: Path, **options: object) -> Result:
         **options,
     }
     words = [word for name, value in given.items() if value for word in (f"--{name}", value)]
-    return run("list", "--server", address, "--entity", "NCB-FR", "--timeout", 5, "--json", *words)
+    return run("list", "--server", address, "--entity", entity, "--timeout", 5, "--json", *words)
 
 
 def test_the_files_are_for_their_owner_alone(folder: Path) -> None:
@@ -75,6 +79,20 @@ def test_without_a_certificate_a_command_says_why_it_is_not_let_in(address: str,
     done = asked(address, folder, certificate=None, key=None)
     assert done.exit_code == Exit.UNREACHABLE
     assert "without a certificate" in " ".join(done.output.split())
+
+
+def test_the_frontline_may_not_list_and_the_refusal_is_on_record(address: str, folder: Path) -> None:
+    done = asked(
+        address, folder, certificate=folder / "frontline.crt", key=folder / "frontline.key", entity="NCB-FR"
+    )
+    assert done.exit_code == Exit.REFUSED
+    shown = run("audit", "show", "--last", "1", "--json", "--home", folder.parent / "home")
+    assert "likeness.test/fr/NCB-FR/frontline" in shown.output
+    assert "NOT_PERMITTED" in shown.output
+
+
+def test_nobody_speaks_for_another_entity(address: str, folder: Path) -> None:
+    assert asked(address, folder, entity="NCB-DE").exit_code == Exit.REFUSED
 
 
 @pytest.mark.parametrize(
