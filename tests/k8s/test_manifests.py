@@ -78,7 +78,8 @@ def test_calls_come_in_over_mutual_tls_alone(name: str) -> None:
     assert not settings.grpc.insecure_trust_everyone
     mounted = {mount["mountPath"]: mount for mount in service_container(name)["volumeMounts"]}
     volumes = {volume["name"]: volume for volume in pod(name)["volumes"]}
-    for file in (settings.tls.certificate, settings.tls.key, settings.tls.authorities):
+    files = (settings.tls.certificate, settings.tls.key, settings.tls.authorities, settings.access.directory)
+    for file in files:
         assert file is not None
         mount = mounted[str(file.parent)]
         assert mount["readOnly"] is True
@@ -170,7 +171,7 @@ def test_the_key_ring_reaches_the_service_readable_by_its_owner_only() -> None:
 def test_the_dev_overlay_lets_the_service_make_its_key_ring() -> None:
     assert settings_of("overlays/dev").store.key_ring is None
     assert "initContainers" not in pod("overlays/dev")
-    assert [v["name"] for v in pod("overlays/dev")["volumes"]] == ["tmp", "tls", "authorities"]
+    assert [v["name"] for v in pod("overlays/dev")["volumes"]] == ["tmp", "tls", "authorities", "access"]
     assert "PodDisruptionBudget" not in {found["kind"] for found in render("overlays/dev")}
 
 
