@@ -198,8 +198,7 @@ app.command(
     "`likeness audit checkpoint --since 1 --out hub.checkpoint`"
 )(proofs.checkpoint)
 app.command(
-    epilog="Examples: `likeness audit prove 1 --out entry.tlog-proof`, and with what a bureau's witness gave back "
-    "`likeness audit prove 1 --checkpoint hub.cosigned --out entry.tlog-proof`"
+    epilog="Example: `likeness audit prove 1 --out entry.tlog-proof`; give --checkpoint what a witness cosigned."
 )(proofs.prove)
 app.command("check-proof", epilog=witness.CHECK_EXAMPLE)(witness.check)
 app.command("check-receipt", epilog=witness.RECEIPT_EXAMPLE)(witness.check_receipt)
