@@ -1,6 +1,6 @@
 """Throughput of the service over a bare loop of the same models, side by side in the same run.
 
-    python benchmarks/serving.py --data FOLDER [--callers 1 4 16]
+    python benchmarks/serving.py --data FOLDER [--callers 1 4 16] [--with-policy]
 
 FOLDER holds photographs, in folders or not. The bare loop decodes, detects, aligns and embeds with the very
 sessions that the service uses and searches a plain FAISS index (or adds to one), in as many threads as there are
@@ -9,6 +9,10 @@ writes no audit entry. The service does all of that over gRPC, on the same cores
 of its own with an assistant (LIKENESS_FACE_ASSISTANT=false measures it without one); it lends idle cores
 to a lone request, which a plain loop does not. Rounds of the two take turns, and the ratio is the median over the
 rounds, since machines are noisy.
+
+With `--with-policy` the service takes turns with another one instead, which answers over mutual TLS, judges every
+call by the policies that ship, publishes scores in steps and counts quotas by subject and by probe: what identity,
+policy and quotas cost.
 """
 
 from __future__ import annotations
@@ -16,10 +20,12 @@ from __future__ import annotations
 import argparse
 import random
 import statistics
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import faiss
@@ -29,9 +35,12 @@ from rich.progress import track
 
 from benchmarks.common.service import running_service
 from benchmarks.common.table import Row, finish, parser
+from likeness.app.authority import Authority
+from likeness.app.development_certificates import TRUST_DOMAIN, Made, make
 from likeness.app.loading import load as load_modality
 from likeness.app.settings import load
-from likeness.client import LikenessClient, metadata, sample
+from likeness.client import LikenessClient, Tls, metadata, sample
+from likeness.domain.access import Role
 from likeness.domain.samples import Mode, Pick, Sample, Selection, Severity
 from likeness.face.entry import ENTRY as FACE
 from likeness.face.modality import FaceModality
@@ -40,6 +49,7 @@ from likeness.inference.concurrency.threads import plan_threads
 from likeness.inference.concurrency.turns import Turns
 from likeness.v1 import common_pb2 as common
 
+ENTITY = "BENCH"
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 Work = Callable[[bytes], None]
 
@@ -74,16 +84,17 @@ class Bare:
 
 
 class Served:
-    """The same work asked of the service."""
+    """The same work asked of the service, by whom may enrol and whom may search."""
 
-    def __init__(self, client: LikenessClient) -> None:
+    def __init__(self, client: LikenessClient, owner: LikenessClient | None = None) -> None:
         self._client = client
+        self._owner = owner or client
         self._selection = common.Selection(pick=common.PICK_MOST_CENTRAL)
 
     def enrol(self, data: bytes) -> None:
         """Enrol; durable on return."""
         chosen = sample(data, selection=self._selection)
-        self._client.face.enroll(chosen, metadata=metadata(galleries=["bench"]))
+        self._owner.face.enroll(chosen, metadata=metadata(galleries=["bench"]))
 
     def search(self, data: bytes) -> None:
         """Search for ten; recorded in the audit chain on return."""
@@ -141,6 +152,65 @@ def measure(
     return rows
 
 
+def measure_policy(
+    plain: Served, judged: Served, photographs: Sequence[bytes], arguments: argparse.Namespace
+) -> list[Row]:
+    """Both services at both verbs, in turns; then one search at a time, photograph by photograph."""
+    rows = []
+    for verb in ("enrol", "search"):
+        for callers in arguments.callers:
+            turns = [
+                tuple(rate(getattr(side, verb), photographs, callers) for side in (plain, judged))
+                for _ in range(arguments.rounds)
+            ]
+            what = f"{verb}, {callers} callers"
+            rows += [
+                Row(what, "without policy", statistics.median(p for p, _ in turns), "1/s"),
+                Row(what, "with policy", statistics.median(j for _, j in turns), "1/s"),
+                Row(what, "ratio", statistics.median(j / p for p, j in turns), "", "bar: 0.9"),
+            ]
+    alone = {"without policy": plain, "with policy": judged}
+    seconds: dict[str, list[float]] = {name: [] for name in alone}
+    for data in photographs * arguments.rounds:
+        for name, side in alone.items():
+            seconds[name].append(taken(side.search, data))
+    middle = {name: 1000 * statistics.median(each) for name, each in seconds.items()}
+    rows += [Row("one search at a time", name, value, "ms") for name, value in middle.items()]
+    more = middle["with policy"] - middle["without policy"]
+    rows.append(Row("one search at a time", "difference", more, "ms", "bar: at most 1"))
+    return rows
+
+
+def taken(work: Work, data: bytes) -> float:
+    """Seconds that one call takes."""
+    started = time.perf_counter()
+    work(data)
+    return time.perf_counter() - started
+
+
+@contextmanager
+def service_with_policy() -> Iterator[Served]:
+    """A service over mutual TLS with the policies that ship, and clients with the certificates of two roles."""
+    with tempfile.TemporaryDirectory(prefix="likeness-bench-") as scratch:
+        folder = Path(scratch)
+        whose = Made("xx", ENTITY)
+        make(folder, Authority(TRUST_DOMAIN), whose, hosts=("127.0.0.1",))
+        settings = {"LIKENESS_CONFIG": str(folder / "likeness.toml")}
+        with running_service(settings=settings) as address, ExitStack() as open_clients:
+            clients = [
+                open_clients.enter_context(
+                    LikenessClient(
+                        address,
+                        entity=ENTITY,
+                        purpose="system_test",
+                        tls=Tls(folder / "authority.crt", folder / f"{role}.crt", folder / f"{role}.key"),
+                    )
+                )
+                for role in (Role.EXAMINER, Role.DATA_OWNER)
+            ]
+            yield Served(*clients)
+
+
 def main() -> None:
     """Run the benchmark."""
     flags = parser(__doc__ or "")
@@ -148,23 +218,31 @@ def main() -> None:
     flags.add_argument("--callers", type=int, nargs="+", default=[1, 4, 16], help="concurrent callers")
     flags.add_argument("--photographs", type=int, default=200, help="photographs per round (default 200)")
     flags.add_argument("--rounds", type=int, default=5, help="turns of each side (default 5)")
+    flags.add_argument("--with-policy", action="store_true", help="measure what policy costs instead")
     arguments = flags.parse_args()
     if arguments.data is None:
         flags.error("--data FOLDER is needed: a folder of photographs of faces")
+    threads = plan_threads()
+    modality = load_modality(FACE, load(None), Turns(threads))
+    modality.warm()
+    photographs = usable(modality, arguments.data, arguments.photographs, arguments.seed)
     with (
         running_service() as address,
-        LikenessClient(address, entity="BENCH", purpose="system_test") as client,
+        LikenessClient(address, entity=ENTITY, purpose="system_test") as client,
+        ExitStack() as further,
     ):
-        threads = plan_threads()
-        modality = load_modality(FACE, load(None), Turns(threads))
-        modality.warm()
-        photographs = usable(modality, arguments.data, arguments.photographs, arguments.seed)
-        bare, served = Bare(modality), Served(client)
+        served = Served(client)
+        judged = further.enter_context(service_with_policy()) if arguments.with_policy else None
+        other: Bare | Served = judged or Bare(modality)
         for data in track(photographs, description="filling"):
-            bare.enrol(data)
+            other.enrol(data)
             served.enrol(data)
-        rows = measure(bare, served, photographs, arguments, threads)
-    finish(f"Service over a bare loop on {threads} threads", rows, arguments)
+        if judged is not None:
+            rows = measure_policy(served, judged, photographs, arguments)
+            finish("Service with policy over the service without", rows, arguments)
+        elif isinstance(other, Bare):
+            rows = measure(other, served, photographs, arguments, threads)
+            finish(f"Service over a bare loop on {threads} threads", rows, arguments)
 
 
 if __name__ == "__main__":

@@ -44,13 +44,13 @@ def running_service(
         start_seconds: how long it may take until it serves.
     """
     with tempfile.TemporaryDirectory(prefix="likeness-bench-") as scratch:
-        address = free_address()
+        address, health = free_address(), free_address()
         environment = {
             **os.environ,
             "LIKENESS_HOME": str(home or Path(scratch) / "home"),
             "LIKENESS_GRPC_ADDRESS": address,
             "LIKENESS_METRICS_ADDRESS": "",
-            "LIKENESS_HEALTH_ADDRESS": "",
+            "LIKENESS_HEALTH_ADDRESS": health,
             "LIKENESS_LOG_LEVEL": "WARNING",
             **{f"LIKENESS_QUOTAS_{name.upper()}": "1000000000" for name in LIMITS},
             **(settings or {}),
@@ -58,7 +58,7 @@ def running_service(
         command = [sys.executable, "-m", "likeness.cli", "serve"]
         process = subprocess.Popen(command, env=environment)
         try:
-            _wait_until_serving(address, process, start_seconds)
+            _wait_until_serving(health, process, start_seconds)
             yield address
         finally:
             process.send_signal(signal.SIGTERM)
