@@ -108,13 +108,13 @@ def test_it_goes_on_after_a_restart_and_is_checked(tmp_path: Path) -> None:
     assert stored == (15, root_by_definition(records(tmp_path)))
 
 
-@pytest.mark.parametrize("kept", [0, 3, 6])
-def test_what_it_lacks_is_made_again_and_the_same(tmp_path: Path, kept: int) -> None:
+@pytest.mark.parametrize("first", [0, 3, 6])
+def test_what_it_lacks_is_made_again_and_the_same(tmp_path: Path, first: int) -> None:
     with open_store(tmp_path) as store:
         fill(store)
         before = root(store)
     with tampering(tmp_path) as database:
-        database.execute("DELETE FROM audit_tree WHERE position > ?", (kept,))
+        database.execute("DELETE FROM audit_tree WHERE position > ?", (first,))
     with open_store(tmp_path) as store:
         assert root(store) == before
         assert store.verify(full=True).problems == ()

@@ -44,7 +44,7 @@ def run(*words: str) -> Result:
     return CliRunner().invoke(app, list(words))
 
 
-def test_a_backup_beside_a_running_server_is_restored_elsewhere(home: Path, tmp_path: Path) -> None:
+def test_a_backup_made_while_a_server_runs_is_restored_elsewhere(home: Path, tmp_path: Path) -> None:
     with opened(home) as store:
         result = run("backup", "monday", "--json")
         assert result.exit_code == 0, result.output

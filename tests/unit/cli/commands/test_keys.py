@@ -271,7 +271,7 @@ def test_nobody_erases_an_owner_without_being_asked(home: Path) -> None:
     assert ring_file(home).read_bytes() == before
 
 
-def test_beside_a_server_the_ring_alone_is_changed_and_the_next_start_follows(home: Path) -> None:
+def test_while_a_server_runs_the_ring_alone_is_changed_and_the_next_start_follows(home: Path) -> None:
     of_two_owners(home)
     before = ring_file(home).read_bytes()
     with opened(home):

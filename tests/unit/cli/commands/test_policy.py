@@ -62,7 +62,7 @@ def test_check_refuses_a_mistyped_condition(folder: Path) -> None:
     assert "victm" in done.output
 
 
-def test_explain_says_which_policies_decided_and_how_much_is_seen() -> None:
+def test_explain_says_what_policies_decided_and_how_much_is_seen() -> None:
     words = (
         "--principal",
         GATE,
