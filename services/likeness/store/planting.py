@@ -31,7 +31,7 @@ _COMMITMENTS = (
 def plant(backend: Backend, connection: sa.Connection, seals: Seals) -> None:
     """Let the tree grow over the entries that it does not hold yet, in the connection's transaction.
 
-    Those are the entries of releases that kept none: some 40,000 of them take a second.
+    Those are the entries of releases that kept none.
 
     Raises:
         Corrupt: an entry is missing or damaged, or the tree is longer than the chain.
