@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from likeness.app.settings import load
-from likeness.cli.demo.stage import Stage, serving
+from likeness.cli.demo.stage import ROLES, Stage, serving
+from likeness.domain.access import Role
 from likeness.face.entry import ENTRY as FACE
 from likeness.inference.models.catalogue import Catalogue, FileState
 from tests.pictures import demo_photographs
@@ -50,7 +51,7 @@ def run(stage: Stage, tmp_path: Path) -> Run:
         done = subprocess.run(
             [sys.executable, "-m", "likeness.cli", *map(str, words)],
             check=False,
-            env=stage.environment,
+            env=stage.environment | stage.proof(ROLES.get(str(words[0]), Role.EXAMINER)),
             cwd=tmp_path,
             capture_output=True,
             text=True,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from likeness.cli.demo.stage import serving
+from benchmarks.common.service import running_service
 from likeness.fingerprint.formats import Standard, write
 from likeness.fingerprint.synthesis import impressions, record_of
 from likeness.imaging.opencv import cv2
@@ -64,14 +64,14 @@ def folder(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shell(models: None, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """Runs a script in that folder, with a server that its commands speak to."""
     stage = tmp_path_factory.mktemp("stage")
-    with serving(stage) as running:
+    with running_service(home=stage / "home", start_seconds=10 * PATIENCE) as address:
         usual = {name: value for name, value in os.environ.items() if not name.startswith("LIKENESS_")}
         cache = {n: os.environ[n] for n in ("LIKENESS_CACHE", "LIKENESS_MODELS") if n in os.environ}
         environment = (
             usual
             | cache
             | {
-                "LIKENESS_SERVER": running.environment["LIKENESS_SERVER"],
+                "LIKENESS_SERVER": address,
                 "LIKENESS_HOME": str(stage / "home"),
                 "LIKENESS_STATE": str(stage / "state"),
                 "PYTHONPATH": os.pathsep.join(

@@ -26,7 +26,7 @@ WIDTH = "132"
 """Columns of tables where standard output is not a terminal, so that no cell is cut."""
 
 ENTITY = "NCB-DEMO"
-ROLES = {"enroll": Role.DATA_OWNER}
+ROLES = {"enroll": Role.DATA_OWNER, "expunge": Role.DATA_OWNER}
 """Whose certificate a command needs, where it is not the examiner's."""
 
 _SERVING = re.compile(r"serving at (\S+);")
@@ -85,12 +85,16 @@ class Stage:
         if role is self.role:
             return
         self.role = role
-        proof = {
+        proof = self.proof(role)
+        self.environment |= proof
+        _export(proof)
+
+    def proof(self, role: Role) -> dict[str, str]:
+        """The variables by which commands prove to be of a role."""
+        return {
             "LIKENESS_CERTIFICATE": str(self.certificates / f"{role}.crt"),
             "LIKENESS_KEY": str(self.certificates / f"{role}.key"),
         }
-        self.environment |= proof
-        _export(proof)
 
 
 @contextmanager
