@@ -84,7 +84,8 @@ app.command(
 )(backup)
 app.command(
     rich_help_panel=RUNNING,
-    epilog="Example: `likeness restore likeness-monday --home likeness-restored --since likeness-broken`",
+    epilog="Example: `likeness restore likeness-monday --home likeness-restored --key-ring keys.json "
+    "--since likeness-broken`",
 )(restore)
 app.command(
     rich_help_panel=RUNNING,

@@ -127,8 +127,9 @@ def check_receipt(
     as_json: AsJson = None,
 ) -> None:
     """Check, without the service, that it states what was expunged; exit code 5 if it did not sign that."""
-    note = Note.parse(read_limited(file, MAX_NOTE_BYTES))
-    stated = ExpungementReceipt.open(note, _key(key))
+    # A copy from a terminal begins and ends with another number of empty lines.
+    copied = read_limited(file, MAX_NOTE_BYTES).strip(b"\n")
+    stated = ExpungementReceipt.open(Note.parse(copied + b"\n"), _key(key))
     document: dict[str, object] = {
         "log": stated.origin,
         stated.kind.value: stated.name,
