@@ -302,6 +302,21 @@ def test_health_is_answered_on_a_port_of_its_own_without_tls(
         assert isinstance(refused(served, None), Unavailable)
 
 
+def test_what_was_asked_for_elsewhere_is_not_answered_on_the_port_of_health(
+    tmp_path: Path, modality: HoldingModality
+) -> None:
+    given = {"home": tmp_path / "own", "address": "127.0.0.1:0", "health.address": "127.0.0.1:0"}
+    settings = load(environment={}, overrides=given)
+    with (
+        LocalServer(settings, composing(modality), private_health=True) as served,
+        grpc.insecure_channel(f"127.0.0.1:{served.server.health_port}") as channel,
+    ):
+        served.client().face.analyze(SAMPLE)
+        client = LikenessClient("", entity="NCB-AA", channel=channel, retries=0, timeout=PATIENCE)
+        with pytest.raises(Unimplemented):
+            client.face.analyze(SAMPLE)
+
+
 def test_a_token_proves_the_person_behind_the_certificate(
     prepare: Callable[..., Served], files: ServerFiles, noting: Noting, tmp_path: Path
 ) -> None:

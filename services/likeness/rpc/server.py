@@ -195,7 +195,7 @@ class Server:
     def _build_private(self) -> grpc.aio.Server:
         """Health alone, for those who cannot speak TLS, such as Kubernetes' probes."""
         server = grpc.aio.server(
-            interceptors=[self._interceptor],
+            interceptors=[self._led()],  # of its own: it remembers the handlers of its server
             options=(
                 ("grpc.max_receive_message_length", _LARGEST_QUESTION),
                 ("grpc.so_reuseport", 0),
