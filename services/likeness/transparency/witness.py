@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from likeness.domain.errors import Corrupt, InvalidInput, NotFound, Stale
+from likeness.domain.errors import Corrupt, InvalidInput, LikenessError, NotFound, Stale
 from likeness.transparency.checkpoint import Checkpoint, check_cosigned, cosign, open_checkpoint
 from likeness.transparency.files import read_private, write_private
 from likeness.transparency.merkle import EMPTY_ROOT, check_consistency
@@ -76,7 +76,9 @@ class Witness:
             )
         else:
             check_consistency(seen.size, seen.root, checkpoint.size, checkpoint.root, growth.hashes)
-        return replace(self, cosigned=cosign(growth.note, self.signer, at))
+        # What others signed is not the witness's to store: nothing limits it but the length of a note.
+        signature = next(iter(growth.note.of(self.log)))
+        return replace(self, cosigned=cosign(Note(growth.note.text, (signature,)), self.signer, at))
 
     def encode(self) -> bytes:
         """The content of its file."""
@@ -147,8 +149,19 @@ def update(path: Path, growth: Growth, at: datetime) -> Witness:
     """
     with _alone(path):
         witness = load(path).follow(growth, at)
-        write_private(path, witness.encode(), replace=True)
+        data = witness.encode()
+        if not _is_readable(data, witness):
+            raise InvalidInput("The checkpoint is too long to be cosigned; the witness stays as it is.")
+        write_private(path, data, replace=True)
     return witness
+
+
+def _is_readable(data: bytes, witness: Witness) -> bool:
+    """Whether the content of a file is read as this witness, which must not be lost for a checkpoint."""
+    try:
+        return len(data) <= _MAX_FILE_BYTES and Witness.decode(data) == witness
+    except LikenessError:
+        return False
 
 
 @contextmanager
