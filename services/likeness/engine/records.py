@@ -19,7 +19,7 @@ from likeness.domain.references import (
     Restrictions,
     Status,
 )
-from likeness.domain.scope import Scope, visible
+from likeness.domain.scope import Scope, may_know, visible
 from likeness.domain.storage import ListFilter, Page, Storage, only, parse_token
 from likeness.engine.audit import audit_get, audit_list, audit_write
 from likeness.engine.metadata_rules import MAX_TEXT, check_metadata
@@ -119,7 +119,8 @@ class Records:
             categories=scope.categories,
             statuses=frozenset({Status.EXPUNGED}),
         )
-        return self._store.list(wanted, token, size)
+        page = self._store.list(wanted, token, size)
+        return replace(page, references=tuple(r for r in page.references if may_know(scope.caller, r.facets)))
 
     def update(
         self,

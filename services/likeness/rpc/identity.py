@@ -77,11 +77,24 @@ class Peer:
             self.access.judge(asked)
 
 
+MOST_ONE_IN = 10**15
+"""The strictest limit that policies see: numbers of theirs have 64 bits."""
+
+
 def _attributes(request: Request) -> tuple[tuple[str, int], ...]:
-    """What policies may look at in a request: the limit that a search sets on false matches, one in so many."""
+    """What policies may look at in a request: the limit that a search sets on false matches, one in so many.
+
+    Two digits of it, rounded to the lax side, so that a caller who varies it asks few different questions.
+    """
     if not isinstance(request, matching.SearchRequest) or not 0 < request.options.max_fmr <= 1:
         return ()
-    return (("fmr_one_in", int(1 / request.options.max_fmr)),)
+    one_in = (
+        int(min(1 / request.options.max_fmr, MOST_ONE_IN))
+        if request.options.max_fmr > 1e-300
+        else MOST_ONE_IN
+    )
+    step = 10 ** max(0, len(str(one_in)) - 2)
+    return (("fmr_one_in", one_in - one_in % step),)
 
 
 def action_of(request: Request) -> Action:
