@@ -32,6 +32,7 @@ NOT_RUN = {
     "likeness demo": "takes a minute; tests/e2e/test_faces.py runs it",
     "likeness calibrate": "needs photographs of many people; tests/unit/cli/commands/test_calibrate.py runs it",
     "likeness keys reseal": "needs the home without a server; tests/unit/cli/commands/test_keys.py runs it",
+    "likeness keys erase-owner": "needs the home without a server; tests/unit/cli/commands/test_keys.py runs it",
     "likeness keys remove": "needs a key that seals nothing more; tests/unit/cli/commands/test_keys.py runs it",
     "likeness policy": "needs a directory; tests/unit/cli/commands/test_policy.py runs it",
     "likeness models add": "needs a model; tests/unit/cli/commands/test_model_add.py runs it",
