@@ -105,7 +105,8 @@ def shell(models: None, folder: Path, tmp_path_factory: pytest.TempPathFactory) 
 FIRST = {
     "likeness restore": "rm -rf likeness-broken likeness-restored; cp -r $LIKENESS_HOME likeness-broken; "
     "cp $LIKENESS_HOME/keys.json .",
-    "audit check-receipt": "one=$(likeness list -m object -g known -n 1 --json | jq -r .reference_id); "
+    "audit check-receipt": "[ -s expunged.receipt ] && exit; "
+    "one=$(likeness list -m object -g known -n 1 --json | jq -r .reference_id); "
     "likeness expunge -m object $one --reason test --yes --json | jq -r .receipt > expunged.receipt",
 }
 """What must have been done before a command that has these words, by commands that are not written with it."""
