@@ -35,6 +35,10 @@ NOT_RUN = {
     "likeness keys erase-owner": "needs the home without a server; tests/unit/cli/commands/test_keys.py runs it",
     "likeness keys remove": "needs a key that seals nothing more; tests/unit/cli/commands/test_keys.py runs it",
     "likeness policy": "needs a directory; tests/unit/cli/commands/test_policy.py runs it",
+    "likeness audit check-receipt FILE": "FILE stands for a receipt; the example in the help is run",
+    "likeness backup TO": "TO stands for a folder; the example in the help is run",
+    "likeness restore FROM": "FROM stands for a backup; the example in the help is run",
+    "likeness list --entity NCB-XX --authority": "needs a server with TLS; tests/e2e/test_faces.py runs one",
     "likeness models add": "needs a model; tests/unit/cli/commands/test_model_add.py runs it",
     "likeness models fetch": "needs a model with an address; tests/unit/inference/models/test_catalogue.py runs it",
 }

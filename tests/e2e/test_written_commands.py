@@ -103,6 +103,8 @@ def shell(models: None, folder: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 FIRST = {
+    "likeness certs dev": "rm -rf certs",
+    "likeness backup": "rm -rf likeness-monday",
     "likeness restore": "rm -rf likeness-broken likeness-restored; cp -r $LIKENESS_HOME likeness-broken; "
     "cp $LIKENESS_HOME/keys.json .",
     "audit check-receipt": "[ -s expunged.receipt ] && exit; "
@@ -148,7 +150,7 @@ def test_every_other_command_runs_as_it_is_written(shell: Shell) -> None:
         allowed = (0, 1) if "doctor" in command.text else (0,)  # this machine's disk is not what is tested
         if done.returncode not in allowed:
             failed.append((str(command), done.stdout, done.stderr))
-    assert not failed
+    assert not failed, "\n".join(map(repr, failed))
 
 
 def _here(command: Written) -> str:
