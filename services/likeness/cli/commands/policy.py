@@ -105,8 +105,8 @@ def check(
 
 
 @app.command(
-    epilog="Example: `likeness policy explain --principal spiffe://hub.example/fr/cases --entity FR-PJ "
-    "--action Search --purpose wanted_person --owner DE-BKA --category suspect`"
+    epilog="Example: `likeness policy explain --principal spiffe://hub.example/fr/FR-PJ/case_system "
+    "--entity FR-PJ --action Search --purpose wanted_person --owner DE-BKA --category suspect`"
 )
 def explain(
     *,
@@ -182,7 +182,7 @@ def _levels(ruling: Ruling, case: Case) -> dict[str, dict[str, object]]:
 
 @app.command(
     epilog="Example: `likeness policy test cases.toml --policies new-policies`; exit code 1 if a case comes out "
-    "otherwise. A case is a table [[case]] with principal, entity, action, modality, purpose, expect (ALLOWED or "
+    "otherwise. A case is a table [\\[case]] with principal, entity, action, modality, purpose, expect (ALLOWED or "
     "the reason of the refusal), and with reference and level for what is seen."
 )
 def test(
