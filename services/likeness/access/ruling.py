@@ -140,7 +140,8 @@ class Ruling:
         if entity in self._suspensions:
             bureau = self.directory.entities[entity].bureau
             raise Denied(
-                f"The entity '{entity}' is cut off from this service; ask its bureau, {bureau}, to resume it.",
+                f"The entity '{entity}' is cut off from this service; its bureau, {bureau}, can ask the operator "
+                "to resume it.",
                 reason="ENTITY_SUSPENDED",
                 metadata={"entity": entity, "bureau": bureau},
             )
