@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -70,12 +71,17 @@ _Command = TypeVar("_Command", bound=Callable[..., None])
 _SHARED: dict[str, Any] = {"config": ConfigFile, "home": Home, "single": Set}
 
 
-def configured(*, ring: bool = False) -> Callable[[_Command], _Command]:
+def configured(
+    *, ring: bool = False, further: Mapping[str, Any] = MappingProxyType({})
+) -> Callable[[_Command], _Command]:
     """Give a command the options by which it finds its settings; it receives them as `settings: Settings`.
 
     `ring` gives it `--key-ring` too; one that must know whether that was given has `key_ring` as its own option.
+    `further` are options of single settings, by the names of these; an option has the last part of the name.
     """
-    options = {**_SHARED, "key_ring": KeyRingFile} if ring else _SHARED
+    setting_of = {name.rpartition(".")[2]: name for name in further}
+    options = _SHARED | ({"key_ring": KeyRingFile} if ring else {})
+    options |= {option: further[name] for option, name in setting_of.items()}
 
     def decorate(command: _Command) -> _Command:
         signature = inspect.signature(command, eval_str=True)
@@ -87,7 +93,7 @@ def configured(*, ring: bool = False) -> Callable[[_Command], _Command]:
 
         @wraps(command)
         def run(**values: Any) -> None:
-            given = {name: values.pop(name) for name in options}
+            given = {setting_of.get(name, name): values.pop(name) for name in options}
             if "key_ring" in values:
                 given["key_ring"] = values["key_ring"]
             command(**values, settings=settings_from(**given))

@@ -11,6 +11,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from likeness.app.settings import Settings
 from likeness.cli.audit_filters import (
     Case,
     Entity,
@@ -32,7 +33,7 @@ from likeness.cli.failures import Commands, Exit, Stopped
 from likeness.cli.local_store import read_only, seals
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, meter
-from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
+from likeness.cli.settings_options import configured
 from likeness.cli.words import plural
 from likeness.domain.audit import AuditMark
 from likeness.domain.errors import Corrupt, NotFound
@@ -53,6 +54,7 @@ app = typer.Typer(cls=Commands, no_args_is_help=True, help="The audit chain: ver
     epilog="Example: `likeness audit verify`; exit code 5 if the chain is broken. Keep the digest that it prints "
     "where the server cannot write, and give it to the next check with --expect POSITION:DIGEST."
 )
+@configured()
 def verify(
     *,
     expect: Annotated[
@@ -63,13 +65,10 @@ def verify(
             show_default=False,
         ),
     ] = "",
-    config: ConfigFile = None,
-    home: Home = None,
-    single: Set = None,
+    settings: Settings,
     as_json: AsJson = None,
 ) -> None:
     """Check that no entry was changed or taken out, and that the tree over them agrees; needs no key."""
-    settings = settings_from(config, home, single)
     noted = _noted(expect)
     with read_only(settings) as connection:
         last = AUDIT.head(connection).position
@@ -120,6 +119,7 @@ def _missing(connection: sa.Connection, noted: AuditMark) -> list[str]:
     epilog="Examples: `likeness audit show`, `likeness audit show --position 2`, `likeness audit show -n 0 "
     "--json`, `likeness audit show --case 2026-114 --from 2026-01-01`, `likeness audit show --outcome NOT_FOUND`"
 )
+@configured()
 def show(
     *,
     position: Annotated[
@@ -146,13 +146,10 @@ def show(
     method: Method = "",
     outcome: Outcome = "",
     probe: Probe = None,
-    config: ConfigFile = None,
-    home: Home = None,
-    single: Set = None,
+    settings: Settings,
     as_json: AsJson = None,
 ) -> None:
     """Show entries of the audit chain, decrypted with the key ring, their links checked."""
-    settings = settings_from(config, home, single)
     opened = seals(settings)
     output = Output(as_json)
     wanted = AuditFilter(

@@ -15,12 +15,13 @@ from typing import Annotated, TextIO
 import sqlalchemy as sa
 import typer
 
+from likeness.app.settings import Settings
 from likeness.cli.audit_filters import Since, Until, moment
 from likeness.cli.audit_sheet import audit_document
 from likeness.cli.failures import Exit, Stopped
 from likeness.cli.local_store import read_only, seals
 from likeness.cli.output import meter, note
-from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
+from likeness.cli.settings_options import configured
 from likeness.cli.words import plural
 from likeness.domain.access import Level
 from likeness.domain.errors import NotFound
@@ -48,6 +49,7 @@ class Format(StrEnum):
     CSV = "csv"
 
 
+@configured()
 def export(
     *,
     case: Annotated[str, typer.Option(help="Whole entries of this case.", show_default=False)] = "",
@@ -72,14 +74,11 @@ def export(
     out: Annotated[
         Path | None, typer.Option(help="The file to write. Default: standard output.", show_default=False)
     ] = None,
-    config: ConfigFile = None,
-    home: Home = None,
-    single: Set = None,
+    settings: Settings,
 ) -> None:
     """Export a part of the audit: by case or subject for who answers for it, by owner for that owner."""
     if sum(map(bool, (case, subject, owner))) != 1:
         raise Stopped("Give one of --case, --subject and --owner.", Exit.USAGE)
-    settings = settings_from(config, home, single)
     opened = seals(settings)
     with read_only(settings) as connection, _opened(out) as file, meter("looking through the audit") as step:
         wanted = AuditFilter(

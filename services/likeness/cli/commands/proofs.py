@@ -9,10 +9,11 @@ import sqlalchemy as sa
 import typer
 
 from likeness.app.composition import signer
+from likeness.app.settings import Settings
 from likeness.cli.local_store import read_only, seals
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output
-from likeness.cli.settings_options import ConfigFile, Home, Set, settings_from
+from likeness.cli.settings_options import configured
 from likeness.cli.texts import read_limited, write_text
 from likeness.domain.errors import Corrupt, Precondition
 from likeness.store.chain import AUDIT
@@ -26,6 +27,7 @@ from likeness.transparency.proof import EntryProof, Growth
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Write it to this file.", show_default=False)]
 
 
+@configured()
 def checkpoint(
     *,
     since: Annotated[
@@ -37,13 +39,10 @@ def checkpoint(
         ),
     ] = None,
     out: Out = None,
-    config: ConfigFile = None,
-    home: Home = None,
-    single: Set = None,
+    settings: Settings,
     as_json: AsJson = None,
 ) -> None:
     """State, signed, how many entries the audit has and the root of the tree over them; needs no key ring."""
-    settings = settings_from(config, home, single)
     with read_only(settings) as connection:
         end = _end(connection)
         _check_since(since, end)
@@ -58,6 +57,7 @@ def checkpoint(
     _hand_out(text, document, out, as_json)
 
 
+@configured()
 def prove(
     entry: Annotated[int, typer.Argument(metavar="ENTRY", min=1, help="The entry's position in the audit.")],
     *,
@@ -68,13 +68,10 @@ def prove(
         ),
     ] = None,
     out: Out = None,
-    config: ConfigFile = None,
-    home: Home = None,
-    single: Set = None,
+    settings: Settings,
     as_json: AsJson = None,
 ) -> None:
     """Prove to somebody who may see no other entry that the audit holds this one; what it says is in the proof."""
-    settings = settings_from(config, home, single)
     key, opened = signer(settings), seals(settings)
     with read_only(settings) as connection:
         end = _end(connection)
