@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, Vali
 
 from likeness.access.directory import EntityName
 from likeness.domain.errors import InvalidInput
+from likeness.domain.files import write_whole
 
 MAX_BYTES = 4 << 20
 
@@ -51,8 +52,14 @@ def read_suspensions(content: bytes, name: str) -> Mapping[str, Suspension]:
         raise _invalid(name, f"has at {place}: {first['msg']}") from error
 
 
-def suspend(path: Path, entity: str, reason: str) -> Suspension:
+def suspend(path: Path, entity: str, reason: str, *, like: Path | None = None) -> Suspension:
     """Cut an entity off; one that is cut off already keeps its time and gets the reason.
+
+    Args:
+        path: the file of what is cut off; made where there is none.
+        entity: its name.
+        reason: why.
+        like: the directory's file. Whoever reads that, the service first of all, must be able to read this one.
 
     Returns:
         What stands in the file now.
@@ -66,11 +73,11 @@ def suspend(path: Path, entity: str, reason: str) -> Suspension:
         since = rows[entity].since if entity in rows else datetime.now(UTC).replace(microsecond=0)
         rows[entity] = Suspension(since=since, reason=reason)
 
-    return _edited(path, changed)[entity]
+    return _edited(path, like, changed)[entity]
 
 
-def resume(path: Path, entity: str) -> bool:
-    """Let an entity call again; whether it was cut off.
+def resume(path: Path, entity: str, *, like: Path | None = None) -> bool:
+    """Let an entity call again; whether it was cut off. `like` is as in `suspend`.
 
     Raises:
         InvalidInput: the file is malformed.
@@ -82,37 +89,27 @@ def resume(path: Path, entity: str) -> bool:
         nonlocal found
         found = rows.pop(entity, None) is not None
 
-    _edited(path, changed)
+    _edited(path, like, changed)
     return found
 
 
-def _edited(path: Path, change: Callable[[dict[str, Suspension]], None]) -> Mapping[str, Suspension]:
+def _edited(
+    path: Path, like: Path | None, change: Callable[[dict[str, Suspension]], None]
+) -> Mapping[str, Suspension]:
     lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        rows = dict(read_suspensions(path.read_bytes() if path.exists() else b"", str(path)))
+        there = read_suspensions(path.read_bytes() if path.exists() else b"", str(path))
+        rows = dict(there)
         change(rows)
+        if rows == there:
+            return there
         content = _FILE.dump_json(dict(sorted(rows.items())), indent=1) + b"\n"
         checked = read_suspensions(content, str(path))
-        _replace(path, content)
+        write_whole(path, content, like=like)
     finally:
         os.close(lock)
     return checked
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o640)
-    partial.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _invalid(name: str, what: str) -> InvalidInput:

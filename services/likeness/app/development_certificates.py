@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from likeness.app.authority import Authority
 from likeness.domain.access import Role
 from likeness.domain.errors import Conflict, InvalidInput, Unavailable
+from likeness.domain.files import write_whole
 from likeness.domain.spiffe import check_name
 
 TRUST_DOMAIN = "likeness.test"
@@ -75,7 +75,7 @@ def make(
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path, content in paths.items():
-            _write(path, content)
+            write_whole(path, content)
     except OSError as error:
         raise Unavailable(f"{error.filename or folder} cannot be written: {error.strerror}.") from error
     return tuple(paths)
@@ -106,13 +106,3 @@ def _settings(folder: Path) -> str:
     }
     tls = "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
     return f"[tls]\n{tls}\n[access]\ndirectory = {json.dumps(str(folder / 'directory.toml'))}\n"
-
-
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.unlink(missing_ok=True)
-    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.rename(path)

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from likeness.domain.audit import AuditMark
 from likeness.domain.errors import Conflict, Corrupt, LikenessError, NotFound, Unavailable
+from likeness.domain.files import sync_folder
 from likeness.store.audit import verify_links
 from likeness.store.backend import Backend, reading
 from likeness.store.backup_manifest import MANIFEST, BackupManifest, digest_of, files_below
@@ -33,7 +34,7 @@ from likeness.store.log import verify_chain
 from likeness.store.places import WITNESS
 from likeness.store.reseal import count_rows
 from likeness.store.sealing import Seals
-from likeness.store.vault import KeyRing, sync_directory
+from likeness.store.vault import KeyRing
 from likeness.store.verify import check_sample
 from likeness.store.witness import Heads, Witness
 
@@ -106,7 +107,7 @@ def make_backup(
         manifest.write(folder, ring)
         check_backup(backend_of, folder, ring)
         folder.rename(target)
-        sync_directory(target.parent)
+        sync_folder(target.parent)
     return manifest
 
 

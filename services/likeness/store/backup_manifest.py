@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,8 +12,9 @@ from typing import Any
 
 from likeness.domain.audit import AuditMark
 from likeness.domain.errors import Corrupt, NotFound, Unavailable
+from likeness.domain.files import write_whole
 from likeness.store.canonical import canonical_json
-from likeness.store.vault import KeyRing, KeyUse, sync_directory
+from likeness.store.vault import KeyRing, KeyUse
 
 MANIFEST = "backup.json"
 """Written last: a folder without it is no backup."""
@@ -53,15 +53,8 @@ class BackupManifest:
         """Seal it and put it into the folder of the backup, durably."""
         body = self._body()
         seal = ring.sealer(KeyUse.BACKUPS).sign(body.encode()).hex()
-        path = folder / MANIFEST
-        partial = path.with_suffix(".new")
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(json.dumps({"manifest": json.loads(body), "seal": seal}, indent=2))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        sync_directory(folder)
+        document = json.dumps({"manifest": json.loads(body), "seal": seal}, indent=2)
+        write_whole(folder / MANIFEST, document.encode("ascii"))
 
     @classmethod
     def read(cls, folder: Path, ring: KeyRing) -> BackupManifest:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from datetime import datetime
 from pathlib import Path
 
+from likeness.domain.files import write_whole
 from likeness.store.backup_manifest import BackupManifest
 from likeness.store.places import BACKED_UP
-from likeness.store.vault import sync_directory
 
 _MAX_BYTES = 4096
 
@@ -22,17 +20,7 @@ def record_backup(home: Path, manifest: BackupManifest) -> None:
         OSError: it cannot be written.
     """
     content = {"created": manifest.created.isoformat(), "log": manifest.log, "audit": str(manifest.audit)}
-    descriptor, name = tempfile.mkstemp(prefix=f".{BACKED_UP}.", dir=home)  # mode 0600
-    partial = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            json.dump(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(home / BACKED_UP)
-    finally:
-        partial.unlink(missing_ok=True)
-    sync_directory(home)
+    write_whole(home / BACKED_UP, json.dumps(content).encode("ascii"))
 
 
 def last_backup(home: Path) -> datetime | None:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from likeness.domain.changes import ChangeKind
 from likeness.domain.errors import Conflict, Corrupt, LikenessError, NotFound, Precondition, Unavailable
+from likeness.domain.files import sync_folder
 from likeness.store.backend import reading
 from likeness.store.backup import BackendOf, check_backup, copy_file
 from likeness.store.backup_manifest import BackupManifest, digest_of
@@ -19,7 +20,7 @@ from likeness.store.exits import expungement
 from likeness.store.places import RESTORING, SNAPSHOTS, WITNESS
 from likeness.store.schema import log
 from likeness.store.store import Store
-from likeness.store.vault import KeyRing, sync_directory
+from likeness.store.vault import KeyRing
 
 REASON = "expunged after the backup that was restored"
 
@@ -154,5 +155,5 @@ def _publish(staging: Path, home: Path, last: Sequence[str]) -> None:
         if target.exists():  # an empty file or folder, or it would have been refused
             _remove([target])
         path.rename(target)
-        sync_directory(home)
+        sync_folder(home)
     staging.rmdir()

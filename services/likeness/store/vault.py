@@ -14,7 +14,6 @@ import json
 import os
 import secrets
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -37,6 +36,7 @@ from likeness.domain.errors import (
     WrongKey,
 )
 from likeness.store.owner_keys import LEAF_BYTES, OwnerKeys, leaf_of
+from likeness.transparency.files import write_private
 
 Buffer = bytes | bytearray | memoryview
 
@@ -152,7 +152,7 @@ class KeyRing:
             Unavailable: it cannot be written.
         """
         ring = _with_new_key()
-        _write_atomically(path, ring.to_json(), replace=False)
+        write_private(path, ring.to_json(), replace=False, what="The key file ")
         return ring
 
     @classmethod
@@ -459,7 +459,7 @@ def _replace(file: Path, ring: KeyRing) -> None:
             f"The key file {file} is full; rotate, let the server seal old data under the current key, and remove "
             "the keys that seal nothing more."
         )
-    _write_atomically(file, data, replace=True)
+    write_private(file, data, replace=True, what="The key file ")
 
 
 def _name(aad: bytes) -> str:
@@ -486,42 +486,3 @@ def _changing(path: Path) -> Iterator[Path]:
         yield file
     finally:
         os.close(folder)
-
-
-def _write_atomically(path: Path, data: bytes, *, replace: bool) -> None:
-    """Write a partial file, fsync, then rename it over the old file or link without ever overwriting one.
-
-    A file that is replaced keeps its owner, or the service could not read what root has changed.
-    """
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
-        partial = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                if replace and os.geteuid() == 0:
-                    owner = path.stat()
-                    os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            if replace:
-                partial.replace(path)
-            else:
-                path.hardlink_to(partial)
-        finally:
-            partial.unlink(missing_ok=True)
-        sync_directory(path.parent)
-    except FileExistsError as error:
-        raise Conflict(f"The key file {path} already exists and is never overwritten.") from error
-    except OSError as error:
-        raise Unavailable(f"The key file {path} cannot be written: {error.strerror}.") from error
-
-
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

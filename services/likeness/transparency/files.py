@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from pathlib import Path
 
 from likeness.domain.errors import Conflict, Precondition, Unavailable
+from likeness.domain.files import write_whole
 
 
-def write_private(path: Path, data: bytes, *, replace: bool) -> None:
-    """Write a partial file, mode 0600, fsync it, then give it its name. A file that is replaced keeps its owner.
+def write_private(path: Path, data: bytes, *, replace: bool, what: str = "") -> None:
+    """Write a file for its owner alone, as `write_whole` does; its folder is made where there is none.
+
+    `what` names it in messages, before its path.
 
     Raises:
         Conflict: the file exists, and is not to be replaced.
@@ -19,27 +21,11 @@ def write_private(path: Path, data: bytes, *, replace: bool) -> None:
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        partial = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                if replace and os.geteuid() == 0 and path.exists():
-                    owner = path.stat()
-                    os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            if replace:
-                partial.replace(path)
-            else:
-                path.hardlink_to(partial)
-        finally:
-            partial.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        write_whole(path, data, replace=replace)
     except FileExistsError as error:
-        raise Conflict(f"{path} already exists and is never overwritten.") from error
+        raise Conflict(f"{what}{path} already exists and is never overwritten.") from error
     except OSError as error:
-        raise Unavailable(f"{path} cannot be written: {error.strerror}.") from error
+        raise Unavailable(f"{what}{path} cannot be written: {error.strerror}.") from error
 
 
 def read_private(path: Path, limit: int) -> bytes:
@@ -64,11 +50,3 @@ def read_private(path: Path, limit: int) -> bytes:
             reason="KEY_FILE_EXPOSED",
         )
     return data
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -41,3 +43,23 @@ def test_a_name_that_no_entity_has_is_not_written(tmp_path: Path) -> None:
 def test_what_is_malformed_is_refused(content: bytes) -> None:
     with pytest.raises(InvalidInput, match="The suspensions F"):
         read_suspensions(content, "F")
+
+
+def test_whoever_reads_the_directory_can_read_what_is_cut_off(tmp_path: Path) -> None:
+    directory, file = tmp_path / "directory.toml", tmp_path / "suspended.json"
+    directory.touch()
+    directory.chmod(0o644)
+    suspend(file, "AA-POLICE", "key lost", like=directory)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644
+    directory.chmod(0o640)
+    resume(file, "AA-POLICE", like=directory)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_root_cuts_off_is_read_by_the_service(tmp_path: Path) -> None:
+    directory, file = tmp_path / "directory.toml", tmp_path / "suspended.json"
+    directory.touch()
+    os.chown(directory, 12_345, 23_456)
+    suspend(file, "AA-POLICE", "key lost", like=directory)
+    assert (file.stat().st_uid, file.stat().st_gid) == (12_345, 23_456)

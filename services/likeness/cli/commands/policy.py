@@ -217,7 +217,7 @@ def suspend(
         raise InvalidInput(f"The directory has no entity '{entity}'; check its name.")
     sources = sources_of(settings)
     try:
-        suspension = cut_off(sources.suspensions, entity, reason)
+        suspension = cut_off(sources.suspensions, entity, reason, like=sources.directory)
     except OSError as error:
         raise _unwritable(sources, error) from error
     note(f"{entity} is cut off since {suspension.since:%Y-%m-%d %H:%M:%S} UTC")
@@ -234,7 +234,7 @@ def resume(
     check_texts({"entity": entity})
     sources = sources_of(settings)
     try:
-        was_cut_off = let_in(sources.suspensions, entity)
+        was_cut_off = let_in(sources.suspensions, entity, like=sources.directory)
     except OSError as error:
         raise _unwritable(sources, error) from error
     if not was_cut_off:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from likeness.domain.errors import LikenessError
+from likeness.domain.files import sync_folder
 from likeness.domain.storage import Space
 from likeness.store.sqlite import structure
 from likeness.store.sqlite.database import (
@@ -26,7 +27,6 @@ from likeness.store.sqlite.files import DATABASE, JOURNAL, LOCK, RESERVE, SHARED
 from likeness.store.sqlite.lock import DirectoryLock, holder
 from likeness.store.sqlite.reserve import DiskReserve
 from likeness.store.sqlite.sizes import disk_space, file_sizes
-from likeness.store.vault import sync_directory
 
 WHOLE_CHECK_BYTES = 4 * 1024**3
 """Up to this size every page is checked at open, which takes 2.5 s of one core for a million references of 600
@@ -71,7 +71,7 @@ class SQLite:
     def make(self) -> None:
         """Make an empty file, which SQLite takes for a new database."""
         self.path.touch(mode=0o600)
-        sync_directory(self.home)
+        sync_folder(self.home)
 
     def lock(self) -> DirectoryLock:
         """Lock the folder."""
