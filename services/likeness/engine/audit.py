@@ -113,7 +113,7 @@ def audit_compare(
     modality: str,
     caller: Caller,
     sides: Sequence[str],
-    references: Iterable[Answered],
+    references: Iterable[Reference],
     header: Header,
     stated: Stated,
 ) -> AuditEntry:
@@ -123,7 +123,7 @@ def audit_compare(
         "Compare",
         caller,
         modality,
-        shown=_shown(references),
+        shown=_shown(map(_answered, references)),
         model=header.model,
         calibration=header.calibration,
         log_position=header.log_position,

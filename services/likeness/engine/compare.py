@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from likeness.domain.access import Level
 from likeness.domain.answers import Comparison, Explanation, Header, Stated
-from likeness.domain.audit import AuditEntry
 from likeness.domain.deadline import Deadline, holding
 from likeness.domain.errors import Denied, NotFound, Precondition
 from likeness.domain.modality import Modality, Presented
-from likeness.domain.quotas import Charge, QuotaReached
 from likeness.domain.references import Caller, Reference
 from likeness.domain.samples import Finding, Mode, Pick, Sample, Selection, Template
 from likeness.domain.scope import Scope
-from likeness.domain.storage import AuditReceipt, Storage
+from likeness.domain.storage import Storage
 from likeness.engine.answering import ObserveStage, Timings, calibration_id, recorded
 from likeness.engine.audit import audit_compare
 from likeness.engine.finding_rules import single_finding, template_of
@@ -34,17 +31,20 @@ SAME_PRESENTATION = 0.01
 class _Side:
     """One side made ready: its template, its name in the audit chain, and for a sample what was found in it.
 
-    `audit_name` of a reference is its id; of a sample its keyed digest. `level`: how much of it may be shown.
-    `owner` is that of a reference.
+    `audit_name` of a reference is its id; of a sample its keyed digest. `reference` is as the caller may see it;
+    None of a sample.
     """
 
     template: Template
     finding: Finding | None
     audit_name: str
     sample: Sample | None
-    level: Level = Level.FULL
-    owner: str = ""
     reference: Reference | None = None
+
+    @property
+    def level(self) -> Level:
+        """How much of it may be shown."""
+        return Level.FULL if self.reference is None else self.reference.level
 
 
 class Comparer:
@@ -107,10 +107,9 @@ class Comparer:
             )
             with timings.stage("audit"):
                 sides = [one.audit_name, other.audit_name]
-                references = [(s.audit_name, s.owner, s.level) for s in (one, other) if s.owner]
-                entry = audit_compare(self._modality.name, caller, sides, references, header, stated)
+                entry = audit_compare(self._modality.name, caller, sides, compared, header, stated)
                 samples = [side.template for side in (one, other) if side.reference is None]
-                receipt = self._counted(entry, self._quotas.charges(caller, samples, compared))
+                receipt = self._quotas.put_on_record(self._store, entry, caller, samples, compared)
             return Comparison(
                 recorded(header, receipt, timings),
                 stated.score,
@@ -119,13 +118,6 @@ class Comparer:
                 other.finding,
                 explanation,
             )
-
-    def _counted(self, entry: AuditEntry, charges: Sequence[Charge]) -> AuditReceipt:
-        try:
-            return self._store.audit(entry, charges)
-        except QuotaReached as reached:
-            self._quotas.learn(reached)
-            raise
 
     def _side(
         self, caller: Caller, side: Sample | str, field: str, deadline: Deadline, timings: Timings
@@ -160,8 +152,7 @@ class Comparer:
         template = self._memory.templates([reference_id]).get(reference_id)
         if template is None:
             return None
-        seen = as_seen_by(caller, found)
-        return _Side(template, None, reference_id, None, seen.level, found.facets.owner, seen)
+        return _Side(template, None, reference_id, None, as_seen_by(caller, found))
 
     def _explain(self, one: _Side, other: _Side, stated: Stated, deadline: Deadline) -> Explanation:
         sides = self._presented(one, deadline), self._presented(other, deadline)

@@ -13,10 +13,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
+from likeness.domain.audit import AuditEntry
 from likeness.domain.modality import TemplateSpace
 from likeness.domain.quotas import DAY, HOUR, Charge, QuotaKind, QuotaLimits, QuotaReached
 from likeness.domain.references import Caller, Reference
 from likeness.domain.samples import Template
+from likeness.domain.storage import AuditReceipt, Ledger
 from likeness.engine.sketch import AGREEING, Sketcher
 from likeness.telemetry import metrics
 
@@ -58,27 +60,46 @@ class Quotas:
         """Whether the subject of a reference is known to have been answered as often as it may be."""
         return bool(caller.grant.policy) and self._ends(self._of_subject(caller, subject)) is not None
 
-    def charges(
-        self, caller: Caller, probes: Sequence[Template], subjects: Iterable[Reference]
-    ) -> tuple[Charge, ...]:
-        """What an answer uses.
+    def put_on_record(
+        self,
+        ledger: Ledger,
+        entry: AuditEntry,
+        caller: Caller,
+        probes: Sequence[Template],
+        subjects: Iterable[Reference],
+    ) -> AuditReceipt:
+        """Record an answer together with what it uses, or neither; what turns out to be used up is remembered.
 
         Where nobody judges calls it is counted by entity alone: whoever is refused calls as another, and scores are
         exact in any case.
 
         Args:
+            ledger: that it is recorded in.
+            entry: of the answer.
             caller: who is answered.
             probes: with which samples; none where references alone are compared.
             subjects: the references that are answered with a fine score; several of one subject count once.
+
+        Raises:
+            QuotaReached: one of them is used up.
+            InvalidInput, Unavailable: as `Ledger.audit`.
         """
+        try:
+            return ledger.audit(entry, self._charges(caller, probes, subjects))
+        except QuotaReached as reached:
+            self._learn(reached)
+            raise
+
+    def _charges(
+        self, caller: Caller, probes: Sequence[Template], subjects: Iterable[Reference]
+    ) -> tuple[Charge, ...]:
         charged = self._of_principal(caller)
         if caller.grant.policy:
             charged += [self._of_probe(caller, probe) for probe in probes]
             charged += dict.fromkeys(self._of_subject(caller, subject) for subject in subjects)
         return tuple(charged)
 
-    def learn(self, reached: QuotaReached) -> None:
-        """Remember what was found used up, until its window ends."""
+    def _learn(self, reached: QuotaReached) -> None:
         metrics.quota_reached(reached.charges[0].kind.value).inc()
         if len(self._spent) >= REMEMBERED:
             now = time.time()

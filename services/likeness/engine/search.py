@@ -109,7 +109,6 @@ class Searcher:
             try:
                 return self._recorded(search, sample, answers, timings)
             except QuotaReached as reached:
-                self._quotas.learn(reached)
                 if reached.charges[0].kind is not QuotaKind.SUBJECT:
                     raise
                 search = replace(search, fine=[])
@@ -156,8 +155,7 @@ class Searcher:
             entry = audit_search(
                 self._modality.name, caller, search.options, probe, header, answers, search.holders
             )
-            charges = self._quotas.charges(caller, search.query.probes, search.fine)
-            receipt = self._store.audit(entry, charges)
+            receipt = self._quotas.put_on_record(self._store, entry, caller, search.query.probes, search.fine)
         return SearchAnswer(
             recorded(header, receipt, timings), answers, with_scores=not search.options.frontline
         )
