@@ -30,12 +30,12 @@ class _Reports:
         del digest
         metrics.policy_changes("refused").inc()
         metrics.policy_stale().set(1)
-        logs.event(_logger, logging.ERROR, "policy refused", reason=error.reason, message=error.message)
+        logs.event(_logger, logging.ERROR, "policy refused", reason=error.reason, problem=error.message)
 
     def failed(self, errors: tuple[str, ...]) -> None:
         """Policies could not be evaluated for a call."""
         metrics.policy_failures().inc()
-        logs.event(_logger, logging.ERROR, "policy failed", errors=list(errors))
+        logs.event(_logger, logging.ERROR, "policy failed", problem="; ".join(errors))
 
 
 def access_of(settings: Settings) -> Access:

@@ -148,7 +148,6 @@ class Server:
             for service in services
         }
         self._open_calls = OpenCalls()
-        self._interceptor = self._led()
         self._readiness: asyncio.Task[None] | None = None
         self._server = self._build()
         self._private = self._build_private() if private_health and settings.health.address else None
@@ -158,6 +157,7 @@ class Server:
         """The port that is listened on, once started."""
 
     def _led(self) -> Interceptor:
+        """A new one for each server, for it remembers the handlers of the one that it stands before."""
         wire = self._settings.grpc
         deadline = timed(wire.default_deadline, wire.max_deadline)
         arrival = ArrivalLimits(
@@ -174,7 +174,7 @@ class Server:
     def _build(self) -> grpc.aio.Server:
         wire = self._settings.grpc
         server = grpc.aio.server(
-            interceptors=[self._interceptor],
+            interceptors=[self._led()],
             options=(
                 ("grpc.max_receive_message_length", wire.max_message_bytes),
                 ("grpc.max_send_message_length", wire.max_message_bytes),
@@ -195,7 +195,7 @@ class Server:
     def _build_private(self) -> grpc.aio.Server:
         """Health alone, for those who cannot speak TLS, such as Kubernetes' probes."""
         server = grpc.aio.server(
-            interceptors=[self._led()],  # of its own: it remembers the handlers of its server
+            interceptors=[self._led()],
             options=(
                 ("grpc.max_receive_message_length", _LARGEST_QUESTION),
                 ("grpc.so_reuseport", 0),
@@ -233,8 +233,10 @@ class Server:
             if store.is_failing is serving:
                 serving = not serving
                 status = _STATUS.SERVING if serving else _STATUS.NOT_SERVING
-                level, event = (logging.INFO, "ready") if serving else (logging.ERROR, "not ready")
-                logs.event(_logger, level, event, audit_is_written=serving)
+                if serving:
+                    logs.event(_logger, logging.INFO, "the audit is written again")
+                else:
+                    logs.event(_logger, logging.ERROR, "the audit is not written")
                 await self._report(status)
 
     async def _open(self) -> Composition:

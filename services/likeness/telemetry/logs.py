@@ -28,7 +28,9 @@ FIELDS = frozenset(
         # the state of the service
         "address", "transport", "version", "modality", "model", "space", "calibration", "generation", "kind",
         "position", "lag", "references", "recall", "sample", "threads", "limit", "grace", "path", "setting",
-        "origin", "bytes", "task",
+        "origin", "bytes", "task", "calls",
+        # the rules of access, and what is wrong with the operator's own files of them
+        "policy", "problem",
         # what a library wrote, at DEBUG alone
         "line",
     }

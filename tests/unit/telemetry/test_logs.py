@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import contextvars
 import io
 import json
 import logging
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
@@ -15,18 +15,7 @@ import pytest
 
 from likeness.domain.errors import InvalidInput
 from likeness.telemetry import logs
-
-
-@pytest.fixture
-def stream() -> Iterator[io.StringIO]:
-    root, ours = logging.getLogger(), logging.getLogger("likeness")
-    before = root.handlers[:], root.level, ours.level
-    made = io.StringIO()
-    logs.configure("INFO", made)
-    yield made
-    root.handlers[:], level, our_level = before
-    root.setLevel(level)
-    ours.setLevel(our_level)
+from tests.commands import ROOT
 
 
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:
@@ -102,3 +91,15 @@ def test_other_libraries_are_heard_from_warnings_on(stream: io.StringIO) -> None
 def test_an_unknown_level_is_refused() -> None:
     with pytest.raises(KeyError):
         logs.configure("LOUD")
+
+
+def test_nothing_that_is_logged_is_dropped() -> None:
+    calls = [
+        (path, call)
+        for path in sorted((ROOT / "services").rglob("*.py"))
+        for call in ast.walk(ast.parse(path.read_bytes()))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in {"logs.event", "logs.bind"}
+    ]
+    assert len(calls) > 20
+    given = {(path.name, word.arg) for path, call in calls for word in call.keywords if word.arg}
+    assert {(name, field) for name, field in given if field not in {*logs.FIELDS, "error"}} == set()
