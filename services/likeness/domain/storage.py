@@ -116,6 +116,12 @@ class Space:
     total: int
 
 
+def any_facets(facets: Facets) -> bool:
+    """Whether a reference is listed, where nothing but the filter says so: it is."""
+    del facets
+    return True
+
+
 class Log(Protocol):
     """Every change as one entry with a position, in the order in which they were committed."""
 
@@ -197,8 +203,15 @@ class References(Protocol):
             Corrupt: a reference is damaged.
         """
 
-    def list(self, wanted: ListFilter, token: str = "", limit: int = 100) -> Page:
-        """A page of references in the order of enrolment.
+    def list(
+        self,
+        wanted: ListFilter,
+        token: str = "",
+        limit: int = 100,
+        *,
+        admits: Callable[[Facets], bool] = any_facets,
+    ) -> Page:
+        """A page of references in the order of enrolment, of those that `admits` lets pass.
 
         Raises:
             InvalidInput: the token or the limit is wrong.

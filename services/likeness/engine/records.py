@@ -119,8 +119,7 @@ class Records:
             categories=scope.categories,
             statuses=frozenset({Status.EXPUNGED}),
         )
-        page = self._store.list(wanted, token, size)
-        return replace(page, references=tuple(r for r in page.references if may_know(scope.caller, r.facets)))
+        return self._store.list(wanted, token, size, admits=lambda facets: may_know(scope.caller, facets))
 
     def update(
         self,

@@ -13,7 +13,7 @@ from likeness.domain.deadline import Deadline
 from likeness.domain.errors import InvalidInput, NotFound
 from likeness.domain.references import Facets, Reference, Status
 from likeness.domain.samples import Quality, Template
-from likeness.domain.storage import ListFilter, Page, parse_token
+from likeness.domain.storage import ListFilter, Page, any_facets, parse_token
 from likeness.store.backend import unindexed
 from likeness.store.codec import Subject, decode_facets, decode_quality, decode_subject, reference_from
 from likeness.store.rows import ID_CHUNK, Row, check_body, checked, chunks, load_rows
@@ -106,17 +106,23 @@ def list_page(
     wanted: ListFilter,
     token: str,
     limit: int,
+    admits: Callable[[Facets], bool] = any_facets,
 ) -> Page:
-    """One page of references that pass the filter.
+    """One page of references that pass the filter and that `admits` lets pass.
 
     Raises:
         InvalidInput: the token is not one that a List returned, or the limit is not 1..MAX_PAGE.
         Corrupt: a row or a subject is damaged or missing.
     """
     _check_limit(limit)
-    after = {"after": parse_token(token), "limit": limit + 1}
-    rows = [_checked(raw, seals, subject) for raw in connection.execute(_listing(wanted), after)]
-    return _page(rows, limit, seals)
+    after, rows, whole = parse_token(token), list[tuple[Row, bytes | None]](), True
+    while whole and len(rows) <= limit:
+        asked = {"after": after, "limit": limit + 1}
+        found = [_checked(raw, seals, subject) for raw in connection.execute(_listing(wanted), asked)]
+        whole = len(found) > limit
+        after = found[-1][0]["key"] if found else after
+        rows += [(row, body) for row, body in found if admits(decode_facets(row["facets"]))]
+    return _page(rows[: limit + 1], limit, seals)
 
 
 def read_page(

@@ -30,6 +30,7 @@ from likeness.domain.storage import (
     Page,
     ResealReport,
     Space,
+    any_facets,
 )
 from likeness.store import reads
 from likeness.store.audit import (
@@ -240,15 +241,22 @@ class Store:
         with self._reading() as connection:
             return reads.read_references(connection, self._seals, reference_ids, owner)
 
-    def list(self, wanted: ListFilter, token: str = "", limit: int = 100) -> Page:
-        """A page of references in the order of enrolment.
+    def list(
+        self,
+        wanted: ListFilter,
+        token: str = "",
+        limit: int = 100,
+        *,
+        admits: Callable[[Facets], bool] = any_facets,
+    ) -> Page:
+        """A page of references in the order of enrolment, of those that `admits` lets pass.
 
         Raises:
             InvalidInput: the token or the limit is wrong.
             Corrupt: a reference is damaged.
         """
         with self._reading() as connection:
-            return reads.list_page(connection, self._seals, wanted, token, limit)
+            return reads.list_page(connection, self._seals, wanted, token, limit, admits)
 
     def page(
         self,

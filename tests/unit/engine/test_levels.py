@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -34,6 +34,14 @@ CAROL = Caller("NCB-CC", BOB.purpose)
 CLOSE, FAR = "1,0.1", "0,1"
 PROBE = "1,0"
 """With CLOSE it scores .995 and with FAR 0; the calibration's lowest rate is that of .9."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnlyWanted:
+    """Shows whoever is wanted in full, and nothing else."""
+
+    def level(self, facets: Facets) -> Level:
+        return Level.FULL if facets.category is Category.WANTED else Level.HIDDEN
 
 
 def shown(caller: Caller, **levels: Level) -> Caller:
@@ -235,6 +243,29 @@ def test_the_staff_of_an_owner_sees_what_the_policy_shows(bench: Bench) -> None:
     assert bench.engine.get(clerk, reference.reference_id) == bare(reference)
     with pytest.raises(NotFound):
         bench.engine.get(shown(ALICE, AA=Level.HIT), reference.reference_id)
+
+
+def test_staff_is_listed_the_tombstones_that_the_policy_shows(bench: Bench) -> None:
+    kinds = [Category.WANTED, Category.MISSING, Category.MISSING, Category.MISSING, Category.WANTED]
+    expunged = [bench.enrol(CLOSE, category=kind).reference for kind in kinds]
+    for one in expunged:
+        bench.engine.expunge(ALICE, bench.key(ALICE), one.reference_id, reason="")
+    query = ListQuery(statuses=frozenset({Status.EXPUNGED}), page_size=1)
+
+    def listed(caller: Caller) -> list[str]:
+        found, token = list[str](), ""
+        while True:
+            page = bench.engine.list(caller, replace(query, page_token=token))
+            found += [one.reference_id for one in page.references]
+            token = page.next_token
+            if not token:
+                return found
+
+    ids = [one.reference_id for one in expunged]
+    assert listed(ALICE) == ids
+    assert listed(shown(ALICE, AA=Level.HIDDEN)) == []
+    only_wanted = replace(ALICE, grant=replace(ALICE.grant, disclosure=OnlyWanted()))
+    assert listed(only_wanted) == [ids[0], ids[4]]
 
 
 def test_an_update_by_staff_that_sees_little_loses_nothing_and_shows_no_more(bench: Bench) -> None:

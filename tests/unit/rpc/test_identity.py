@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from likeness.domain.access import Asked, Grant, Principal, TrustEveryone
 from likeness.domain.errors import InvalidInput, Unauthenticated
 from likeness.domain.references import Caller, Purpose
-from likeness.rpc.identity import Request, identify
+from likeness.rpc.identity import Peer, Request, identify
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 
@@ -73,3 +74,25 @@ def test_a_malformed_caller_is_refused_by_field(context: dict[str, Any], field: 
     with pytest.raises(InvalidInput) as caught:
         caller_of(matching.GetRequest, **context)
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("max_fmr", "one_in"),
+    [(1e-3, 1000), (1e-6, 1_000_000), (3e-5, 33_000), (1e-300, 10**15), (5e-324, 10**15)],
+)
+def test_policies_see_two_digits_of_a_threshold_on_the_lax_side(max_fmr: float, one_in: int) -> None:
+    options = common.SearchOptions(max_fmr=max_fmr)
+    caller = common.CallerContext(entity="NCB-FR", purpose=common.PURPOSE_MISSING_PERSON)
+    asked = Asking()
+    Peer(Principal(), asked, "face").caller(matching.SearchRequest(caller=caller, options=options))
+    assert asked.attributes == (("fmr_one_in", one_in),)
+
+
+class Asking(TrustEveryone):
+    """Notes what a policy would be asked about."""
+
+    attributes: tuple[tuple[str, bool | int | str], ...] = ()
+
+    def judge(self, asked: Asked) -> Grant:
+        self.attributes = asked.attributes
+        return super().judge(asked)

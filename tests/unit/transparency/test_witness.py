@@ -24,7 +24,15 @@ from likeness.domain.errors import (
 from likeness.transparency import witness as files
 from likeness.transparency.checkpoint import Checkpoint, check_cosigned, open_checkpoint
 from likeness.transparency.merkle import consistency_proof
-from likeness.transparency.note import Algorithm, Signer
+from likeness.transparency.note import (
+    MAX_NOTE_BYTES,
+    MAX_SIGNATURES,
+    Algorithm,
+    Note,
+    Signature,
+    Signer,
+    sign,
+)
 from likeness.transparency.proof import Growth
 from likeness.transparency.witness import Witness
 from tests.unit.transparency.logs import Act, Log, act, hub
@@ -98,6 +106,30 @@ def test_what_is_refused_is_not_remembered(tmp_path: Path) -> None:
     before = path.read_bytes()
     with pytest.raises(Corrupt):
         files.update(path, log.rewritten(log.acts[:2]).growth(0), AT)
+    assert path.read_bytes() == before
+
+
+def test_what_others_signed_is_not_in_its_file(tmp_path: Path) -> None:
+    log, path = hub(3), tmp_path / "hub.witness"
+    files.create(path, "police.example/witness", log.signer.verifier)
+    (own,) = log.checkpoint().signatures
+    others = [
+        Signature(f"other.example/{number}", b"0000", bytes(64)) for number in range(MAX_SIGNATURES - 1)
+    ]
+    note = Note(log.checkpoint().text, (own, *others))
+    files.update(path, Growth(0, note), AT)
+    cosigned = files.load(path).cosigned
+    assert cosigned is not None
+    assert len(cosigned.signatures) == 2
+
+
+def test_a_checkpoint_that_could_not_be_read_again_is_refused(tmp_path: Path) -> None:
+    log, path = hub(3), tmp_path / "hub.witness"
+    files.create(path, "police.example/witness", log.signer.verifier)
+    before = path.read_bytes()
+    text = f"{log.checkpoint().text}{'x' * (MAX_NOTE_BYTES - 300)}\n"
+    with pytest.raises(InvalidInput, match="too long"):
+        files.update(path, Growth(0, sign(text, log.signer)), AT)
     assert path.read_bytes() == before
 
 
