@@ -93,6 +93,7 @@ def _edges(calibration: Calibration, wanted: Iterable[float]) -> Iterator[tuple[
         yield score, found
 
 
+@lru_cache(maxsize=4096)
 def rate_of(calibration: Calibration, score: float) -> Fmr:
     """As `Calibration.rate`, and at the last score not lower than above it, by the last bits."""
     found = calibration.rate(score)
@@ -131,9 +132,12 @@ def published(calibration: Calibration | None, score: Score, grant: Grant, *, co
 
 def is_fine(calibration: Calibration | None, score: float) -> bool:
     """Whether what is published of a score tells more of it than the whole decade of its rate."""
-    if calibration is None:
-        return True
-    return score >= steps_of(calibration, coarse=True).threshold(max(FINE_FROM, calibration.floor))
+    return calibration is None or score >= _first_fine(calibration)
+
+
+@lru_cache(maxsize=16)
+def _first_fine(calibration: Calibration) -> float:
+    return steps_of(calibration, coarse=True).threshold(max(FINE_FROM, calibration.floor))
 
 
 def threshold(calibration: Calibration, max_fmr: float, grant: Grant, *, coarse: bool = False) -> float:

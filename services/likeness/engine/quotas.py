@@ -58,7 +58,9 @@ class Quotas:
 
     def is_spent(self, caller: Caller, subject: Reference) -> bool:
         """Whether the subject of a reference is known to have been answered as often as it may be."""
-        return bool(caller.grant.policy) and self._ends(self._of_subject(caller, subject)) is not None
+        if not self._spent or not caller.grant.policy:
+            return False
+        return self._ends(self._of_subject(caller, subject)) is not None
 
     def put_on_record(
         self,

@@ -153,6 +153,11 @@ class Backend(Protocol):
         The query is one that is made once: what it is compiled to is cached for ever.
         """
 
+    def rows(
+        self, connection: sa.Connection, query: sa.Select[Any], parameters: Mapping[str, Any]
+    ) -> Sequence[Sequence[Any]]:
+        """All rows of a query, as `first`."""
+
     def first_bytes(self, connection: sa.Connection, column: sa.Column[Any], key: int, count: int) -> bytes:
         """How the bytes in a column begin, in the row of a `key`, without the others being read."""
 

@@ -88,6 +88,15 @@ def test_several_names_are_used_up_where_enough_of_them_are(store: Store) -> Non
     assert refusal(store, replace(seen, names=(("a",),))) is not None, "all there are, where they are fewer"
 
 
+def test_more_counts_than_one_statement_reads_are_each_counted(store: Store) -> None:
+    used = [charge(f"name {i}") for i in range(2 * quotas.READ_TOGETHER + 1)]
+    assert [refusal(store, *used) is None for _ in range(2)] == [True, True]
+    for one in used:
+        reached = refusal(store, one)
+        assert reached is not None
+        assert reached.charges == (one,)
+
+
 def test_counts_outlive_the_process(tmp_path: Path) -> None:
     used = charge("a")
     for _ in range(2):

@@ -149,6 +149,12 @@ class SQLite:
         row: tuple[Any, ...] | None = driver_of(connection).execute(_text(query), parameters).fetchone()
         return row
 
+    def rows(
+        self, connection: sa.Connection, query: sa.Select[Any], parameters: Mapping[str, Any]
+    ) -> Sequence[Sequence[Any]]:
+        """All rows, through the driver."""
+        return driver_of(connection).execute(_text(query), parameters).fetchall()
+
     def first_bytes(self, connection: sa.Connection, column: sa.Column[Any], key: int, count: int) -> bytes:
         """Read from the blob itself: SQLite's functions would read all of a photograph for them."""
         with driver_of(connection).blobopen(column.table.name, column.name, key, readonly=True) as blob:
