@@ -34,6 +34,7 @@ from tests.unit.rpc import test_tokens as issuing
 from tests.waiting import PATIENCE, eventually
 
 SAMPLE = b"1,0,0"
+ELSEWHERE = "spiffe://elsewhere.test/bb/NCB-BB/examiner"
 
 
 class Noting:
@@ -47,6 +48,13 @@ class Noting:
     def judge(self, asked: Asked) -> Grant:
         self.principals.append(asked.principal)
         return Grant(principal=asked.principal)
+
+
+class Rereading(Noting):
+    """The same, of rules that might change."""
+
+    def refresh(self) -> bool:
+        return False
 
 
 @pytest.fixture
@@ -253,6 +261,79 @@ def test_files_that_do_not_belong_together_are_not_taken(secure: Served, files: 
 def test_an_authority_that_is_taken_away_lets_nobody_new_in(secure: Served, files: ServerFiles) -> None:
     files.write(trusted=(Authority("likeness new"),))
     assert isinstance(refused(secure, credentials()), Unavailable)
+
+
+def test_an_authority_is_believed_names_of_its_own_trust_domain_alone(
+    prepare: Callable[..., Served], files: ServerFiles, noting: Noting, tmp_path: Path
+) -> None:
+    folder, theirs = tmp_path / "federated", Authority("elsewhere")
+    folder.mkdir()
+    (folder / "elsewhere.test.crt").write_bytes(theirs.certificate)
+    (folder / "third.test.crt").write_bytes(Authority("third").certificate)
+    given: dict[str, object] = {"tls.federated": folder, "access.poll_seconds": 0.05}
+    served = prepare(access=noting, **files.settings, **given).start()
+    root = authority()
+    foreign = credentials(ELSEWHERE, issuer=theirs, root=root)
+    client = served.client(credentials=foreign, retries=0)
+    client.face.analyze(SAMPLE)
+    served.client(credentials=credentials()).face.analyze(SAMPLE)
+    assert [one.name for one in noting.principals] == [ELSEWHERE, EXAMINER]
+    for forged in (
+        credentials(EXAMINER, issuer=theirs, root=root),
+        credentials(ELSEWHERE),
+        credentials(ELSEWHERE.replace("elsewhere", "third"), issuer=theirs, root=root),
+        credentials(ELSEWHERE.replace("elsewhere", "fourth"), issuer=theirs, root=root),
+    ):
+        error = refused(served, forged)
+        assert isinstance(error, Unauthenticated)
+        assert error.reason == "CERTIFICATE_NAMES_NOBODY"
+    assert len(noting.principals) == 2
+
+
+def test_a_trust_domain_that_is_taken_away_is_believed_nothing_more_on_open_connections(
+    prepare: Callable[..., Served], files: ServerFiles, tmp_path: Path
+) -> None:
+    folder, theirs = tmp_path / "federated", Authority("elsewhere")
+    folder.mkdir()
+    file = folder / "elsewhere.test.crt"
+    file.write_bytes(theirs.certificate)
+    served = prepare(
+        access=Rereading(), **files.settings, **{"tls.federated": folder, "access.poll_seconds": 0.05}
+    )
+    foreign = credentials(ELSEWHERE, issuer=theirs, root=authority())
+    with served.start().client(credentials=foreign, retries=0) as client:
+        client.face.analyze(SAMPLE)
+        file.unlink()
+
+        def is_refused() -> bool:
+            try:
+                client.face.analyze(SAMPLE)
+            except Unauthenticated as error:
+                return error.reason == "CERTIFICATE_NAMES_NOBODY"
+            return False
+
+        eventually(is_refused)
+    assert isinstance(refused(served, foreign), Unavailable), "nor does it connect again"
+
+
+def test_a_folder_of_authorities_holds_what_it_should(
+    prepare: Callable[..., Served], files: ServerFiles, tmp_path: Path
+) -> None:
+    folder = tmp_path / "federated"
+    given = {**files.settings, "tls.federated": folder}
+    with pytest.raises(Precondition, match="is no folder"):
+        prepare(**given)
+    folder.mkdir()
+    for name, content, why in (
+        (f"{TRUST_DOMAIN}.crt", authority().certificate, "is of the service's own trust domain"),
+        ("Elsewhere.crt", authority().certificate, "is not named for a trust domain"),
+        ("elsewhere.test.crt", b"none", "holds no certificates"),
+    ):
+        (folder / name).write_bytes(content)
+        with pytest.raises(Precondition, match=why) as caught:
+            prepare(**given)
+        assert caught.value.reason == "CERTIFICATE_UNFIT"
+        (folder / name).unlink()
 
 
 @pytest.mark.parametrize("missing", ["certificate", "key", "authorities", "trust_domain"])

@@ -16,7 +16,7 @@ def _trust_domain_or_none(value: str) -> str:
 
 
 class TlsSettings(Section):
-    """`[tls]`: mutual TLS on the address of gRPC. Set all four, or none."""
+    """`[tls]`: mutual TLS on the address of gRPC. Set the first four, or nothing."""
 
     certificate: Path | None = Field(
         default=None,
@@ -36,16 +36,25 @@ class TlsSettings(Section):
         description="The trust domain that clients' certificates must name in their only URI, "
         "spiffe://TRUST_DOMAIN/PATH.",
     )
+    federated: Path | None = Field(
+        default=None,
+        description="A folder with the authorities of further trust domains, PEM, each domain's in the file "
+        "TRUST_DOMAIN.crt. With it every authority is believed names of its own trust domain alone, so each file, "
+        "and authorities, must hold those that issue clients' certificates themselves.",
+    )
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The names of what is not set."""
-        return tuple(name for name in type(self).model_fields if not getattr(self, name))
+        """The names of what is needed and not set."""
+        return tuple(name for name in _NEEDED if not getattr(self, name))
 
     @property
     def is_on(self) -> bool:
         """Whether anything of it is set."""
-        return len(self.missing) < len(type(self).model_fields)
+        return len(self.missing) < len(_NEEDED) or self.federated is not None
+
+
+_NEEDED = ("certificate", "key", "authorities", "trust_domain")
 
 
 class TokenSettings(Section):

@@ -32,8 +32,8 @@ def check_trust_domain(domain: str) -> str:
     return domain
 
 
-def check_name(uri: str, trust_domain: str) -> str:
-    """The name of a workload of a trust domain, as given.
+def trust_domain_of(uri: str) -> str:
+    """The trust domain of the name of a workload.
 
     Raises:
         ValueError: the URI is no such name; the message says why.
@@ -48,6 +48,16 @@ def check_name(uri: str, trust_domain: str) -> str:
         raise ValueError(
             f"'{shown}' has no path of segments of letters, digits, '.', '-' and '_' after its trust domain"
         )
+    return domain
+
+
+def check_name(uri: str, trust_domain: str) -> str:
+    """The name of a workload of a trust domain, as given.
+
+    Raises:
+        ValueError: the URI is no such name; the message says why.
+    """
+    domain = trust_domain_of(uri)
     if domain != trust_domain:
-        raise ValueError(f"'{shown}' is of the trust domain {domain}, not of {trust_domain}")
+        raise ValueError(f"'{uri[:MAX_TRUST_DOMAIN]}' is of the trust domain {domain}, not of {trust_domain}")
     return uri

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import lru_cache
 
 from cryptography import x509
 
 from likeness.domain.access import Principal
 from likeness.domain.errors import Unproven
-from likeness.domain.spiffe import check_name
 from likeness.rpc.identity import AuthContext, Metadata
+from likeness.rpc.trust import Trust
 
 _CERTIFICATE = "x509_pem_cert"
 _VERSION = "ssl_tls_version"
@@ -23,14 +24,14 @@ class CertificateProof:
     """Takes the name of a peer from the only URI of the certificate that it proved to hold.
 
     That the certificate is of an authority in force was checked when the connection began; here, at every call,
-    that it has not expired since.
+    that it has not expired since, and that those who may issue its name are those who did.
 
     Args:
-        trust_domain: that the name must be of.
+        trust: gives what is in force.
     """
 
-    def __init__(self, trust_domain: str) -> None:
-        self._trust_domain = trust_domain
+    def __init__(self, trust: Callable[[], Trust]) -> None:
+        self._trust = trust
         self._read = lru_cache(_MAX_CACHED)(self._named)
 
     def __call__(self, auth_context: AuthContext, metadata: Metadata) -> Principal:
@@ -38,7 +39,7 @@ class CertificateProof:
 
         Raises:
             Unproven: no certificate, one that has expired, one without exactly one URI, or whose URI is no name of
-                the trust domain; or a connection of an older TLS than 1.3.
+                a trust domain whose authority issued it; or a connection of an older TLS than 1.3.
         """
         del metadata
         version = next(iter(auth_context.get(_VERSION, ())), b"TLSv1.3")
@@ -50,7 +51,7 @@ class CertificateProof:
         certificate = next(iter(auth_context.get(_CERTIFICATE, ())), b"")
         if not certificate:
             raise Unproven("The connection proves nobody; connect with a certificate.")
-        principal, expires = self._read(certificate)
+        principal, expires = self._read(certificate, self._trust())
         if expires <= time.time():
             raise Unproven(
                 "The certificate of this connection has expired; connect again with a new one.",
@@ -58,7 +59,7 @@ class CertificateProof:
             )
         return principal
 
-    def _named(self, pem: bytes) -> tuple[Principal, float]:
+    def _named(self, pem: bytes, trust: Trust) -> tuple[Principal, float]:
         """The principal of a certificate, and when it ends, in seconds of Unix time."""
         try:
             certificate = x509.load_pem_x509_certificate(pem)
@@ -71,10 +72,10 @@ class CertificateProof:
         if len(uris) != 1:
             raise _unfit(f"has {len(uris)} URIs among its names; it must have one")
         try:
-            name = check_name(uris[0], self._trust_domain)
+            trust.check(uris[0], certificate)
         except ValueError as error:
-            raise _unfit(f"names nobody of this service's trust domain: {error}") from error
-        return Principal(name=name), certificate.not_valid_after_utc.timestamp()
+            raise _unfit(f"names nobody whom this service trusts: {error}") from error
+        return Principal(name=uris[0]), certificate.not_valid_after_utc.timestamp()
 
 
 def _unfit(why: str) -> Unproven:

@@ -279,6 +279,7 @@ class Server:
         while True:
             await asyncio.sleep(self._settings.access.poll_seconds)
             try:
+                await asyncio.to_thread(self.transport.refresh)
                 changed = await asyncio.to_thread(access.refresh)
             except Exception as error:
                 logs.event(_logger, logging.ERROR, "policy not read", error=error)

@@ -45,12 +45,13 @@ class Transport:
         if tls.is_on:
             if tls.missing:
                 raise Precondition(
-                    f"TLS needs tls.{', tls.'.join(tls.missing)} too; set all four of [tls], or none.",
+                    f"TLS needs tls.{', tls.'.join(tls.missing)} too; set all four, or nothing of [tls].",
                     reason="TLS_INCOMPLETE",
                 )
             certificates = Certificates(tls)
             tokens = Tokens(settings.token) if settings.token.is_on else None
-            prove = PersonProof(CertificateProof(tls.trust_domain), tokens, required=settings.token.required)
+            proof = CertificateProof(lambda: certificates.trust)
+            prove = PersonProof(proof, tokens, required=settings.token.required)
             return cls(prove, certificates, loopback, tokens)
         if settings.token.is_on:
             raise Precondition(
@@ -77,6 +78,11 @@ class Transport:
         if self.certificates is not None:
             return "mutual TLS"
         return "plaintext, this machine alone" if self.is_loopback else "plaintext, everyone is trusted"
+
+    def refresh(self) -> None:
+        """Take changed files of authorities; calls on open connections are held against them from now on."""
+        if self.certificates is not None:
+            self.certificates.refresh()
 
     def close(self) -> None:
         """End what runs in the background."""

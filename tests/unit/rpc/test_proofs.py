@@ -9,9 +9,10 @@ import pytest
 from likeness.domain.access import Principal
 from likeness.domain.errors import Unproven
 from likeness.rpc.proofs import CertificateProof
+from likeness.rpc.trust import Trust
 from tests.certificates import EXAMINER, TRUST_DOMAIN, authority
 
-PROVE = CertificateProof(TRUST_DOMAIN)
+PROVE = CertificateProof(lambda: Trust(TRUST_DOMAIN))
 
 
 def test_the_only_uri_of_the_certificate_is_the_name_of_the_principal() -> None:
