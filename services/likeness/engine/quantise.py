@@ -36,6 +36,9 @@ COARSE_STEPS = 1
 UNCALIBRATED_STEP = 0.05
 """Of a score without a calibration."""
 
+COARSE_UNCALIBRATED_STEP = 0.25
+"""The same for a subject that was answered too often."""
+
 PART_DIGITS = 1
 """Significant digits of a part of a score that is not the score itself."""
 
@@ -123,7 +126,8 @@ def published(calibration: Calibration | None, score: Score, grant: Grant, *, co
     if not grant.policy:
         return Stated(score, rate(calibration, score.value))
     if calibration is None:
-        value = math.floor(score.value / UNCALIBRATED_STEP) * UNCALIBRATED_STEP
+        step = COARSE_UNCALIBRATED_STEP if coarse else UNCALIBRATED_STEP
+        value = math.floor(score.value / step) * step
     else:
         value = steps_of(calibration, coarse=coarse).down(score.value)
     rounded = replace(score, value=value, parts=_parts(score, value))

@@ -107,6 +107,8 @@ def test_a_score_without_calibration_is_rounded_and_may_be_anybodys() -> None:
     assert stated.score.value == pytest.approx(0.7)
     assert (stated.fmr.value, stated.fmr.measurable) == (1, False)
     assert published(None, Score(-0.01), JUDGED).score.value == -UNCALIBRATED_STEP
+    steps = {published(None, Score(k / 100), JUDGED, coarse=True).score.value for k in range(100)}
+    assert steps == {0, 0.25, 0.5, 0.75}
 
 
 def test_where_nobody_judges_scores_are_exact() -> None:
