@@ -14,10 +14,10 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from likeness.cli import documents
-from likeness.cli.commands.search import tables
 from likeness.cli.failures import Exit
 from likeness.cli.main import app
 from likeness.cli.modality import words_of
+from likeness.cli.search_tables import tables
 from likeness.domain.samples import Sample
 from likeness.imaging.decode import decode
 from likeness.transparency.note import Note

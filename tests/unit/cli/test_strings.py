@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from likeness.cli import rejects
-from likeness.cli.commands.search import tables
 from likeness.cli.failures import Exit
 from likeness.cli.journal import find_references
 from likeness.cli.modality import words_of
 from likeness.cli.output import Output
 from likeness.cli.rejects import Reject
+from likeness.cli.search_tables import tables
 from likeness.domain.text import unprintable_at
 from likeness.rpc.convert.texts import with_printable_texts
 from likeness.v1 import common_pb2 as common

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,33 +12,22 @@ from rich.table import Table
 
 from likeness.cli import files, rejects
 from likeness.cli.caller import Asking, asks
-from likeness.cli.connection import connect, explained
 from likeness.cli.enrolment import BulkEnrolment, Fate
 from likeness.cli.enrolment_fields import EnrolmentFields, Label
-from likeness.cli.failures import Exit, Stopped
-from likeness.cli.files import SampleFile
-from likeness.cli.journal import Journal, default_path
+from likeness.cli.enrolment_run import Done, EnrolmentPlan, run
+from likeness.cli.failures import Exit
+from likeness.cli.journal import default_path
 from likeness.cli.options import AsJson, FormerSelect
-from likeness.cli.output import Output, note, plain_table, progress, warn
+from likeness.cli.output import Output, note, plain_table, warn
 from likeness.cli.restricting import Denied, Disclosed, Disclosure, Permitted, restrictions
 from likeness.cli.selection import selection
 from likeness.cli.words import plural
-from likeness.client import Modality, NotFound, metadata
+from likeness.client import metadata
 from likeness.domain.references import Category
 from likeness.v1 import common_pb2 as common
 
 PANEL = "What is stored with every sample"
 RESUMING = "Resuming"
-
-
-@dataclass(frozen=True, slots=True)
-class EnrolmentPlan:
-    """How a run goes about it. `rejects` is the file asked for; see `rejects.write`."""
-
-    journal: Path
-    rejects: Path
-    again: bool = False
-    retry_rejected: bool = False
 
 
 @asks()
@@ -203,87 +190,6 @@ def what_next(rejected: int, passing: Counter[str]) -> str:
     why = ", ".join(sorted(passing))
     later = f"The service was not able to take {whose} ({why}): run the same command again later."
     return later if waiting == rejected else f"{later} Fix the others, or see --select and --override."
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What became of a run, the file of its rejects if there were any, and whether Ctrl-C cut it short."""
-
-    enrolment: BulkEnrolment
-    rejects: Path | None = None
-    interrupted: bool = False
-
-
-def run(fields: EnrolmentFields, found: list[SampleFile], plan: EnrolmentPlan) -> Done:
-    """Enrol the files.
-
-    The journal is durable and the rejects file written however this ends.
-
-    Raises:
-        Stopped: the server cannot be reached, or is not the one that the journal belongs to.
-    """
-    with Journal(plan.journal) as journal, progress("enrolling", len(found)) as step:
-        if journal.damaged:
-            warn(
-                f"{plural(journal.damaged, 'line')} of {plan.journal} cannot be read; those files are sent again"
-            )
-        rejected: Path | None = None
-        interrupted = False
-        with connect(fields.asking) as connected:
-            client = connected.of(fields.asking.modality)
-            enrolment = BulkEnrolment(
-                fields,
-                journal,
-                again=plan.again,
-                retry_rejected=plan.retry_rejected,
-                step=step,
-                holds=partial(_holds, client, fields.asking),
-            )
-            try:
-                if not plan.again:
-                    _check_same_store(client, journal)
-                for enrolments in (enrolment.pending(found), enrolment.conflicting()):
-                    for outcome in client.enroll_many(enrolments):
-                        enrolment.settle(outcome)
-            except KeyboardInterrupt:
-                interrupted = True
-            except BaseException:
-                if enrolment.rejects:
-                    note(f"rejected files so far: {rejects.write(plan.rejects, enrolment.rejects)}")
-                raise
-        if enrolment.rejects:
-            rejected = rejects.write(plan.rejects, enrolment.rejects)
-    return Done(enrolment, rejected, interrupted)
-
-
-def _holds(client: Modality, asking: Asking, reference_id: str) -> bool:
-    """Whether the server has a reference in the modality of the run.
-
-    Raises:
-        Stopped: it cannot be asked. (A failed call would pass for one of the stream's, whose source asks here.)
-    """
-    with explained(asking):
-        try:
-            client.get(reference_id)
-        except NotFound:
-            return False
-    return True
-
-
-def _check_same_store(client: Modality, journal: Journal) -> None:
-    """Refuse to skip files as enrolled where the server does not know what they became."""
-    last = journal.last_enrolled()
-    if last is None:
-        return
-    try:
-        client.get(last.reference_id)
-    except NotFound:
-        raise Stopped(
-            f"The journal {journal.path} says that {last.path} became reference {last.reference_id}, but this "
-            "server does not know it: it has another store, or you are another entity. Send everything with "
-            "--again, or name another journal with --journal FILE.",
-            Exit.REFUSED,
-        ) from None
 
 
 def _document(done: Done, plan: EnrolmentPlan) -> dict[str, object]:

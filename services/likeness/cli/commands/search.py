@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Group, RenderableType
-from rich.text import Text
 
 from likeness.cli import documents, files
 from likeness.cli.caller import Asking, asks
@@ -21,10 +19,11 @@ from likeness.cli.files import SampleFile
 from likeness.cli.filter_options import FILTERS, InGalleries, OfCategories, OfOwners
 from likeness.cli.journal import default_path
 from likeness.cli.options import AsJson, FormerSelect
-from likeness.cli.output import ROOMY, Output, fail, meter, note, output_width, plain_table, warn
+from likeness.cli.output import Output, fail, meter, note, warn
 from likeness.cli.search_sheet import heading, save_pages
+from likeness.cli.search_tables import tables
 from likeness.cli.selection import selection
-from likeness.cli.words import LEAD, expected_of, hit_words, label_of, plural, rate_short
+from likeness.cli.words import LEAD, plural
 from likeness.client import CallFailed, LikenessClient, SearchOptions, sample
 from likeness.domain.errors import InvalidInput
 from likeness.domain.text import printable
@@ -35,8 +34,6 @@ from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 
 ANSWER = "Answer"
-
-_ABRIDGED = "left out, see likeness get"
 
 _NOTHING_SEARCHED = (
     "no reference took part: there is none in the galleries and of the owners and categories asked for that this "
@@ -253,77 +250,6 @@ def show(output: Output, answer: Answered, words: SampleWords) -> None:
         rejection = {"reason": answer.reason, "message": answer.refusal}
         output.answer({"probe": name, "rejection": rejection}, "")
     fail(f"{name}: {answer.refusal}")
-
-
-def tables(name: str, response: matching.SearchResponse, words: SampleWords) -> RenderableType:
-    """The answer for one probe as a person reads it: one table per face, record or object in it."""
-    parts: list[RenderableType] = []
-    for answer in response.answers:
-        parts.append(_heading(name, answer, words.presentation if len(response.answers) > 1 else ""))
-        parts.append(_candidates(answer, response.header))
-        parts.extend(Text(f"  {hit_words(hit)}") for hit in answer.hits)
-        parts.extend(
-            Text(f"  {issue.message}", style="yellow") for issue in answer.finding.issues if issue.message
-        )
-    parts.append(Text(_origin(response.header), style="dim"))
-    parts.append(Text())
-    return Group(*parts)
-
-
-def _heading(name: str, answer: matching.ProbeAnswer, presentation: str) -> Text:
-    finding = answer.finding
-    place = f", {presentation} {finding.index}" if presentation else ""
-    heading = Text(f"{name}{place}", style="bold")
-    return heading.append(f"  quality {finding.quality.unified:.0f} of 100", style="not bold dim")
-
-
-def _candidates(answer: matching.ProbeAnswer, header: common.AnswerHeader) -> RenderableType:
-    if not answer.candidates:
-        return Text("  no candidate")
-    who = ("Reference", "Owner's label", "Category") if output_width() >= ROOMY else ("Candidate",)
-    scored = all(candidate.HasField("score") for candidate in answer.candidates)
-    measures = ("Score", "FMR", "Expected false") if scored else ()
-    table = plain_table(
-        "Rank", *who, *measures,
-        whole=("Reference", "Candidate", "Score", "FMR"), right=("Rank", *measures),
-    )  # fmt: skip
-    for candidate in answer.candidates:
-        stated = candidate.reference.metadata
-        # Where an answer would have been too long the rest was left out, and was not empty.
-        named = (
-            (_ABRIDGED, "")
-            if candidate.abridged
-            else (label_of(stated), documents.category_words(stated.category))
-        )
-        known = (candidate.reference.reference_id, *named)
-        table.add_row(
-            str(candidate.rank),
-            *(known if len(who) > 1 else ("\n".join((", ".join(filter(None, named)), known[0])),)),
-            *(_measured(candidate, header) if scored else ()),
-        )
-    return table
-
-
-def _measured(candidate: common.Candidate, header: common.AnswerHeader) -> tuple[str, str, str]:
-    fmr = candidate.score.fmr
-    return (
-        f"{candidate.score.value:.3f} {documents.likelihood(candidate.score.likelihood)}".rstrip(),
-        rate_short(fmr.value, fmr.measurable, bool(header.calibration)),
-        expected_of(candidate, header),
-    )
-
-
-def _origin(header: common.AnswerHeader) -> str:
-    searched = plural(header.searched, "reference")
-    coverage = (
-        "" if header.coverage >= 1 else f" (PARTIAL: only {header.coverage:.3f} of the gallery took part)"
-    )
-    calibration = header.calibration or "none"
-    threshold = f"; FMR of {header.max_fmr:g} at most" if header.max_fmr else ""
-    return (
-        f"{searched} searched{coverage}{threshold}; models {header.model}; calibration {calibration}; "
-        f"log position {header.log_position}; audit entry {header.audit_position}"
-    )
 
 
 def draw_sheet(

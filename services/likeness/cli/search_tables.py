@@ -1,0 +1,86 @@
+"""The answer of a search as tables for a person."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from likeness.cli import documents
+from likeness.cli.output import ROOMY, output_width, plain_table
+from likeness.cli.words import expected_of, hit_words, label_of, plural, rate_short
+from likeness.engine.entry import SampleWords
+from likeness.v1 import common_pb2 as common
+from likeness.v1 import matching_pb2 as matching
+
+_ABRIDGED = "left out, see likeness get"
+
+
+def tables(name: str, response: matching.SearchResponse, words: SampleWords) -> RenderableType:
+    """The answer for one probe as a person reads it: one table per face, record or object in it."""
+    parts: list[RenderableType] = []
+    for answer in response.answers:
+        parts.append(_heading(name, answer, words.presentation if len(response.answers) > 1 else ""))
+        parts.append(_candidates(answer, response.header))
+        parts.extend(Text(f"  {hit_words(hit)}") for hit in answer.hits)
+        parts.extend(
+            Text(f"  {issue.message}", style="yellow") for issue in answer.finding.issues if issue.message
+        )
+    parts.append(Text(_origin(response.header), style="dim"))
+    parts.append(Text())
+    return Group(*parts)
+
+
+def _heading(name: str, answer: matching.ProbeAnswer, presentation: str) -> Text:
+    finding = answer.finding
+    place = f", {presentation} {finding.index}" if presentation else ""
+    heading = Text(f"{name}{place}", style="bold")
+    return heading.append(f"  quality {finding.quality.unified:.0f} of 100", style="not bold dim")
+
+
+def _candidates(answer: matching.ProbeAnswer, header: common.AnswerHeader) -> RenderableType:
+    if not answer.candidates:
+        return Text("  no candidate")
+    who = ("Reference", "Owner's label", "Category") if output_width() >= ROOMY else ("Candidate",)
+    scored = all(candidate.HasField("score") for candidate in answer.candidates)
+    measures = ("Score", "FMR", "Expected false") if scored else ()
+    table = plain_table(
+        "Rank", *who, *measures,
+        whole=("Reference", "Candidate", "Score", "FMR"), right=("Rank", *measures),
+    )  # fmt: skip
+    for candidate in answer.candidates:
+        stated = candidate.reference.metadata
+        # Where an answer would have been too long the rest was left out, and was not empty.
+        named = (
+            (_ABRIDGED, "")
+            if candidate.abridged
+            else (label_of(stated), documents.category_words(stated.category))
+        )
+        known = (candidate.reference.reference_id, *named)
+        table.add_row(
+            str(candidate.rank),
+            *(known if len(who) > 1 else ("\n".join((", ".join(filter(None, named)), known[0])),)),
+            *(_measured(candidate, header) if scored else ()),
+        )
+    return table
+
+
+def _measured(candidate: common.Candidate, header: common.AnswerHeader) -> tuple[str, str, str]:
+    fmr = candidate.score.fmr
+    return (
+        f"{candidate.score.value:.3f} {documents.likelihood(candidate.score.likelihood)}".rstrip(),
+        rate_short(fmr.value, fmr.measurable, bool(header.calibration)),
+        expected_of(candidate, header),
+    )
+
+
+def _origin(header: common.AnswerHeader) -> str:
+    searched = plural(header.searched, "reference")
+    coverage = (
+        "" if header.coverage >= 1 else f" (PARTIAL: only {header.coverage:.3f} of the gallery took part)"
+    )
+    calibration = header.calibration or "none"
+    threshold = f"; FMR of {header.max_fmr:g} at most" if header.max_fmr else ""
+    return (
+        f"{searched} searched{coverage}{threshold}; models {header.model}; calibration {calibration}; "
+        f"log position {header.log_position}; audit entry {header.audit_position}"
+    )
