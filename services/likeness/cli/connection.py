@@ -9,6 +9,7 @@ import grpc
 
 from likeness.cli.caller import Asking
 from likeness.cli.failures import Exit, Stopped
+from likeness.cli.refusals import is_used_up
 from likeness.client import CallFailed, LikenessClient
 from likeness.domain.errors import InvalidInput
 from likeness.domain.text import printable
@@ -62,7 +63,7 @@ def explained(asking: Asking) -> Iterator[None]:
 
 def exit_code(error: CallFailed) -> Exit:
     """The exit code for a failed RPC."""
-    return _BY_CODE.get(error.code, Exit.REFUSED)
+    return Exit.REFUSED if is_used_up(error) else _BY_CODE.get(error.code, Exit.REFUSED)
 
 
 def explain(error: CallFailed, asking: Asking) -> str:

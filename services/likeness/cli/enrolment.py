@@ -11,6 +11,7 @@ from likeness.cli import files
 from likeness.cli.enrolment_fields import EnrolmentFields, Tag
 from likeness.cli.files import SampleFile
 from likeness.cli.journal import Journal, JournalEntry
+from likeness.cli.refusals import NEVER_OF_A_FILE, is_of_the_caller, is_of_the_file
 from likeness.cli.rejects import Reject
 from likeness.client import CallFailed, Enrolment, Outcome
 from likeness.domain.errors import LikenessError
@@ -28,13 +29,15 @@ class Fate(StrEnum):
     """By an earlier run: the journal or the server says so."""
     TWICE = "the same file twice"
     REJECTED = "rejected"
+    REFUSED = "refused by the service"
+    """For who asks, and not for what the file holds; the journal has nothing of it."""
 
 
 class BulkEnrolment:
     """One run over many files.
 
     The client takes from `pending` and gives the outcomes, which go to `settle`; then the same with `conflicting`;
-    all in one thread.
+    all in one thread. Both end early once there is a `refusal`.
 
     A journal of an older release has its entries under keys without modality and server, and the server has the
     enrolments under request ids without the modality. What such an entry says was enrolled is looked up at the
@@ -65,6 +68,8 @@ class BulkEnrolment:
         self.rejects: list[Reject] = []
         self.passing: Counter[str] = Counter()
         """Of the rejects, those for the state of the service, by reason: the next run sends these files again."""
+        self.refusal: CallFailed | None = None
+        """Why the service takes no file of this caller; the next run sends again what it refused."""
         self.log_position = 0
         """The highest position acknowledged; a search with it as min_log_position sees everything."""
         self._fields = fields
@@ -90,6 +95,8 @@ class BulkEnrolment:
 
     def _read(self, found: Iterable[SampleFile]) -> Iterator[Enrolment]:
         for file in found:
+            if self.refusal is not None:
+                return
             try:
                 data = files.read(file.path)
             except LikenessError as error:
@@ -108,12 +115,7 @@ class BulkEnrolment:
             if former and outcome.rejected.reason == REQUEST_ID_REUSED:
                 self._conflicting.append(tag.file)
                 return
-            reason, message = outcome.rejected.reason, outcome.rejected.message
-            if _is_of_the_service(outcome.rejected):
-                self.passing[reason or outcome.rejected.code.name] += 1
-            else:
-                self._journal.append(JournalEntry(tag.key, tag.sha256, path, reason=reason, message=message))
-            self._reject(Reject(str(tag.file.path), reason, message, tag.sha256))
+            self._settle_rejected(tag, outcome.rejected)
         elif outcome.enrolled is not None:
             answer = outcome.enrolled
             reference_id, position = answer.reference.reference_id, answer.log_position
@@ -123,6 +125,20 @@ class BulkEnrolment:
             self._journal.append(JournalEntry(tag.key, tag.sha256, path, reference_id, position, box=box))
             self.log_position = max(self.log_position, position)
             self._count(Fate.KNOWN if answer.replayed else Fate.ENROLLED)
+
+    def _settle_rejected(self, tag: Tag, rejected: CallFailed) -> None:
+        """Record what was not enrolled: in the journal only what the file itself is the reason for."""
+        if is_of_the_caller(rejected):
+            self.refusal = rejected
+            self._count(Fate.REFUSED)
+            return
+        reason, message = rejected.reason, rejected.message
+        if is_of_the_file(rejected):
+            path = str(tag.file.path.resolve())
+            self._journal.append(JournalEntry(tag.key, tag.sha256, path, reason=reason, message=message))
+        else:
+            self.passing[reason or rejected.code.name] += 1
+        self._reject(Reject(str(tag.file.path), reason, message, tag.sha256))
 
     def _is_new(self, enrolment: Enrolment) -> bool:
         """Whether a file has to be sent; counts it if not."""
@@ -139,7 +155,7 @@ class BulkEnrolment:
                 return True
             self._count(Fate.KNOWN)
             return False
-        if self._again or self._retry_rejected:
+        if self._again or self._retry_rejected or earlier.reason in NEVER_OF_A_FILE:
             return True
         self._reject(Reject(str(tag.file.path), earlier.reason, earlier.message, earlier.sha256))
         return False
@@ -163,15 +179,6 @@ class BulkEnrolment:
         self.counts[fate] += 1
         rejected = self.counts[Fate.REJECTED]
         self._step(f"{rejected:,} rejected" if rejected else "")
-
-
-_SERVICE_CODES = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "INTERNAL", "ABORTED"})
-_SERVICE_REASONS = frozenset({"STORAGE_FULL", "TOO_BUSY"})
-
-
-def _is_of_the_service(rejection: CallFailed) -> bool:
-    """Whether a file was rejected for the state of the service, which passes, and not for what it holds."""
-    return rejection.code.name in _SERVICE_CODES or rejection.reason in _SERVICE_REASONS
 
 
 def _tag(enrolment: Enrolment) -> Tag:

@@ -15,8 +15,9 @@ from likeness.cli.failures import Exit, Stopped
 from likeness.cli.files import SampleFile
 from likeness.cli.journal import Journal
 from likeness.cli.output import note, progress, warn
+from likeness.cli.refusals import is_of_the_caller
 from likeness.cli.words import plural
-from likeness.client import Modality, NotFound
+from likeness.client import CallFailed, Modality, NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,18 @@ class EnrolmentPlan:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of a run, the file of its rejects if there were any, and whether Ctrl-C cut it short."""
+    """What became of a run over so many files, the file of its rejects if there were any, and whether Ctrl-C cut it
+    short."""
 
     enrolment: BulkEnrolment
+    files: int
     rejects: Path | None = None
     interrupted: bool = False
+
+    @property
+    def remaining(self) -> int:
+        """Files of which nothing became: they were not sent, or not answered."""
+        return self.files - self.enrolment.counts.total()
 
 
 def run(fields: EnrolmentFields, found: list[SampleFile], plan: EnrolmentPlan) -> Done:
@@ -66,9 +74,7 @@ def run(fields: EnrolmentFields, found: list[SampleFile], plan: EnrolmentPlan) -
             try:
                 if not plan.again:
                     _check_same_store(client, journal)
-                for enrolments in (enrolment.pending(found), enrolment.conflicting()):
-                    for outcome in client.enroll_many(enrolments):
-                        enrolment.settle(outcome)
+                _send(client, enrolment, found)
             except KeyboardInterrupt:
                 interrupted = True
             except BaseException:
@@ -77,7 +83,23 @@ def run(fields: EnrolmentFields, found: list[SampleFile], plan: EnrolmentPlan) -
                 raise
         if enrolment.rejects:
             rejected = rejects.write(plan.rejects, enrolment.rejects)
-    return Done(enrolment, rejected, interrupted)
+    return Done(enrolment, len(found), rejected, interrupted)
+
+
+def _send(client: Modality, enrolment: BulkEnrolment, found: list[SampleFile]) -> None:
+    """Send what is pending until all of it has its outcome, or the service refuses the caller.
+
+    Raises:
+        CallFailed: the stream failed for another reason.
+    """
+    try:
+        for enrolments in (enrolment.pending(found), enrolment.conflicting()):
+            for outcome in client.enroll_many(enrolments):
+                enrolment.settle(outcome)
+    except CallFailed as error:
+        if not is_of_the_caller(error):
+            raise
+        enrolment.refusal = error
 
 
 def _holds(client: Modality, asking: Asking, reference_id: str) -> bool:

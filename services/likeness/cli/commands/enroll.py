@@ -12,17 +12,18 @@ from rich.table import Table
 
 from likeness.cli import files, rejects
 from likeness.cli.caller import Asking, asks
+from likeness.cli.connection import explain
 from likeness.cli.enrolment import BulkEnrolment, Fate
 from likeness.cli.enrolment_fields import EnrolmentFields, Label
 from likeness.cli.enrolment_run import Done, EnrolmentPlan, run
-from likeness.cli.failures import Exit
+from likeness.cli.failures import Exit, Stopped
 from likeness.cli.journal import default_path
 from likeness.cli.options import AsJson, FormerSelect
 from likeness.cli.output import Output, note, plain_table, warn
 from likeness.cli.restricting import Denied, Disclosed, Disclosure, Permitted, restrictions
 from likeness.cli.selection import selection
 from likeness.cli.words import plural
-from likeness.client import metadata
+from likeness.client import CallFailed, metadata
 from likeness.domain.references import Category
 from likeness.v1 import common_pb2 as common
 
@@ -164,13 +165,35 @@ def enroll(
             note(f"rejected files so far: {done.rejects}")
         note("interrupted; run the same command again to go on")
         raise typer.Exit(Exit.INTERRUPTED)
+    _conclude(done, asking)
+
+
+def _conclude(done: Done, asking: Asking) -> None:
+    """Say what to do about files that were not enrolled.
+
+    Raises:
+        Stopped: the service refused the caller.
+        typer.Exit: files were rejected.
+    """
     rejected = done.enrolment.counts[Fate.REJECTED]
     if rejected:
         warn(
             f"{plural(rejected, 'file was', 'files were')} rejected; {done.rejects} says why. "
             + what_next(rejected, done.enrolment.passing)
         )
+    if done.enrolment.refusal is not None:
+        raise Stopped(_refused(done, done.enrolment.refusal, asking), Exit.REFUSED)
+    if rejected:
         raise typer.Exit(Exit.PARTLY)
+
+
+def _refused(done: Done, refusal: CallFailed, asking: Asking) -> str:
+    """That the service refused the caller, why, and what becomes of the files."""
+    left = done.enrolment.counts[Fate.REFUSED] + done.remaining
+    return (
+        f"The service refused who asks, whatever the files hold: {explain(refusal, asking)} "
+        f"{plural(left, 'file is', 'files are')} left; run the same command again once that is put right."
+    )
 
 
 def _restrictions(
@@ -193,12 +216,15 @@ def what_next(rejected: int, passing: Counter[str]) -> str:
 
 
 def _document(done: Done, plan: EnrolmentPlan) -> dict[str, object]:
-    counts = done.enrolment.counts
+    counts, refusal = done.enrolment.counts, done.enrolment.refusal
     return {
         "enrolled": counts[Fate.ENROLLED],
         "already_enrolled": counts[Fate.KNOWN],
         "same_sample_twice": counts[Fate.TWICE],
         "rejected": counts[Fate.REJECTED],
+        "refused": counts[Fate.REFUSED],
+        "refusal": "" if refusal is None else refusal.reason or refusal.code.name,
+        "remaining": done.remaining,
         "log_position": done.enrolment.log_position,
         "interrupted": done.interrupted,
         "journal": str(plan.journal),

@@ -20,6 +20,7 @@ from likeness.cli.filter_options import FILTERS, InGalleries, OfCategories, OfOw
 from likeness.cli.journal import default_path
 from likeness.cli.options import AsJson, FormerSelect
 from likeness.cli.output import Output, fail, meter, note, warn
+from likeness.cli.refusals import is_of_the_caller
 from likeness.cli.search_sheet import heading, save_pages
 from likeness.cli.search_tables import tables
 from likeness.cli.selection import selection
@@ -164,10 +165,16 @@ def search(
     found = files.find(paths, asking.words, passed)
     if passed:
         note(files.passed_over(passed))
+    refusal = None
     with connect(asking) as client:
-        for answer in each(client, found, chosen, options, asking):
-            show(output, answer, asking.words)
-            answered.append(answer)
+        try:
+            for answer in each(client, found, chosen, options, asking):
+                show(output, answer, asking.words)
+                answered.append(answer)
+        except CallFailed as error:
+            if not answered or not is_of_the_caller(error):
+                raise
+            refusal = error
     if not output.as_json and any(a.response is not None for a in answered):
         note(LEAD, "bold")
     headers = [a.response.header for a in answered if a.response is not None]
@@ -179,6 +186,9 @@ def search(
     if sheet_file is not None:
         known = journal or default_path(asking.server, asking.entity, asking.modality)
         draw_sheet(answered, sheet_file, known, asking, options, began)
+    if refusal is not None:
+        left = plural(len(found) - len(answered), "probe was", "probes were")
+        raise Stopped(f"{explain(refusal, asking)} {left} not searched with.", exit_code(refusal))
     if any(a.response is None for a in answered):
         raise typer.Exit(Exit.PARTLY)
 
@@ -235,7 +245,9 @@ def _searched(
 
 def _concerns_the_probe(error: CallFailed) -> bool:
     fields = [violation.field for violation in error.field_violations]
-    return exit_code(error) is Exit.REFUSED and any(field.startswith("probe") for field in fields)
+    return error.reason == "QUOTA_OF_PROBE" or (
+        exit_code(error) is Exit.REFUSED and any(field.startswith("probe") for field in fields)
+    )
 
 
 def show(output: Output, answer: Answered, words: SampleWords) -> None:
