@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from likeness.cli import words
+from likeness.cli.searched import is_partial
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 
@@ -134,17 +137,19 @@ def header(message: common.AnswerHeader) -> Document:
         "unknown_galleries": list(message.unknown_galleries),
         "audit_position": message.audit_position,
         "audit_digest": message.audit_digest,
+        "policy": message.policy,
+        "insecure": message.insecure,
         "timings_ms": {t.stage: round(t.duration.ToNanoseconds() / 1e6, 2) for t in message.timings},
     }
 
 
-def search(probe: str, response: matching.SearchResponse) -> Document:
-    """The answer for one probe."""
+def search(probe: str, response: matching.SearchResponse, galleries: Collection[str] = ()) -> Document:
+    """The answer for one probe; `galleries` are those that the search named."""
     calibrated = bool(response.header.calibration)
     return {
         "probe": probe,
         "notice": words.LEAD,
-        "header": header(response.header),
+        "header": {**header(response.header), "partial": is_partial(response.header, galleries)},
         "answers": [
             {
                 "finding": finding(answer.finding),

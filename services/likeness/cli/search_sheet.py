@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -12,8 +12,9 @@ from likeness.cli import files, sheet
 from likeness.cli.caller import Asking
 from likeness.cli.journal import JournalEntry, find_references
 from likeness.cli.modality import DEFAULT, words_of
+from likeness.cli.searched import has_hits, is_partial, nothing_words, searched_words
 from likeness.cli.sheet import MAX_CANDIDATES, Rectangle, Row, Tile, crop
-from likeness.cli.words import expected_of, label_of, plural, rate_short
+from likeness.cli.words import expected_of, hit_words, label_of, plural, rate_short
 from likeness.client import SearchOptions
 from likeness.domain.errors import LikenessError
 from likeness.domain.samples import Sample
@@ -50,7 +51,12 @@ class Drawn:
 
 
 def save_pages(
-    answers: Sequence[Answer], path: Path, journal: Path, subtitle: Sequence[str], modality: str
+    answers: Sequence[Answer],
+    path: Path,
+    journal: Path,
+    subtitle: Sequence[str],
+    modality: str,
+    galleries: Collection[str] = (),
 ) -> Drawn:
     """Draw the sheet, a page after the other, and write its pages.
 
@@ -60,13 +66,14 @@ def save_pages(
         journal: the enrolment journal, which knows the files of candidates that were enrolled from here.
         subtitle: who asked what; see `heading`.
         modality: how samples are drawn.
+        galleries: that the searches named.
 
     Raises:
         OSError: a page cannot be written.
     """
     total = sum(max(1, len(response.answers) if response else 0) for _, response, _ in answers)
     pages = max(1, -(-total // sheet.ROWS_PER_PAGE))
-    rows = rows_of(answers, journal, modality)
+    rows = rows_of(answers, journal, modality, galleries)
     drawn = Drawn([])
     for number in range(1, pages + 1):
         on_page = list(islice(rows, sheet.ROWS_PER_PAGE))
@@ -111,13 +118,16 @@ def heading(
     return [".  ".join(f"{name}: {value}" for name, value in line.items()) + "." for line in lines]
 
 
-def rows_of(answers: Sequence[Answer], journal: Path, modality: str = DEFAULT) -> Iterator[Row]:
+def rows_of(
+    answers: Sequence[Answer], journal: Path, modality: str = DEFAULT, galleries: Collection[str] = ()
+) -> Iterator[Row]:
     """One row per presentation, or per probe that was refused, made when its turn comes.
 
     Args:
         answers: the probes and their answers.
         journal: the enrolment journal, which knows the files of candidates that were enrolled from here.
         modality: how samples are drawn.
+        galleries: that the searches named.
     """
     shown = {
         candidate.reference.reference_id
@@ -135,7 +145,7 @@ def rows_of(answers: Sequence[Answer], journal: Path, modality: str = DEFAULT) -
             yield Row(tile.of([path.name, "no answer"], None), note=note)
             continue
         for answer in response.answers:
-            yield _row(tile, answer, response, enrolled)
+            yield _row(tile, answer, response, enrolled, galleries)
 
 
 Pictures = Callable[[bytes, str, Rectangle | None], tuple[Pixels, Rectangle | None]]
@@ -174,6 +184,7 @@ def _row(
     answer: matching.ProbeAnswer,
     response: matching.SearchResponse,
     enrolled: Mapping[str, JournalEntry],
+    galleries: Collection[str],
 ) -> Row:
     finding, header = answer.finding, response.header
     index = f", no. {finding.index}" if len(response.answers) > 1 else ""
@@ -181,15 +192,16 @@ def _row(
         probe.path.name,
         f"quality {finding.quality.unified:.0f} of 100{index}",
         f"audit entry {header.audit_position}",
-        f"{plural(header.searched, 'reference')} searched",
+        searched_words(header, has_hits(response))[0],
     ]
     if answer.hits:
         lines.append(f"hits: {', '.join(hit.owner for hit in answer.hits)}")
-    if header.coverage < 1:
+    if is_partial(header, galleries):
         lines.append(f"PARTIAL: coverage {header.coverage:.3f}")
     candidates = [_candidate(c, header, enrolled, probe.pictures) for c in answer.candidates[:MAX_CANDIDATES]]
     further = len(answer.candidates) - len(candidates)
-    return Row(probe.of(lines, _rectangle(finding)), candidates, further=further)
+    note = " ".join(map(hit_words, answer.hits)) or f"{nothing_words(header).capitalize()}."
+    return Row(probe.of(lines, _rectangle(finding)), candidates, note=note, further=further)
 
 
 def _candidate(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from likeness.cli import documents
 from likeness.cli.output import ROOMY, output_width, plain_table
-from likeness.cli.words import expected_of, hit_words, label_of, plural, rate_short
+from likeness.cli.searched import has_hits, is_partial, nothing_words, searched_words
+from likeness.cli.words import expected_of, hit_words, label_of, rate_short
 from likeness.engine.entry import SampleWords
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
@@ -15,17 +18,29 @@ from likeness.v1 import matching_pb2 as matching
 _ABRIDGED = "left out, see likeness get"
 
 
-def tables(name: str, response: matching.SearchResponse, words: SampleWords) -> RenderableType:
-    """The answer for one probe as a person reads it: one table per face, record or object in it."""
+def tables(
+    name: str, response: matching.SearchResponse, words: SampleWords, galleries: Collection[str] = ()
+) -> RenderableType:
+    """The answer for one probe as a person reads it: one table per face, record or object in it.
+
+    Args:
+        name: of the probe.
+        response: the answer, its texts printable.
+        words: what the modality's samples are called.
+        galleries: that the search named.
+    """
     parts: list[RenderableType] = []
     for answer in response.answers:
         parts.append(_heading(name, answer, words.presentation if len(response.answers) > 1 else ""))
-        parts.append(_candidates(answer, response.header))
+        if answer.candidates:
+            parts.append(_candidates(answer, response.header))
+        elif not answer.hits:
+            parts.append(Text(f"  {nothing_words(response.header)}"))
         parts.extend(Text(f"  {hit_words(hit)}") for hit in answer.hits)
         parts.extend(
             Text(f"  {issue.message}", style="yellow") for issue in answer.finding.issues if issue.message
         )
-    parts.append(Text(_origin(response.header), style="dim"))
+    parts.append(Text(_origin(response, galleries), style="dim"))
     parts.append(Text())
     return Group(*parts)
 
@@ -38,8 +53,6 @@ def _heading(name: str, answer: matching.ProbeAnswer, presentation: str) -> Text
 
 
 def _candidates(answer: matching.ProbeAnswer, header: common.AnswerHeader) -> RenderableType:
-    if not answer.candidates:
-        return Text("  no candidate")
     who = ("Reference", "Owner's label", "Category") if output_width() >= ROOMY else ("Candidate",)
     scored = all(candidate.HasField("score") for candidate in answer.candidates)
     measures = ("Score", "FMR", "Expected false") if scored else ()
@@ -73,14 +86,15 @@ def _measured(candidate: common.Candidate, header: common.AnswerHeader) -> tuple
     )
 
 
-def _origin(header: common.AnswerHeader) -> str:
-    searched = plural(header.searched, "reference")
-    coverage = (
-        "" if header.coverage >= 1 else f" (PARTIAL: only {header.coverage:.3f} of the gallery took part)"
-    )
+def _origin(response: matching.SearchResponse, galleries: Collection[str]) -> str:
+    header = response.header
+    searched, uncounted = searched_words(header, has_hits(response))
+    aside = f" ({uncounted})" if uncounted else ""
+    partial = is_partial(header, galleries)
+    coverage = f" (PARTIAL: only {header.coverage:.3f} of the gallery took part)" if partial else ""
     calibration = header.calibration or "none"
     threshold = f"; FMR of {header.max_fmr:g} at most" if header.max_fmr else ""
     return (
-        f"{searched} searched{coverage}{threshold}; models {header.model}; calibration {calibration}; "
+        f"{searched}{aside}{coverage}{threshold}; models {header.model}; calibration {calibration}; "
         f"log position {header.log_position}; audit entry {header.audit_position}"
     )

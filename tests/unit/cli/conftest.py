@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from likeness.app.settings import Settings, load
 from likeness.cli.main import app
+from likeness.domain.access import Access
 from likeness.testing.composition import LocalComposition
 from likeness.testing.server import LocalServer
 from likeness.testing.vectors import VectorModality
@@ -24,7 +26,8 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _compose(settings: Settings) -> LocalComposition:
-    return LocalComposition.open(settings.home, VectorModality(), keep_sources=True)
+    limits = settings.quotas.limits()
+    return LocalComposition.open(settings.home, VectorModality(), keep_sources=True, limits=limits)
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +43,33 @@ Cli = Callable[..., Result]
 
 
 @pytest.fixture
+def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Starts a server whose calls are judged, with settings by keyword, for `run` to speak to."""
+    with ExitStack() as servers:
+
+        def start(access: Access, **given: object) -> None:
+            usual = {"home": tmp_path / "server", "grpc.address": "127.0.0.1:0", "metrics.address": ""}
+            settings = load(environment={}, overrides=usual | given)
+            server = servers.enter_context(LocalServer(settings, _compose, access=access))
+            for name, value in {
+                "LIKENESS_SERVER": server.address,
+                "LIKENESS_ENTITY": "NCB-XX",
+                "LIKENESS_PURPOSE": "system_test",
+                "LIKENESS_STATE": str(tmp_path / "state"),
+                "COLUMNS": "160",
+            }.items():
+                monkeypatch.setenv(name, value)
+            monkeypatch.chdir(tmp_path)
+
+        yield start
+
+
+def run(*words: str | Path) -> Result:
+    """Run `likeness` with the given words."""
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture
 def cli(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """Runs `likeness` with the given words against the server, with a journal of its own."""
     for name, value in {
@@ -51,4 +81,4 @@ def cli(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
+    return run

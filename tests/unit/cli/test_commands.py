@@ -103,6 +103,7 @@ def test_a_search_answers_in_json_with_rate_and_words(cli: Cli, folder: Path, en
     assert "not measurable" in first["score"]["fmr"]["in_words"]
     assert answer["header"]["searched"] == 3
     assert answer["header"]["audit_position"] > 0
+    assert (answer["header"]["policy"], answer["header"]["insecure"]) == ("", True)
     assert "lead for a person to verify" in answer["notice"]
     assert "%" not in result.stdout.replace("95% bounds", "")
 

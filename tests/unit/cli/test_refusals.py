@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from likeness.app.settings import Settings, load
 from likeness.cli.failures import Exit
-from likeness.cli.main import app
 from likeness.cli.refusals import NEVER_OF_A_FILE
 from likeness.client.stream import WINDOW
 from likeness.domain.access import Action, Asked, Grant
 from likeness.domain.errors import Denied, LikenessError, Precondition, Unproven
 from likeness.domain.quotas import DAY, Charge
-from likeness.testing.composition import LocalComposition
-from likeness.testing.server import LocalServer
-from likeness.testing.vectors import VectorModality
 from likeness.v1.reasons_pb2 import Reason
+from tests.unit.cli.conftest import run
 
 FILES = 100
 
@@ -59,30 +54,10 @@ def judge() -> Judge:
 
 
 @pytest.fixture
-def served(judge: Judge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def served(judge: Judge, serve: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     ends = (int(time.time()) // DAY + 2) * DAY
     monkeypatch.setattr(Charge, "ends", lambda *_: ends)  # no window ends within a test
-    given = {
-        "home": tmp_path / "server",
-        "grpc.address": "127.0.0.1:0",
-        "metrics.address": "",
-        "quotas.probe": 2,
-        "quotas.hour": 3,
-    }
-
-    def compose(settings: Settings) -> LocalComposition:
-        return LocalComposition.open(settings.home, VectorModality(), limits=settings.quotas.limits())
-
-    with LocalServer(load(environment={}, overrides=given), compose, access=judge) as server:
-        for name, value in {
-            "LIKENESS_SERVER": server.address,
-            "LIKENESS_ENTITY": "NCB-XX",
-            "LIKENESS_PURPOSE": "system_test",
-            "LIKENESS_STATE": str(tmp_path / "state"),
-        }.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.chdir(tmp_path)
-        yield
+    serve(judge, **{"quotas.probe": 2, "quotas.hour": 3})
 
 
 @pytest.fixture
@@ -94,17 +69,13 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
-def likeness(*words: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(word) for word in words])
-
-
 @pytest.mark.usefixtures("served")
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.reason)
 def test_a_run_ends_at_the_first_refusal_of_its_caller_and_goes_on_once_that_is_put_right(
     judge: Judge, folder: Path, refusal: LikenessError
 ) -> None:
     judge.refusal, judge.passes = refusal, 40
-    refused = likeness("enroll", folder)
+    refused = run("enroll", folder)
     assert refused.exit_code == Exit.REFUSED
     assert judge.judged <= judge.passes + 2 * WINDOW
     first = json.loads(refused.stdout)
@@ -115,7 +86,7 @@ def test_a_run_ends_at_the_first_refusal_of_its_caller_and_goes_on_once_that_is_
     assert "--override" not in refused.stderr
     assert not list(Path().glob("likeness-rejects*"))
     judge.refusal = None
-    second = likeness("enroll", folder)
+    second = run("enroll", folder)
     assert second.exit_code == Exit.DONE
     done = json.loads(second.stdout)
     assert (done["enrolled"], done["already_enrolled"], done["remaining"]) == (60, 40, 0)
@@ -124,14 +95,14 @@ def test_a_run_ends_at_the_first_refusal_of_its_caller_and_goes_on_once_that_is_
 @pytest.mark.usefixtures("served")
 def test_files_that_an_older_release_noted_for_a_refusal_are_sent(judge: Judge, folder: Path) -> None:
     judge.refusal = REFUSALS[0]
-    likeness("enroll", folder, "--journal", "j.jsonl")
+    run("enroll", folder, "--journal", "j.jsonl")
     assert Path("j.jsonl").read_text() == ""
     judge.refusal = None
-    likeness("enroll", folder, "--journal", "j.jsonl")
+    run("enroll", folder, "--journal", "j.jsonl")
     noted = {"reference_id": "", "log_position": 0, "reason": "ENTITY_SUSPENDED", "message": "cut off"}
     entries = [json.loads(line) | noted for line in Path("j.jsonl").read_text().splitlines()]
     Path("j.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
-    done = json.loads(likeness("enroll", folder, "--journal", "j.jsonl").stdout)
+    done = json.loads(run("enroll", folder, "--journal", "j.jsonl").stdout)
     assert (done["already_enrolled"], done["rejected"]) == (FILES, 0)
 
 
@@ -141,10 +112,10 @@ def test_every_reason_that_journals_may_have_is_one_of_the_protocol() -> None:
 
 @pytest.mark.usefixtures("served")
 def test_a_search_that_is_refused_in_the_middle_keeps_what_was_answered(judge: Judge, folder: Path) -> None:
-    likeness("enroll", folder)
+    run("enroll", folder)
     judge.refusal, judge.action, judge.passes = REFUSALS[1], Action.SEARCH, 2
     probes = [folder / f"{number:03}.jpg" for number in (0, 30, 60, 90)]
-    result = likeness("search", *probes, "--sheet", "sheet.png")
+    result = run("search", *probes, "--sheet", "sheet.png")
     assert result.exit_code == Exit.REFUSED
     assert len(result.stdout.splitlines()) == 2
     assert f"{REFUSALS[1].message} 2 probes were not searched with." in result.stderr
@@ -153,9 +124,9 @@ def test_a_search_that_is_refused_in_the_middle_keeps_what_was_answered(judge: J
 
 @pytest.mark.usefixtures("served")
 def test_a_probe_that_was_sent_too_often_does_not_stop_the_others(folder: Path) -> None:
-    likeness("enroll", folder)
+    run("enroll", folder)
     (folder / "other.jpg").write_text("0,1")
-    result = likeness("search", *[folder / "000.jpg"] * 3, folder / "other.jpg")
+    result = run("search", *[folder / "000.jpg"] * 3, folder / "other.jpg")
     assert result.exit_code == Exit.PARTLY
     answers = [json.loads(line) for line in result.stdout.splitlines()]
     assert [answer.get("rejection", {}).get("reason") for answer in answers] == [
@@ -168,9 +139,9 @@ def test_a_probe_that_was_sent_too_often_does_not_stop_the_others(folder: Path) 
 
 @pytest.mark.usefixtures("served")
 def test_a_quota_of_searches_that_is_used_up_is_a_refusal(folder: Path) -> None:
-    likeness("enroll", folder)
+    run("enroll", folder)
     probes = [folder / f"{number:03}.jpg" for number in (0, 25, 50, 75, 99)]
-    result = likeness("search", *probes)
+    result = run("search", *probes)
     assert result.exit_code == Exit.REFUSED
     assert len(result.stdout.splitlines()) == 3
     assert "ask the operator of the service for more. 2 probes were not searched with." in result.stderr

@@ -145,3 +145,19 @@ def test_a_heading_says_who_asked_what_why_and_when() -> None:
     asked = ("2031-02-03 04:05 UTC", "NCB-XX", "clerk", "missing person", "case-7")
     for part in (*asked, "a, b", "m@1", "c@1", "0.0001"):
         assert part in text
+
+
+def test_a_row_of_hits_alone_names_their_owners_and_claims_no_count(tmp_path: Path, journal: Path) -> None:
+    probe = picture(tmp_path / "probe.png")
+    header = common.AnswerHeader(policy="c0ffee", unknown_galleries=["wanted"])
+    hit = matching.ProbeAnswer(hits=[common.Hit(owner="NCB-FR")])
+    answers = [
+        (probe, matching.SearchResponse(header=header, answers=[answer]), "")
+        for answer in (hit, matching.ProbeAnswer())
+    ]
+    found, nothing = rows_of(answers, journal, galleries=["wanted"])
+    assert found.note == "NCB-FR holds a reference that resembles the probe: contact it."
+    assert nothing.note == "No hit."
+    for row in (found, nothing):
+        assert "searched for hits alone" in row.probe.lines
+        assert not any("PARTIAL" in line or "references" in line for line in row.probe.lines)

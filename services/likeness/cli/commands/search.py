@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from likeness.cli.output import Output, fail, meter, note, warn
 from likeness.cli.refusals import is_of_the_caller
 from likeness.cli.search_sheet import heading, save_pages
 from likeness.cli.search_tables import tables
+from likeness.cli.searched import remark
 from likeness.cli.selection import selection
 from likeness.cli.words import LEAD, plural
 from likeness.client import CallFailed, LikenessClient, SearchOptions, sample
@@ -35,17 +36,6 @@ from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 
 ANSWER = "Answer"
-
-_NOTHING_SEARCHED = (
-    "no reference took part: there is none in the galleries and of the owners and categories asked for that this "
-    "entity may search for this purpose; `likeness list` shows those there are."
-)
-
-
-_UNKNOWN_GALLERIES = (
-    "no reference that this entity may know of is in gallery {}. Check how the name is spelt; `likeness list` "
-    "shows the galleries of every reference."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +159,7 @@ def search(
     with connect(asking) as client:
         try:
             for answer in each(client, found, chosen, options, asking):
-                show(output, answer, asking.words)
+                show(output, answer, asking.words, options["galleries"])
                 answered.append(answer)
         except CallFailed as error:
             if not answered or not is_of_the_caller(error):
@@ -177,12 +167,7 @@ def search(
             refusal = error
     if not output.as_json and any(a.response is not None for a in answered):
         note(LEAD, "bold")
-    headers = [a.response.header for a in answered if a.response is not None]
-    unknown = sorted({name for header in headers for name in header.unknown_galleries})
-    if unknown:
-        warn(_UNKNOWN_GALLERIES.format(" or ".join(unknown)))
-    elif any(not header.searched for header in headers):
-        warn(_NOTHING_SEARCHED)
+    remark([a.response for a in answered if a.response is not None], options["galleries"])
     if sheet_file is not None:
         known = journal or default_path(asking.server, asking.entity, asking.modality)
         draw_sheet(answered, sheet_file, known, asking, options, began)
@@ -250,13 +235,13 @@ def _concerns_the_probe(error: CallFailed) -> bool:
     )
 
 
-def show(output: Output, answer: Answered, words: SampleWords) -> None:
-    """Write one answer, or why there is none."""
+def show(output: Output, answer: Answered, words: SampleWords, galleries: Collection[str]) -> None:
+    """Write one answer, or why there is none; `galleries` are those that were named."""
     name = str(answer.file.path)
     if answer.response is not None:
         response = answer.response
-        shown = tables(printable(name), with_printable_texts(response), words)
-        output.answer(documents.search(name, response), shown)
+        shown = tables(printable(name), with_printable_texts(response), words, galleries)
+        output.answer(documents.search(name, response, galleries), shown)
         return
     if output.as_json:
         rejection = {"reason": answer.reason, "message": answer.refusal}
@@ -273,7 +258,8 @@ def draw_sheet(
         for a in answered
     ]
     headers = [response.header for _, response, _ in answers if response is not None]
-    drawn = save_pages(answers, path, journal, heading(asking, options, headers, at), asking.modality)
+    above = heading(asking, options, headers, at)
+    drawn = save_pages(answers, path, journal, above, asking.modality, options["galleries"])
     first, *further = drawn.pages
     note(f"contact sheet: {first}" + (f", and further pages to {further[-1]}" if further else ""))
     if drawn.without:

@@ -1,0 +1,105 @@
+"""What an answer says of how much was searched, in words.
+
+References of which its caller may see no more than a hit are in no count of an answer, and a gallery that holds
+nothing else is unknown to it. An answer in which nothing is counted is therefore not a partial one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from likeness.cli.output import note, warn
+from likeness.cli.words import plural
+from likeness.domain.text import printable
+from likeness.v1 import common_pb2 as common
+from likeness.v1 import matching_pb2 as matching
+
+
+def is_partial(header: common.AnswerHeader, galleries: Collection[str]) -> bool:
+    """Whether something that should have been searched took no part.
+
+    Args:
+        header: of the answer.
+        galleries: that the search named. Where all of them are unknown to the caller its coverage is 0, and nothing
+            is missing.
+    """
+    unknown = len(header.unknown_galleries)
+    return header.coverage < 1 and not (unknown and unknown == len(set(galleries)))
+
+
+def counts_hits_alone(header: common.AnswerHeader) -> bool:
+    """Whether nothing is counted, and policies were asked that may show no more than hits."""
+    return bool(header.policy) and not header.searched
+
+
+def has_hits(response: matching.SearchResponse) -> bool:
+    """Whether somebody holds something of which no more may be shown."""
+    return any(answer.hits for answer in response.answers)
+
+
+def searched_words(header: common.AnswerHeader, hits: bool) -> tuple[str, str]:
+    """How many references took part, as far as the caller may know, and what that leaves out, if anything.
+
+    Args:
+        header: of the answer.
+        hits: whether it has any.
+    """
+    if not header.searched and (hits or counts_hits_alone(header)):
+        return "searched for hits alone", "how many references took part is not shown"
+    counted = f"{plural(header.searched, 'reference')} searched"
+    return counted, "others for hits alone, not counted" if hits else ""
+
+
+def nothing_words(header: common.AnswerHeader) -> str:
+    """What is said of a probe without candidates and hits."""
+    return "no hit" if counts_hits_alone(header) else "no candidate"
+
+
+def remark(responses: Sequence[matching.SearchResponse], galleries: Collection[str]) -> None:
+    """Tell the person what the answers of a run leave open: that nothing was counted, or a gallery may be misspelt.
+
+    Args:
+        responses: the answers.
+        galleries: that each search named.
+    """
+    headers = [response.header for response in responses]
+    unknown = sorted({name for header in headers for name in header.unknown_galleries})
+    if not unknown and all(header.searched for header in headers):
+        return
+    if any(map(has_hits, responses)):
+        if len(set(galleries)) > 1 and unknown:
+            note(_HITS_OF_SOME.format(_listed(unknown)))
+    elif any(header.policy for header in headers):
+        found = _NO_HIT if any(header.calibration for header in headers) else _NOT_RATED
+        gallery = f"what is in gallery {_listed(unknown)}, if there is such a gallery"
+        what = gallery if unknown else "what was asked for, if there is any"
+        note(_HITS_ALONE.format(found, what))
+    elif unknown:
+        warn(_UNKNOWN_GALLERIES.format(_listed(unknown)))
+    else:
+        warn(_NOTHING_SEARCHED)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " or ".join(map(printable, names))
+
+
+_NOTHING_SEARCHED = (
+    "no reference took part: there is none in the galleries and of the owners and categories asked for that this "
+    "entity may search for this purpose; `likeness list` shows those there are."
+)
+
+_UNKNOWN_GALLERIES = (
+    "no reference that this entity may know of is in gallery {}. Check how the name is spelt; `likeness list` "
+    "shows the galleries of every reference."
+)
+
+_HITS_ALONE = "{} Of {}, this entity may see hits alone: how many references took part is not shown to it."
+
+_NO_HIT = "There was no hit."
+_NOT_RATED = "Hits need a calibration, which the models in use have not."
+
+_HITS_OF_SOME = (
+    "Of what is in gallery {} this entity may see hits alone: from which of them they are, and whether each "
+    "exists, is not shown to it."
+)
