@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from likeness.cli.output import plain_table
-from likeness.cli.words import plural, rate_short
+from likeness.cli.words import decided_words, plural, rate_short
 from likeness.domain.audit import AuditEntry, JsonValue
 from likeness.domain.text import printable
 from likeness.store.audit import AuditRecord
@@ -103,8 +103,8 @@ def audit_table(record: AuditRecord) -> Table:
         shown = (f"{name.replace('_', ' ')} {_shown(value)}" for name, value in details.items())
         table.add_row("", ", ".join(shown), style="dim")
     if entry.policy:
-        decided = ", ".join(entry.decided_by) or "none named"
-        table.add_row("", printable(f"policy {entry.policy}; decided by {decided}"), style="dim")
+        parts = (f"policy {entry.policy}", decided_words(entry.outcome, entry.decided_by))
+        table.add_row("", printable("; ".join(filter(None, parts))), style="dim")
     table.add_row("", f"digest {record.digest.hex()}", style="dim")
     return table
 

@@ -111,6 +111,6 @@ def outcome(ruling: Ruling, case: Case) -> Outcome:
         grant = ruling.judge(case.asked)
     except Denied as error:
         level = Level.HIDDEN.name.lower() if case.reference else ""
-        return Outcome(error.reason, level, (), error.message)
+        return Outcome(error.reason, level, error.decided_by, error.message)
     level = grant.disclosure.level(case.reference.facets).name.lower() if case.reference else ""
     return Outcome(ALLOWED, level, grant.decided_by, "")

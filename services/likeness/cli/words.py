@@ -5,6 +5,7 @@ A rate is a false match rate with what it was measured on, never a bare percenta
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
 
 from likeness.domain.rounding import rounded_down, rounded_up
@@ -14,6 +15,22 @@ MAX_LABEL = 80
 """Characters of a label in tables and pictures; `likeness get` shows all of it."""
 
 LEAD = "A candidate is a lead for a person to verify, not an identification."
+
+
+NO_POLICY = "no policy permits this"
+
+
+def decided_words(outcome: str, policies: Collection[str]) -> str:
+    """Which policies decided on a call; empty where it was refused before they were asked.
+
+    Args:
+        outcome: OK, or the reason of a refusal.
+        policies: that decided, by their ids.
+    """
+    named = ", ".join(policies)
+    if outcome == "NOT_PERMITTED_BY_POLICY":
+        return f"forbidden by {named}" if named else NO_POLICY
+    return f"permitted by {named}" if named else ""
 
 
 def hit_words(hit: common.Hit) -> str:

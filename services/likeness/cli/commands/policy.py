@@ -22,7 +22,7 @@ from likeness.cli.options import AsJson
 from likeness.cli.output import Output, note, plain_table
 from likeness.cli.policy_cases import ALLOWED, Case, CaseReference, outcome, read_cases
 from likeness.cli.settings_options import PANEL, configured
-from likeness.cli.words import plural
+from likeness.cli.words import NO_POLICY, decided_words, plural
 from likeness.domain.access import Action
 from likeness.domain.errors import InvalidInput, LikenessError, Unavailable
 from likeness.domain.references import Category, Purpose, Status
@@ -146,7 +146,8 @@ def explain(
         "levels": levels,
         "policy": ruling.digest,
     }
-    lines = [f"{found.result}: {found.message or 'by ' + ', '.join(found.policies)}"]
+    lines = [f"{found.result}: {found.message}" if found.message else found.result]
+    lines += filter(None, [decided_words(found.result, found.policies)])
     lines += [f"{name}: {'yes' if row['allowed'] else 'no'}, {row['by']}" for name, row in levels.items()]
     Output(as_json).answer(document, "\n".join([*lines, *([f"level {found.level}"] if found.level else [])]))
     if found.result != ALLOWED:
@@ -162,7 +163,7 @@ def _levels(ruling: Ruling, case: Case) -> dict[str, dict[str, object]]:
     rows: dict[str, dict[str, object]] = {}
     for action in LEVEL_ACTIONS:
         decided = ruling.engine.decide_about(question, action, case.reference.facets)
-        words = ", ".join(decided.policies) or "no policy permits it"
+        words = ", ".join(decided.policies) or NO_POLICY
         rows[action] = {"allowed": decided.allowed, "by": words}
     return rows
 

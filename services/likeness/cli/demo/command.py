@@ -73,8 +73,8 @@ def demo(
             section.run(stage)
         output.note(f"{4 + len(sections)}. What the frontline may not do", "bold")
         _refusal(stage, folder)
-        output.note(f"{5 + len(sections)}. What stands in the record", "bold")
-        _audit(stage, folder)
+        output.note(f"{5 + len(sections)}. Whether the record is whole", "bold")
+        stage.likeness("audit", "verify", "--table", "--home", str(folder / "home"))
     for section in sections:
         section.conclude()
     _next_steps(folder)
@@ -102,12 +102,6 @@ def _refusal(stage: Stage, folder: Path) -> None:
     """A call that the policy does not allow, and the entry that it leaves."""
     stage.likeness("list", "--gallery", "demo", "--table", role=Role.FRONTLINE, allow=(Exit.REFUSED,))
     stage.likeness("audit", "show", "--last", "1", "--table", "--home", str(folder / "home"))
-
-
-def _audit(stage: Stage, folder: Path) -> None:
-    home = ("--home", str(folder / "home"))
-    stage.likeness("audit", "show", "--last", "1", "--table", *home)
-    stage.likeness("audit", "verify", "--table", *home)
 
 
 def _next_steps(folder: Path) -> None:

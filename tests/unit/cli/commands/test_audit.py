@@ -186,3 +186,22 @@ def test_the_tree_is_verified_with_the_chain(home: Path) -> None:
     assert result.exit_code == Exit.DAMAGED
     (problem,) = json.loads(result.stdout)["problems"]
     assert "tree over the audit is missing or damaged at entry 1" in problem
+
+
+@pytest.mark.parametrize(
+    ("outcome", "decided_by", "shown"),
+    [
+        ("OK", ("frontline-searches",), "policy c0ffee; permitted by frontline-searches"),
+        ("NOT_FOUND", ("frontline-searches",), "policy c0ffee; permitted by frontline-searches"),
+        ("NOT_PERMITTED_BY_POLICY", (), "policy c0ffee; no policy permits this"),
+        ("NOT_PERMITTED_BY_POLICY", ("closed",), "policy c0ffee; forbidden by closed"),
+        ("PRINCIPAL_UNKNOWN", (), "policy c0ffee"),
+    ],
+)
+def test_an_entry_says_which_policies_decided(
+    home: Path, outcome: str, decided_by: tuple[str, ...], shown: str
+) -> None:
+    with Store.open(home, key_file=key_file(load(environment={}, overrides={"home": home}))) as store:
+        store.audit(AuditEntry("Search", CALLER, outcome, policy="c0ffee", decided_by=decided_by))
+    lines = [line.strip() for line in run("show", "-n", "1", "--table").stdout.splitlines()]
+    assert shown in lines

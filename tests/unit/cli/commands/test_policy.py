@@ -86,6 +86,22 @@ def test_explain_says_why_a_call_is_denied() -> None:
     done = policy("explain", "--principal", GATE, "--entity", "AA-BORDER", "--action", "Enroll", "--json")
     assert done.exit_code == 1
     assert json.loads(done.stdout)["result"] == "NOT_PERMITTED_BY_POLICY"
+    shown = policy(
+        "explain", "--principal", GATE, "--entity", "AA-BORDER", "--action", "Enroll", "--table"
+    ).stdout
+    assert "no policy permits this" in shown
+
+
+def test_explain_names_the_policies_that_forbid_a_call(folder: Path) -> None:
+    (folder / "own.cedar").write_text(
+        '@id("all") permit (principal, action, resource);'
+        '@id("closed") forbid (principal, action == Action::"Search", resource);'
+    )
+    words = ("explain", "--policies", "own.cedar", "--principal", GATE, "--entity", "AA-BORDER")
+    done = policy(*words, "--action", "Search", "--json")
+    assert json.loads(done.stdout)["decided_by"] == ["closed"]
+    assert "forbidden by closed" in policy(*words, "--action", "Search", "--table").stdout
+    assert "permitted by all" in policy(*words, "--action", "Get", "--table").stdout
 
 
 def test_test_tries_every_case(folder: Path) -> None:
