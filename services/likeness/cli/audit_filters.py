@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,9 @@ from typing import Annotated
 import typer
 
 from likeness.cli.files import MAX_FILE_BYTES
+from likeness.cli.words import filters_words
 from likeness.domain.errors import InvalidInput
+from likeness.store.audit_search import AuditFilter
 
 _FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
 
@@ -38,10 +41,33 @@ Probe = Annotated[
     ),
 ]
 
+_OPTIONS = {
+    "case": "--case",
+    "entity": "--entity",
+    "operator": "--operator",
+    "principal": "--principal",
+    "owner": "--owner",
+    "rpc": "--method",
+    "outcome": "--outcome",
+}
+
 
 def moment(given: datetime | None) -> datetime | None:
     """A time as it was given, in UTC where it does not say."""
     return given.replace(tzinfo=UTC) if given is not None and given.tzinfo is None else given
+
+
+def filters_named(wanted: AuditFilter, further: Mapping[str, object]) -> str:
+    """The options by which entries were asked for, as they are typed.
+
+    Args:
+        wanted: what they say.
+        further: by option, what was given of others.
+    """
+    given = {option: getattr(wanted, name) for name, option in _OPTIONS.items()}
+    times = {"--from": wanted.since, "--to": wanted.until}
+    moments = {option: at.isoformat() if at else None for option, at in times.items()}
+    return filters_words(given | moments | {"--reference": sorted(wanted.references or ())} | dict(further))
 
 
 def probe_bytes(path: Path) -> bytes:

@@ -6,10 +6,12 @@ nothing else is unknown to it. An answer in which nothing is counted is therefor
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal
 
 from likeness.cli.output import note, warn
-from likeness.cli.words import plural
+from likeness.cli.words import filters_words, plural
+from likeness.client import SearchOptions
 from likeness.domain.text import printable
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
@@ -55,29 +57,39 @@ def nothing_words(header: common.AnswerHeader) -> str:
     return "no hit" if counts_hits_alone(header) else "no candidate"
 
 
-def remark(responses: Sequence[matching.SearchResponse], galleries: Collection[str]) -> None:
+def remark(responses: Sequence[matching.SearchResponse], options: SearchOptions) -> None:
     """Tell the person what the answers of a run leave open: that nothing was counted, or a gallery may be misspelt.
 
     Args:
         responses: the answers.
-        galleries: that each search named.
+        options: of each search.
     """
+    filters = filters_words({f"--{one}": options.get(many) for one, many in _FILTERS.items()})
     headers = [response.header for response in responses]
     unknown = sorted({name for header in headers for name in header.unknown_galleries})
     if not unknown and all(header.searched for header in headers):
         return
     if any(map(has_hits, responses)):
-        if len(set(galleries)) > 1 and unknown:
+        if unknown and len(set(options.get("galleries", ()))) > 1:
             note(_HITS_OF_SOME.format(_listed(unknown)))
     elif any(header.policy for header in headers):
         found = _NO_HIT if any(header.calibration for header in headers) else _NOT_RATED
         gallery = f"what is in gallery {_listed(unknown)}, if there is such a gallery"
-        what = gallery if unknown else "what was asked for, if there is any"
+        asked = f"what matches {filters}" if filters else "all that is enrolled"
+        what = gallery if unknown else f"{asked}, if there is anything"
         note(_HITS_ALONE.format(found, what))
     elif unknown:
         warn(_UNKNOWN_GALLERIES.format(_listed(unknown)))
     else:
-        warn(_NOTHING_SEARCHED)
+        warn(_NOTHING_SEARCHED.format(f" matches {filters}" if filters else ""))
+
+
+_FILTERS: Mapping[str, Literal["galleries", "owners", "categories"]] = {
+    "gallery": "galleries",
+    "owner": "owners",
+    "category": "categories",
+}
+"""By option what a search has it as."""
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -85,8 +97,8 @@ def _listed(names: Sequence[str]) -> str:
 
 
 _NOTHING_SEARCHED = (
-    "no reference took part: there is none in the galleries and of the owners and categories asked for that this "
-    "entity may search for this purpose; `likeness list` shows those there are."
+    "no reference took part: none that this entity may search for this purpose{}; `likeness list` shows those that "
+    "there are."
 )
 
 _UNKNOWN_GALLERIES = (

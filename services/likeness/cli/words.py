@@ -5,10 +5,11 @@ A rate is a false match rate with what it was measured on, never a bare percenta
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 
 from likeness.domain.rounding import rounded_down, rounded_up
+from likeness.domain.text import printable
 from likeness.v1 import common_pb2 as common
 
 MAX_LABEL = 80
@@ -98,6 +99,20 @@ def expected_words(expected: float, *, at_most: bool = False) -> str:
 def plural(count: int, one: str, many: str = "") -> str:
     """`1 file`, `2 files`, `1,234 files`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def filters_words(given: Mapping[str, object]) -> str:
+    """The filters that were given, as they are typed: `--case 7, --gallery a, --gallery b`.
+
+    Args:
+        given: by option what each was given, several of it as a list; empty ones are left out.
+    """
+    every = (
+        (option, one)
+        for option, value in given.items()
+        for one in (value if isinstance(value, list) else [value])
+    )
+    return printable(", ".join(f"{option} {one}" for option, one in every if one not in (None, "")))
 
 
 def label_of(metadata: common.ReferenceMetadata) -> str:

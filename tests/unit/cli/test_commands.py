@@ -248,9 +248,19 @@ def test_references_are_listed_changed_and_expunged(cli: Cli, folder: Path, enro
 
 
 def test_a_list_of_nothing_says_so(cli: Cli, enrolled: str) -> None:
-    result = cli("list", "-g", "misspelt", "--table")
-    assert result.exit_code == 0
-    assert "no reference that this entity may know of" in result.stderr
+    for form in ("--table", "--json"):
+        result = cli("list", "-g", "misspelt", "--status", "active", form)
+        assert result.exit_code == 0
+        filters = "--modality face, --gallery misspelt, --status active"
+        assert f"No reference that this entity may know of matches {filters}." in result.stderr
+        assert "No reference" not in cli("list", "-g", enrolled, form).stderr
+
+
+def test_a_search_of_nothing_names_what_it_was_narrowed_to(cli: Cli, folder: Path, enrolled: str) -> None:
+    words = ("search", folder / "ada" / "1.jpg", "-g", enrolled)
+    assert "matches" not in cli(*words).stderr
+    narrowed = cli(*words, "--owner", "NCB-ZZ", "--category", "stolen")
+    assert f"matches --gallery {enrolled}, --owner NCB-ZZ, --category stolen;" in narrowed.stderr
 
 
 def test_a_limit_of_zero_does_not_lift_the_limit(cli: Cli, folder: Path) -> None:

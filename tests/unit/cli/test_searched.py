@@ -69,7 +69,9 @@ def test_no_hit_is_said_as_such(folder: Path) -> None:
     assert "There was no hit. Of what is in gallery wanted, if there is such a gallery, this" in table.stderr
     assert "warning" not in table.stderr
     everywhere = run("search", folder / "bob.jpg", *FRONTLINE)
-    assert "There was no hit. Of what was asked for, if there is any, this entity" in everywhere.stderr
+    assert "There was no hit. Of all that is enrolled, if there is anything, this" in everywhere.stderr
+    narrowed = run("search", folder / "bob.jpg", "--owner", "NCB-XX", *FRONTLINE)
+    assert "Of what matches --owner NCB-XX, if there is anything, this entity" in narrowed.stderr
 
 
 def test_of_several_galleries_it_is_not_said_which_the_hits_are_from(folder: Path) -> None:

@@ -24,6 +24,7 @@ from likeness.cli.audit_filters import (
     ReferenceId,
     Since,
     Until,
+    filters_named,
     moment,
     probe_bytes,
 )
@@ -32,7 +33,7 @@ from likeness.cli.commands import audit_export, proofs, witness
 from likeness.cli.failures import Commands, Exit, Stopped
 from likeness.cli.local_store import read_only, seals
 from likeness.cli.options import AsJson
-from likeness.cli.output import Output, meter
+from likeness.cli.output import Output, meter, note
 from likeness.cli.settings_options import configured
 from likeness.cli.words import plural
 from likeness.domain.audit import AuditMark
@@ -181,12 +182,17 @@ def show(
         count = (0 if filtered else DEFAULT_LAST) if last is None else last
         first = position or (max(1, head - count + 1) if count and not filtered else 1)
         end = position or head
+        shown = 0
         with meter("looking through the audit") as step:
             found: Iterable[AuditRecord] = find(connection, opened, wanted, first - 1, end, step)
             if filtered and count:
                 found = deque(found, maxlen=count)
             for record in found:
                 output.answer(audit_document(record), audit_table(record))
+                shown += 1
+    if not shown:
+        named = filters_named(wanted, {"--position": position, "--probe": probe})
+        note(f"No entry matches {named}." if filtered else "The audit has no entries yet.")
 
 
 app.command(epilog=audit_export.EXAMPLES)(audit_export.export)

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TextIO
@@ -16,7 +17,7 @@ import sqlalchemy as sa
 import typer
 
 from likeness.app.settings import Settings
-from likeness.cli.audit_filters import Since, Until, moment
+from likeness.cli.audit_filters import Since, Until, filters_named, moment
 from likeness.cli.audit_sheet import audit_document
 from likeness.cli.failures import Exit, Stopped
 from likeness.cli.local_store import read_only, seals
@@ -93,6 +94,9 @@ def export(
         rows = _received(connection, records, owner) if owner else map(_whole, records)
         columns = _RECEIVED if owner else _WHOLE
         count = _write_csv(file, rows, columns) if form is Format.CSV else _write_lines(file, rows)
+    if not count:
+        named = filters_named(replace(wanted, references=None), {"--subject": subject})
+        note(f"No entry matches {named}.")
     note(f"{plural(count, 'line')} of the audit exported" + (f" to {out}" if out else ""))
 
 

@@ -17,7 +17,7 @@ from likeness.cli.filter_options import InGalleries, OfCategories, OfOwners, OfS
 from likeness.cli.options import AsJson
 from likeness.cli.output import ROOMY, Output, fail, note, output_width, plain_table
 from likeness.cli.restricting import Denied, Disclosed, Permitted, restrictions
-from likeness.cli.words import label_of, plural
+from likeness.cli.words import filters_words, label_of, plural
 from likeness.client import metadata
 from likeness.domain.references import Category, Status
 from likeness.domain.text import printable
@@ -25,12 +25,6 @@ from likeness.rpc.convert.texts import with_printable_texts
 from likeness.v1 import common_pb2 as common
 
 Ids = Annotated[list[str], typer.Argument(help="Ids of references.", show_default=False)]
-
-
-_NONE = (
-    "no reference that this entity may know of: none enrolled, or none with the gallery, owner, category, status "
-    "and modality asked for"
-)
 
 
 @asks()
@@ -66,15 +60,24 @@ def list_references(
         )
         wanted = itertools.islice(every, limit or None)
         if output.as_json:
-            for found in wanted:
+            count = 0
+            for count, found in enumerate(wanted, start=1):  # noqa: B007  used after the loop
                 output.answer(documents.reference(found), "")
-            return
-        shown = list(wanted)
-        output.answer({}, _table([with_printable_texts(found) for found in shown]))
-        if not shown:
-            note(_NONE)
-        if limit and len(shown) == limit and next(every, None) is not None:
-            note(f"the first {limit:,}; there are more, see --limit")
+        else:
+            shown = list(wanted)
+            count = len(shown)
+            output.answer({}, _table([with_printable_texts(found) for found in shown]))
+            if limit and count == limit and next(every, None) is not None:
+                note(f"the first {limit:,}; there are more, see --limit")
+        if not count:
+            given = {
+                "--modality": asking.modality,
+                "--gallery": gallery,
+                "--owner": owner,
+                "--category": [c.value for c in category or []],
+                "--status": [s.value for s in status or []],
+            }
+            note(f"No reference that this entity may know of matches {filters_words(given)}.")
 
 
 @asks()

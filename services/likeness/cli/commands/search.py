@@ -167,7 +167,7 @@ def search(
             refusal = error
     if not output.as_json and any(a.response is not None for a in answered):
         note(LEAD, "bold")
-    remark([a.response for a in answered if a.response is not None], options["galleries"])
+    remark([a.response for a in answered if a.response is not None], options)
     if sheet_file is not None:
         known = journal or default_path(asking.server, asking.entity, asking.modality)
         draw_sheet(answered, sheet_file, known, asking, options, began)

@@ -166,6 +166,17 @@ def test_a_search_is_shown_with_what_it_asked_for(home: Path) -> None:
     assert shown["candidates_per_presentation"] == [8, 3]
 
 
+def test_filters_that_nothing_matches_are_named(home: Path) -> None:
+    nothing = run("show", "--case", "case-8", "--outcome", "OK", "--from", "2026-01-31")
+    assert (nothing.exit_code, nothing.stdout) == (0, "")
+    assert (
+        nothing.stderr == "No entry matches --case case-8, --outcome OK, --from 2026-01-31T00:00:00+00:00.\n"
+    )
+    assert run("show", "--case", "case-7").stderr == ""
+    exported = run("export", "--case", "case-8")
+    assert exported.stderr.startswith("No entry matches --case case-8.\n")
+
+
 def test_an_old_entry_with_control_characters_steers_no_terminal(home: Path) -> None:
     key = key_file(load(environment={}, overrides={"home": home}))
     with Store.open(home, key_file=key) as store:
