@@ -65,8 +65,8 @@ def sources_of(settings: Settings) -> Sources:
     named = settings.access
     if named.directory is None:
         raise Precondition(
-            "The settings name no directory of who may call; set access.directory to one. `likeness certs dev` "
-            "makes an example.",
+            "The settings name no directory of who may call; set access.directory to one, or name the settings "
+            "file that has it with --config. `likeness certs dev` makes an example of both.",
             reason="DIRECTORY_MISSING",
         )
     directory = named.directory.expanduser()

@@ -18,22 +18,45 @@ _FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
 
 Case = Annotated[str, typer.Option(help="Of this case.", show_default=False)]
 Entity = Annotated[str, typer.Option(help="Asked for by this entity.", show_default=False)]
-Operator = Annotated[str, typer.Option(help="Asked for by this person there.", show_default=False)]
+Operator = Annotated[
+    str, typer.Option(help="Asked for by this person, as the entries name the operator.", show_default=False)
+]
 Principal = Annotated[
     str,
-    typer.Option(help="By who was proven to call: of the certificate, or of the token.", show_default=False),
+    typer.Option(
+        help="By who was proven to call: the name in the certificate, or ISSUER#SUBJECT of the token.",
+        show_default=False,
+    ),
 ]
 Since = Annotated[
     datetime | None,
-    typer.Option("--from", formats=_FORMATS, help="Not before this time, UTC.", show_default=False),
+    typer.Option(
+        "--from",
+        formats=_FORMATS,
+        metavar="TIME",
+        help="Not before this time: 2026-01-31 or 2026-01-31T08:00:00, in UTC or with an offset as +0100.",
+        show_default=False,
+    ),
 ]
 Until = Annotated[
-    datetime | None, typer.Option("--to", formats=_FORMATS, help="Before this time, UTC.", show_default=False)
+    datetime | None,
+    typer.Option(
+        "--to",
+        formats=_FORMATS,
+        metavar="TIME",
+        help="Before this time, written as --from.",
+        show_default=False,
+    ),
 ]
-ReferenceId = Annotated[str, typer.Option(help="That name or answer this reference.", show_default=False)]
-Owner = Annotated[str, typer.Option(help="That answer a reference of this owner.", show_default=False)]
+ReferenceId = Annotated[
+    str, typer.Option(metavar="ID", help="That name or answer this reference.", show_default=False)
+]
+Owner = Annotated[str, typer.Option(help="That answered a reference of this owner.", show_default=False)]
 Method = Annotated[str, typer.Option(help="Of this method, such as Search.", show_default=False)]
-Outcome = Annotated[str, typer.Option(help="OK, or the reason of a refusal.", show_default=False)]
+Outcome = Annotated[
+    str,
+    typer.Option(help="OK, or the reason of a refusal, such as NOT_PERMITTED_BY_POLICY.", show_default=False),
+]
 Probe = Annotated[
     Path | None,
     typer.Option(

@@ -25,7 +25,7 @@ class Exit(IntEnum):
     UNREACHABLE = 3
     """The server cannot be reached, is not ready or did not answer in time; try again."""
     REFUSED = 4
-    """The request was refused: bad input, missing rights, not found, or the state does not allow it."""
+    """The request was refused: bad input, missing rights, a quota, not found, or the state does not allow it."""
     DAMAGED = 5
     """Stored data or a model does not match its seal or digest."""
     INTERRUPTED = 130
@@ -34,8 +34,8 @@ class Exit(IntEnum):
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 done in part (something was rejected, not found or red); 2 the command line, a file or "
-    "a setting is wrong; 3 the server is not reachable, not ready or too slow; 4 refused (input, rights, state); "
-    "5 damaged data or model; 130 interrupted."
+    "a setting is wrong; 3 the server is not reachable, not ready or too slow; 4 refused (input, rights, quota, "
+    "state); 5 damaged data or model; 130 interrupted."
 )
 
 _BY_KIND = {

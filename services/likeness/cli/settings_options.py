@@ -19,7 +19,12 @@ PANEL = "Settings"
 
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", help="The settings file (TOML).", rich_help_panel=PANEL, show_default=False),
+    typer.Option(
+        "--config",
+        help="The settings file (TOML). Default: LIKENESS_CONFIG, or likeness.toml in the home.",
+        rich_help_panel=PANEL,
+        show_default=False,
+    ),
 ]
 Home = Annotated[
     Path | None,

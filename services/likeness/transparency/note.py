@@ -71,6 +71,11 @@ class VerifierKey:
         named = self.name.encode() + b"\n" + bytes([self.algorithm]) + self.public
         return hashlib.sha256(named).digest()[:KEY_ID_BYTES]
 
+    @property
+    def is_witness(self) -> bool:
+        """Whether it checks the cosignatures of a witness, and not what a log signs."""
+        return self.algorithm is Algorithm.COSIGNATURE
+
     def verify(self, signature: bytes, message: bytes) -> bool:
         """Whether an Ed25519 signature of 64 bytes is this key's over a message."""
         try:

@@ -124,9 +124,11 @@ def test_a_search_that_is_refused_in_the_middle_keeps_what_was_answered(judge: J
 
 @pytest.mark.usefixtures("served")
 def test_a_probe_that_was_sent_too_often_does_not_stop_the_others(folder: Path) -> None:
-    run("enroll", folder)
-    (folder / "other.jpg").write_text("0,1")
-    result = run("search", *[folder / "000.jpg"] * 3, folder / "other.jpg")
+    run("enroll", folder / "000.jpg")
+    probes = [folder / f"probe-{number}.jpg" for number in range(4)]
+    for probe, vector in zip(probes, ("1,0", "1,0", "1,0", "0,1"), strict=True):
+        probe.write_text(vector)
+    result = run("search", *probes)
     assert result.exit_code == Exit.PARTLY
     answers = [json.loads(line) for line in result.stdout.splitlines()]
     assert [answer.get("rejection", {}).get("reason") for answer in answers] == [
@@ -139,8 +141,13 @@ def test_a_probe_that_was_sent_too_often_does_not_stop_the_others(folder: Path) 
 
 @pytest.mark.usefixtures("served")
 def test_a_quota_of_searches_that_is_used_up_is_a_refusal(folder: Path) -> None:
-    run("enroll", folder)
-    probes = [folder / f"{number:03}.jpg" for number in (0, 25, 50, 75, 99)]
+    run("enroll", folder / "000.jpg")
+    probes = []
+    for name, vector in enumerate(
+        ("1,0", "0,1", "-1,0", "0,-1", "0,0,1")
+    ):  # of which no two are nearly the same
+        probes.append(folder / f"probe-{name}.jpg")
+        probes[-1].write_text(vector)
     result = run("search", *probes)
     assert result.exit_code == Exit.REFUSED
     assert len(result.stdout.splitlines()) == 3

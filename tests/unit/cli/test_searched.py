@@ -61,7 +61,7 @@ def test_a_hit_is_answered_without_a_word_on_galleries_or_a_partial_answer(folde
     assert (header["partial"], header["policy"], header["insecure"]) == (False, "c0ffee", False)
 
 
-def test_no_hit_is_said_as_such(folder: Path) -> None:
+def test_an_answer_without_hits_says_so(folder: Path) -> None:
     words = ("search", folder / "bob.jpg", "-g", "wanted", *FRONTLINE)
     table = run(*words, "--table")
     assert "  no hit\n" in table.stdout
@@ -74,7 +74,7 @@ def test_no_hit_is_said_as_such(folder: Path) -> None:
     assert "Of what matches --owner NCB-XX, if there is anything, this entity" in narrowed.stderr
 
 
-def test_of_several_galleries_it_is_not_said_which_the_hits_are_from(folder: Path) -> None:
+def test_of_several_galleries_the_source_of_hits_is_left_open(folder: Path) -> None:
     galleries = ("-g", "wanted", "-g", "wnated")
     found = run("search", folder / "ada.jpg", *galleries, *FRONTLINE)
     assert "Of what is in gallery wanted or wnated this entity may see hits alone: from which" in found.stderr
@@ -83,7 +83,7 @@ def test_of_several_galleries_it_is_not_said_which_the_hits_are_from(folder: Pat
     )
 
 
-def test_what_is_counted_is_told_from_what_was_searched_for_hits(folder: Path) -> None:
+def test_what_is_counted_is_distinguished_from_what_was_searched_for_hits(folder: Path) -> None:
     run("enroll", folder / "bob.jpg", "-g", "wanted", *FRONTLINE)
     table = run("search", folder / "ada.jpg", *FRONTLINE, "--table").stdout
     assert "1 reference searched (others for hits alone, not counted);" in table

@@ -48,7 +48,11 @@ from likeness.transparency.note import encode64
 DEFAULT_LAST = 10
 """Entries that are shown where nothing says how many."""
 
-app = typer.Typer(cls=Commands, no_args_is_help=True, help="The audit chain: verify it, read it.")
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    help="The record of every call: read and verify it, export parts of it, prove entries of it to others.",
+)
 
 
 @app.command(
@@ -197,8 +201,8 @@ def show(
 
 app.command(epilog=audit_export.EXAMPLES)(audit_export.export)
 app.command(
-    epilog="Examples: `likeness audit checkpoint --out hub.checkpoint`, and for a witness that has seen one entry "
-    "`likeness audit checkpoint --since 1 --out hub.checkpoint`"
+    epilog="Examples: `likeness audit checkpoint --out hub.checkpoint` for a witness that has seen nothing, and "
+    "for one that has seen one entry `likeness audit checkpoint --since 1 --out hub.checkpoint`"
 )(proofs.checkpoint)
 app.command(
     epilog="Example: `likeness audit prove 1 --out entry.tlog-proof`; give --checkpoint what a witness cosigned."

@@ -28,7 +28,7 @@ def _group() -> None:
 
 @app.command(
     epilog="Example: `likeness certs dev --into certs`, then `likeness serve --config certs/likeness.toml`; "
-    "clients take `certs/examiner.crt` and its key."
+    "clients take `certs/examiner.crt` and its key, or another role's."
 )
 def dev(
     into: Annotated[Path, typer.Option(help="The folder that they are made in.")] = Path("certs"),
@@ -37,14 +37,17 @@ def dev(
         typer.Option(help="A further name or address that the server is called by; repeatable."),
     ] = None,
     country: Annotated[str, typer.Option(help="The country of the entity.")] = "xx",
-    entity: Annotated[str, typer.Option(help="The entity that every role is of.")] = "NCB-XX",
+    entity: Annotated[str, typer.Option(help="The entity that they speak for, in every role.")] = "NCB-XX",
     days: Annotated[int, typer.Option(min=1, max=397, help="How long they are valid.")] = 30,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace those that are there.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace files that are there.")] = False,
 ) -> None:
     """Make a local authority, and certificates for a server and for each role: to try things out, not for service.
 
     The authority's key is not kept, so nothing more can be issued in its name. With them come a settings file for
-    the server and a directory of the principals.
+    the server and a directory of the principals; commands that read the directory, such as those of
+    `likeness policy`, need that file too: `--config` or LIKENESS_CONFIG.
+
+    For several countries make each a folder of its own; docs/operations.md says how one server takes them all.
     """
     check_texts({"host": host, "country": country, "entity": entity})
     made = make(
@@ -58,6 +61,7 @@ def dev(
     folder = into.absolute()
     for line in (
         f"likeness serve --config {folder / 'likeness.toml'}",
+        f"likeness policy check --config {folder / 'likeness.toml'}",
         f"export LIKENESS_AUTHORITY={folder / 'authority.crt'} LIKENESS_CERTIFICATE={folder / 'examiner.crt'} "
         f"LIKENESS_KEY={folder / 'examiner.key'} LIKENESS_ENTITY={entity}",
     ):

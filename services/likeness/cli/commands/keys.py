@@ -63,8 +63,8 @@ def create(
 
 @app.command(
     "list",
-    epilog="Example: `likeness keys list`; reads every reference's seals, while a server runs too. Log and audit "
-    "are never resealed: what reads the entries of an old key's time is stored under the current key.",
+    epilog="Example: `likeness keys list`; reads every reference's seals, while a server runs too. Entries of log "
+    "and audit are in no count: they need no old key, since what opens them is sealed under the current one.",
 )
 @configured(ring=True)
 def list_keys(
@@ -196,7 +196,7 @@ def remove(
 def export_public(
     *,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write it to this file.", show_default=False)
+        Path | None, typer.Option("--out", "-o", help="Also write it to this file.", show_default=False)
     ] = None,
     as_json: AsJson = None,
     settings: Settings,

@@ -36,7 +36,7 @@ app = typer.Typer(
 Policies = Annotated[
     Path | None,
     typer.Option(
-        help="A file or folder of policies instead of the one of the settings.",
+        help="A file or folder of policies, instead of what the settings name.",
         rich_help_panel=PANEL,
         show_default=False,
     ),
@@ -44,7 +44,9 @@ Policies = Annotated[
 Directory = Annotated[
     Path | None,
     typer.Option(
-        help="A directory instead of the one of the settings.", rich_help_panel=PANEL, show_default=False
+        help="A directory of who there is, instead of the one that the settings name.",
+        rich_help_panel=PANEL,
+        show_default=False,
     ),
 ]
 
@@ -104,13 +106,19 @@ def explain(
     principal: Annotated[str, typer.Option(help="Who calls, by its SPIFFE identifier.")],
     entity: Annotated[str, typer.Option(help="The entity that it speaks for.")],
     action: Annotated[Action, typer.Option(help="The method.", case_sensitive=False)],
-    modality: Annotated[str, typer.Option(help="face, fingerprint or object.")] = "face",
+    modality: Annotated[
+        str, typer.Option(help="What it is called for: face, fingerprint or object.")
+    ] = "face",
     purpose: Annotated[Purpose, typer.Option(help="Why it calls.")] = Purpose.UNSPECIFIED,
-    token_role: Annotated[list[str] | None, typer.Option(help="A role of its token; repeatable.")] = None,
+    token_role: Annotated[
+        list[str] | None, typer.Option(help="A role in the person's token; repeatable.")
+    ] = None,
     owner: Annotated[str, typer.Option(help="Also explain what it sees of a reference of this owner.")] = "",
-    category: Annotated[Category, typer.Option(help="Of the reference.")] = Category.UNSPECIFIED,
-    status: Annotated[Status, typer.Option(help="Of the reference.")] = Status.ACTIVE,
-    gallery: Annotated[list[str] | None, typer.Option(help="Of the reference; repeatable.")] = None,
+    category: Annotated[Category, typer.Option(help="Category of that reference.")] = Category.UNSPECIFIED,
+    status: Annotated[Status, typer.Option(help="Status of that reference.")] = Status.ACTIVE,
+    gallery: Annotated[
+        list[str] | None, typer.Option(help="A gallery of that reference; repeatable.")
+    ] = None,
     settings: Settings,
     as_json: AsJson = None,
 ) -> None:
@@ -209,7 +217,7 @@ def test(
 def suspend(
     entity: Annotated[str, typer.Argument(help="The entity that is cut off.", show_default=False)],
     *,
-    reason: Annotated[str, typer.Option(help="Why; for whoever reads the file.")] = "",
+    reason: Annotated[str, typer.Option(help="Why; it stands in the file of suspensions.")] = "",
     settings: Settings,
 ) -> None:
     """Cut an entity off: its calls are denied, and those that are open end."""

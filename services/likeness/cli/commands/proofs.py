@@ -24,7 +24,9 @@ from likeness.transparency.merkle import consistency_proof, inclusion_proof, roo
 from likeness.transparency.note import MAX_NOTE_BYTES, Note, encode64
 from likeness.transparency.proof import EntryProof, Growth
 
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="Write it to this file.", show_default=False)]
+Out = Annotated[
+    Path | None, typer.Option("--out", "-o", help="Also write it to this file.", show_default=False)
+]
 
 
 @configured()
@@ -34,7 +36,8 @@ def checkpoint(
         int | None,
         typer.Option(
             min=0,
-            help="With the proof that nothing changed since the audit had so many entries, which a witness saw.",
+            help="Add the proof that the audit only grew since it had so many entries: the size that the witness "
+            "has seen, which `likeness audit witness show` names.",
             show_default=False,
         ),
     ] = None,
@@ -64,7 +67,10 @@ def prove(
     cosigned: Annotated[
         Path | None,
         typer.Option(
-            "--checkpoint", help="Prove it for this checkpoint, which witnesses cosigned.", show_default=False
+            "--checkpoint",
+            metavar="FILE",
+            help="A checkpoint that witnesses cosigned, to prove it by. Default: one of now, without a witness.",
+            show_default=False,
         ),
     ] = None,
     out: Out = None,

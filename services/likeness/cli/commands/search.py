@@ -159,7 +159,7 @@ def search(
     with connect(asking) as client:
         try:
             for answer in each(client, found, chosen, options, asking):
-                show(output, answer, asking.words, options["galleries"])
+                show(output, answer, asking.words, gallery or ())
                 answered.append(answer)
         except CallFailed as error:
             if not answered or not is_of_the_caller(error):
@@ -259,7 +259,7 @@ def draw_sheet(
     ]
     headers = [response.header for _, response, _ in answers if response is not None]
     above = heading(asking, options, headers, at)
-    drawn = save_pages(answers, path, journal, above, asking.modality, options["galleries"])
+    drawn = save_pages(answers, path, journal, above, asking.modality, list(options["galleries"]))
     first, *further = drawn.pages
     note(f"contact sheet: {first}" + (f", and further pages to {further[-1]}" if further else ""))
     if drawn.without:

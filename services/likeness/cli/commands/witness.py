@@ -6,6 +6,7 @@ Nothing here needs the service, its store or its keys: the packages of the extra
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,9 +37,20 @@ State = Annotated[
 ]
 LogKey = Annotated[
     str,
-    typer.Option("--key", metavar="VKEY", help="The log's key, as `likeness keys export-public` shows it."),
+    typer.Option(
+        "--key",
+        metavar="VKEY",
+        help="The log's key as `likeness keys export-public` shows it, or a file that holds it.",
+    ),
 ]
-Out = Annotated[Path | None, typer.Option("--out", "-o", help="Write it to this file.", show_default=False)]
+KeyOut = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="Also write the witness's public key to this file.", show_default=False),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="Also write the cosigned checkpoint to this file.", show_default=False),
+]
 
 
 @app.command(
@@ -52,11 +64,14 @@ def init(
         str, typer.Option("--name", help="The witness's name, best an address without a scheme.")
     ],
     key: LogKey,
-    out: Out = None,
+    out: KeyOut = None,
     as_json: AsJson = None,
 ) -> None:
-    """Make a witness of one log, with a key of its own. A witness that exists is never overwritten."""
-    made = witnesses.create(state, name, _key(key))
+    """Make a witness of one log, with a key of its own, and show its public key.
+
+    A witness that exists is never overwritten.
+    """
+    made = witnesses.create(state, name, _log_key(key))
     if out is not None:
         write_text(out, f"{made.signer.verifier}\n")
     Output(as_json).answer(_document(made), str(made.signer.verifier))
@@ -113,7 +128,7 @@ def check(
     Without the key of a witness this shows what the service signed, but not that it tells others the same.
     """
     proof = EntryProof.parse(read_limited(file, MAX_PROOF_BYTES))
-    proven = check_proof(proof, _key(key), [_key(text) for text in witness_key or []])
+    proven = check_proof(proof, *_keys(key, witness_key or []))
     document = _proven(proven)
     Output(as_json).answer(
         document, _rows({k: v for k, v in document.items() if k != "entry"}, document["entry"])
@@ -126,10 +141,13 @@ def check_receipt(
     key: LogKey,
     as_json: AsJson = None,
 ) -> None:
-    """Check, without the service, that it states what was expunged; exit code 5 if it did not sign that."""
+    """Check, without the service, a receipt of what was expunged, and show what it states.
+
+    Exit code 5 if the service did not sign it.
+    """
     # A copy from a terminal begins and ends with another number of empty lines.
     copied = read_limited(file, MAX_NOTE_BYTES).strip(b"\n")
-    stated = ExpungementReceipt.open(Note.parse(copied + b"\n"), _key(key))
+    stated = ExpungementReceipt.open(Note.parse(copied + b"\n"), _log_key(key))
     document: dict[str, object] = {
         "log": stated.origin,
         stated.kind.value: stated.name,
@@ -159,6 +177,41 @@ def main() -> None:
     program.command("check-proof")(check)
     program.command("check-receipt")(check_receipt)
     program(prog_name="likeness-witness")
+
+
+def _keys(log: str, given: Sequence[str]) -> tuple[VerifierKey, list[VerifierKey]]:
+    """The key of a log, and those of witnesses.
+
+    Raises:
+        InvalidInput: one is none, or is of the other kind.
+        OSError: a file cannot be read.
+    """
+    of_log, of_witnesses = _key(log), [_key(text) for text in given]
+    logs = [key.name for key in of_witnesses if not key.is_witness]
+    if of_log.is_witness and logs:
+        raise InvalidInput(
+            f"--key has the key of the witness {of_log.name}, and --witness-key that of the log {logs[0]}: the two "
+            "seem to be swapped."
+        )
+    if logs:
+        raise InvalidInput(
+            f"--witness-key has the key of the log {logs[0]}; give what `likeness audit witness init` showed."
+        )
+    return _checked(of_log), of_witnesses
+
+
+def _log_key(text: str) -> VerifierKey:
+    """The key of a log; raises as `_keys`."""
+    return _checked(_key(text))
+
+
+def _checked(key: VerifierKey) -> VerifierKey:
+    if key.is_witness:
+        raise InvalidInput(
+            f"--key has the key of the witness {key.name}; give the log's, as `likeness keys export-public` "
+            "shows it."
+        )
+    return key
 
 
 def _key(text: str) -> VerifierKey:

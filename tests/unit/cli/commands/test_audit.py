@@ -209,7 +209,7 @@ def test_the_tree_is_verified_with_the_chain(home: Path) -> None:
         ("PRINCIPAL_UNKNOWN", (), "policy c0ffee"),
     ],
 )
-def test_an_entry_says_which_policies_decided(
+def test_an_entry_names_the_policies_that_decided(
     home: Path, outcome: str, decided_by: tuple[str, ...], shown: str
 ) -> None:
     with Store.open(home, key_file=key_file(load(environment={}, overrides={"home": home}))) as store:

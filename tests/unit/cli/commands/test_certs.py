@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import tomllib
 from collections.abc import Iterator
@@ -32,14 +33,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.fixture(scope="module")
-def address(folder: Path) -> Iterator[str]:
+def serving(folder: Path) -> LocalServer[LocalComposition]:
     given = {"home": folder.parent / "home", "address": "127.0.0.1:0", "metrics.address": ""}
     settings = load(folder / "likeness.toml", environment={}, overrides=given)
     access = access_of(settings)
-    with LocalServer(
-        settings, lambda s: LocalComposition.open(s.home, VectorModality()), access=access
-    ) as server:
+    return LocalServer(settings, lambda s: LocalComposition.open(s.home, VectorModality()), access=access)
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
+    with serving(folder) as server:
         yield server.address
 
 
@@ -89,6 +92,28 @@ def test_the_frontline_may_not_list_and_the_refusal_is_on_record(address: str, f
     shown = run("audit", "show", "--last", "1", "--json", "--home", folder.parent / "home")
     assert "likeness.test/fr/NCB-FR/frontline" in shown.output
     assert "NOT_PERMITTED" in shown.output
+
+
+def test_countries_that_are_added_as_it_is_documented_are_served_by_one_server(tmp_path: Path) -> None:
+    """Each with an authority of its own, of which all have one name."""
+    own, further = tmp_path / "certs", tmp_path / "certs-de"
+    run("certs", "dev", "--into", own, "--country", "fr", "--entity", "NCB-FR")
+    run("certs", "dev", "--into", further, "--country", "de", "--entity", "NCB-DE")
+    for name in ("authority.crt", "directory.toml"):
+        with (own / name).open("ab") as file:
+            file.write((further / name).read_bytes())
+    checked = run("policy", "check", "--config", own / "likeness.toml", "--json")
+    assert (json.loads(checked.stdout)["countries"], json.loads(checked.stdout)["entities"]) == (2, 2)
+    with serving(own) as server:
+        for folder, entity in ((own, "NCB-FR"), (further, "NCB-DE")):
+            done = asked(
+                server.address,
+                own,
+                entity=entity,
+                certificate=folder / "examiner.crt",
+                key=folder / "examiner.key",
+            )
+            assert done.exit_code == 0, done.output
 
 
 def test_nobody_speaks_for_another_entity(address: str, folder: Path) -> None:

@@ -96,6 +96,37 @@ def test_a_proof_without_the_witness_that_is_asked_for_is_refused(watched: Path)
     assert f"not cosigned by {BUREAU}" in refused.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ("check-proof", "entry.tlog-proof", "--key", "bureau.vkey", "--witness-key", "hub.vkey"),
+            f"--key has the key of the witness {BUREAU}, and --witness-key that of the log {LOG}: the two seem "
+            "to be swapped.",
+        ),
+        (
+            ("check-proof", "entry.tlog-proof", "--key", "bureau.vkey"),
+            f"--key has the key of the witness {BUREAU}; give the log's",
+        ),
+        (
+            ("check-proof", "entry.tlog-proof", "--key", "hub.vkey", "--witness-key", "hub.vkey"),
+            f"--witness-key has the key of the log {LOG}; give what",
+        ),
+        (
+            ("witness", "init", "w", "--name", "b", "--key", "bureau.vkey"),
+            f"--key has the key of the witness {BUREAU}; give the log's",
+        ),
+    ],
+)
+def test_a_key_of_the_other_kind_is_named_as_such(
+    watched: Path, words: tuple[str, ...], message: str
+) -> None:
+    audit("prove", "3", "--checkpoint", "hub.cosigned", "--out", "entry.tlog-proof")
+    refused = likeness("audit", *words)
+    assert refused.exit_code == Exit.USAGE
+    assert message in refused.stderr
+
+
 def test_a_proof_of_a_usual_search_is_small(watched: Path) -> None:
     assert len(audit("prove", "3", "--checkpoint", "hub.cosigned")["proof"]) < 2048
 
