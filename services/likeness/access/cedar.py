@@ -12,6 +12,7 @@ from typing import Any
 
 import cedarpy
 
+from likeness.access.bounds import check_bounds, check_depth, too_deep
 from likeness.access.directory import Directory
 from likeness.access.engine import Decision, PolicyFailed, Question, Residual
 from likeness.access.rules import check_policies
@@ -36,9 +37,10 @@ class Cedar:
     def __init__(self, schema: str, policies: Mapping[str, str], directory: Directory) -> None:
         self._schema = cedarpy.Schema.from_str(schema)
         for name, text in policies.items():
+            check_bounds(name, text)
             _check_schema(name, text, self._schema)
         text = "\n".join(policies.values())
-        self._ids = check_policies(json.loads(cedarpy.policies_to_json_str(text)), directory)
+        self._ids = check_policies(_document(text), directory)
         self._policies = cedarpy.PolicySet.from_str(text)
         self._entities = cedarpy.Entities.from_json_str(json.dumps(list(_entities(directory))), self._schema)
         self._listed = frozenset(directory.entities)
@@ -104,6 +106,17 @@ class Cedar:
             person=question.person,
         )
         return self._entities.with_added_json_str(json.dumps([principal, *added]))
+
+
+def _document(text: str) -> _Json:
+    """The policies in Cedar's JSON form, none of them nested so deeply that a walk over it would not end."""
+    try:
+        document: _Json = json.loads(cedarpy.policies_to_json_str(text))
+    except RecursionError as error:
+        raise too_deep("a policy") from error
+    for position, policy in document["staticPolicies"].items():
+        check_depth(policy.get("annotations", {}).get("id") or position, policy)
+    return document
 
 
 def _check_schema(name: str, text: str, schema: cedarpy.Schema) -> None:
