@@ -11,6 +11,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from likeness.domain.audit import REFERENCE, AuditEntry
+from likeness.domain.deadline import NO_DEADLINE, Deadline
 from likeness.domain.references import Status
 from likeness.domain.storage import ListFilter
 from likeness.store.audit import AuditRecord, read_audit
@@ -118,16 +119,20 @@ def stored_owners(connection: sa.Connection, records: Iterable[AuditRecord]) -> 
     return {row.reference_id: row.owner for row in rows}
 
 
-def references_of(connection: sa.Connection, seals: Seals, owner: str, subject: str) -> frozenset[str]:
+def references_of(
+    connection: sa.Connection, seals: Seals, owner: str, subject: str, deadline: Deadline = NO_DEADLINE
+) -> frozenset[str]:
     """The references that an owner has of a subject; an expunged one no longer says whose it was.
 
     Raises:
+        DeadlineExceeded: time ran out.
         Corrupt: a row or a subject is damaged or missing.
     """
     wanted = ListFilter(owners=frozenset({owner}), statuses=frozenset(Status))
     found: set[str] = set()
     token = ""
     while True:
+        deadline.check("the references of a subject were looked for")
         page = list_page(connection, seals, wanted, token, MAX_PAGE)
         found |= {r.reference_id for r in page.references if r.subject_id == subject}
         token = page.next_token

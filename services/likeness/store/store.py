@@ -18,6 +18,7 @@ from likeness.domain.audit import AuditEntry, AuditMark
 from likeness.domain.changes import ChangeKind, LogEntry, Receipt, RequestKey, Write
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import Unavailable
+from likeness.domain.oversight import Received, ReceivedFilter
 from likeness.domain.quotas import Charge
 from likeness.domain.references import Facets, Reference, Status
 from likeness.domain.samples import Template
@@ -40,6 +41,7 @@ from likeness.store.audit import (
     read_audit,
     verify_links,
 )
+from likeness.store.audit_search import references_of
 from likeness.store.backend import reading
 from likeness.store.chain import Head
 from likeness.store.choice import backend_of
@@ -51,6 +53,7 @@ from likeness.store.opening import Opened, open_files
 from likeness.store.owner_vault import SnapshotVault
 from likeness.store.prepare import prepare
 from likeness.store.quotas import prepare_charges, prune
+from likeness.store.received import find_received
 from likeness.store.reseal import count_rows, reseal
 from likeness.store.verify import VerifyReport, verify_store
 from likeness.store.writer import GROUP_WRITES, AuditJob, FollowJob, Observer, WriteJob, Writer
@@ -369,6 +372,25 @@ class Store:
             return []
         with self._reading() as connection:
             return read_audit(connection, self._seals, after, last)
+
+    def received(self, wanted: ReceivedFilter, after: int, last: int) -> Sequence[Received]:
+        """What the acts in (after, last] answered of an owner's references; all of these are read at once.
+
+        Raises:
+            Corrupt: an entry is missing or damaged.
+        """
+        with self._reading() as connection:
+            return find_received(connection, self._seals, wanted, after, last)
+
+    def references_of(self, owner: str, subject: str, deadline: Deadline) -> frozenset[str]:
+        """The references that an owner has of a subject; an expunged one no longer says whose it was.
+
+        Raises:
+            DeadlineExceeded: time ran out.
+            Corrupt: a reference is damaged.
+        """
+        with self._reading() as connection:
+            return references_of(connection, self._seals, owner, subject, deadline)
 
     def verify_audit(self, first: int = 1, last: int | None = None) -> AuditReport:
         """Check the chain from `first` to `last`, by default all of it; needs no key."""

@@ -24,12 +24,13 @@ from likeness.cli.local_store import read_only, seals
 from likeness.cli.output import meter, note
 from likeness.cli.settings_options import configured
 from likeness.cli.words import plural
-from likeness.domain.access import Level
 from likeness.domain.errors import NotFound
+from likeness.domain.oversight import Received
 from likeness.domain.text import printable
 from likeness.store.audit import AuditRecord
-from likeness.store.audit_search import AuditFilter, find, references_of, stored_owners, with_owners
+from likeness.store.audit_search import AuditFilter, find, references_of
 from likeness.store.chain import AUDIT
+from likeness.store.received import received
 from likeness.store.sealing import Seals
 
 EXAMPLES = (
@@ -91,7 +92,7 @@ def export(
         )
         last = AUDIT.head(connection).position
         records = find(connection, opened, wanted, 0, last, step)
-        rows = _received(connection, records, owner) if owner else map(_whole, records)
+        rows = map(_row, received(connection, records, owner)) if owner else map(_whole, records)
         columns = _RECEIVED if owner else _WHOLE
         count = _write_csv(file, rows, columns) if form is Format.CSV else _write_lines(file, rows)
     if not count:
@@ -120,20 +121,18 @@ _WHOLE = (
 )
 
 
-def _received(connection: sa.Connection, records: Iterable[AuditRecord], owner: str) -> Iterator[Row]:
-    """One row for each reference of the owner that an entry answered."""
-    for record in records:
-        entry = record.entry
-        owners = dict(with_owners(entry, stored_owners(connection, [record])))
-        levels: dict[str, Level | None] = {}
-        for reference_id, _, level in entry.answered():
-            levels[reference_id] = max(level, levels.get(reference_id) or level) if level else level
-        for reference_id, level in levels.items():
-            if owners[reference_id] == owner:
-                shown = "" if level is None else level.name.lower()
-                values = (record.at.isoformat(), record.position, entry.caller.entity)
-                rest = (entry.caller.purpose.value, entry.rpc, reference_id, shown)
-                yield dict(zip(_RECEIVED, (*values, *rest), strict=True))
+def _row(one: Received) -> Row:
+    level = "" if one.level is None else one.level.name.lower()
+    values = (
+        one.at.isoformat(),
+        one.position,
+        one.entity,
+        one.purpose.value,
+        one.method,
+        one.reference_id,
+        level,
+    )
+    return dict(zip(_RECEIVED, values, strict=True))
 
 
 def _whole(record: AuditRecord) -> Row:
