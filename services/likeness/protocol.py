@@ -1,6 +1,7 @@
 """One table of the services that the protocol has, for client and server both; imports the generated code alone.
 
-Every service has the same methods. What differs is its name, which begins with that of its modality.
+Every service of a modality has the same methods. What differs is its name, which begins with that of its modality.
+Oversight is about no modality, and has methods of its own.
 """
 # ruff: noqa: N802 - methods are named as the protocol names them
 
@@ -18,6 +19,8 @@ from likeness.v1 import (
     fingerprint_pb2_grpc,
     object_pb2,
     object_pb2_grpc,
+    oversight_pb2,
+    oversight_pb2_grpc,
 )
 
 if TYPE_CHECKING:
@@ -168,6 +171,14 @@ SERVICES = (
     ),
 )
 """The services of this release, in the order in which they are listed everywhere."""
+
+
+OVERSIGHT = Service(
+    oversight_pb2.DESCRIPTOR.services_by_name["OversightService"],
+    oversight_pb2_grpc.OversightServiceStub,
+    oversight_pb2_grpc.add_OversightServiceServicer_to_server,
+)
+"""The service of what a bureau oversees; its stub is that of the generated code."""
 
 
 def by_modality(services: tuple[Service, ...] = SERVICES) -> Mapping[str, Service]:

@@ -44,12 +44,18 @@ class Cedar:
         self._policies = cedarpy.PolicySet.from_str(text)
         self._entities = cedarpy.Entities.from_json_str(json.dumps(list(_entities(directory))), self._schema)
         self._listed = frozenset(directory.entities)
-        self._spoken_for = {name: known.entities for name, known in directory.principals.items()}
+        self._principals = directory.principals
 
     def decide(self, question: Question, action: str) -> Decision:
         """See `PolicyEngine.decide`."""
-        request = self._request(question, action) | {"resource": _typed("Modality", question.modality)}
-        return self._decided(request, self._around(question))
+        request = self._request(question, action)
+        if question.modality:
+            request["resource"] = _typed("Modality", question.modality)
+            return self._decided(request, self._around(question))
+        listed = question.target in self._listed
+        request["resource"] = _typed("Entity", question.target if listed else "")
+        added = [] if listed else [_owner("", "", "", listed=False)]
+        return self._decided(request, self._around(question, *added))
 
     def decide_about(self, question: Question, action: str, facets: Facets) -> Decision:
         """See `PolicyEngine.decide_about`."""
@@ -84,10 +90,11 @@ class Cedar:
         context: _Json = {
             "entity": _reference_to("Entity", question.entity),
             "purpose": _reference_to("Purpose", question.purpose.value),
-            "modality": _reference_to("Modality", question.modality),
             "named_case": question.named_case,
             "named_operator": question.named_operator,
         }
+        if question.modality:
+            context["modality"] = _reference_to("Modality", question.modality)
         if question.fmr_one_in is not None:
             context["fmr_one_in"] = question.fmr_one_in
         return {
@@ -98,11 +105,13 @@ class Cedar:
 
     def _around(self, question: Question, *added: _Json) -> cedarpy.Entities:
         """The directory's entities with the principal, whose roles differ by the token behind it."""
+        known = self._principals[question.principal]
         principal = _entity(
             "Principal",
             question.principal,
             parents=[("Role", role.value) for role in sorted(question.roles)],
-            entities=[_reference_to("Entity", name) for name in sorted(self._spoken_for[question.principal])],
+            entities=[_reference_to("Entity", name) for name in sorted(known.entities)],
+            bureaus=[_reference_to("Bureau", name) for name in sorted(known.bureaus)],
             person=question.person,
         )
         return self._entities.with_added_json_str(json.dumps([principal, *added]))

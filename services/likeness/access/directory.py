@@ -72,11 +72,13 @@ class ListedPrincipal:
         entities: those that it may speak for.
         roles: that it has by itself.
         token_roles: that it has besides where the token of a person behind it gives them.
+        bureaus: that it stands for as a whole; it speaks for all their entities.
     """
 
     entities: frozenset[str]
     roles: frozenset[Role] = frozenset()
     token_roles: frozenset[Role] = frozenset()
+    bureaus: frozenset[str] = frozenset()
 
     def effective(self, given: frozenset[str]) -> frozenset[Role]:
         """The roles of a call whose token gives these."""
@@ -148,7 +150,7 @@ def _resolved(document: _Document, name: str) -> Directory:
             _known(entity, entities, f"principals.{principal}.entities", name)
         spoken_for = {entity for entity, row in entities.items() if row.bureau in listed.bureaus}
         principals[principal] = ListedPrincipal(
-            listed.entities | spoken_for, listed.roles, listed.token_roles
+            listed.entities | spoken_for, listed.roles, listed.token_roles, listed.bureaus
         )
     return Directory(frozenset(document.countries), frozenset(document.groups), bureaus, entities, principals)
 

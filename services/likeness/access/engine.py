@@ -23,10 +23,11 @@ class Question:
         roles: in effect.
         entity: that it speaks for, of the directory.
         purpose: of the call.
-        modality: of the service.
+        modality: of the service; empty of oversight.
         named_case: whether a case is named.
         named_operator: whether the person or system that acts is named.
         fmr_one_in: the limit on false matches, one in so many; None without one.
+        target: of oversight, the entity that it is about, also one that the directory does not have.
     """
 
     principal: str
@@ -38,6 +39,7 @@ class Question:
     named_case: bool = False
     named_operator: bool = False
     fmr_one_in: int | None = None
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,10 @@ class PolicyEngine(Protocol):
     """Policies that were taken, over one directory. Safe to use from many threads."""
 
     def decide(self, question: Question, action: str) -> Decision:
-        """Whether a method may be called, or its answer used without a look at it (`lightsOut`)."""
+        """Whether a method may be called, or its answer used without a look at it (`lightsOut`).
+
+        What is asked about is the modality, or where the question has none, the target.
+        """
 
     def residuals(self, question: Question, action: str) -> tuple[Residual, ...]:
         """What is left of the policies about an action on references, `seeHit` for example.

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol
 
 from likeness.access.cedar import Cedar
 from likeness.access.directory import read_directory
 from likeness.access.ruling import Ruling
 from likeness.access.sources import Contents, Sources
-from likeness.access.suspensions import read_suspensions
+from likeness.access.suspensions import Suspension, read_suspensions, resume, suspend
 from likeness.domain.access import Asked, Grant
-from likeness.domain.errors import LikenessError
+from likeness.domain.errors import LikenessError, Precondition
+from likeness.domain.oversight import SuspendedEntity
+from likeness.domain.references import Caller
 
 
 class Observer(Protocol):
@@ -28,7 +33,7 @@ class Observer(Protocol):
 
 
 class CedarAccess:
-    """Implements `Access` and `Reloading`.
+    """Implements `Access`, `Reloading` and `Suspending`.
 
     Args:
         sources: where the rules are.
@@ -84,6 +89,48 @@ class CedarAccess:
             self._observer.taken(digest)
             return True
 
+    def suspend(self, caller: Caller, entity: str, reason: str, record: Callable[[], int]) -> SuspendedEntity:
+        """See `Suspending.suspend`."""
+        by = caller.grant.principal.name
+        with self._changed() as (path, directory):
+            made = suspend(path, entity, reason, by=by, like=directory, caller=caller.entity, record=record)
+        return _suspended(entity, made)
+
+    def resume(self, caller: Caller, entity: str, record: Callable[[bool], None]) -> bool:
+        """See `Suspending.resume`."""
+        with self._changed() as (path, directory):
+            return resume(path, entity, like=directory, caller=caller.entity, record=record)
+
+    @contextmanager
+    def _changed(self) -> Iterator[tuple[Path, Path]]:
+        """Where the suspensions and the directory are; what the block changes is in force after it."""
+        try:
+            yield self._sources.suspensions, self._sources.directory
+        except OSError as error:
+            raise Precondition(
+                f"This service cannot write down which entities are cut off ({error.strerror}); ask its operator "
+                "to let it write the file of access.suspensions and its folder, or to do it by command.",
+                reason="SUSPENSIONS_NOT_WRITABLE",
+            ) from error
+        self.refresh()
+        if self._refused:
+            raise Precondition(
+                "The change is written, but this service goes on by the former rules, since those on file are "
+                "wrong; ask its operator to mend them, who finds what is wrong in its log.",
+                reason="SUSPENSIONS_NOT_TAKEN",
+            )
+
+    def suspended_in_bureau_of(self, entity: str) -> Sequence[SuspendedEntity]:
+        """See `Suspending.suspended_in_bureau_of`."""
+        ruling = self._ruling
+        entities = ruling.directory.entities
+        bureau = entities[entity].bureau
+        return [
+            _suspended(name, row)
+            for name, row in sorted(ruling.suspended.items())
+            if name in entities and entities[name].bureau == bureau
+        ]
+
     def _unchanged(self, digest: str) -> bool:
         if digest == self._ruling.digest and self._refused:
             self._refused = ""
@@ -100,3 +147,7 @@ class CedarAccess:
         suspensions = read_suspensions(contents.suspensions, str(self._sources.suspensions))
         engine = Cedar(contents.schema, contents.policies, directory)
         return Ruling(directory, suspensions, engine, contents.digest, self._observer.failed)
+
+
+def _suspended(entity: str, row: Suspension) -> SuspendedEntity:
+    return SuspendedEntity(entity, row.since, row.by, row.reason, row.audit)

@@ -56,7 +56,7 @@ def _check(name: str, policy: _Policy, directory: Directory) -> None:
 def _check_about_references(name: str, policy: _Policy) -> None:
     resource = policy["resource"]
     if resource["op"] not in {"All", "is"} or "in" in resource:
-        if resource.get("entity", {}).get("type") == "Modality":
+        if resource.get("entity", {}).get("type") in {"Modality", "Entity"}:
             return
         raise _broken(name, "names one reference; conditions on references are about their facets")
     for condition in policy["conditions"]:

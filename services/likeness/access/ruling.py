@@ -14,7 +14,7 @@ from likeness.access.engine import Decision, PolicyEngine, PolicyFailed, Questio
 from likeness.access.expressions import Compiler, NotInSubset
 from likeness.access.rules import LEVEL_ACTIONS, LIGHTS_OUT
 from likeness.access.suspensions import Suspension
-from likeness.domain.access import Action, Asked, Disclosure, Grant
+from likeness.domain.access import Action, Asked, Disclosure, Grant, OversightAction
 from likeness.domain.errors import Denied
 
 DECISIONS = 8192
@@ -87,16 +87,17 @@ class Ruling:
         self._disclosures: _Recent[Question, ByConditions] = _Recent(DECISIONS)
 
     @property
-    def suspended(self) -> frozenset[str]:
+    def suspended(self) -> Mapping[str, Suspension]:
         """The entities that are cut off."""
-        return frozenset(self._suspensions)
+        return self._suspensions
 
     def judge(self, asked: Asked) -> Grant:
         """See `Access.judge`."""
         known = self._admitted(asked)
         question = question_of(asked, known)
-        judged = self._judged.get((question, asked.action), lambda: self._judge(question, asked.action))
-        if not judged.decision.allowed:
+        judged = self._decided(question, asked.action)
+        unknown = bool(asked.target) and asked.target not in self.directory.entities
+        if not judged.decision.allowed or unknown:
             refusal = _not_permitted(asked, question)
             refusal.decided_by = judged.decision.policies
             raise refusal
@@ -111,6 +112,13 @@ class Ruling:
             lights_out=judged.lights_out,
             roles=frozenset(role.value for role in question.roles),
         )
+
+    def _decided(self, question: Question, action: Action | OversightAction) -> _Judged:
+        """Of oversight always decided anew: what comes at once was asked before, and an entity that does not exist
+        must take as long as another bureau's."""
+        if isinstance(action, OversightAction):
+            return self._judge(question, action)
+        return self._judged.get((question, action), lambda: self._judge(question, action))
 
     def disclosure(self, question: Question) -> ByConditions:
         """What of which references a call may be shown; nothing where a policy could not be evaluated."""
@@ -140,18 +148,18 @@ class Ruling:
         if entity in self._suspensions:
             bureau = self.directory.entities[entity].bureau
             raise Denied(
-                f"The entity '{entity}' is cut off from this service; its bureau, {bureau}, can ask the operator "
-                "to resume it.",
+                f"The entity '{entity}' is cut off from this service; its bureau, {bureau}, can resume it, or ask "
+                "the operator to.",
                 reason="ENTITY_SUSPENDED",
                 metadata={"entity": entity, "bureau": bureau},
             )
         return known
 
-    def _judge(self, question: Question, action: Action) -> _Judged:
+    def _judge(self, question: Question, action: Action | OversightAction) -> _Judged:
         decision = self.engine.decide(question, action.value)
         if decision.errors:
             self._failed(decision.errors)
-        if not decision.allowed:
+        if not decision.allowed or isinstance(action, OversightAction):
             return _Judged(decision, NOTHING)
         return _Judged(decision, self.disclosure(question), self._lights_out(question, action))
 
@@ -191,21 +199,23 @@ def question_of(asked: Asked, known: ListedPrincipal) -> Question:
         named_case=bool(caller.case_reference),
         named_operator=bool(asked.principal.operator or caller.operator),
         fmr_one_in=int(fmr_one_in) if fmr_one_in is not None else None,
+        target=asked.target,
     )
 
 
 def _not_permitted(asked: Asked, question: Question) -> Denied:
     roles = ", ".join(sorted(question.roles)) or "no role"
+    about = {"target": asked.target} if asked.target else {"modality": question.modality}
     return Denied(
         f"No policy lets the principal '{question.principal}' ({roles}) of {question.entity} call "
-        f"{asked.action.value} on {question.modality} for the purpose {question.purpose.value}; ask the operator "
-        "of this service, who can see why with `likeness policy explain`.",
+        f"{asked.action.value} on {asked.target or question.modality} for the purpose {question.purpose.value}; "
+        "ask the operator of this service, who can see why with `likeness policy explain`.",
         reason="NOT_PERMITTED_BY_POLICY",
         metadata={
             "principal": question.principal,
             "entity": question.entity,
             "action": asked.action.value,
-            "modality": question.modality,
+            **about,
             "purpose": question.purpose.value,
         },
     )

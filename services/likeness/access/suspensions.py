@@ -9,22 +9,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from likeness.access.directory import EntityName
-from likeness.domain.errors import InvalidInput
+from likeness.domain.errors import Denied, InvalidInput
 from likeness.domain.files import write_whole
 
 MAX_BYTES = 4 << 20
 
 
 class Suspension(BaseModel):
-    """Since when an entity is cut off, and why."""
+    """Since when an entity is cut off, by whom, and why.
+
+    `audit` is the position of the entry of that act in the audit; 0 where it could not be put on record.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     since: datetime
     reason: Annotated[str, StringConstraints(max_length=256)] = ""
+    by: Annotated[str, StringConstraints(max_length=512)] = ""
+    audit: Annotated[int, Field(ge=0)] = 0
 
 
 _FILE = TypeAdapter(dict[EntityName, Suspension])
@@ -52,34 +57,58 @@ def read_suspensions(content: bytes, name: str) -> Mapping[str, Suspension]:
         raise _invalid(name, f"has at {place}: {first['msg']}") from error
 
 
-def suspend(path: Path, entity: str, reason: str, *, like: Path | None = None) -> Suspension:
-    """Cut an entity off; one that is cut off already keeps its time and gets the reason.
+def suspend(
+    path: Path,
+    entity: str,
+    reason: str,
+    *,
+    by: str = "",
+    like: Path | None = None,
+    caller: str = "",
+    record: Callable[[], int] = lambda: 0,
+) -> Suspension:
+    """Cut an entity off; one that is cut off already keeps its time and by whom, and gets the reason.
 
     Args:
         path: the file of what is cut off; made where there is none.
         entity: its name.
         reason: why.
+        by: who does it.
         like: the directory's file. Whoever reads that, the service first of all, must be able to read this one.
+        caller: the entity that asks for it; empty for an operator.
+        record: puts the act on record, at the position that it returns, or 0 for none; called before the file is
+            changed, while nobody else can change it. What it raises stops the change.
 
     Returns:
         What stands in the file now.
 
     Raises:
+        Denied: `caller` is cut off itself.
         InvalidInput: the file or the name is malformed.
         OSError: the file cannot be written.
     """
 
     def changed(rows: dict[str, Suspension]) -> None:
-        since = rows[entity].since if entity in rows else datetime.now(UTC).replace(microsecond=0)
-        rows[entity] = Suspension(since=since, reason=reason)
+        _check_may_change(caller, rows)
+        now = Suspension(since=datetime.now(UTC).replace(microsecond=0), by=by, reason=reason)
+        row, position = rows.get(entity, now), record()
+        rows[entity] = row.model_copy(update={"reason": reason, "audit": row.audit or position})
 
     return _edited(path, like, changed)[entity]
 
 
-def resume(path: Path, entity: str, *, like: Path | None = None) -> bool:
-    """Let an entity call again; whether it was cut off. `like` is as in `suspend`.
+def resume(
+    path: Path,
+    entity: str,
+    *,
+    like: Path | None = None,
+    caller: str = "",
+    record: Callable[[bool], None] = lambda _: None,
+) -> bool:
+    """Let an entity call again; whether it was cut off, with which `record` is called. The rest is as in `suspend`.
 
     Raises:
+        Denied: `caller` is cut off itself.
         InvalidInput: the file is malformed.
         OSError: it cannot be written.
     """
@@ -87,10 +116,22 @@ def resume(path: Path, entity: str, *, like: Path | None = None) -> bool:
 
     def changed(rows: dict[str, Suspension]) -> None:
         nonlocal found
+        _check_may_change(caller, rows)
         found = rows.pop(entity, None) is not None
+        record(found)
 
     _edited(path, like, changed)
     return found
+
+
+def _check_may_change(caller: str, rows: Mapping[str, Suspension]) -> None:
+    """Of two entities that cut each other off at once only one succeeds, or nobody were left to resume them."""
+    if caller in rows:
+        raise Denied(
+            f"The entity '{caller}' is cut off from this service itself; nothing was changed.",
+            reason="ENTITY_SUSPENDED",
+            metadata={"entity": caller},
+        )
 
 
 def _edited(

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from likeness.access.ruling import Ruling
-from likeness.domain.access import Action, Asked, Level, Principal
+from likeness.domain.access import Action, Asked, Level, OversightAction, Principal
 from likeness.domain.errors import Denied, InvalidInput
 from likeness.domain.references import Caller, Category, Facets, Purpose, Status
 
@@ -39,13 +39,17 @@ class CaseReference(_Table):
 
 
 class Case(_Table):
-    """One call. `expect` is ALLOWED or the reason of the refusal; `level` what is then shown of the reference."""
+    """One call. `expect` is ALLOWED or the reason of the refusal; `level` what is then shown of the reference.
+
+    `target` is the entity that oversight is about; empty means the caller's own. Oversight has no modality.
+    """
 
     name: str = ""
     principal: str
     token_roles: frozenset[str] = frozenset()
     entity: str
-    action: Action
+    action: Action | OversightAction
+    target: str = ""
     modality: Annotated[str, Field(pattern="^(face|fingerprint|object)$")] = "face"
     purpose: Purpose = Purpose.UNSPECIFIED
     fmr_one_in: Annotated[int, Field(ge=1)] | None = None
@@ -58,7 +62,23 @@ class Case(_Table):
         """As access is asked."""
         attributes = () if self.fmr_one_in is None else (("fmr_one_in", self.fmr_one_in),)
         principal = Principal(self.principal, roles=self.token_roles)
-        return Asked(principal, Caller(self.entity, self.purpose), self.action, self.modality, attributes)
+        caller = Caller(self.entity, self.purpose)
+        if isinstance(self.action, OversightAction):
+            return Asked(principal, caller, self.action, "", target=self.target or self.entity)
+        return Asked(principal, caller, self.action, self.modality, attributes)
+
+
+def action_named(name: str) -> Action | OversightAction:
+    """What a method asks for.
+
+    Raises:
+        InvalidInput: there is no such method.
+    """
+    actions: tuple[Action | OversightAction, ...] = (*Action, *OversightAction)
+    for action in actions:
+        if action.value.lower() == name.lower():
+            return action
+    raise InvalidInput(f"'{name}' is not a method; name one of {', '.join(actions)}.")
 
 
 class _Cases(_Table):

@@ -25,6 +25,7 @@ from likeness.client.errors import (
     Unavailable,
     Unimplemented,
 )
+from likeness.client.oversight import AsyncOversight, Oversight
 from likeness.client.requests import EnrollOptions, ListOptions, SearchOptions, metadata, reference, sample
 from likeness.client.stream import Enrolment, Outcome
 from likeness.client.sync import LikenessClient, Modality
@@ -36,6 +37,7 @@ __all__ = [
     "AlreadyExists",
     "AsyncLikenessClient",
     "AsyncModality",
+    "AsyncOversight",
     "AsyncTransport",
     "CallFailed",
     "Cancelled",
@@ -52,6 +54,7 @@ __all__ = [
     "Modality",
     "NotFound",
     "Outcome",
+    "Oversight",
     "PermissionDenied",
     "ResourceExhausted",
     "SearchOptions",

@@ -16,6 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from likeness.client import connection
 from likeness.client.errors import CallFailed, Unavailable, from_rpc
 from likeness.client.modalities import ByModality
+from likeness.client.oversight import AsyncOversight
 from likeness.client.requests import (
     ComparandLike,
     EnrollOptions,
@@ -29,7 +30,7 @@ from likeness.client.retry import Attempts
 from likeness.client.stream import WINDOW, Enrolment, Outcome, Pending, ended_early
 from likeness.client.tls import Tls, Token, channel_credentials
 from likeness.client.transport import AsyncTransport
-from likeness.protocol import SERVICES, AsyncStub, Service
+from likeness.protocol import OVERSIGHT, SERVICES, AsyncStub, Service
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 
@@ -68,6 +69,10 @@ class AsyncLikenessClient(ByModality["AsyncModality"]):
 
     def _bind(self) -> None:
         made = Requests(self._caller)
+        self.oversight = AsyncOversight(
+            OVERSIGHT.stub(self._channel), self._caller, self._timeout, self._retries
+        )
+        """What a bureau oversees: its entities, and who received its references."""
         self._bind_modalities(
             {
                 service.modality: AsyncModality(

@@ -16,6 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from likeness.client import connection
 from likeness.client.errors import CallFailed, from_rpc
 from likeness.client.modalities import ByModality
+from likeness.client.oversight import Oversight
 from likeness.client.requests import (
     ComparandLike,
     EnrollOptions,
@@ -29,7 +30,7 @@ from likeness.client.retry import Attempts
 from likeness.client.stream import WINDOW, Enrolment, Outcome, Pending, ended_early
 from likeness.client.tls import Tls, Token, channel_credentials
 from likeness.client.transport import Transport
-from likeness.protocol import SERVICES, Service, Stub
+from likeness.protocol import OVERSIGHT, SERVICES, Service, Stub
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 
@@ -82,6 +83,8 @@ class LikenessClient(ByModality["Modality"]):
 
     def _bind(self) -> None:
         made = Requests(self._caller)
+        self.oversight = Oversight(OVERSIGHT.stub(self._channel), self._caller, self._timeout, self._retries)
+        """What a bureau oversees: its entities, and who received its references."""
         self._bind_modalities(
             {
                 service.modality: Modality(service.stub(self._channel), made, self._timeout, self._retries)

@@ -35,6 +35,15 @@ class Action(StrEnum):
     ANALYZE = "Analyze"
 
 
+class OversightAction(StrEnum):
+    """What is asked for about entities and the record, not about references of a modality; named as `Action`."""
+
+    SUSPEND_ENTITY = "SuspendEntity"
+    RESUME_ENTITY = "ResumeEntity"
+    LIST_SUSPENSIONS = "ListSuspensions"
+    READ_RECORD = "ReadRecord"
+
+
 class Level(IntEnum):
     """How much of a reference is shown.
 
@@ -116,14 +125,16 @@ UNJUDGED = Grant()
 class Asked:
     """What is to be judged: who was proven to call, for whom and why they say that they do, and what they ask for.
 
-    `attributes` of the request that a policy may look at: numbers, texts and truths by name, sorted.
+    `attributes` of the request that a policy may look at: numbers, texts and truths by name, sorted. `modality` is
+    empty of oversight, which has a `target`: the entity that is to be cut off or resumed, or else the caller's own.
     """
 
     principal: Principal
     caller: Caller
-    action: Action
+    action: Action | OversightAction
     modality: str
     attributes: tuple[tuple[str, bool | int | str], ...] = field(default=())
+    target: str = ""
 
 
 class Access(Protocol):

@@ -19,6 +19,9 @@ _MARK = re.compile(r"(0|[1-9]\d{0,17}):([0-9a-fA-F]{64})", re.ASCII)
 REFERENCE = "reference_id"
 """By this name the details of an entry have the reference that was asked for."""
 
+TARGET = "entity"
+"""By this name the details of an entry have the entity that was to be cut off or resumed."""
+
 REPLAYED = "replayed"
 """By this name the details of an entry say that the write had been done before, and was only answered again."""
 

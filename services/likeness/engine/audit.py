@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from likeness.domain.access import Level
+from likeness.domain.access import Level, OversightAction
 from likeness.domain.answers import Candidate, Header, ProbeAnswer, SearchOptions, Stated
 from likeness.domain.audit import REFERENCE, AuditCandidate, AuditEntry, AuditShown, JsonValue
 from likeness.domain.references import Caller, Reference
@@ -59,6 +59,11 @@ def audit_refusal(
 ) -> AuditEntry:
     """The entry for a call that was refused with a reason, or failed."""
     return _entry(rpc, caller, modality, outcome=reason, probe=probe, details=details or {})
+
+
+def audit_oversight(action: OversightAction, caller: Caller, details: Facts) -> AuditEntry:
+    """The entry for an act about entities or the record."""
+    return _entry(action.value, caller, "", details=details)
 
 
 def audit_resumed() -> AuditEntry:

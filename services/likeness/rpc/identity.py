@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from likeness.domain.access import Access, Action, Asked, Principal, Reloading
+from likeness.domain.access import Access, Action, Asked, OversightAction, Principal, Reloading
 from likeness.domain.errors import InvalidInput, Unauthenticated
 from likeness.domain.references import Caller, Purpose
 from likeness.engine.metadata_rules import NAME
 from likeness.rpc.convert.enums import PURPOSES, member
 from likeness.rpc.convert.texts import check_printable
 from likeness.v1 import matching_pb2 as matching
+from likeness.v1 import oversight_pb2 as oversight
 
 AuthContext = Mapping[str, Iterable[bytes]]
 """What the transport proved of the peer, as `grpc.ServicerContext.auth_context()` gives it."""
@@ -27,6 +28,10 @@ Request = (
     | matching.SearchRequest
     | matching.CompareRequest
     | matching.AnalyzeRequest
+    | oversight.SuspendEntityRequest
+    | oversight.ResumeEntityRequest
+    | oversight.ListSuspensionsRequest
+    | oversight.ReadRecordRequest
 )
 
 MAX_TEXT = 256
@@ -61,7 +66,9 @@ class Peer:
             Unauthenticated, InvalidInput: see `identify`.
         """
         caller = identify(request)
-        asked = Asked(self.principal, caller, action_of(request), self.modality, _attributes(request))
+        action = action_of(request)
+        target = _target(request, caller) if isinstance(action, OversightAction) else ""
+        asked = Asked(self.principal, caller, action, self.modality, _attributes(request), target)
         grant = self.access.judge(asked)
         if isinstance(self.access, Reloading):
             self._granted[caller.entity] = asked
@@ -97,9 +104,33 @@ def _attributes(request: Request) -> tuple[tuple[str, int], ...]:
     return (("fmr_one_in", one_in - one_in % step),)
 
 
-def action_of(request: Request) -> Action:
+_OVERSIGHT = frozenset(OversightAction)
+
+
+def action_of(request: Request) -> Action | OversightAction:
     """What a request asks for."""
-    return Action(type(request).__name__.removesuffix("Request"))
+    name = type(request).__name__.removesuffix("Request")
+    return OversightAction(name) if name in _OVERSIGHT else Action(name)
+
+
+def _target(request: Request, caller: Caller) -> str:
+    """The entity that an act of oversight is about.
+
+    Raises:
+        InvalidInput: it is missing or malformed.
+    """
+    if not isinstance(request, oversight.SuspendEntityRequest | oversight.ResumeEntityRequest):
+        return caller.entity
+    if not request.entity:
+        raise InvalidInput(
+            "entity is missing; name the one that is meant.", field="entity", reason="REQUIRED_FIELD_MISSING"
+        )
+    if not NAME.fullmatch(request.entity):
+        raise InvalidInput(
+            "entity is malformed; give 1 to 64 letters, digits or ._:/- beginning with a letter or digit.",
+            field="entity",
+        )
+    return request.entity
 
 
 def identify(request: Request) -> Caller:

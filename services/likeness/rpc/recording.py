@@ -15,7 +15,7 @@ from functools import partial
 from typing import TypeVar
 
 from likeness.domain.access import Action, Grant, Principal
-from likeness.domain.audit import REFERENCE, JsonValue
+from likeness.domain.audit import REFERENCE, TARGET, JsonValue
 from likeness.domain.deadline import CallDeadline
 from likeness.domain.errors import Denied, InvalidInput, LikenessError
 from likeness.domain.references import Caller, Purpose
@@ -27,6 +27,7 @@ from likeness.rpc.convert.enums import PURPOSES, member
 from likeness.rpc.identity import MAX_TEXT, Peer, Request, action_of
 from likeness.rpc.workers import Workers
 from likeness.v1 import matching_pb2 as matching
+from likeness.v1 import oversight_pb2 as oversight
 
 SHED = frozenset(
     {"STARTING", "DRAINING", "STORE_CLOSED", "TOO_BUSY", "QUEUE_FULL", "TOO_MANY_WAIT", "WRITE_QUEUE_FULL"}
@@ -171,6 +172,8 @@ def _asked(request: Request, digest: Callable[[bytes], str]) -> tuple[str, Mappi
     """What a refused request was about: the keyed digest of its probe, and the references that it names."""
     if isinstance(request, matching.GetRequest | matching.UpdateRequest | matching.ExpungeRequest):
         return "", {REFERENCE: printable(request.reference_id[:MAX_REFERENCE])}
+    if isinstance(request, oversight.SuspendEntityRequest | oversight.ResumeEntityRequest):
+        return "", {TARGET: printable(request.entity[:MAX_REFERENCE])}
     if isinstance(request, matching.SearchRequest):
         return digest(request.probe.data), {}
     if isinstance(request, matching.AnalyzeRequest):

@@ -17,15 +17,17 @@ from likeness.app.sections import split_address
 from likeness.app.settings import Settings
 from likeness.domain.access import Access, Reloading, TrustEveryone
 from likeness.domain.errors import LikenessError, Precondition
+from likeness.domain.oversight import Record
 from likeness.domain.storage import Ledger
 from likeness.engine.engine import Engine
-from likeness.protocol import SERVICES, Service
+from likeness.protocol import OVERSIGHT, SERVICES, Service
 from likeness.rpc import reflection
 from likeness.rpc.gate import Gate
 from likeness.rpc.handlers import CallLimits, Handlers
 from likeness.rpc.identity import Prove
 from likeness.rpc.interceptors import ArrivalLimits, Interceptor, gated, proven, timed
 from likeness.rpc.open_calls import OpenCalls
+from likeness.rpc.oversight import OversightHandlers
 from likeness.rpc.recording import Recorder
 from likeness.rpc.transport import Transport
 from likeness.rpc.workers import Workers
@@ -77,8 +79,8 @@ class Composition(Protocol):
         """Modality to engine."""
 
     @property
-    def store(self) -> Ledger:
-        """Where the engines' answers are recorded, and what was refused."""
+    def store(self) -> Record:
+        """Where the engines' answers are recorded, and what was refused; owners read it."""
 
     @property
     def signer(self) -> Signer | None:
@@ -148,6 +150,9 @@ class Server:
             for service in services
         }
         self._open_calls = OpenCalls()
+        self._oversight = OversightHandlers(
+            self._workers, self._recorder, self._access, self._judge_again, wire.default_deadline
+        )
         self._readiness: asyncio.Task[None] | None = None
         self._server = self._build()
         self._private = self._build_private() if private_health and settings.health.address else None
@@ -187,8 +192,9 @@ class Server:
         )
         for service in self._services:
             service.register(self._handlers[service.modality], server)
+        OVERSIGHT.register(self._oversight, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        names = [service.name for service in self._services]
+        names = [service.name for service in (*self._services, OVERSIGHT)]
         reflection.enable(server, (*names, health.SERVICE_NAME))
         return server
 
@@ -249,6 +255,7 @@ class Server:
         await self._server.start()
         self._composition = composition = await asyncio.to_thread(self._compose, self._settings)
         self._recorder.attach(composition.store)
+        self._oversight.attach(composition.store)
         engines = composition.engines
         for name, handlers in self._handlers.items():
             if name in engines:
@@ -276,16 +283,23 @@ class Server:
 
     async def _keep_current(self, access: Reloading) -> None:
         """Take changed rules, and end the open calls that they do not allow."""
+        judged = self._access.policy
         while True:
             await asyncio.sleep(self._settings.access.poll_seconds)
             try:
                 await asyncio.to_thread(self.transport.refresh)
-                changed = await asyncio.to_thread(access.refresh)
+                await asyncio.to_thread(access.refresh)
             except Exception as error:
                 logs.event(_logger, logging.ERROR, "policy not read", error=error)
                 continue
-            if changed and (ended := self._open_calls.judge_again()):
-                logs.event(_logger, logging.WARNING, "calls ended by policy", calls=ended)
+            if self._access.policy != judged:  # a call may have had them taken, and then have gone away
+                judged = self._access.policy
+                self._judge_again()
+
+    def _judge_again(self) -> None:
+        """End the open calls that the rules in force do not allow."""
+        if ended := self._open_calls.judge_again():
+            logs.event(_logger, logging.WARNING, "calls ended by policy", calls=ended)
 
     async def _stop(self) -> None:
         if self._watch is not None:
@@ -317,6 +331,7 @@ class Server:
             await self._health.set(service.name, own)
             if service.modality in served_names:
                 metrics.serving(service.name).set(own == _STATUS.SERVING)
+        await self._health.set(OVERSIGHT.name, status)
         await self._health.set(OVERALL, status)
 
 

@@ -16,11 +16,12 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 from grpc_health.v1 import health_pb2
 
-from likeness.protocol import SERVICES, Service
+from likeness.protocol import OVERSIGHT, SERVICES, Service
 
 Answer = Callable[[Any], Any]
-"""Given the request, returns the answer or raises what `refusal` makes. Of SearchWithProgress it returns the
-updates; of EnrollMany it is given one item at a time, and returns its outcome."""
+"""Given the request, returns the answer or raises what `refusal` makes. Of SearchWithProgress and
+ReadRecord it returns the messages of the stream; of EnrollMany it is given one item at a time, and returns its
+outcome."""
 
 _EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined]  # missing from the stubs
 _HEALTH = "/grpc.health.v1.Health/Check"
@@ -65,7 +66,7 @@ class _Answers:
     def __init__(self, answers: Mapping[str, Answer], services: tuple[Service, ...]) -> None:
         paths = {
             f"{service.modality}.{method.name}": f"/{service.name}/{method.name}"
-            for service in services
+            for service in (*services, OVERSIGHT)
             for method in service.descriptor.methods
         }
         unknown = sorted(set(answers) - set(paths))
@@ -94,7 +95,7 @@ class _Channel:
     """What both channels have.
 
     Args:
-        answers: by modality and method, such as `face.Search`.
+        answers: by modality and method, such as `face.Search`; those of oversight as `oversight.ReadRecord`.
         services: of the protocol.
 
     Raises:

@@ -289,6 +289,19 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The principal has compared that subject 1:1, or been answered with it, as often as it may."""
     REASON_QUOTA_OF_PROBE: _Reason.ValueType  # 132
     """The principal has sent nearly the same sample as often as it may."""
+    REASON_OVERSIGHT_WITHOUT_POLICY: _Reason.ValueType  # 140
+    """Oversight of a bureau over its entities.
+
+    Nobody is proven to call, so nobody can oversee anything: the service judges no calls by policies.
+    """
+    REASON_SUSPENDS_ITSELF: _Reason.ValueType  # 141
+    """Whoever asks would cut off the entity that it asks for, and could not resume it."""
+    REASON_SUSPENSIONS_NOT_WRITABLE: _Reason.ValueType  # 142
+    """The service cannot write the file of what is cut off; its operator must let it. Nothing was changed."""
+    REASON_SUSPENSIONS_NOT_TAKEN: _Reason.ValueType  # 143
+    """The change is written, and the service has not taken it, since other rules on file are wrong; its operator must
+    mend them. Until then the former rules are in force.
+    """
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a call was refused, or what is wrong with a sample. google.rpc.ErrorInfo.reason (domain "likeness") and
@@ -563,4 +576,17 @@ REASON_QUOTA_OF_SUBJECT: Reason.ValueType  # 131
 """The principal has compared that subject 1:1, or been answered with it, as often as it may."""
 REASON_QUOTA_OF_PROBE: Reason.ValueType  # 132
 """The principal has sent nearly the same sample as often as it may."""
+REASON_OVERSIGHT_WITHOUT_POLICY: Reason.ValueType  # 140
+"""Oversight of a bureau over its entities.
+
+Nobody is proven to call, so nobody can oversee anything: the service judges no calls by policies.
+"""
+REASON_SUSPENDS_ITSELF: Reason.ValueType  # 141
+"""Whoever asks would cut off the entity that it asks for, and could not resume it."""
+REASON_SUSPENSIONS_NOT_WRITABLE: Reason.ValueType  # 142
+"""The service cannot write the file of what is cut off; its operator must let it. Nothing was changed."""
+REASON_SUSPENSIONS_NOT_TAKEN: Reason.ValueType  # 143
+"""The change is written, and the service has not taken it, since other rules on file are wrong; its operator must
+mend them. Until then the former rules are in force.
+"""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

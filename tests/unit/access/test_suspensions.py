@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from likeness.access.suspensions import read_suspensions, resume, suspend
-from likeness.domain.errors import InvalidInput
+from likeness.domain.errors import Denied, InvalidInput
 
 
 def test_an_entity_is_cut_off_and_let_in_again(tmp_path: Path) -> None:
@@ -63,3 +63,60 @@ def test_what_root_cuts_off_is_read_by_the_service(tmp_path: Path) -> None:
     os.chown(directory, 12_345, 23_456)
     suspend(file, "AA-POLICE", "key lost", like=directory)
     assert (file.stat().st_uid, file.stat().st_gid) == (12_345, 23_456)
+
+
+def test_who_is_cut_off_itself_changes_nothing(tmp_path: Path) -> None:
+    file, recorded = tmp_path / "suspended.json", list[object]()
+
+    def record() -> int:
+        recorded.append("suspend")
+        return 7
+
+    first = suspend(file, "AA-POLICE", "key lost", caller="AA-BORDER", record=record)
+    assert first.audit == 7
+    before = file.read_bytes()
+    for act in (
+        lambda: suspend(file, "AA-BORDER", "revenge", caller="AA-POLICE", record=record),
+        lambda: resume(file, "AA-POLICE", caller="AA-POLICE", record=recorded.append),
+    ):
+        with pytest.raises(Denied) as denied:
+            act()
+        assert denied.value.reason == "ENTITY_SUSPENDED"
+    assert (file.read_bytes(), len(recorded)) == (before, 1)
+
+
+def test_two_that_cut_each_other_off_at_once_do_not_both_succeed(tmp_path: Path) -> None:
+    file = tmp_path / "suspended.json"
+    pairs = [(f"A{n}", f"B{n}") for n in range(12)]
+
+    def attempt(pair: tuple[str, str]) -> bool:
+        entity, caller = pair
+        try:
+            suspend(file, entity, "", caller=caller)
+        except Denied:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        tried = [*pairs, *((caller, entity) for entity, caller in pairs)]
+        done = list(pool.map(attempt, tried))
+    assert sum(done) == len(pairs)
+
+
+def test_what_cannot_be_recorded_is_not_done(tmp_path: Path) -> None:
+    file = tmp_path / "suspended.json"
+
+    def failing() -> int:
+        raise RuntimeError("the disk is full")
+
+    def failing_too(_: bool) -> None:
+        failing()
+
+    with pytest.raises(RuntimeError):
+        suspend(file, "AA-POLICE", "key lost", record=failing)
+    assert not file.exists()
+    suspend(file, "AA-POLICE", "key lost")
+    before = file.read_bytes()
+    with pytest.raises(RuntimeError):
+        resume(file, "AA-POLICE", record=failing_too)
+    assert file.read_bytes() == before

@@ -20,10 +20,9 @@ from likeness.cli.failures import Commands, Exit
 from likeness.cli.option_checks import check_texts
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, note, plain_table
-from likeness.cli.policy_cases import ALLOWED, Case, CaseReference, outcome, read_cases
+from likeness.cli.policy_cases import ALLOWED, Case, CaseReference, action_named, outcome, read_cases
 from likeness.cli.settings_options import PANEL, configured
 from likeness.cli.words import NO_POLICY, decided_words, plural
-from likeness.domain.access import Action
 from likeness.domain.errors import InvalidInput, LikenessError, Unavailable
 from likeness.domain.references import Category, Purpose, Status
 
@@ -105,7 +104,7 @@ def explain(
     *,
     principal: Annotated[str, typer.Option(help="Who calls, by its SPIFFE identifier.")],
     entity: Annotated[str, typer.Option(help="The entity that it speaks for.")],
-    action: Annotated[Action, typer.Option(help="The method.", case_sensitive=False)],
+    action: Annotated[str, typer.Option(help="The method, for example Search.")],
     modality: Annotated[
         str, typer.Option(help="What it is called for: face, fingerprint or object.")
     ] = "face",
@@ -119,6 +118,10 @@ def explain(
     gallery: Annotated[
         list[str] | None, typer.Option(help="A gallery of that reference; repeatable.")
     ] = None,
+    target: Annotated[
+        str,
+        typer.Option(help="The entity that is to be suspended or resumed, of oversight.", show_default=False),
+    ] = "",
     settings: Settings,
     as_json: AsJson = None,
 ) -> None:
@@ -126,7 +129,8 @@ def explain(
 
     The owner's own limits on a reference come on top. Exit code 1 if the call is denied.
     """
-    check_texts({"principal": principal, "entity": entity, "owner": owner, "gallery": gallery})
+    texts = {"principal": principal, "entity": entity, "owner": owner, "gallery": gallery}
+    check_texts({**texts, "action": action, "target": target})
     ruling = _ruling(settings)
     galleries = frozenset(gallery or ())
     asked_about = (
@@ -137,7 +141,8 @@ def explain(
             principal=principal,
             token_roles=frozenset(token_role or ()),
             entity=entity,
-            action=action,
+            action=action_named(action),
+            target=target,
             modality=modality,
             purpose=purpose,
             reference=asked_about,

@@ -195,7 +195,7 @@ def analysed(answer: Extraction, model: str, at: datetime, max_bytes: int) -> ma
         width=answer.width,
         height=answer.height,
         model=model,
-        analyze_time=_timestamp(at),
+        analyze_time=timestamp(at),
     )
     return _bounded(response, max_bytes, "Select one presentation of the sample, or send a part of it.")
 
@@ -222,8 +222,8 @@ def reference(value: Reference) -> common.Reference:
         quality_override=value.quality_override,
         template_space=value.template_space,
         model=value.model,
-        create_time=_timestamp(value.created_at),
-        update_time=_timestamp(value.updated_at),
+        create_time=timestamp(value.created_at),
+        update_time=timestamp(value.updated_at),
         log_position=value.position,
         level=level_value(value.level),
     )
@@ -254,7 +254,7 @@ def _metadata(value: Reference) -> common.ReferenceMetadata:
         notices=value.notices,
         owner_reference=value.owner_reference,
         attributes=value.attributes,
-        review_time=_timestamp(value.review_at),
+        review_time=timestamp(value.review_at),
         expire_time=expires,
         status=status_value(facets.status),
     )
@@ -351,7 +351,8 @@ def _issue(value: Issue) -> common.Issue:
     return common.Issue(reason=value.reason, message=value.message, severity=severity_value(value.severity))
 
 
-def _timestamp(moment: datetime | None) -> timestamp_pb2.Timestamp | None:
+def timestamp(moment: datetime | None) -> timestamp_pb2.Timestamp | None:
+    """The protocol's, of an aware time; None for none."""
     if moment is None:
         return None
     since = moment.astimezone(UTC) - _EPOCH

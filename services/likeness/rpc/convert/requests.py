@@ -175,8 +175,8 @@ def described(
         status = Status.ACTIVE
     else:
         status = member(STATUSES, message.status, "metadata.status")
-    expires = _moment(message.expire_time, "expire_time") if message.HasField("expire_time") else None
-    review = _moment(message.review_time, "review_time") if message.HasField("review_time") else None
+    expires = moment(message.expire_time, "metadata.expire_time") if message.HasField("expire_time") else None
+    review = moment(message.review_time, "metadata.review_time") if message.HasField("review_time") else None
     facets = Facets(
         owner=message.owner or caller.entity,
         galleries=frozenset(message.galleries),
@@ -264,13 +264,16 @@ def _restrictions(message: common.Restrictions) -> Restrictions:
     )
 
 
-def _moment(stamp: timestamp_pb2.Timestamp, name: str) -> datetime:
+def moment(stamp: timestamp_pb2.Timestamp, field: str) -> datetime:
+    """A time, aware.
+
+    Raises:
+        InvalidInput: it is none.
+    """
     try:
         return stamp.ToDatetime(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
-        raise InvalidInput(
-            f"metadata.{name} is not a time between the years 1 and 9999.", field=f"metadata.{name}"
-        ) from error
+        raise InvalidInput(f"{field} is not a time between the years 1 and 9999.", field=field) from error
 
 
 def search_options(message: common.SearchOptions, *, max_k: int) -> SearchOptions:

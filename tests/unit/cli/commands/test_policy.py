@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from likeness.access.suspensions import read_suspensions
 from likeness.cli.main import app
-from tests.unit.access.hub import CASES, DIRECTORY, GATE
+from tests.unit.access.hub import CASES, DIRECTORY, GATE, OWNER
 
 _CASES = f"""
 [[case]]
@@ -21,6 +21,24 @@ action = "Search"
 purpose = "wanted_person"
 level = "candidate"
 reference = {{ owner = "BB-POLICE", category = "suspect" }}
+
+[[case]]
+principal = "{OWNER}"
+entity = "AA-BORDER"
+action = "SuspendEntity"
+target = "AA-POLICE"
+
+[[case]]
+principal = "{OWNER}"
+entity = "AA-BORDER"
+action = "ResumeEntity"
+target = "BB-POLICE"
+expect = "NOT_PERMITTED_BY_POLICY"
+
+[[case]]
+principal = "{OWNER}"
+entity = "AA-BORDER"
+action = "ReadRecord"
 
 [[case]]
 principal = "{GATE}"
@@ -104,10 +122,22 @@ def test_explain_names_the_policies_that_forbid_a_call(folder: Path) -> None:
     assert "permitted by some" in policy(*words, "--action", "Get", "--table").stdout
 
 
+def test_explain_says_whether_a_bureau_may_cut_an_entity_off() -> None:
+    words = ("--principal", OWNER, "--entity", "AA-BORDER", "--action", "suspendentity", "--json")
+    done = policy("explain", *words, "--target", "AA-POLICE")
+    assert json.loads(done.stdout)["decided_by"] == ["bureaus-cut-their-entities-off"], done.output
+    done = policy("explain", *words, "--target", "BB-POLICE")
+    assert json.loads(done.stdout)["result"] == "NOT_PERMITTED_BY_POLICY"
+    assert "not a method" in policy("explain", *words[:-2], "Serach").output
+
+
 def test_test_tries_every_case(folder: Path) -> None:
     done = policy("test", "cases.toml", "--json")
     assert done.exit_code == 0, done.output
     assert [row["result"] for row in json.loads(done.stdout)["cases"]] == [
+        "ALLOWED",
+        "ALLOWED",
+        "NOT_PERMITTED_BY_POLICY",
         "ALLOWED",
         "NOT_PERMITTED_BY_POLICY",
     ]
