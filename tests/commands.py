@@ -35,6 +35,7 @@ NOT_RUN = {
     "likeness keys erase-owner": "needs the home without a server; tests/unit/cli/commands/test_keys.py runs it",
     "likeness keys remove": "needs a key that seals nothing more; tests/unit/cli/commands/test_keys.py runs it",
     "likeness policy": "needs a directory; tests/unit/cli/commands/test_policy.py runs it",
+    "likeness oversight": "needs a server with policies; tests/unit/cli/commands/test_oversight.py runs one",
     "likeness audit check-receipt FILE": "FILE stands for a receipt; the example in the help is run",
     "likeness backup TO": "TO stands for a folder; the example in the help is run",
     "likeness restore FROM": "FROM stands for a backup; the example in the help is run",

@@ -171,27 +171,30 @@ class Asking:
         )
 
 
-def asks(*, purpose: bool = False) -> Callable[[_Command], _Command]:
+def asks(*, purpose: bool = False, modality: bool = True) -> Callable[[_Command], _Command]:
     """Give a command the options above; it receives them as one `asking: Asking`.
 
     Args:
         purpose: whether the command needs one; it is then asked for before anything is done.
+        modality: whether the command is about one.
 
     Texts that could not be sent, or could steer a terminal, are refused first; see `check_texts`.
     """
+
+    options = {name: option for name, option in _OPTIONS.items() if modality or name != "modality"}
 
     def decorate(command: _Command) -> _Command:
         signature = inspect.signature(command, eval_str=True)
         own = [p for p in signature.parameters.values() if p.name != "asking"]
         shared = [
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-            for name, (annotation, default) in _OPTIONS.items()
+            for name, (annotation, default) in options.items()
         ]
 
         @wraps(command)
         def run(**values: Any) -> None:
             check_texts(values)
-            given = {name: values.pop(name) for name in _OPTIONS}
+            given = {name: values.pop(name) for name in options}
             command(**values, asking=_checked(purpose, **given))
 
         run.__signature__ = signature.replace(parameters=[*own, *shared])  # type: ignore[attr-defined]
@@ -204,7 +207,7 @@ def asks(*, purpose: bool = False) -> Callable[[_Command], _Command]:
 def _checked(
     purpose_needed: bool,
     *,
-    modality: str,
+    modality: str = DEFAULT,
     server: str,
     entity: str,
     purpose: Purpose,

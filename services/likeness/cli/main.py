@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from likeness import __version__
-from likeness.cli.commands import audit, certs, config, keys, models, policy, references
+from likeness.cli.commands import audit, certs, config, keys, models, oversight, policy, references
 from likeness.cli.commands.backup import backup, restore
 from likeness.cli.commands.calibrate import calibrate
 from likeness.cli.commands.compare import compare
@@ -66,6 +66,7 @@ app.command(
     rich_help_panel=USING,
     epilog="Example: `likeness expunge 0198c0de-7000-7000-8000-000000000000 --reason 'warrant withdrawn' --yes`",
 )(references.expunge)
+app.add_typer(oversight.app, name="oversight", rich_help_panel=USING)
 app.command(
     rich_help_panel=RUNNING,
     epilog="Example: `likeness serve --home /srv/likeness --address 127.0.0.1:50051 --set store.keep_sources=true`",
