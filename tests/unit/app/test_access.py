@@ -13,7 +13,7 @@ from likeness.app.development_certificates import Made, make
 from likeness.app.settings import load
 
 
-def test_the_log_says_which_rules_are_in_force_and_why_others_are_not(
+def test_the_log_names_the_rules_in_force_and_says_why_others_are_not(
     tmp_path: Path, stream: io.StringIO
 ) -> None:
     make(tmp_path, Authority("test"), Made("xx", "NCB-XX"), hosts=("127.0.0.1",))
