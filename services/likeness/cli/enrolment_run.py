@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -72,9 +74,12 @@ def run(fields: EnrolmentFields, found: list[SampleFile], plan: EnrolmentPlan) -
                 holds=partial(_holds, client, fields.asking),
             )
             try:
-                if not plan.again:
-                    _check_same_store(client, journal)
-                _send(client, enrolment, found)
+                with _ended_by_refusal(enrolment):
+                    if not plan.again:
+                        _check_same_store(client, journal)
+                    for enrolments in (enrolment.pending(found), enrolment.conflicting()):
+                        for outcome in client.enroll_many(enrolments):
+                            enrolment.settle(outcome)
             except KeyboardInterrupt:
                 interrupted = True
             except BaseException:
@@ -86,16 +91,11 @@ def run(fields: EnrolmentFields, found: list[SampleFile], plan: EnrolmentPlan) -
     return Done(enrolment, len(found), rejected, interrupted)
 
 
-def _send(client: Modality, enrolment: BulkEnrolment, found: list[SampleFile]) -> None:
-    """Send what is pending until all of it has its outcome, or the service refuses the caller.
-
-    Raises:
-        CallFailed: the stream failed for another reason.
-    """
+@contextmanager
+def _ended_by_refusal(enrolment: BulkEnrolment) -> Iterator[None]:
+    """End the run in order where a call is refused for who asks."""
     try:
-        for enrolments in (enrolment.pending(found), enrolment.conflicting()):
-            for outcome in client.enroll_many(enrolments):
-                enrolment.settle(outcome)
+        yield
     except CallFailed as error:
         if not is_of_the_caller(error):
             raise

@@ -93,6 +93,20 @@ def test_a_run_ends_at_the_first_refusal_of_its_caller_and_goes_on_once_that_is_
 
 
 @pytest.mark.usefixtures("served")
+def test_a_run_whose_first_question_is_refused_ends_as_one_whose_files_are(
+    judge: Judge, folder: Path
+) -> None:
+    """It asks first whether the server is the one that the journal belongs to."""
+    run("enroll", folder / "000.jpg")
+    judge.refusal, judge.action = REFUSALS[1], Action.GET
+    refused = run("enroll", folder)
+    assert refused.exit_code == Exit.REFUSED
+    done = json.loads(refused.stdout)
+    assert (done["remaining"], done["refusal"]) == (FILES, "ENTITY_SUSPENDED")
+    assert f"{FILES} files are left" in refused.stderr
+
+
+@pytest.mark.usefixtures("served")
 def test_files_that_an_older_release_noted_for_a_refusal_are_sent(judge: Judge, folder: Path) -> None:
     judge.refusal = REFUSALS[0]
     run("enroll", folder, "--journal", "j.jsonl")
