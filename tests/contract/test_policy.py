@@ -100,10 +100,20 @@ def test_a_reference_that_policy_hides_is_as_one_that_does_not_exist(country_hub
     client = country_hub.client(OWNER, "AA-POLICE")
     enrolled = client.face.enroll(SAMPLE, metadata=metadata(category="witness")).reference
     gate = country_hub.client(GATE, "AA-BORDER", purpose="border_control")
-    answer = gate.face.search(SAMPLE)
+    answer = gate.face.search(SAMPLE, frontline=True)
     assert not answer.answers[0].candidates
     assert answer.header.searched == 0
     assert enrolled.reference_id not in str(answer)
+
+
+def test_the_frontline_searches_by_its_profile_alone(country_hub: Hub) -> None:
+    gate = country_hub.client(GATE, "AA-BORDER", purpose="border_control")
+    gate.face.search(SAMPLE, frontline=True)
+    for exhaustive in (False, True):
+        with pytest.raises(PermissionDenied) as denied:
+            gate.face.search(SAMPLE, exhaustive=exhaustive)
+        assert denied.value.reason == "NOT_PERMITTED_BY_POLICY"
+        assert "PROFILE_FRONTLINE" in str(denied.value)
 
 
 def test_an_open_stream_ends_when_its_entity_is_cut_off(country_hub: Hub, modality: HoldingModality) -> None:

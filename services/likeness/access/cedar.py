@@ -95,6 +95,7 @@ class Cedar:
         }
         if question.modality:
             context["modality"] = _reference_to("Modality", question.modality)
+            context["frontline"] = question.frontline
         if question.fmr_one_in is not None:
             context["fmr_one_in"] = question.fmr_one_in
         return {

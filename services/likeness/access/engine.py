@@ -27,6 +27,7 @@ class Question:
         named_case: whether a case is named.
         named_operator: whether the person or system that acts is named.
         fmr_one_in: the limit on false matches, one in so many; None without one.
+        frontline: whether it is a search by the frontline's profile.
         target: of oversight, the entity that it is about, also one that the directory does not have.
     """
 
@@ -39,6 +40,7 @@ class Question:
     named_case: bool = False
     named_operator: bool = False
     fmr_one_in: int | None = None
+    frontline: bool = False
     target: str = ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from likeness.access.conditions import NOTHING, ByConditions, Condition, every, negated, some
@@ -22,6 +22,9 @@ DECISIONS = 8192
 
 FMR_ONE_IN = "fmr_one_in"
 """The attribute of a request that a policy may look at: one false match in so many comparisons with strangers."""
+
+FRONTLINE = "frontline"
+"""Another: whether a search is by the frontline's profile."""
 
 _KeyT = TypeVar("_KeyT")
 _ValueT = TypeVar("_ValueT")
@@ -51,11 +54,12 @@ class _Recent(Generic[_KeyT, _ValueT]):
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """What holds for every call that asks the same question."""
+    """What holds for every call that asks the same question. `way_out`: what who is denied may do instead."""
 
     decision: Decision
     disclosure: Disclosure
     lights_out: bool = False
+    way_out: str = ""
 
 
 class Ruling:
@@ -98,7 +102,7 @@ class Ruling:
         judged = self._decided(question, asked.action)
         unknown = bool(asked.target) and asked.target not in self.directory.entities
         if not judged.decision.allowed or unknown:
-            refusal = _not_permitted(asked, question)
+            refusal = _not_permitted(asked, question, judged.way_out)
             refusal.decided_by = judged.decision.policies
             raise refusal
         entity = self.directory.entities[asked.caller.entity]
@@ -155,12 +159,19 @@ class Ruling:
             )
         return known
 
+    def _way_out(self, question: Question, action: Action | OversightAction) -> str:
+        """What whoever may not search may do instead, as a part of the message; empty where there is nothing."""
+        if action is not Action.SEARCH or question.frontline:
+            return ""
+        allowed = self.engine.decide(replace(question, frontline=True), action.value).allowed
+        return "search by PROFILE_FRONTLINE, which is permitted, or " if allowed else ""
+
     def _judge(self, question: Question, action: Action | OversightAction) -> _Judged:
         decision = self.engine.decide(question, action.value)
         if decision.errors:
             self._failed(decision.errors)
         if not decision.allowed or isinstance(action, OversightAction):
-            return _Judged(decision, NOTHING)
+            return _Judged(decision, NOTHING, way_out=self._way_out(question, action))
         return _Judged(decision, self.disclosure(question), self._lights_out(question, action))
 
     def _lights_out(self, question: Question, action: Action) -> bool:
@@ -199,17 +210,18 @@ def question_of(asked: Asked, known: ListedPrincipal) -> Question:
         named_case=bool(caller.case_reference),
         named_operator=bool(asked.principal.operator or caller.operator),
         fmr_one_in=int(fmr_one_in) if fmr_one_in is not None else None,
+        frontline=bool(attributes.get(FRONTLINE, False)),
         target=asked.target,
     )
 
 
-def _not_permitted(asked: Asked, question: Question) -> Denied:
+def _not_permitted(asked: Asked, question: Question, way_out: str) -> Denied:
     roles = ", ".join(sorted(question.roles)) or "no role"
     about = {"target": asked.target} if asked.target else {"modality": question.modality}
     return Denied(
         f"No policy lets the principal '{question.principal}' ({roles}) of {question.entity} call "
         f"{asked.action.value} on {asked.target or question.modality} for the purpose {question.purpose.value}; "
-        "ask the operator of this service, who can see why with `likeness policy explain`.",
+        f"{way_out}ask the operator of this service, who can see why with `likeness policy explain`.",
         reason="NOT_PERMITTED_BY_POLICY",
         metadata={
             "principal": question.principal,

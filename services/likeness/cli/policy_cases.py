@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from likeness.access.ruling import Ruling
+from likeness.access.ruling import FMR_ONE_IN, FRONTLINE, Ruling
 from likeness.domain.access import Action, Asked, Level, OversightAction, Principal
 from likeness.domain.errors import Denied, InvalidInput
 from likeness.domain.references import Caller, Category, Facets, Purpose, Status
@@ -53,6 +53,7 @@ class Case(_Table):
     modality: Annotated[str, Field(pattern="^(face|fingerprint|object)$")] = "face"
     purpose: Purpose = Purpose.UNSPECIFIED
     fmr_one_in: Annotated[int, Field(ge=1)] | None = None
+    frontline: bool = False
     expect: Annotated[str, Field(pattern="^[A-Z_]+$")] = ALLOWED
     reference: CaseReference | None = None
     level: Annotated[str, Field(pattern="^(hidden|hit|candidate|full)$")] = ""
@@ -60,7 +61,8 @@ class Case(_Table):
     @property
     def asked(self) -> Asked:
         """As access is asked."""
-        attributes = () if self.fmr_one_in is None else (("fmr_one_in", self.fmr_one_in),)
+        limit = () if self.fmr_one_in is None else ((FMR_ONE_IN, self.fmr_one_in),)
+        attributes = (*limit, (FRONTLINE, self.frontline))
         principal = Principal(self.principal, roles=self.token_roles)
         caller = Caller(self.entity, self.purpose)
         if isinstance(self.action, OversightAction):

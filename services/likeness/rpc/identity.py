@@ -11,6 +11,7 @@ from likeness.domain.references import Caller, Purpose
 from likeness.engine.metadata_rules import NAME
 from likeness.rpc.convert.enums import PURPOSES, member
 from likeness.rpc.convert.texts import check_printable
+from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 from likeness.v1 import oversight_pb2 as oversight
 
@@ -89,17 +90,22 @@ MOST_ONE_IN = 10**15
 
 
 def _attributes(request: Request) -> tuple[tuple[str, int], ...]:
-    """What policies may look at in a request: the limit that a search sets on false matches, one in so many.
+    """What policies may look at in a request: of a search its limit on false matches, and whether it is by the
+    frontline's profile."""
+    if not isinstance(request, matching.SearchRequest):
+        return ()
+    frontline = request.options.profile == common.PROFILE_FRONTLINE
+    return (*_limit(request.options.max_fmr), ("frontline", frontline))
+
+
+def _limit(max_fmr: float) -> tuple[tuple[str, int], ...]:
+    """A limit on false matches, one in so many; nothing where there is none.
 
     Two digits of it, rounded to the lax side, so that a caller who varies it asks few different questions.
     """
-    if not isinstance(request, matching.SearchRequest) or not 0 < request.options.max_fmr <= 1:
+    if not 0 < max_fmr <= 1:
         return ()
-    one_in = (
-        int(min(1 / request.options.max_fmr, MOST_ONE_IN))
-        if request.options.max_fmr > 1e-300
-        else MOST_ONE_IN
-    )
+    one_in = int(min(1 / max_fmr, MOST_ONE_IN)) if max_fmr > 1e-300 else MOST_ONE_IN
     step = 10 ** max(0, len(str(one_in)) - 2)
     return (("fmr_one_in", one_in - one_in % step),)
 

@@ -102,9 +102,14 @@ def asked(
     purpose: Purpose = Purpose.WANTED_PERSON,
     modality: str = "face",
     roles: Iterable[str] = (),
+    frontline: bool = False,
     attributes: tuple[tuple[str, bool | int | str], ...] = (),
 ) -> Asked:
-    """A call."""
+    """A call; `frontline`: by the frontline's profile."""
     return Asked(
-        Principal(principal, roles=frozenset(roles)), Caller(entity, purpose), action, modality, attributes
+        Principal(principal, roles=frozenset(roles)),
+        Caller(entity, purpose),
+        action,
+        modality,
+        (*attributes, ("frontline", frontline)),
     )

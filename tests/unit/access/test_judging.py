@@ -31,7 +31,7 @@ def test_the_policies_that_ship_allow_each_role_its_methods(name: str, tmp_path:
     allowed = set()
     for action in Action:
         try:
-            access.judge(asked(f"spiffe://hub.test/{name}", entity, action))
+            access.judge(asked(f"spiffe://hub.test/{name}", entity, action, frontline=name == "aa/gate"))
         except Denied as error:
             assert error.reason == "NOT_PERMITTED_BY_POLICY"
         else:
@@ -59,22 +59,33 @@ def test_the_policies_that_ship_show_each_reference_at_its_level(
     principal: str, entity: str, purpose: str, owner: str, category: str, level: Level, tmp_path: Path
 ) -> None:
     access, _ = hub(tmp_path)
-    grant = access.judge(asked(principal, entity, purpose=Purpose(purpose)))
+    grant = access.judge(asked(principal, entity, purpose=Purpose(purpose), frontline=principal == GATE))
     assert grant.disclosure.level(Facets(owner, category=Category(category))) is level
 
 
 def test_frontline_searches_for_its_own_purposes_alone(tmp_path: Path) -> None:
     access, _ = hub(tmp_path)
-    access.judge(asked(GATE, "AA-BORDER", purpose=Purpose.BORDER_CONTROL))
+    access.judge(asked(GATE, "AA-BORDER", purpose=Purpose.BORDER_CONTROL, frontline=True))
     with pytest.raises(Denied) as refused:
-        access.judge(asked(GATE, "AA-BORDER", purpose=Purpose.CRIMINAL_INVESTIGATION))
+        access.judge(asked(GATE, "AA-BORDER", purpose=Purpose.CRIMINAL_INVESTIGATION, frontline=True))
     assert "frontline" in refused.value.message
     assert "likeness policy explain" in refused.value.message
+    assert "PROFILE_FRONTLINE" not in refused.value.message
+
+
+def test_frontline_gets_no_list_and_learns_how_it_may_search(tmp_path: Path) -> None:
+    access, _ = hub(tmp_path)
+    with pytest.raises(Denied) as refused:
+        access.judge(asked(GATE, "AA-BORDER", purpose=Purpose.BORDER_CONTROL))
+    assert refused.value.reason == "NOT_PERMITTED_BY_POLICY"
+    assert "search by PROFILE_FRONTLINE, which is permitted" in refused.value.message
+    access.judge(asked(CASES, "AA-POLICE"))
+    access.judge(asked(CASES, "AA-POLICE", frontline=True))
 
 
 def test_a_grant_names_where_the_caller_belongs_and_what_decided(tmp_path: Path) -> None:
     access, _ = hub(tmp_path)
-    grant = access.judge(asked(GATE, "AA-BORDER"))
+    grant = access.judge(asked(GATE, "AA-BORDER", frontline=True))
     assert grant.country == "AA"
     assert grant.groups == {"north", "south"}
     assert grant.policy == access.policy

@@ -23,11 +23,11 @@ from likeness.domain.samples import Sample
 from likeness.engine.engine import Enrolled, Enrolment, ListQuery
 from likeness.store.store import Store
 from likeness.testing.vectors import VectorModality
+from tests.oracle.access.cases import COUNTRIES, OWNERS, PURPOSES, Asking, Held
+from tests.oracle.access.plain import may_call, shown_by_policy
 from tests.support import Bench
 from tests.unit.access.hub import asked, hub
 
-COUNTRIES = {"AA-POLICE": "AA", "AA-BORDER": "AA", "BB-POLICE": "BB"}
-OWNERS = (*COUNTRIES, "GONE")
 LIMITS = {
     "none": Restrictions(),
     "not BB-POLICE": Restrictions(denied_entities=frozenset({"BB-POLICE"})),
@@ -43,14 +43,6 @@ CALLERS = {
     "auditor": ("auditor", "BB-POLICE"),
     "operator": ("operator", "AA-POLICE"),
 }
-PURPOSES = (
-    Purpose.UNSPECIFIED,
-    Purpose.WANTED_PERSON,
-    Purpose.BORDER_CONTROL,
-    Purpose.COURT_PROCEEDINGS,
-    Purpose.SYSTEM_TEST,
-)
-INVESTIGATORS = ("case_system", "examiner", "supervisor")
 PROBE = Sample(b"1,0")
 
 
@@ -89,38 +81,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
         yield Hub(bench, hub(home)[0], made)
 
 
-def may_call(role: str, action: Action, purpose: Purpose) -> bool:
-    """In other words than those of the policies."""
-    methods = {
-        "case_system": "Search Compare Analyze Get List",
-        "examiner": "Search Compare Analyze Get List",
-        "supervisor": "Search Compare Analyze Get List Update Expunge",
-        "data_owner": "Enroll Update Expunge Get List Analyze",
-        "frontline": "Search Analyze",
-    }
-    urgent = purpose in (Purpose.WANTED_PERSON, Purpose.BORDER_CONTROL)
-    held_up = role == "frontline" and action is Action.SEARCH and not urgent
-    return action in methods.get(role, "").split() and not held_up
-
-
-def shown_by_policy(role: str, entity: str, purpose: Purpose, facets: Facets) -> int:
-    """0 nothing, 1 hit, 2 candidate, 3 full; in other words than those of the policies."""
-    owner, category = facets.owner, facets.category.value
-    own, compatriot = owner == entity, COUNTRIES.get(owner) == COUNTRIES[entity]
-    if owner == "GONE" or (purpose is Purpose.SYSTEM_TEST and not own):
-        return 0
-    if role in INVESTIGATORS:
-        return 3 if compatriot else 2
-    if role == "data_owner":
-        return 3 if own else 0
-    if role != "frontline" or category in ("victim", "witness"):
-        return 0
-    return 2 if compatriot or category in ("wanted", "missing", "stolen", "lost") else 1
-
-
-def due(role: str, entity: str, purpose: Purpose, facets: Facets) -> int:
+def due(asking: Asking, facets: Facets) -> int:
     """What is seen of a reference, its owner's limits and its status taken in."""
-    policy = shown_by_policy(role, entity, purpose, facets)
+    entity, policy = asking.entity, shown_by_policy(asking, Held(facets.owner, facets.category))
     if facets.owner == entity:
         return policy
     if facets.status is Status.SUSPENDED:
@@ -146,15 +109,16 @@ def by_cedar(access: CedarAccess, caller: Caller, facets: Facets) -> int:
 def granted(whole: Hub, name: str, purpose: Purpose, action: Action) -> Caller | None:
     """The caller of a method as a door makes it; None where the call is denied."""
     role, entity = CALLERS[name]
-    call = asked(f"spiffe://hub.test/{name}", entity, action, purpose=purpose)
+    asking = Asking(role, entity, purpose, frontline=role == "frontline")
+    call = asked(f"spiffe://hub.test/{name}", entity, action, purpose=purpose, frontline=asking.frontline)
     try:
         grant = whole.access.judge(call)
     except Denied as error:
-        assert not may_call(role, action, purpose)
+        assert not may_call(asking, action)
         assert error.reason == "NOT_PERMITTED_BY_POLICY"
         assert not any(one.reference_id in error.message for one in whole.made)
         return None
-    assert may_call(role, action, purpose)
+    assert may_call(asking, action)
     assert grant.principal == Principal(call.principal.name)
     return replace(call.caller, grant=grant)
 
@@ -166,14 +130,14 @@ def level_of(reference: Reference) -> int:
 @pytest.mark.parametrize("name", CALLERS)
 @pytest.mark.parametrize("purpose", PURPOSES, ids=str)
 def test_what_ships_shows_nobody_more_or_less_than_is_due(whole: Hub, name: str, purpose: Purpose) -> None:
-    role, entity = CALLERS[name]
+    asking = Asking(*CALLERS[name], purpose)
     callers = {action: granted(whole, name, purpose, action) for action in Action}
-    expected = {one.reference_id: due(role, entity, purpose, one.facets) for one in whole.made}
+    expected = {one.reference_id: due(asking, one.facets) for one in whole.made}
     active = {one.reference_id for one in whole.made if one.facets.status is Status.ACTIVE}
     named = {key: level for key, level in expected.items() if level > 1}
     if caller := next(filter(None, callers.values()), None):
         for facets in {replace(one.facets, restrictions=Restrictions()) for one in whole.made}:
-            policy = shown_by_policy(role, entity, purpose, facets)
+            policy = shown_by_policy(asking, Held(facets.owner, facets.category))
             assert by_cedar(whole.access, caller, facets) == policy
             assert caller.grant.disclosure.level(facets) == policy
     if caller := callers[Action.SEARCH]:

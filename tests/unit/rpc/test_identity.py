@@ -85,7 +85,18 @@ def test_policies_see_two_digits_of_a_threshold_on_the_lax_side(max_fmr: float, 
     caller = common.CallerContext(entity="NCB-FR", purpose=common.PURPOSE_MISSING_PERSON)
     asked = Asking()
     Peer(Principal(), asked, "face").caller(matching.SearchRequest(caller=caller, options=options))
-    assert asked.attributes == (("fmr_one_in", one_in),)
+    assert asked.attributes == (("fmr_one_in", one_in), ("frontline", False))
+
+
+@pytest.mark.parametrize("profile", common.Profile.values())
+def test_policies_see_whether_a_search_is_by_the_frontlines_profile(
+    profile: common.Profile.ValueType,
+) -> None:
+    options = common.SearchOptions(profile=profile)
+    caller = common.CallerContext(entity="NCB-FR", purpose=common.PURPOSE_MISSING_PERSON)
+    asked = Asking()
+    Peer(Principal(), asked, "face").caller(matching.SearchRequest(caller=caller, options=options))
+    assert asked.attributes == (("frontline", profile == common.PROFILE_FRONTLINE),)
 
 
 class Asking(TrustEveryone):

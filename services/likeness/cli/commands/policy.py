@@ -112,6 +112,12 @@ def explain(
     token_role: Annotated[
         list[str] | None, typer.Option(help="A role in the person's token; repeatable.")
     ] = None,
+    frontline: Annotated[
+        bool, typer.Option("--frontline", help="It searches by the frontline's profile.")
+    ] = False,
+    fmr_one_in: Annotated[
+        int | None, typer.Option(min=1, help="Its search admits one false match in so many comparisons.")
+    ] = None,
     owner: Annotated[str, typer.Option(help="Also explain what it sees of a reference of this owner.")] = "",
     category: Annotated[Category, typer.Option(help="Category of that reference.")] = Category.UNSPECIFIED,
     status: Annotated[Status, typer.Option(help="Status of that reference.")] = Status.ACTIVE,
@@ -145,6 +151,8 @@ def explain(
             target=target,
             modality=modality,
             purpose=purpose,
+            frontline=frontline,
+            fmr_one_in=fmr_one_in,
             reference=asked_about,
         )
     except ValueError as error:

@@ -45,6 +45,14 @@ principal = "{GATE}"
 entity = "AA-BORDER"
 action = "Enroll"
 expect = "NOT_PERMITTED_BY_POLICY"
+
+[[case]]
+principal = "{GATE}"
+entity = "AA-BORDER"
+action = "Search"
+purpose = "wanted_person"
+frontline = true
+fmr_one_in = 10000
 """
 
 
@@ -91,7 +99,11 @@ def test_explain_says_what_policies_decided_and_how_much_is_seen() -> None:
         "--purpose",
         "border_control",
     )
-    done = policy("explain", *words, "--owner", "BB-POLICE", "--category", "suspect", "--json")
+    denied = policy("explain", *words, "--json")
+    assert denied.exit_code == 1
+    assert "PROFILE_FRONTLINE" in json.loads(denied.stdout)["message"]
+    about = ("--owner", "BB-POLICE", "--category", "suspect")
+    done = policy("explain", *words, "--frontline", "--fmr-one-in", "1000", *about, "--json")
     assert done.exit_code == 0, done.output
     document = json.loads(done.stdout)
     assert document["decided_by"] == ["frontline-searches"]
@@ -140,6 +152,7 @@ def test_test_tries_every_case(folder: Path) -> None:
         "NOT_PERMITTED_BY_POLICY",
         "ALLOWED",
         "NOT_PERMITTED_BY_POLICY",
+        "ALLOWED",
     ]
     (folder / "cases.toml").write_text(_CASES.replace("candidate", "full"))
     done = policy("test", "cases.toml", "--json")
