@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from likeness.domain.access import Grant, Level
 from likeness.domain.deadline import Deadline
@@ -17,7 +14,7 @@ from likeness.domain.errors import DeadlineExceeded, NotFound
 from likeness.domain.ids import new_id
 from likeness.domain.references import Caller, Facets, Purpose, Restrictions, Status
 from likeness.engine.engine import ListQuery
-from likeness.store.sealing import Seals
+from tests.steps import Steps, counting, settle
 from tests.support import ALICE, BOB, Bench, ByOwner
 
 MANY = 60
@@ -33,48 +30,6 @@ QUERIES = [
     ListQuery(statuses=frozenset(Status), page_size=2),
     ListQuery(statuses=frozenset({Status.EXPUNGED}), galleries=frozenset({"wanted"})),
 ]
-
-
-class Steps:
-    """Steps of SQLite's machine and rows whose seal was checked."""
-
-    def __init__(self) -> None:
-        self.machine = 0
-        self.rows = 0
-
-    @property
-    def counted(self) -> tuple[int, int]:
-        return self.machine, self.rows
-
-
-@contextmanager
-def counting(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Steps]:
-    """Count what reading the store takes from now on."""
-    steps = Steps()
-    check = Seals.check_row
-
-    def step() -> int:
-        steps.machine += 1
-        return 0
-
-    def counted(seals: Seals, row: Any) -> None:
-        steps.rows += 1
-        check(seals, row)
-
-    def watch(connection: sqlite3.Connection, *_: object) -> None:
-        connection.set_progress_handler(step, 1)
-
-    def unwatch(connection: sqlite3.Connection, *_: object) -> None:
-        connection.set_progress_handler(None, 1)
-
-    readers = bench.store._readers
-    sa.event.listen(readers, "checkout", watch)
-    sa.event.listen(readers, "checkin", unwatch)
-    with monkeypatch.context() as patch:
-        patch.setattr(Seals, "check_row", counted)
-        yield steps
-    sa.event.remove(readers, "checkout", watch)
-    sa.event.remove(readers, "checkin", unwatch)
 
 
 def shown(bench: Bench, query: ListQuery) -> list[str]:
@@ -100,12 +55,12 @@ def test_a_list_reads_no_row_that_it_does_not_show(
     open_to_all = [bench.enrol("0,1", galleries=frozenset({"wanted"})).reference for _ in range(3)]
     own = [bench.enrol("0,1", BOB, galleries=frozenset({"wanted"})).reference for _ in range(3)]
     bench.engine.expunge(BOB, bench.key(BOB), own[0].reference_id, reason="")
-    with counting(bench, monkeypatch) as before:
+    with counting(bench.store, monkeypatch) as before:
         expected = shown(bench, query)
     hide(bench)
-    with counting(bench, monkeypatch) as after:
+    with counting(bench.store, monkeypatch) as after:
         assert shown(bench, query) == expected
-    assert after.counted == before.counted
+    assert after.reads == before.reads
     assert before.rows
     assert open_to_all
 
@@ -116,7 +71,7 @@ def test_a_reference_that_is_hidden_costs_as_much_as_none(
     hidden = hide(bench)[1]
     counts = []
     for reference_id in (hidden, new_id(), "a case number", hidden.upper()):
-        with counting(bench, monkeypatch) as steps:
+        with counting(bench.store, monkeypatch) as steps:
             with pytest.raises(NotFound):
                 bench.engine.get(BOB, reference_id)
             with pytest.raises(NotFound):
@@ -128,7 +83,7 @@ def test_a_reference_that_is_hidden_costs_as_much_as_none(
 def test_another_owners_tombstone_is_not_read(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = bench.enrol("1,0").reference.reference_id
     bench.engine.expunge(ALICE, bench.key(ALICE), gone, reason="")
-    with counting(bench, monkeypatch) as steps, pytest.raises(NotFound):
+    with counting(bench.store, monkeypatch) as steps, pytest.raises(NotFound):
         bench.engine.get(BOB, gone)
     assert steps.rows == 0
     assert bench.engine.get(ALICE, gone).facets.status is Status.EXPUNGED
@@ -165,14 +120,14 @@ def test_a_list_ends_with_its_deadline(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("owner", [ALICE, BOB])
-def test_the_same_is_read_for_what_is_hidden_as_for_what_is_not_there(
+def test_the_same_is_done_for_what_is_hidden_as_for_what_is_not_there(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, owner: Caller
 ) -> None:
     """Also of the caller's own, where the policy hides it from its staff."""
     clerk = replace(BOB, grant=Grant(disclosure=ByOwner({"NCB-AA": Level.HIT, "NCB-BB": Level.HIDDEN})))
     hidden = bench.enrol("1,0", owner).reference
 
-    def counted(reference_id: str) -> tuple[tuple[int, int], list[str]]:
+    def counted(reference_id: str) -> tuple[Steps, list[str]]:
         described = replace(hidden, reference_id=reference_id, facets=Facets("NCB-BB"))
         key = bench.key(BOB)
         calls: list[Callable[[], object]] = [
@@ -182,11 +137,12 @@ def test_the_same_is_read_for_what_is_hidden_as_for_what_is_not_there(
             lambda: bench.engine.compare(clerk, reference_id, reference_id),
         ]
         messages = []
-        with counting(bench, monkeypatch) as steps:
+        with counting(bench.store, monkeypatch) as steps:
             for call in calls:
                 with pytest.raises(NotFound) as caught:
                     call()
                 messages.append(caught.value.message.replace(reference_id, "ID"))
-        return steps.counted, messages
+        return steps, messages
 
+    settle(bench.store)
     assert counted(hidden.reference_id) == counted(new_id())
