@@ -138,6 +138,9 @@ def _assigned(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
 
 def _given(node: ast.AST, kinds: Mapping[str, tuple[str, str]]) -> Iterator[tuple[str, ast.expr]]:
     """The statuses that a node gives, each with the expression of its reason."""
+    if isinstance(node, ast.ClassDef) and node.name in kinds:
+        for value in _given_above(node):
+            yield kinds[node.name][0], value
     if not isinstance(node, ast.Call):
         return
     name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
@@ -149,6 +152,13 @@ def _given(node: ast.AST, kinds: Mapping[str, tuple[str, str]]) -> Iterator[tupl
     named = keywords.get("kind")
     if "reason" in keywords and isinstance(named, ast.Attribute) and named.attr in ErrorKind.__members__:
         yield ErrorKind[named.attr].value, keywords["reason"]
+
+
+def _given_above(node: ast.ClassDef) -> Iterator[ast.expr]:
+    """The reasons that a class gives to the one that it is made of."""
+    for call in ast.walk(node):
+        if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "__init__":
+            yield from (keyword.value for keyword in call.keywords if keyword.arg == "reason")
 
 
 def _constants(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,9 +27,11 @@ from likeness.client import (
 from likeness.domain.access import Access, Action, Asked, Grant, Level, Principal
 from likeness.domain.audit import AuditEntry, AuditShown
 from likeness.domain.errors import Denied, Unavailable
+from likeness.domain.quotas import DAY, Charge
 from likeness.domain.references import Purpose
 from likeness.engine.store_upkeep import StoreUpkeep
 from likeness.rpc.identity import AuthContext, Metadata
+from likeness.store.store import Store
 from likeness.testing.server import LocalServer
 from tests.contract.conftest import HoldingModality, Served, composing
 from tests.waiting import eventually
@@ -225,6 +228,35 @@ def test_a_service_that_cannot_record_is_not_ready_until_it_can(
         eventually(lambda: ready(""))
     assert [entry.rpc for entry in record(judged)] == ["Resume"]
     upkeep.close()
+
+
+def test_refusals_beyond_the_quota_are_refused_without_their_reason_and_on_record_by_number(
+    tmp_path: Path, modality: HoldingModality, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = (int(time.time()) // DAY + 2) * DAY
+    monkeypatch.setattr(Charge, "ends", lambda *_: ends)  # no window ends within the test
+    home = tmp_path / "flooded"
+    given = {"home": home, "address": "127.0.0.1:0", "quotas.refusals": 2}
+    settings = load(environment={}, overrides=given)
+    with LocalServer(settings, composing(modality), access=Gatekeeper(), prove=prove) as served:
+        client, other = served.client(retries=0), served.client(retries=0, entity=OTHERS)
+        refused = [lambda: client.face.get("nothing"), lambda: other.face.get("nothing")]
+        for number in range(8):
+            with pytest.raises(CallFailed) as failed:
+                refused[number % 2]()
+            own = ("NOT_FOUND", "PERMISSION_DENIED")[number % 2]
+            assert failed.value.reason == (own if number < 2 else "QUOTA_OF_REFUSALS")
+            assert failed.value.code.name == (own if number < 2 else "RESOURCE_EXHAUSTED")
+        (rejected,) = client.face.enroll_many([Enrolment(b"")])
+        assert rejected.rejected is not None
+        assert rejected.rejected.reason == "QUOTA_OF_REFUSALS"
+        client.face.search(b"1,0,0")
+        found = [(entry.rpc, entry.outcome) for entry in record(served)]
+        further = ("Refusals", "QUOTA_OF_REFUSALS")
+        assert found == [("Get", "NOT_FOUND"), ("Get", "PERMISSION_DENIED"), *[further] * 3, ("Search", "OK")]
+    with Store.open(home, key_file=home / "keys.json") as store:
+        last = store.audit_entries(limit=1000)[-1].entry
+    assert (last.rpc, last.details["further"], last.principal) == ("Refusals", 7, PROVEN.name)
 
 
 def test_a_request_that_cannot_be_read_is_recorded_where_it_is_proven_whose_it_is(

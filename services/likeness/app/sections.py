@@ -226,10 +226,10 @@ def _role_limits(value: str) -> str:
 
 
 class QuotaSettings(Section):
-    """`[quotas]`: how often one principal may search and compare.
+    """`[quotas]`: how often one principal may search and compare, and be refused.
 
     A principal is the person whom a token proved, else whoever a certificate did, else the entity. Where no policy
-    judges calls, `hour` and `day` count alone.
+    judges calls, `hour`, `day` and `refusals` count alone.
     """
 
     hour: int = Field(
@@ -254,6 +254,13 @@ class QuotaSettings(Section):
         le=_MOST,
         description="Searches and comparisons of one principal in a day with nearly the same sample.",
     )
+    refusals: int = Field(
+        default=10_000,
+        ge=1,
+        le=_MOST,
+        description="Calls of one principal in an hour that are refused with their reason and have an entry of the "
+        "audit each; further ones are refused without, and the audit has their number.",
+    )
     roles: Annotated[str, AfterValidator(_role_limits)] = Field(
         default="",
         description="What differs for a role that the policy counts: `examiner.probe=60, case_system.day=400000`; "
@@ -262,7 +269,9 @@ class QuotaSettings(Section):
 
     def limits(self) -> QuotaLimits:
         """What the engines count by."""
-        return QuotaLimits(self.hour, self.day, self.subject, self.probe, parse_roles(self.roles))
+        return QuotaLimits(
+            self.hour, self.day, self.subject, self.probe, self.refusals, parse_roles(self.roles)
+        )
 
 
 class SnapshotSettings(Section):

@@ -16,12 +16,13 @@ HOUR, DAY = 3_600, 86_400
 
 
 class QuotaKind(StrEnum):
-    """What is counted, by principal: all its searches and comparisons, those that one subject was answered to, and
-    those with nearly the same probe."""
+    """What is counted, by principal: all its searches and comparisons, those that one subject was answered to,
+    those with nearly the same probe, and its calls that were refused."""
 
     PRINCIPAL = "principal"
     SUBJECT = "subject"
     PROBE = "probe"
+    REFUSAL = "refusal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Charge:
         limit: uses within a window.
         seconds: of a window.
         agreeing: it is used up where so many of the names are.
+        beyond: whether uses beyond the limit, which are refused, are counted as well.
     """
 
     kind: QuotaKind
@@ -42,6 +44,7 @@ class Charge:
     limit: int
     seconds: int = DAY
     agreeing: int = 1
+    beyond: bool = False
 
     def ends(self, now: float) -> int:
         """When the window of a time ends; both in Unix seconds."""
@@ -52,12 +55,15 @@ _REASONS = {
     QuotaKind.PRINCIPAL: "QUOTA_OF_PRINCIPAL",
     QuotaKind.SUBJECT: "QUOTA_OF_SUBJECT",
     QuotaKind.PROBE: "QUOTA_OF_PROBE",
+    QuotaKind.REFUSAL: "QUOTA_OF_REFUSALS",
 }
 
 _SAYING = {
     QuotaKind.PRINCIPAL: "You have made as many searches and comparisons as you may ({limit} in {window})",
     QuotaKind.SUBJECT: "You have compared that subject as often as you may ({limit} times in {window})",
     QuotaKind.PROBE: "You have sent nearly the same sample as often as you may ({limit} times in {window})",
+    QuotaKind.REFUSAL: "Your calls were refused as often as they may be ({limit} times in {window}), and this one "
+    "is refused too, without its own reason; see why the earlier ones were",
 }
 
 _WINDOWS = {HOUR: "an hour", DAY: "a day"}
@@ -69,9 +75,10 @@ class QuotaReached(Exhausted):
     Args:
         charges: what is used up, all of one kind; at least one.
         ends: when the window ends, in Unix seconds.
+        further: uses beyond the limit in the window, this one among them; 0 where they are not counted.
     """
 
-    def __init__(self, charges: Sequence[Charge], ends: int) -> None:
+    def __init__(self, charges: Sequence[Charge], ends: int, further: int = 0) -> None:
         first = charges[0]
         at = datetime.fromtimestamp(ends, UTC).isoformat().replace("+00:00", "Z")
         window = _WINDOWS.get(first.seconds, f"{first.seconds} s")
@@ -83,6 +90,7 @@ class QuotaReached(Exhausted):
         )
         self.charges = tuple(charges)
         self.ends = ends
+        self.further = further
         self.retry_after = max(1.0, ends - time.time())
 
 
@@ -95,6 +103,7 @@ class QuotaLimits:
         day: the same in a day.
         subject: in a day, how often a subject is answered with a fine score, or compared 1:1.
         probe: in a day, searches and comparisons with nearly the same probe.
+        refusals: calls in an hour that are refused, and have an entry of the audit each.
         by_role: by the name of a role, what differs for it; of several roles the most counts.
     """
 
@@ -102,6 +111,7 @@ class QuotaLimits:
     day: int = 200_000
     subject: int = 50
     probe: int = 30
+    refusals: int = 10_000
     by_role: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def of(self, name: str, roles: Iterable[str]) -> int:
@@ -111,7 +121,7 @@ class QuotaLimits:
         return max(own, default=usual)
 
 
-LIMITS = ("hour", "day", "subject", "probe")
+LIMITS = ("hour", "day", "subject", "probe", "refusals")
 """The names of the limits."""
 
 _ROLE_LIMIT = re.compile(r"([a-z_]{1,64})\.([a-z]+)=([1-9]\d{0,9})", re.ASCII)

@@ -249,7 +249,7 @@ class Ledger(Protocol):
         """Put an act on record and count what it uses of quotas, in one transaction; returns once it is durable.
 
         Raises:
-            QuotaReached: a quota is used up; nothing was written.
+            QuotaReached: a quota is used up; nothing was written but counts beyond a limit.
             InvalidInput: the entry is too long or is not JSON.
             Unavailable: it could not be written.
         """

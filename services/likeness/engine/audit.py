@@ -66,6 +66,12 @@ def audit_oversight(action: OversightAction, caller: Caller, details: Facts) -> 
     return _entry(action.value, caller, "", details=details)
 
 
+def audit_further(caller: Caller, reason: str, further: int, ends: int) -> AuditEntry:
+    """The entry for refusals that have none of their own: how many there were of one principal until now, in the
+    window that ends then (Unix seconds)."""
+    return _entry("Refusals", caller, "", outcome=reason, details={"further": further, "window_ends": ends})
+
+
 def audit_resumed() -> AuditEntry:
     """The entry that shows that acts can go on record again, after a time in which they could not: nothing was
     answered in it."""

@@ -18,6 +18,7 @@ from likeness.domain.access import Action, Grant, Principal
 from likeness.domain.audit import REFERENCE, TARGET, JsonValue
 from likeness.domain.deadline import CallDeadline
 from likeness.domain.errors import Denied, InvalidInput, LikenessError
+from likeness.domain.quotas import QuotaLimits
 from likeness.domain.references import Caller, Purpose
 from likeness.domain.storage import Ledger
 from likeness.domain.text import printable
@@ -25,6 +26,7 @@ from likeness.engine.audit import audit_refusal
 from likeness.engine.metadata_rules import NAME
 from likeness.rpc.convert.enums import PURPOSES, member
 from likeness.rpc.identity import MAX_TEXT, Peer, Request, action_of
+from likeness.rpc.refusals import Refusals
 from likeness.rpc.workers import Workers
 from likeness.v1 import matching_pb2 as matching
 from likeness.v1 import oversight_pb2 as oversight
@@ -88,10 +90,35 @@ class Recorder:
     def __init__(self, workers: Workers) -> None:
         self._workers = workers
         self._ledger: Ledger | None = None
+        self._refusals: Refusals | None = None
 
-    def attach(self, ledger: Ledger) -> None:
-        """Give the recorder what it writes to; until then nothing is judged, and nothing recorded."""
-        self._ledger = ledger
+    def attach(self, ledger: Ledger, limits: QuotaLimits) -> None:
+        """Give the recorder what it writes to, and how many refusals it takes; until then nothing is judged, and
+        nothing recorded."""
+        self._ledger, self._refusals = ledger, Refusals(ledger, limits)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there is something that `settle` puts on record."""
+        return self._refusals is not None and self._refusals.is_due
+
+    def settle(self) -> None:
+        """Put on record how many refusals had no entry in windows that have ended; blocks.
+
+        Raises:
+            LikenessError: it could not be recorded.
+        """
+        if self._refusals is not None:
+            self._refusals.settle()
+
+    def close(self) -> None:
+        """Put on record how many refusals had no entry until now; blocks.
+
+        Raises:
+            LikenessError: it could not be recorded.
+        """
+        if self._refusals is not None:
+            self._refusals.close()
 
     def done(self, act: Act, ask: Callable[[], _Answer]) -> _Answer:
         """What `ask` answers, which is then on record; for a worker.
@@ -125,15 +152,15 @@ class Recorder:
         Raises:
             LikenessError: it could not be recorded; that is the answer then.
         """
-        if self._ledger is None or peer.principal == Principal():
+        if self._refusals is None or peer.principal == Principal():
             return
         caller = Caller("", grant=Grant(principal=peer.principal, policy=peer.access.policy))
         entry = audit_refusal(ACTIONS.get(method, method), peer.modality, caller, error.reason)
-        ledger = self._ledger
-        await self._workers.run(lambda _: ledger.audit(entry), deadline)
+        refusals = self._refusals
+        await self._workers.run(lambda _: refusals.record(entry, caller), deadline)
 
     def _record(self, act: Act, error: Exception, _: object = None) -> None:
-        if self._ledger is None or not _is_due(act, error):
+        if self._ledger is None or self._refusals is None or not _is_due(act, error):
             return
         caller = act.caller or claimed(act.request, act.peer)
         if isinstance(error, Denied) and error.decided_by:
@@ -141,7 +168,8 @@ class Recorder:
         probe, details = _asked(act.request, self._ledger.probe_digest)
         reason = error.reason if isinstance(error, LikenessError) else LikenessError.reason
         action = action_of(act.request).value
-        self._ledger.audit(audit_refusal(action, act.peer.modality, caller, reason, probe, details))
+        entry = audit_refusal(action, act.peer.modality, caller, reason, probe, details)
+        self._refusals.record(entry, caller)
 
 
 def _is_due(act: Act, error: Exception) -> bool:

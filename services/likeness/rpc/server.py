@@ -232,7 +232,8 @@ class Server:
         self._readiness = asyncio.create_task(self._watch_record(composition.store))
 
     async def _watch_record(self, store: Ledger) -> None:
-        """Report NOT_SERVING for as long as nothing can go on record, since nothing is answered then."""
+        """Report NOT_SERVING for as long as nothing can go on record, since nothing is answered then; and have on
+        record how many refusals had no entry of their own."""
         serving = True
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
@@ -244,6 +245,11 @@ class Server:
                 else:
                     logs.event(_logger, logging.ERROR, "the audit is not written")
                 await self._report(status)
+            if serving and self._recorder.is_due:
+                try:
+                    await asyncio.to_thread(self._recorder.settle)
+                except LikenessError as error:  # it is tried again
+                    logs.event(_logger, logging.ERROR, "refusals not recorded", error=error)
 
     async def _open(self) -> Composition:
         self.port = self._listen()
@@ -254,7 +260,7 @@ class Server:
             await self._private.start()
         await self._server.start()
         self._composition = composition = await asyncio.to_thread(self._compose, self._settings)
-        self._recorder.attach(composition.store)
+        self._recorder.attach(composition.store, self._settings.quotas.limits())
         self._oversight.attach(composition.store)
         engines = composition.engines
         for name, handlers in self._handlers.items():
@@ -312,6 +318,10 @@ class Server:
 
     def _close(self) -> None:
         self._workers.close()
+        try:
+            self._recorder.close()
+        except LikenessError as error:
+            logs.event(_logger, logging.ERROR, "refusals not recorded", error=error)
         if self._composition is not None:
             self._composition.close()
             self._composition = None

@@ -6,7 +6,7 @@ seal: whoever can change it can take it out as well, and gains no more than to b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -75,6 +75,8 @@ class QuotaPlan:
     def take(self, charges: Sequence[PreparedCharge]) -> QuotaReached | None:
         """Count one use of each; where one is used up none is counted, and all are named that are of its kind.
 
+        Those that are counted beyond their limit are counted where they are used up, too.
+
         Raises:
             Corrupt: what is stored is no count.
         """
@@ -83,11 +85,16 @@ class QuotaPlan:
         if spent:
             first = spent[0]
             named = [one.charge for one in spent if one.charge.kind is first.charge.kind]
-            return QuotaReached(named, first.ends)
+            self._add(one for one in spent if one.charge.beyond)
+            further = self._used[first.keys[0]] - first.charge.limit if first.charge.beyond else 0
+            return QuotaReached(named, first.ends, further)
+        self._add(charges)
+        return None
+
+    def _add(self, charges: Iterable[PreparedCharge]) -> None:
         for key in (key for charge in charges for key in charge.keys):
             self._used[key] += 1
             self._changed.add(key)
-        return None
 
     def execute(self) -> None:
         """Write the counts in the connection's transaction."""

@@ -281,7 +281,7 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     The key of this owner was erased when it left, so nothing of it is stored; the service's operator can change that.
     """
     REASON_QUOTA_OF_PRINCIPAL: _Reason.ValueType  # 130
-    """Quotas of searches and comparisons; RetryInfo says when to come back, metadata["ends"] the moment.
+    """Quotas; RetryInfo says when to come back, metadata["ends"] the moment.
 
     The principal has made as many searches and comparisons as it may.
     """
@@ -289,6 +289,10 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The principal has compared that subject 1:1, or been answered with it, as often as it may."""
     REASON_QUOTA_OF_PROBE: _Reason.ValueType  # 132
     """The principal has sent nearly the same sample as often as it may."""
+    REASON_QUOTA_OF_REFUSALS: _Reason.ValueType  # 133
+    """The calls of the principal were refused as often as they may be; this one is refused too, whatever its own reason
+    is, which the earlier refusals have.
+    """
     REASON_OVERSIGHT_WITHOUT_POLICY: _Reason.ValueType  # 140
     """Oversight of a bureau over its entities.
 
@@ -568,7 +572,7 @@ REASON_OWNER_KEY_ERASED: Reason.ValueType  # 104
 The key of this owner was erased when it left, so nothing of it is stored; the service's operator can change that.
 """
 REASON_QUOTA_OF_PRINCIPAL: Reason.ValueType  # 130
-"""Quotas of searches and comparisons; RetryInfo says when to come back, metadata["ends"] the moment.
+"""Quotas; RetryInfo says when to come back, metadata["ends"] the moment.
 
 The principal has made as many searches and comparisons as it may.
 """
@@ -576,6 +580,10 @@ REASON_QUOTA_OF_SUBJECT: Reason.ValueType  # 131
 """The principal has compared that subject 1:1, or been answered with it, as often as it may."""
 REASON_QUOTA_OF_PROBE: Reason.ValueType  # 132
 """The principal has sent nearly the same sample as often as it may."""
+REASON_QUOTA_OF_REFUSALS: Reason.ValueType  # 133
+"""The calls of the principal were refused as often as they may be; this one is refused too, whatever its own reason
+is, which the earlier refusals have.
+"""
 REASON_OVERSIGHT_WITHOUT_POLICY: Reason.ValueType  # 140
 """Oversight of a bureau over its entities.
 

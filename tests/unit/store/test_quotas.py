@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def charge(*names: str, limit: int = 2, **other: int) -> Charge:
+def charge(*names: str, limit: int = 2, **other: Any) -> Charge:
     return Charge(QuotaKind.PRINCIPAL, tuple((name,) for name in names), limit, **other)
 
 
@@ -78,6 +79,23 @@ def test_a_refusal_counts_nothing_and_names_all_of_its_kind(store: Store) -> Non
     assert reached.charges == tuple(full)
     assert reached.reason == "QUOTA_OF_SUBJECT"
     assert refusal(store, free) is None
+
+
+def test_uses_beyond_a_limit_are_counted_where_that_is_asked_for(tmp_path: Path) -> None:
+    used = replace(charge("a"), beyond=True)
+    further = []
+    for _ in range(2):
+        with open_store(tmp_path) as store:
+            found = [refusal(store, used) for _ in range(3)]
+            further += [reached.further if reached is not None else 0 for reached in found]
+    assert further == [0, 0, 1, 2, 3, 4]
+    with open_store(tmp_path) as store:
+        reached = refusal(store, replace(used, beyond=False))
+        assert reached is not None
+        assert reached.further == 0
+        reached = refusal(store, used)
+        assert reached is not None
+        assert reached.further == 5
 
 
 def test_several_names_are_used_up_where_enough_of_them_are(store: Store) -> None:
