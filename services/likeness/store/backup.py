@@ -32,7 +32,7 @@ from likeness.store.inspection import (
 )
 from likeness.store.log import verify_chain
 from likeness.store.places import WITNESS
-from likeness.store.reseal import count_rows
+from likeness.store.reads import count_unexpunged
 from likeness.store.sealing import Seals
 from likeness.store.vault import KeyRing
 from likeness.store.verify import check_sample
@@ -87,7 +87,7 @@ def make_backup(
         with _opened(backend_of, folder) as connection:
             check_keys(connection, seals)
             heads, keys = stored_heads(connection), keys_on_record(connection)
-            references = count_rows(connection)
+            references = count_unexpunged(connection)
         witness = Witness(folder / WITNESS, seals.witness)
         witness.establish(heads)
         witness.close()
@@ -223,11 +223,17 @@ def copy_file(source: Path, target: Path) -> None:
     Raises:
         OSError: it cannot be read or written.
     """
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_private(target.parent)
     with source.open("rb") as read:
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as write:
             shutil.copyfileobj(read, write, 1 << 22)
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder and those above it for their owner alone; `mkdir` by itself would leave the latter open."""
+    for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+        missing.mkdir(mode=0o700)
 
 
 def _sync_all(folder: Path) -> None:

@@ -38,7 +38,7 @@ class BackupManifest:
     """When a backup was made, by which release, of which state, and its files by their paths within it.
 
     `log` is the position of the last log entry, `audit` the last audit entry; `references` is how many there were,
-    expunged ones too; `keys` are the ids of the keys in the ring that it needs.
+    without those that were expunged; `keys` are the ids of the keys in the ring that it needs.
     """
 
     created: datetime

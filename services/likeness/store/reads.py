@@ -170,6 +170,12 @@ def count_references(connection: sa.Connection, modality: str, status: Status) -
     return int(connection.execute(query).scalar_one())
 
 
+def count_unexpunged(connection: sa.Connection) -> int:
+    """How many references there are, without tombstones."""
+    query = sa.select(sa.func.count()).select_from(reference)
+    return int(connection.execute(query.where(reference.c.status != Status.EXPUNGED.value)).scalar_one())
+
+
 def count_of_owner(connection: sa.Connection, owner: str) -> int:
     """How many references of an owner are not expunged."""
     query = sa.select(sa.func.count()).select_from(reference)

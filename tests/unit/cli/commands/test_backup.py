@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,27 @@ def test_a_backup_made_while_a_server_runs_is_restored_elsewhere(home: Path, tmp
     with opened(tmp_path / "other") as store:
         assert store.get("r0").facets.status is Status.EXPUNGED
         assert store.verify(full=True).problems == ()
+
+
+def test_a_tombstone_is_no_reference(home: Path) -> None:
+    with opened(home) as store:
+        store.write([expunge("r0")])
+    assert json.loads(run("backup", "monday", "--json").stdout)["references"] == 5
+    back = run("restore", "monday", "--home", "other", "--json")
+    assert json.loads(back.stdout)["references"] == 5
+
+
+def test_every_folder_and_file_that_is_made_is_for_its_owner_alone(home: Path, tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        assert run("backup", "monday").exit_code == 0
+        assert run("restore", "monday", "--home", "other").exit_code == 0
+    finally:
+        os.umask(before)
+    for folder in (tmp_path / "monday", tmp_path / "other"):
+        made = [folder, *folder.rglob("*")]
+        assert folder / "snapshots" / "face" in made
+        assert not [path for path in made if stat.S_IMODE(path.stat().st_mode) & 0o077]
 
 
 def test_what_a_list_names_is_expunged_again(home: Path, tmp_path: Path) -> None:
