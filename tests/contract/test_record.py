@@ -127,6 +127,35 @@ def test_a_denied_call_of_every_method_leaves_one_entry(judged: Served, action: 
         assert entry.details == {"sides": [judged.composition.store.probe_digest(b"1,0,0"), known]}
 
 
+def test_the_entry_of_a_refused_search_says_what_it_asked_for(judged: Served) -> None:
+    other = judged.client(entity=OTHERS)
+    galleries, owners, categories = ["wanted", "missing"], ["NCB-AA"], ["wanted"]
+    with pytest.raises(PermissionDenied):
+        other.face.search(
+            b"1,0,0",
+            galleries=galleries,
+            owners=owners,
+            categories=categories,
+            k=7,
+            max_fmr=0.01,
+            exhaustive=True,
+        )
+    with pytest.raises(PermissionDenied):
+        list(
+            other.face.list(galleries=galleries, owners=owners, categories=categories, statuses=["suspended"])
+        )
+    search, listed = record(judged)
+    expected = {"galleries": ["missing", "wanted"], "owners": ["NCB-AA"], "categories": ["wanted"]}
+    assert (search.filters, listed.filters) == (expected, {**expected, "statuses": ["suspended"]})
+    assert search.options == {
+        "k": 7,
+        "max_fmr": 0.01,
+        "exhaustive": True,
+        "frontline": False,
+        "lights_out": False,
+    }
+
+
 def test_what_fails_after_it_was_judged_leaves_one_entry_with_the_reason(
     served: Served, client: LikenessClient
 ) -> None:

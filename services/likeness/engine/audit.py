@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from likeness.domain.access import Level, OversightAction
@@ -15,6 +16,7 @@ from likeness.engine.hits import Holders
 OK = "OK"
 
 Facts = Mapping[str, JsonValue]
+NO_FACTS: Facts = MappingProxyType({})
 
 Answered = tuple[str, str, Level]
 """A reference that was answered: its id, its owner, and how much of it was shown."""
@@ -55,10 +57,19 @@ def audit_analyse(modality: str, caller: Caller, probe: str, model: str, finding
 
 
 def audit_refusal(
-    rpc: str, modality: str, caller: Caller, reason: str, probe: str = "", details: Facts | None = None
+    rpc: str,
+    modality: str,
+    caller: Caller,
+    reason: str,
+    *,
+    probe: str = "",
+    filters: Facts = NO_FACTS,
+    options: Facts = NO_FACTS,
+    details: Facts = NO_FACTS,
 ) -> AuditEntry:
-    """The entry for a call that was refused with a reason, or failed."""
-    return _entry(rpc, caller, modality, outcome=reason, probe=probe, details=details or {})
+    """The entry for a call that was refused with a reason, or failed, with what it had asked for."""
+    asked = {"filters": dict(filters), "options": dict(options), "details": dict(details)}
+    return _entry(rpc, caller, modality, outcome=reason, probe=probe, **asked)
 
 
 def audit_oversight(action: OversightAction, caller: Caller, details: Facts) -> AuditEntry:

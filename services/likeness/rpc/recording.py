@@ -8,14 +8,13 @@ turns away. Metrics count those.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 from likeness.domain.access import Action, Grant, Principal
-from likeness.domain.audit import REFERENCE, TARGET, JsonValue
 from likeness.domain.deadline import CallDeadline
 from likeness.domain.errors import Denied, InvalidInput, LikenessError
 from likeness.domain.quotas import QuotaLimits
@@ -24,12 +23,11 @@ from likeness.domain.storage import Ledger
 from likeness.domain.text import printable
 from likeness.engine.audit import audit_refusal
 from likeness.engine.metadata_rules import NAME
+from likeness.rpc.asked import wanted_by
 from likeness.rpc.convert.enums import PURPOSES, member
 from likeness.rpc.identity import MAX_TEXT, Peer, Request, action_of
 from likeness.rpc.refusals import Refusals
 from likeness.rpc.workers import Workers
-from likeness.v1 import matching_pb2 as matching
-from likeness.v1 import oversight_pb2 as oversight
 
 SHED = frozenset(
     {"STARTING", "DRAINING", "STORE_CLOSED", "TOO_BUSY", "QUEUE_FULL", "TOO_MANY_WAIT", "WRITE_QUEUE_FULL"}
@@ -41,9 +39,6 @@ UNREAD = frozenset({"MALFORMED_MESSAGE", "REQUEST_TOO_LARGE", "NO_REQUEST"})
 
 ACTIONS = {"EnrollMany": Action.ENROLL.value, "SearchWithProgress": Action.SEARCH.value}
 """What the methods ask for that have another name."""
-
-MAX_REFERENCE = 128
-"""Characters of a reference id that was asked for, in the entry of a refusal; no id that is taken is longer."""
 
 _Answer = TypeVar("_Answer")
 
@@ -165,10 +160,19 @@ class Recorder:
         caller = act.caller or claimed(act.request, act.peer)
         if isinstance(error, Denied) and error.decided_by:
             caller = replace(caller, grant=replace(caller.grant, decided_by=error.decided_by))
-        probe, details = _asked(act.request, self._ledger.probe_digest)
+        wanted = wanted_by(act.request, self._ledger.probe_digest)
         reason = error.reason if isinstance(error, LikenessError) else LikenessError.reason
         action = action_of(act.request).value
-        entry = audit_refusal(action, act.peer.modality, caller, reason, probe, details)
+        entry = audit_refusal(
+            action,
+            act.peer.modality,
+            caller,
+            reason,
+            probe=wanted.probe,
+            filters=wanted.filters,
+            options=wanted.options,
+            details=wanted.details,
+        )
         self._refusals.record(entry, caller)
 
 
@@ -194,24 +198,3 @@ def claimed(request: Request, peer: Peer) -> Caller:
         principal.operator or printable(context.operator[:MAX_TEXT]),
         Grant(principal=principal, policy=peer.access.policy),
     )
-
-
-def _asked(request: Request, digest: Callable[[bytes], str]) -> tuple[str, Mapping[str, JsonValue]]:
-    """What a refused request was about: the keyed digest of its probe, and the references that it names."""
-    if isinstance(request, matching.GetRequest | matching.UpdateRequest | matching.ExpungeRequest):
-        return "", {REFERENCE: printable(request.reference_id[:MAX_REFERENCE])}
-    if isinstance(request, oversight.SuspendEntityRequest | oversight.ResumeEntityRequest):
-        return "", {TARGET: printable(request.entity[:MAX_REFERENCE])}
-    if isinstance(request, matching.SearchRequest):
-        return digest(request.probe.data), {}
-    if isinstance(request, matching.AnalyzeRequest):
-        return digest(request.sample.data), {}
-    if isinstance(request, matching.CompareRequest):
-        return "", {"sides": [_side(request.probe, digest), _side(request.candidate, digest)]}
-    return "", {}
-
-
-def _side(side: matching.Comparand, digest: Callable[[bytes], str]) -> str:
-    if side.WhichOneof("side") == "sample":
-        return digest(side.sample.data)
-    return printable(side.reference_id[:MAX_REFERENCE])
