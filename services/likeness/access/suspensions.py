@@ -97,6 +97,21 @@ def suspend(
     return _edited(path, like, changed)[entity]
 
 
+def note_record(path: Path, entity: str, position: int, *, like: Path | None = None) -> None:
+    """Note where in the audit it stands that an entity was cut off; the first such entry stays noted.
+
+    Raises:
+        InvalidInput: the file is malformed.
+        OSError: it cannot be written.
+    """
+
+    def changed(rows: dict[str, Suspension]) -> None:
+        if entity in rows and not rows[entity].audit:  # or it was let in again meanwhile
+            rows[entity] = rows[entity].model_copy(update={"audit": position})
+
+    _edited(path, like, changed)
+
+
 def resume(
     path: Path,
     entity: str,

@@ -21,6 +21,7 @@ from likeness.engine.store_upkeep import StoreUpkeep
 from likeness.inference.concurrency.memory import memory_limit
 from likeness.inference.concurrency.threads import plan_threads
 from likeness.inference.concurrency.turns import Turns
+from likeness.store.act_socket import ActSocket
 from likeness.store.backup_record import last_backup
 from likeness.store.modes import exposed
 from likeness.store.places import SIGNING_KEY, SNAPSHOTS
@@ -48,6 +49,7 @@ class Composed:
         self._gauges.start()
         self._upkeep = StoreUpkeep(store)
         self._resealing: Resealing | None = None
+        self._acts = _act_socket_if_possible(store)
         self._running: dict[str, Running] = {}
         self._assistants: list[Assistant[Any, Any]] = []
 
@@ -95,6 +97,8 @@ class Composed:
         for running in self._running.values():
             running.close()
         self._upkeep.close()
+        if self._acts is not None:
+            self._acts.close()
         self.store.close()
 
 
@@ -131,6 +135,15 @@ def compose(settings: Settings) -> Composed:
         composed.close()
         raise
     return composed
+
+
+def _act_socket_if_possible(store: Store) -> ActSocket | None:
+    """Where operators' commands put their acts on record; None where the home takes no socket."""
+    try:
+        return ActSocket(store.data_dir, store.audit)
+    except OSError as error:
+        logs.event(_logger, logging.WARNING, "no socket for acts of operators: they are refused", error=error)
+        return None
 
 
 def _report_backup(home: Path) -> None:

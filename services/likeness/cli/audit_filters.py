@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +13,10 @@ import typer
 
 from likeness.cli.files import MAX_FILE_BYTES
 from likeness.cli.words import filters_words
+from likeness.domain.audit import JsonValue
 from likeness.domain.errors import InvalidInput
 from likeness.store.audit_search import AuditFilter
+from likeness.store.sealing import Seals
 
 _FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
 
@@ -91,6 +95,20 @@ def filters_named(wanted: AuditFilter, further: Mapping[str, object]) -> str:
     times = {"--from": wanted.since, "--to": wanted.until}
     moments = {option: at.isoformat() if at else None for option, at in times.items()}
     return filters_words(given | moments | {"--reference": sorted(wanted.references or ())} | dict(further))
+
+
+def facts_of(wanted: AuditFilter, seals: Seals) -> Mapping[str, JsonValue]:
+    """What is looked for, for the record of who looked; of a sample its keyed digest."""
+    found: dict[str, JsonValue] = {}
+    for name in (field.name for field in fields(wanted)):
+        value = getattr(wanted, name)
+        if isinstance(value, datetime):
+            found[name] = value.isoformat()
+        elif isinstance(value, bytes):
+            found[name] = seals.probes.sign(hashlib.sha256(value).digest()).hex()
+        elif value:
+            found[name] = sorted(value) if isinstance(value, frozenset) else value
+    return found
 
 
 def probe_bytes(path: Path) -> bytes:

@@ -122,9 +122,13 @@ def _shown(value: JsonValue) -> str:
 
 
 def _asked(entry: AuditEntry) -> list[str]:
-    """What a search asked for: probe, scope, limits, and how many candidates each presentation has."""
+    """What was asked for: of a search probe, scope, limits, and how many candidates each presentation has."""
     if entry.rpc != "Search":
-        return [f"probe {entry.probe}"] if entry.probe else []
+        filters = "; ".join(f"{name} {_filter(value)}" for name, value in entry.filters.items() if value)
+        return [
+            *([f"probe {entry.probe}"] if entry.probe else []),
+            *([f"asked for {filters}"] if filters else []),
+        ]
     scope = [f"{name} {_listed(entry.filters.get(name))}" for name in ("galleries", "owners", "categories")]
     options = entry.options
     limit = options.get("max_fmr")
@@ -144,6 +148,10 @@ def _asked(entry: AuditEntry) -> list[str]:
         "; ".join(limits),
         f"candidates answered: {found}{each}",
     ]
+
+
+def _filter(value: JsonValue) -> str:
+    return _listed(value) if isinstance(value, list | tuple) else printable(str(value))
 
 
 def _listed(value: JsonValue) -> str:

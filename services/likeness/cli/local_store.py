@@ -13,6 +13,7 @@ from likeness.domain.errors import Precondition
 from likeness.store.backend import reading
 from likeness.store.choice import backend_of
 from likeness.store.retired import adopt_retired
+from likeness.store.schema import REVISIONS
 from likeness.store.sealing import Seals
 from likeness.store.vault import KeyRing
 
@@ -20,6 +21,17 @@ from likeness.store.vault import KeyRing
 def has_store(settings: Settings) -> bool:
     """Whether the home holds a store."""
     return backend_of(settings.home).exists()
+
+
+def is_of_older_release(settings: Settings) -> bool:
+    """Whether an older release wrote the store of the home, so that to open it for writing would change its tables.
+
+    Raises:
+        Precondition: a newer release wrote it.
+        Corrupt: it does not say.
+    """
+    with read_only(settings) as connection:
+        return backend_of(settings.home).revision(connection) != REVISIONS[-1]
 
 
 @contextmanager

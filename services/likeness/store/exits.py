@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from likeness.domain.audit import AuditEntry, JsonValue
 from likeness.domain.changes import Expunge, RequestKey, Write
 from likeness.domain.ids import new_id
+from likeness.domain.operators import OPERATOR
 from likeness.domain.references import Caller, Status
 from likeness.domain.storage import AuditReceipt, Outcome, only
 from likeness.store.owner_keys import leaf_of
@@ -26,8 +27,9 @@ from likeness.store.vault import LABEL_PREFIX_BYTES, KeyRing
 
 logger = logging.getLogger(__name__)
 
-OPERATOR = Caller("(operator)")
-"""Who acts where no caller does; its name is none that a caller may have."""
+NOBODY = Caller(OPERATOR)
+"""Who acts where the store follows the ring, or a backup is brought up to date: what an operator did before has an
+entry of its own."""
 
 REASON = "its owner has left"
 """Of the tombstones."""
@@ -92,9 +94,9 @@ def finish_exits(
 
 
 def exit_entry(owner: str, references: int, log_position: int) -> AuditEntry:
-    """The act of an owner's exit, of whose references so many were expunged, up to a log position."""
+    """The entry of an owner that has left, of whose references so many were expunged, up to a log position."""
     details: dict[str, JsonValue] = {"owner": owner, "references": references, "reason": REASON}
-    return AuditEntry("EraseOwner", OPERATOR, "OK", log_position=log_position, details=details)
+    return AuditEntry("ExpungeOwner", NOBODY, "OK", log_position=log_position, details=details)
 
 
 def _owners_gone(ring: KeyRing, reading: Reading) -> list[str]:
@@ -104,12 +106,13 @@ def _owners_gone(ring: KeyRing, reading: Reading) -> list[str]:
     with reading() as connection:
         return [
             owner
-            for owner in _owners(connection)
+            for owner in stored_owners(connection)
             if not all(keys.holds(leaf_of(owner)) for keys in ring.owners.values())
         ]
 
 
-def _owners(connection: sa.Connection) -> Iterator[str]:
+def stored_owners(connection: sa.Connection) -> Iterator[str]:
+    """The owners of all references, expunged ones too, each once, in order."""
     owner = connection.execute(_NEXT_OWNER, {"after": ""}).scalar()
     while owner is not None:
         yield owner
@@ -140,5 +143,5 @@ def expungement(reference_id: str, modality: str, reason: str) -> Write:
     """An expungement that no caller asked for, with its entry of the audit."""
     digest = hashlib.sha256(f"{reason}: {reference_id}".encode()).digest()
     details: dict[str, JsonValue] = {"reference_id": reference_id, "reason": reason}
-    act = AuditEntry("Expunge", OPERATOR, "OK", modality=modality, details=details)
-    return Write(RequestKey(OPERATOR.entity, new_id(), digest), Expunge(reference_id, 0, reason), act)
+    act = AuditEntry("Expunge", NOBODY, "OK", modality=modality, details=details)
+    return Write(RequestKey(NOBODY.entity, new_id(), digest), Expunge(reference_id, 0, reason), act)

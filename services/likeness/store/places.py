@@ -14,3 +14,6 @@ SNAPSHOTS = "snapshots"
 
 SIGNING_KEY = "signing.key"
 """The name of the file of the signing key, in the folder of the key ring."""
+
+ACTS = "acts.sock"
+"""The socket on which the process that has the store open takes acts of operators for the record."""

@@ -11,6 +11,7 @@ from likeness.domain.modality import Modality
 from likeness.domain.quotas import QuotaLimits
 from likeness.engine.engine import Engine
 from likeness.engine.opening import Running, open_engine
+from likeness.store.act_socket import ActSocket
 from likeness.store.store import Store
 from likeness.transparency.note import Signer
 
@@ -29,6 +30,7 @@ class LocalComposition:
         self.store = store
         self.closed = threading.Event()
         self._running = running
+        self._acts = ActSocket(store.data_dir, store.audit)
         self._signer = Signer.generate("likeness.testing/log")
 
     @classmethod
@@ -78,6 +80,7 @@ class LocalComposition:
         """Close the engines and the store; blocks."""
         for running in self._running:
             running.close()
+        self._acts.close()
         self.store.close()
         self.closed.set()
 

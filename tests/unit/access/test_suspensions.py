@@ -9,19 +9,36 @@ from pathlib import Path
 
 import pytest
 
-from likeness.access.suspensions import read_suspensions, resume, suspend
+from likeness.access.suspensions import note_record, read_suspensions, resume, suspend
 from likeness.domain.errors import Denied, InvalidInput
 
 
 def test_an_entity_is_cut_off_and_let_in_again(tmp_path: Path) -> None:
     file = tmp_path / "suspended.json"
-    first = suspend(file, "AA-POLICE", "key lost")
-    again = suspend(file, "AA-POLICE", "key stolen")
-    assert again.since == first.since
+    first = suspend(file, "AA-POLICE", "key lost", by="Jane")
+    note_record(file, "AA-POLICE", 7)
+    again = suspend(file, "AA-POLICE", "key stolen", by="John")
+    assert (again.since, again.by, again.audit) == (first.since, "Jane", 7)
     assert read_suspensions(file.read_bytes(), "f") == {"AA-POLICE": again}
     assert resume(file, "AA-POLICE")
     assert not resume(file, "AA-POLICE")
     assert read_suspensions(file.read_bytes(), "f") == {}
+
+
+def test_the_first_entry_stays_noted_and_none_brings_an_entity_back(tmp_path: Path) -> None:
+    file = tmp_path / "suspended.json"
+    suspend(file, "AA-POLICE", "key lost")
+    for position in (7, 8):
+        note_record(file, "AA-POLICE", position)
+        note_record(file, "BB-POLICE", position)
+    (row,) = read_suspensions(file.read_bytes(), "f").values()
+    assert row.audit == 7
+
+
+def test_what_a_former_release_wrote_is_read(tmp_path: Path) -> None:
+    content = b'{"AA-POLICE": {"since": "2026-01-01T00:00:00Z", "reason": "key lost"}}'
+    (row,) = read_suspensions(content, "f").values()
+    assert (row.by, row.audit) == ("", 0)
 
 
 def test_no_suspension_is_lost_where_several_are_made_at_once(tmp_path: Path) -> None:

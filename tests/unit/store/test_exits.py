@@ -120,7 +120,7 @@ def test_the_store_follows_as_it_is_opened_and_puts_it_on_record(shared: Path) -
         assert store.verify(full=True).problems == ()
         *expungements, whole = [record.entry for record in store.audit_entries()][-3:]
         assert [entry.details["reference_id"] for entry in expungements] == ["fr0", "fr1"]
-        assert (whole.rpc, whole.details["owner"], whole.details["references"]) == ("EraseOwner", "FR", 2)
+        assert (whole.rpc, whole.details["owner"], whole.details["references"]) == ("ExpungeOwner", "FR", 2)
         assert store.audit_head().position == exit_.audit.position
     with open_store(shared) as store:
         assert store.exits == ()

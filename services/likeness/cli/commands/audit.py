@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterable
 from typing import Annotated
@@ -12,6 +13,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from likeness.app.settings import Settings
+from likeness.cli.acts import VARIABLE, put_on_record
 from likeness.cli.audit_filters import (
     Case,
     Entity,
@@ -24,6 +26,7 @@ from likeness.cli.audit_filters import (
     ReferenceId,
     Since,
     Until,
+    facts_of,
     filters_named,
     moment,
     probe_bytes,
@@ -38,6 +41,7 @@ from likeness.cli.settings_options import configured
 from likeness.cli.words import plural
 from likeness.domain.audit import AuditMark
 from likeness.domain.errors import Corrupt, NotFound
+from likeness.domain.operators import HostAct
 from likeness.store.audit import AuditRecord, verify_links
 from likeness.store.audit_search import AuditFilter, find
 from likeness.store.chain import AUDIT
@@ -154,7 +158,10 @@ def show(
     settings: Settings,
     as_json: AsJson = None,
 ) -> None:
-    """Show entries of the audit chain, decrypted with the key ring, their links checked."""
+    """Show entries of the audit chain, decrypted with the key ring, their links checked.
+
+    That it is read goes on record itself, with your name from LIKENESS_OPERATOR: --operator looks for one.
+    """
     opened = seals(settings)
     output = Output(as_json)
     wanted = AuditFilter(
@@ -170,8 +177,15 @@ def show(
         outcome=outcome,
         probe=None if probe is None else probe_bytes(probe),
     )
+    entry = put_on_record(
+        settings,
+        HostAct.SHOW_AUDIT,
+        os.environ.get(VARIABLE, ""),
+        filters=facts_of(wanted, opened),
+        details={"position": position, "last": last},
+    )
+    head = entry.position - 1
     with read_only(settings) as connection:
-        head = AUDIT.head(connection).position
         if position is not None and position > head:
             there = (
                 f"the audit has {plural(head, 'entry', 'entries')}"

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 import typer
 
 from likeness.app.settings import Settings
+from likeness.cli.acts import Operator, put_on_record
 from likeness.cli.audit_filters import Since, Until, filters_named, moment
 from likeness.cli.audit_sheet import audit_document
 from likeness.cli.failures import Exit, Stopped
@@ -24,12 +25,13 @@ from likeness.cli.local_store import read_only, seals
 from likeness.cli.output import meter, note
 from likeness.cli.settings_options import configured
 from likeness.cli.words import plural
+from likeness.domain.audit import JsonValue
 from likeness.domain.errors import NotFound
+from likeness.domain.operators import HostAct
 from likeness.domain.oversight import Received
 from likeness.domain.text import printable
 from likeness.store.audit import AuditRecord
 from likeness.store.audit_search import AuditFilter, find, references_of
-from likeness.store.chain import AUDIT
 from likeness.store.received import received
 from likeness.store.sealing import Seals
 
@@ -76,22 +78,32 @@ def export(
     out: Annotated[
         Path | None, typer.Option(help="The file to write. Default: standard output.", show_default=False)
     ] = None,
+    operator: Operator = "",
     settings: Settings,
 ) -> None:
     """Export a part of the audit: by case or subject for who answers for it, by owner for that owner."""
     if sum(map(bool, (case, subject, owner))) != 1:
         raise Stopped("Give one of --case, --subject and --owner.", Exit.USAGE)
     opened = seals(settings)
+    asked: dict[str, JsonValue] = {"case": case, "subject": subject, "owner": owner}
+    times = {"since": moment(since), "until": moment(until)}
+    asked |= {name: at.isoformat() for name, at in times.items() if at is not None}
+    entry = put_on_record(
+        settings,
+        HostAct.EXPORT_AUDIT,
+        operator,
+        filters={name: value for name, value in asked.items() if value},
+        details={"format": form.value, "file": "" if out is None else str(out)},
+    )
     with read_only(settings) as connection, _opened(out) as file, meter("looking through the audit") as step:
         wanted = AuditFilter(
             case=case,
             owner=owner,
             references=_of_subject(connection, opened, subject) if subject else None,
-            since=moment(since),
-            until=moment(until),
+            since=times["since"],
+            until=times["until"],
         )
-        last = AUDIT.head(connection).position
-        records = find(connection, opened, wanted, 0, last, step)
+        records = find(connection, opened, wanted, 0, entry.position - 1, step)
         rows = map(_row, received(connection, records, owner)) if owner else map(_whole, records)
         columns = _RECEIVED if owner else _WHOLE
         count = _write_csv(file, rows, columns) if form is Format.CSV else _write_lines(file, rows)

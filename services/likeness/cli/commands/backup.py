@@ -13,12 +13,17 @@ import typer
 from likeness import __version__
 from likeness.app.composition import key_file, signing_file, snapshots_folder
 from likeness.app.settings import Settings
+from likeness.cli.acts import Operator, put_on_record, this_user
 from likeness.cli.failures import Exit, Stopped
+from likeness.cli.local_store import has_store, is_of_older_release
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, heartbeat, note, warn
 from likeness.cli.settings_options import configured
 from likeness.cli.words import plural
+from likeness.domain.audit import JsonValue
+from likeness.domain.operators import HostAct, entry_of
 from likeness.index.snapshot import files_up_to
+from likeness.store.act_socket import check_operator
 from likeness.store.backup import make_backup
 from likeness.store.backup_manifest import BackupManifest
 from likeness.store.backup_record import record_backup
@@ -33,6 +38,7 @@ from likeness.store.vault import KeyRing
 def backup(
     target: Annotated[Path, typer.Argument(metavar="TO", help="The folder to make; it must not exist.")],
     *,
+    operator: Operator = "",
     as_json: AsJson = None,
     settings: Settings,
 ) -> None:
@@ -41,6 +47,8 @@ def backup(
     It is encrypted as the store is, and has neither the key ring nor the signing key in it.
     """
     ring = KeyRing.load(key_file(settings))
+    if has_store(settings):
+        _record_backup_act(settings, target, operator)
     doing = "copying the database"
 
     def step(done: int, total: int) -> None:
@@ -96,6 +104,7 @@ def restore(
             show_default=False,
         ),
     ] = None,
+    operator: Operator = "",
     as_json: AsJson = None,
     settings: Settings,
 ) -> None:
@@ -105,12 +114,19 @@ def restore(
     """
     ring = KeyRing.load(key_file(settings))
     listed = _listed(expunged) if expunged else []
+    check_operator(operator)
     counts = {"expunged_again": 0, "of_owners_gone": 0}
 
     def finish(staging: Path, manifest: BackupManifest) -> None:
         gone = [*listed, *(expunged_since(backend_of, since, manifest) if since else [])]
         with Store.open(staging, key_file=key_file(settings)) as store:
             counts["of_owners_gone"] = sum(done.references for done in store.exits)
+            details: dict[str, JsonValue] = {
+                "backup": str(source),
+                "made": manifest.created.isoformat(),
+                "to_expunge_again": len(gone),
+            }
+            store.audit(entry_of(HostAct.RESTORE, this_user(), operator, details=details))
             counts["expunged_again"] = expunge_again(store, gone)
 
     with heartbeat("checking and restoring"):
@@ -126,6 +142,17 @@ def restore(
         )
     if settings.audit.expected_head:
         note("audit.expected_head may name a later entry: set it to the end of this chain, or to nothing")
+
+
+def _record_backup_act(settings: Settings, target: Path, operator: str) -> None:
+    """Put a backup on record that is about to be made.
+
+    Raises what `put_on_record` raises. A store that is not upgraded yet takes no entries, and is to be backed up.
+    """
+    if is_of_older_release(settings):
+        note("not on record: the store was written by an older release")
+        return
+    put_on_record(settings, HostAct.BACKUP, operator, details={"folder": str(target)})
 
 
 def _document(manifest: BackupManifest) -> dict[str, object]:

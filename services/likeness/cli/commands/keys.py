@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from likeness.app.composition import expected_head, key_file, signer, signing_file, snapshots_folder
+from likeness.app.composition import key_file, signer, signing_file, snapshots_folder
 from likeness.app.settings import Settings
+from likeness.cli.acts import Operator, record_of_ring, this_user
+from likeness.cli.commands import owner_exit
 from likeness.cli.failures import Commands, Exit, Stopped
 from likeness.cli.key_states import Key, KeyState, key_states
 from likeness.cli.local_store import has_store, read_only
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, heartbeat, note, plain_table, progress, warn
+from likeness.cli.ring import check_begun, opened_alone
 from likeness.cli.settings_options import KeyRingFile, configured
 from likeness.cli.texts import write_text
 from likeness.cli.words import plural
+from likeness.domain.audit import JsonValue
 from likeness.domain.errors import Conflict, Precondition
+from likeness.domain.operators import HostAct, entry_of
 from likeness.engine.resealing import reseal_snapshots
+from likeness.store.act_socket import check_operator
 from likeness.store.choice import backend_of
-from likeness.store.exits import OwnerExit, exit_entry
 from likeness.store.reseal import count_rows
-from likeness.store.store import Store
 from likeness.store.vault import KeyRing
-from likeness.transparency.receipt import Expunged, receipt_for
 
 app = typer.Typer(
     cls=Commands,
@@ -73,7 +75,7 @@ def list_keys(
     settings: Settings,
 ) -> None:
     """Show the keys by their ids: which is current, and what each still seals."""
-    _check_begun(settings)
+    check_begun(settings)
     keys = _counted(settings)
     output = Output(as_json)
     if output.as_json:
@@ -92,11 +94,16 @@ def list_keys(
 def rotate(
     *,
     key_ring: KeyRingFile = None,
+    operator: Operator = "",
     as_json: AsJson = None,
     settings: Settings,
 ) -> None:
     """Add a new key and make it the current one; the old ones stay, for what they sealed."""
-    path = _check_begun(settings)
+    path = check_begun(settings)
+    former = KeyRing.load(path).active
+    record_of_ring(
+        settings, HostAct.ROTATE_KEYS, operator, details={"key_ring": str(path), "former_key": former}
+    )
     ring = KeyRing.rotate(path)
     document = {"key_ring": str(path), "key_id": ring.active, "keys": len(ring.ids)}
     Output(as_json).answer(document, f"{path}: the current key is now {ring.active}")
@@ -113,6 +120,7 @@ def rotate(
 @configured(ring=True)
 def reseal(
     *,
+    operator: Operator = "",
     as_json: AsJson = None,
     settings: Settings,
 ) -> None:
@@ -124,7 +132,9 @@ def reseal(
         raise Precondition(
             f"There is no store at {settings.home}; name its folder with --home or LIKENESS_HOME."
         )
-    with _opened(settings, _RESEALS) as store:
+    check_operator(operator)
+    with opened_alone(settings, _RESEALS) as store:
+        store.audit(entry_of(HostAct.RESEAL, this_user(), operator, details={"key_id": store.active_key}))
         try:
             with progress("sealing", store.count_rows()) as step:
                 report = store.reseal(step=lambda count: _steps(step, count))
@@ -165,6 +175,7 @@ def remove(
         ),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    operator: Operator = "",
     as_json: AsJson = None,
     settings: Settings,
 ) -> None:
@@ -173,13 +184,15 @@ def remove(
     Backups made before the old key's data was resealed need it for as long as they exist: keep a copy of the
     ring with them, as it is now.
     """
-    path = _check_begun(settings)
+    path = check_begun(settings)
     ring = KeyRing.load(path)
     if key_id in ring.ids - {ring.active}:  # or it is refused below
         if not unchecked:
             _check_idle(settings, key_id)
         if not yes:
             _confirm(key_id)
+        details: dict[str, JsonValue] = {"key_ring": str(path), "key_id": key_id}
+        record_of_ring(settings, HostAct.REMOVE_KEY, operator, details=details)
     ring = KeyRing.remove(path, key_id)
     document = {"key_ring": str(path), "removed": key_id, "keys": len(ring.ids)}
     Output(as_json).answer(
@@ -213,105 +226,12 @@ def export_public(
         note(f"{path} was made: keep a copy with that of the key ring, or witnesses must be set up again")
 
 
-@app.command(
+app.command(
     "erase-owner",
     epilog="Example: `likeness keys erase-owner NCB-XX --yes`; needs the home for itself. While a server runs, or "
     "for a ring whose store is on another machine, give --unchecked: the server expunges what the owner left when "
     "it starts with the changed ring.",
-)
-@configured(ring=True)
-def erase_owner(
-    owner: Annotated[str, typer.Argument(metavar="OWNER", help="As its references name it.")],
-    *,
-    unchecked: Annotated[
-        bool,
-        typer.Option("--unchecked", help="Change the ring alone; its server follows with its next start."),
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    as_json: AsJson = None,
-    settings: Settings,
-) -> None:
-    """Let an owner leave: expunge all that it enrolled, and erase the key that sealed it, also in backups.
-
-    The ring of afterwards opens nothing of that owner in any copy of the data. A copy of the ring from before does:
-    destroy those.
-    """
-    path = _check_begun(settings)
-    if unchecked:
-        _confirm_exit(owner, "what it enrolled", yes=yes)
-        KeyRing.erase_owner(path, owner)
-        document = {"key_ring": str(path), "owner": owner}
-        Output(as_json).answer(document, f"{path}: the keys of {owner} are erased")
-        note("the server expunges what the owner left when it starts with this ring")
-    else:
-        _leave(settings, path, owner, yes=yes, as_json=as_json)
-    note("destroy the copies of the ring from before, and renew the one that you keep apart")
-    for key_id in KeyRing.load(path).without_owners:
-        note(
-            f"key {key_id} has no keys for owners: backups that were made while it sealed stay readable until "
-            "`likeness keys list` says that it seals nothing more and it is removed"
-        )
-
-
-def _leave(settings: Settings, path: Path, owner: str, *, yes: bool, as_json: bool | None) -> None:
-    """Erase an owner's keys, and have the store follow as it is opened."""
-    if not has_store(settings):
-        raise Precondition(
-            f"There is no store at {settings.home}; name its folder with --home, or give --unchecked if it is on "
-            "another machine."
-        )
-    with _opened(
-        settings, _FOLLOWS
-    ) as store:  # refused before the ring is changed, where it cannot be opened
-        held = store.count_of_owner(owner)
-    _confirm_exit(owner, plural(held, "reference"), yes=yes)
-    KeyRing.erase_owner(path, owner)
-    with _opened(settings, _FOLLOWS) as store:
-        done = next((found for found in store.exits if found.owner == owner), None)
-        if done is None:  # it had nothing left
-            audit = store.audit(exit_entry(owner, 0, store.head()))
-            done = OwnerExit(owner, 0, store.head(), audit)
-        with heartbeat("removing the snapshots of the index"):
-            reseal_snapshots(snapshots_folder(settings), store.snapshot_seal())
-    receipt = receipt_for(signer(settings), Expunged.OWNER, owner, done.log_position, datetime.now(UTC))
-    document = {
-        "owner": owner,
-        "references": done.references,
-        "log_position": done.log_position,
-        "audit_position": done.audit.position,
-        "audit_digest": done.audit.digest.hex(),
-        "receipt": receipt,
-    }
-    Output(as_json).answer(
-        document,
-        f"{owner} has left: {plural(done.references, 'reference')} expunged up to log position "
-        f"{done.log_position}, its keys erased; audit entry {done.audit.position}\n\n{receipt}",
-    )
-
-
-def _confirm_exit(owner: str, what: str, *, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise Stopped(
-            "Nobody is there to confirm; give --yes to erase an owner's keys without asking.", Exit.USAGE
-        )
-    typer.confirm(f"Erase {what} of {owner} for good, in backups too?", abort=True, err=True)
-
-
-def _check_begun(settings: Settings) -> Path:
-    """The ring's file, which may be missing where there is a store: then it was lost.
-
-    Raises:
-        Precondition: there is neither ring nor store, so nothing was lost.
-    """
-    path = key_file(settings)
-    if not path.exists() and not has_store(settings):
-        raise Precondition(
-            f"There is no key ring {path}, and no store in {settings.home}. Check the paths; where nothing has "
-            "begun yet, the first start of the server makes both, or `likeness keys create` the ring."
-        )
-    return path
+)(owner_exit.erase_owner)
 
 
 def _check_idle(settings: Settings, key_id: str) -> None:
@@ -340,33 +260,6 @@ _RESEALS = (
     "A server seals old data under the current key by itself (setting store.reseal_old_keys, on unless set): "
     "restart it after a rotation, and see `likeness keys list` for how far it is. Or stop it and run this again."
 )
-_FOLLOWS = (
-    "Stop it and run this again; or give --unchecked, and restart it then: it expunges what the owner left as it "
-    "starts with the changed ring."
-)
-
-
-def _opened(settings: Settings, instead: str) -> Store:
-    """The store, for this process alone.
-
-    Raises:
-        Precondition: a server holds it; says what to do instead.
-    """
-    try:
-        with heartbeat("checking the store"):
-            return Store.open(
-                settings.home,
-                key_file=key_file(settings),
-                expected=expected_head(settings),
-                reserve_bytes=settings.audit.reserve_bytes,  # or it would be given up until the next start
-            )
-    except Precondition as error:
-        if error.reason != "STORE_IN_USE":
-            raise
-        raise Precondition(
-            f"Process {backend_of(settings.home).holder() or 'unknown'} holds {settings.home}. {instead}",
-            reason=error.reason,
-        ) from error
 
 
 def _steps(step: Callable[[str], None], count: int) -> None:

@@ -13,13 +13,16 @@ from numpy.typing import NDArray
 
 from likeness.app.settings import Settings
 from likeness.cli import files
+from likeness.cli.acts import Operator, put_on_record
 from likeness.cli.failures import Exit
 from likeness.cli.files import SampleFile
+from likeness.cli.local_store import has_store
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, fail, note, progress
 from likeness.cli.settings_options import configured
 from likeness.cli.words import plural
 from likeness.domain.errors import Conflict, LikenessError
+from likeness.domain.operators import HostAct
 from likeness.domain.samples import Sample
 from likeness.face.detect import Detection, Detector
 from likeness.face.detectors import load_detector
@@ -66,6 +69,7 @@ def add(
     ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the draft and write nothing.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an earlier draft of this id.")] = False,
+    operator: Operator = "",
     settings: Settings,
     as_json: AsJson = None,
 ) -> None:
@@ -85,7 +89,11 @@ def add(
     drafted = parse_manifest(text, settings.home / "models" / "draft.toml", FaceManifest)
     target = settings.home / "models" / drafted.id / FILE
     if not dry_run:
-        _write(text, target, catalogue, drafted, force=force)
+        _check_free(target, catalogue, drafted, force=force)
+        if has_store(settings):
+            details = {"model": drafted.id, "manifest": str(target)}
+            put_on_record(settings, HostAct.ADD_MODEL, operator, details=details)
+        _write(text, target)
     questions = [line.removeprefix("# - ") for line in text.splitlines() if line.startswith("# - ")]
     document = {
         "id": drafted.id,
@@ -160,7 +168,12 @@ def _aligned(seen: Sequence[Face], template: NDArray[np.float32], size: tuple[in
     return AlignedFaces(np.stack(chips), [face.person for face in seen])
 
 
-def _write(text: str, target: Path, catalogue: Catalogue, drafted: FaceManifest, *, force: bool) -> None:
+def _check_free(target: Path, catalogue: Catalogue, drafted: FaceManifest, *, force: bool) -> None:
+    """Whether the id is free, or is that of a draft which may be overwritten.
+
+    Raises:
+        Conflict: it is not.
+    """
     known = {manifest.id: manifest.origin for manifest in catalogue.manifests}
     taken = known.get(drafted.id)
     if taken is not None and (taken.resolve() != target.resolve() or not force):
@@ -169,6 +182,9 @@ def _write(text: str, target: Path, catalogue: Catalogue, drafted: FaceManifest,
             + (", or overwrite the draft with --force." if taken.resolve() == target.resolve() else "."),
             reason="MODEL_ID_TAKEN",
         )
+
+
+def _write(text: str, target: Path) -> None:
     models = target.parent.parent
     models.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # the home, if it is the first
     models.mkdir(mode=0o700, exist_ok=True)

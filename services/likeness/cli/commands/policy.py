@@ -11,11 +11,9 @@ from rich.text import Text
 from likeness.access.judging import CedarAccess
 from likeness.access.rules import LEVEL_ACTIONS
 from likeness.access.ruling import Ruling, question_of
-from likeness.access.sources import Sources
-from likeness.access.suspensions import resume as let_in
-from likeness.access.suspensions import suspend as cut_off
 from likeness.app.access import sources_of
 from likeness.app.settings import Settings
+from likeness.cli.commands import suspending
 from likeness.cli.failures import Commands, Exit
 from likeness.cli.option_checks import check_texts
 from likeness.cli.options import AsJson
@@ -23,13 +21,13 @@ from likeness.cli.output import Output, note, plain_table
 from likeness.cli.policy_cases import ALLOWED, Case, CaseReference, action_named, outcome, read_cases
 from likeness.cli.settings_options import PANEL, configured
 from likeness.cli.words import NO_POLICY, decided_words, plural
-from likeness.domain.errors import InvalidInput, LikenessError, Unavailable
+from likeness.domain.errors import InvalidInput, LikenessError
 from likeness.domain.references import Category, Purpose, Status
 
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    help="Who may do what: check the policies and the directory, explain and test them, cut entities off.",
+    help="Who may do what: check the policies and the directory, explain and test them; cut entities off.",
 )
 
 Policies = Annotated[
@@ -222,49 +220,9 @@ def test(
         raise typer.Exit(Exit.PARTLY)
 
 
-@app.command(
+app.command(
     epilog="Example: `likeness policy suspend FR-PJ --reason 'key lost'`; a running server takes it within "
     "access.poll_seconds, and ends the calls of the entity that are open."
-)
-@configured()
-def suspend(
-    entity: Annotated[str, typer.Argument(help="The entity that is cut off.", show_default=False)],
-    *,
-    reason: Annotated[str, typer.Option(help="Why; it stands in the file of suspensions.")] = "",
-    settings: Settings,
-) -> None:
-    """Cut an entity off: its calls are denied, and those that are open end."""
-    check_texts({"entity": entity, "reason": reason})
-    if entity not in _ruling(settings).directory.entities:
-        raise InvalidInput(f"The directory has no entity '{entity}'; check its name.")
-    sources = sources_of(settings)
-    try:
-        suspension = cut_off(sources.suspensions, entity, reason, like=sources.directory)
-    except OSError as error:
-        raise _unwritable(sources, error) from error
-    note(f"{entity} is cut off since {suspension.since:%Y-%m-%d %H:%M:%S} UTC")
-
-
-@app.command(epilog="Example: `likeness policy resume FR-PJ`")
-@configured()
-def resume(
-    entity: Annotated[str, typer.Argument(help="The entity that may call again.", show_default=False)],
-    *,
-    settings: Settings,
-) -> None:
-    """Let an entity that was cut off call again."""
-    check_texts({"entity": entity})
-    sources = sources_of(settings)
-    try:
-        was_cut_off = let_in(sources.suspensions, entity, like=sources.directory)
-    except OSError as error:
-        raise _unwritable(sources, error) from error
-    if not was_cut_off:
-        raise InvalidInput(f"The entity '{entity}' is not cut off; nothing was changed.")
-    note(f"{entity} may call again")
-
-
-def _unwritable(sources: Sources, error: OSError) -> Unavailable:
-    return Unavailable(
-        f"{sources.suspensions} cannot be written ({error.strerror}); run this as whoever may write its folder."
-    )
+)(suspending.suspend)
+app.command(epilog="Example: `likeness policy resume FR-PJ`")(suspending.resume)
+app.command(epilog="Example: `likeness policy suspended`")(suspending.suspended)

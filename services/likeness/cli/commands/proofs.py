@@ -10,12 +10,15 @@ import typer
 
 from likeness.app.composition import signer
 from likeness.app.settings import Settings
+from likeness.cli.acts import Operator, put_on_record
 from likeness.cli.local_store import read_only, seals
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output
 from likeness.cli.settings_options import configured
 from likeness.cli.texts import read_limited, write_text
 from likeness.domain.errors import Corrupt, Precondition
+from likeness.domain.operators import HostAct
+from likeness.store.act_socket import check_operator
 from likeness.store.chain import AUDIT
 from likeness.store.planting import disclose
 from likeness.store.tree import check_tree, has_tree, tree_reader
@@ -74,11 +77,13 @@ def prove(
         ),
     ] = None,
     out: Out = None,
+    operator: Operator = "",
     settings: Settings,
     as_json: AsJson = None,
 ) -> None:
     """Prove to somebody who may see no other entry that the audit holds this one; what it says is in the proof."""
     key, opened = signer(settings), seals(settings)
+    check_operator(operator)
     with read_only(settings) as connection:
         end = _end(connection)
         read = tree_reader(connection)
@@ -98,6 +103,7 @@ def prove(
                 f"Entry {entry} came after the checkpoint of {stated.size} entries; have a later one cosigned."
             )
         proof = EntryProof(shown, tuple(inclusion_proof(entry - 1, stated.size, read)), note)
+    put_on_record(settings, HostAct.PROVE_ENTRY, operator, details={"position": entry, "size": stated.size})
     document = {"position": entry, "origin": stated.origin, "size": stated.size, "proof": str(proof)}
     _hand_out(str(proof), document, out, as_json)
 

@@ -15,6 +15,7 @@ from likeness.domain.audit import AuditCandidate, AuditEntry, JsonValue
 from likeness.domain.references import Caller, Purpose
 from likeness.store.sqlite.files import DATABASE
 from likeness.store.store import Store
+from tests.unit.cli.holding import held
 
 CALLER = Caller("NCB-XX", Purpose.MISSING_PERSON, "case-7", "clerk")
 
@@ -123,8 +124,7 @@ def test_a_comparison_is_shown_with_its_score_and_rate(home: Path) -> None:
 
 
 def test_a_server_may_have_the_store_open(home: Path) -> None:
-    key = key_file(load(environment={}, overrides={"home": home}))
-    with Store.open(home, key_file=key):
+    with held(home):
         assert run("verify").exit_code == 0
         assert len(run("show").stdout.splitlines()) == 3
 
@@ -162,7 +162,7 @@ def test_a_search_is_shown_with_what_it_asked_for(home: Path) -> None:
     ):
         assert part in " ".join(table.split())
     assert "presentations 8" not in table
-    shown = json.loads(run("show", "-n", "1").stdout)
+    shown = json.loads(run("show", "--position", "4").stdout)
     assert shown["candidates_per_presentation"] == [8, 3]
 
 
@@ -177,13 +177,21 @@ def test_filters_that_nothing_matches_are_named(home: Path) -> None:
     assert exported.stderr.startswith("No entry matches --case case-8.\n")
 
 
+def test_what_another_act_asked_for_is_shown(home: Path) -> None:
+    filters: dict[str, JsonValue] = {"galleries": ["missing"], "owners": [], "case": "2026-114"}
+    with held(home) as store:
+        store.audit(AuditEntry("List", CALLER, "NOT_PERMITTED_BY_POLICY", filters=filters))
+    table = run("show", "--table", "-n", "1").stdout
+    assert "asked for case 2026-114; galleries missing" in " ".join(table.split())
+
+
 def test_an_old_entry_with_control_characters_steers_no_terminal(home: Path) -> None:
     key = key_file(load(environment={}, overrides={"home": home}))
     with Store.open(home, key_file=key) as store:
         details: dict[str, JsonValue] = {"reference_id": "r", "reason": "x\n\x1b[2J\u202e"}
         store.audit(AuditEntry("Expunge", CALLER, "OK", details=details))
     assert "reason x\\n\\x1b[2J\\u202e" in " ".join(run("show", "--table", "-n", "1").stdout.split())
-    line = run("show", "-n", "1").stdout
+    line = run("show", "--position", "4").stdout
     assert "\x1b" not in line
     assert json.loads(line)["details"]["reason"] == "x\n\x1b[2J\u202e"
 

@@ -19,6 +19,7 @@ from likeness.store.backup_record import last_backup
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing
 from likeness.testing.vectors import VectorModality
+from tests.unit.cli.holding import held
 from tests.unit.store.writes import act, enrol, expunge
 
 
@@ -47,7 +48,7 @@ def run(*words: str) -> Result:
 
 
 def test_a_backup_made_while_a_server_runs_is_restored_elsewhere(home: Path, tmp_path: Path) -> None:
-    with opened(home) as store:
+    with held(home, home.parent / "ring.json") as store:
         result = run("backup", "monday", "--json")
         assert result.exit_code == 0, result.output
         document = json.loads(result.stdout)

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -10,7 +15,15 @@ from typer.testing import CliRunner, Result
 
 from likeness.access.suspensions import read_suspensions
 from likeness.cli.main import app
+from likeness.domain.audit import AuditEntry
+from likeness.domain.errors import Unavailable
+from likeness.domain.storage import AuditReceipt
+from likeness.store.act_socket import ActSocket
+from likeness.store.store import Store
 from tests.unit.access.hub import CASES, DIRECTORY, GATE, OWNER
+from tests.unit.cli.holding import held
+
+ME = f"local:{pwd.getpwuid(os.geteuid()).pw_name}"
 
 _CASES = f"""
 [[case]]
@@ -166,15 +179,92 @@ def test_malformed_cases_are_refused(folder: Path, content: str) -> None:
     assert policy("test", "cases.toml").exit_code == 2
 
 
-def test_an_entity_is_cut_off_and_let_in_again(folder: Path) -> None:
+@pytest.fixture
+def store(folder: Path) -> Iterator[Store]:
+    """The store of the home, as a server has it."""
+    with held(folder / "home") as store:
+        yield store
+
+
+def entries(store: Store) -> list[tuple[str, str, str, object]]:
+    """The operator's acts: method, principal, operator, and the entity that they are about."""
+    found = [record.entry for record in store.audit_entries()]
+    return [(e.rpc, e.principal, e.caller.operator, e.details["entity"]) for e in found]
+
+
+def test_an_entity_is_cut_off_and_let_in_again(folder: Path, store: Store) -> None:
     file = folder / "suspended.json"
-    assert policy("suspend", "AA-POLICE", "--reason", "key lost").exit_code == 0
-    assert read_suspensions(file.read_bytes(), "f")["AA-POLICE"].reason == "key lost"
+    assert policy("suspend", "AA-POLICE", "--reason", "key lost", "--operator", "Jane").exit_code == 0
+    row = read_suspensions(file.read_bytes(), "f")["AA-POLICE"]
+    assert (row.reason, row.by, row.audit) == ("key lost", "Jane", 1)
     words = ("--principal", CASES, "--entity", "AA-POLICE", "--action", "Search", "--json")
     assert json.loads(policy("explain", *words).stdout)["result"] == "ENTITY_SUSPENDED"
     assert policy("resume", "AA-POLICE").exit_code == 0
     assert read_suspensions(file.read_bytes(), "f") == {}
     assert policy("resume", "AA-POLICE").exit_code == 2
+    assert entries(store) == [
+        ("SuspendEntity", ME, "Jane", "AA-POLICE"),
+        ("ResumeEntity", ME, "", "AA-POLICE"),
+    ]
+
+
+def test_without_a_server_the_command_itself_puts_it_on_record(folder: Path) -> None:
+    with held(folder / "home"):
+        pass
+    assert policy("suspend", "AA-POLICE").exit_code == 0
+    assert policy("resume", "AA-POLICE").exit_code == 0
+    with held(folder / "home") as store:
+        assert [found[:2] for found in entries(store)] == [("SuspendEntity", ME), ("ResumeEntity", ME)]
+
+
+def test_a_full_disk_hinders_nobody_from_being_cut_off_and_lets_nobody_in(folder: Path) -> None:
+    def full(_: AuditEntry) -> AuditReceipt:
+        raise Unavailable("The disk is full.", reason="STORAGE_UNAVAILABLE")
+
+    with Store.open(folder / "home", key_file=folder / "home" / "keys.json") as store:
+        with closing(ActSocket(folder / "home", full)):
+            done = policy("suspend", "AA-POLICE", "--reason", "key lost")
+            assert (done.exit_code, "not on record: The disk is full" in done.stderr) == (1, True)
+            refused = policy("resume", "AA-POLICE")
+            assert (refused.exit_code, "disk is full" in refused.stderr) == (3, True)
+            (row,) = map(json.loads, policy("suspended", "--json").stdout.splitlines())
+            assert (row["entity"], row["by"], row["audit_position"]) == ("AA-POLICE", ME, 0)
+            assert "not on record" in policy("suspended", "--table").stdout
+        with closing(ActSocket(folder / "home", store.audit)):
+            assert policy("suspend", "AA-POLICE", "--reason", "key lost").exit_code == 0
+    (again,) = map(json.loads, policy("suspended", "--json").stdout.splitlines())
+    assert again == {**row, "audit_position": 1}
+
+
+def test_rules_that_are_not_taken_hinder_nobody_from_being_cut_off(
+    folder: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "own.cedar").write_text("permit (")
+    monkeypatch.setenv("LIKENESS_ACCESS_POLICIES", str(folder / "own.cedar"))
+    assert policy("suspend", "AA-POLICE").exit_code == 0
+
+
+def test_who_is_cut_off_is_listed(store: Store) -> None:
+    none = policy("suspended", "--json")
+    assert (none.exit_code, none.stdout, "0 entities" in none.stderr) == (0, "", True)
+    assert policy("suspend", "BB-POLICE", "--operator", "Jane", "--reason", "key lost").exit_code == 0
+    assert policy("suspend", "AA-POLICE").exit_code == 0
+    rows = [json.loads(line) for line in policy("suspended", "--json").stdout.splitlines()]
+    assert [(row["entity"], row["by"], row["reason"], row["audit_position"]) for row in rows] == [
+        ("AA-POLICE", ME, "", 2),
+        ("BB-POLICE", "Jane", "key lost", 1),
+    ]
+    assert datetime.fromisoformat(rows[0]["since"]).tzinfo is not None
+    table = policy("suspended", "--table").stdout
+    for part in ("AA-POLICE", "BB-POLICE", "Jane", "key lost", f"{rows[0]['since'][:10]}"):
+        assert part in table
+
+
+def test_a_damaged_list_is_refused(folder: Path) -> None:
+    (folder / "suspended.json").write_text("[]")
+    for word in (("suspended",), ("suspend", "AA-POLICE"), ("resume", "AA-POLICE")):
+        refused = policy(*word)
+        assert (refused.exit_code, "suspended.json" in refused.stderr) == (2, True)
 
 
 def test_what_the_directory_does_not_have_is_not_cut_off(folder: Path) -> None:
