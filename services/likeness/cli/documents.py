@@ -8,7 +8,7 @@ from google.protobuf.descriptor import EnumDescriptor
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from likeness.cli import words
-from likeness.cli.searched import is_partial
+from likeness.cli.searched import has_hits, is_partial
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
 
@@ -148,7 +148,7 @@ def search(probe: str, response: matching.SearchResponse, galleries: Collection[
     calibrated = bool(response.header.calibration)
     return {
         "probe": probe,
-        "notice": words.LEAD,
+        "notice": f"{words.LEAD} {words.HIT_LEAD}" if has_hits(response) else words.LEAD,
         "header": {**header(response.header), "partial": is_partial(response.header, galleries)},
         "answers": [
             {

@@ -6,11 +6,11 @@ nothing else is unknown to it. An answer in which nothing is counted is therefor
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
 from likeness.cli.output import note, warn
-from likeness.cli.words import filters_words, plural
+from likeness.cli.words import HIT_LEAD, LEAD, filters_words, plural
 from likeness.client import SearchOptions
 from likeness.domain.text import printable
 from likeness.v1 import common_pb2 as common
@@ -55,6 +55,13 @@ def searched_words(header: common.AnswerHeader, hits: bool) -> tuple[str, str]:
 def nothing_words(header: common.AnswerHeader) -> str:
     """What is said of a probe without candidates and hits."""
     return "no hit" if counts_hits_alone(header) else "no candidate"
+
+
+def cautions(responses: Iterable[matching.SearchResponse]) -> list[str]:
+    """What must be said with answers, as far as they have candidates or hits."""
+    answers = [answer for response in responses for answer in response.answers]
+    due = [(LEAD, any(a.candidates for a in answers)), (HIT_LEAD, any(a.hits for a in answers))]
+    return [caution for caution, is_due in due if is_due]
 
 
 def remark(responses: Sequence[matching.SearchResponse], options: SearchOptions) -> None:

@@ -18,6 +18,8 @@ MAX_LABEL = 80
 LEAD = "A candidate is a lead for a person to verify, not an identification."
 
 
+HIT_LEAD = "A hit is a reason to ask its owner, not an identification."
+
 NO_POLICY = "no policy permits this"
 
 

@@ -55,9 +55,12 @@ def test_a_hit_is_answered_without_a_word_on_galleries_or_a_partial_answer(folde
     assert "searched for hits alone (how many references took part is not shown)" in table.stdout
     for wrong in ("PARTIAL", "0 references", "no candidate", "no hit"):
         assert wrong not in table.stdout
-    for wrong in ("gallery", "spelt", "likeness list"):
+    assert "A hit is a reason to ask its owner, not an identification." in table.stderr
+    for wrong in ("A candidate is", "gallery", "spelt", "likeness list"):
         assert wrong not in table.stderr
-    header = json.loads(run(*words).stdout)["header"]
+    answer = json.loads(run(*words).stdout)
+    assert answer["notice"].endswith("A hit is a reason to ask its owner, not an identification.")
+    header = answer["header"]
     assert (header["partial"], header["policy"], header["insecure"]) == (False, "c0ffee", False)
 
 
@@ -68,6 +71,7 @@ def test_an_answer_without_hits_says_so(folder: Path) -> None:
     assert "PARTIAL" not in table.stdout
     assert "There was no hit. Of what is in gallery wanted, if there is such a gallery, this" in table.stderr
     assert "warning" not in table.stderr
+    assert "not an identification" not in table.stderr
     everywhere = run("search", folder / "bob.jpg", *FRONTLINE)
     assert "There was no hit. Of all that is enrolled, if there is anything, this" in everywhere.stderr
     narrowed = run("search", folder / "bob.jpg", "--owner", "NCB-XX", *FRONTLINE)

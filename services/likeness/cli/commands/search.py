@@ -23,9 +23,9 @@ from likeness.cli.output import Output, fail, meter, note, warn
 from likeness.cli.refusals import is_of_the_caller
 from likeness.cli.search_sheet import heading, save_pages
 from likeness.cli.search_tables import tables
-from likeness.cli.searched import remark
+from likeness.cli.searched import cautions, remark
 from likeness.cli.selection import selection
-from likeness.cli.words import LEAD, plural
+from likeness.cli.words import plural
 from likeness.client import CallFailed, LikenessClient, SearchOptions, sample
 from likeness.domain.errors import InvalidInput
 from likeness.domain.text import printable
@@ -165,9 +165,11 @@ def search(
             if not answered or not is_of_the_caller(error):
                 raise
             refusal = error
-    if not output.as_json and any(a.response is not None for a in answered):
-        note(LEAD, "bold")
-    remark([a.response for a in answered if a.response is not None], options)
+    responses = [a.response for a in answered if a.response is not None]
+    if not output.as_json:
+        for caution in cautions(responses):
+            note(caution, "bold")
+    remark(responses, options)
     if sheet_file is not None:
         known = journal or default_path(asking.server, asking.entity, asking.modality)
         draw_sheet(answered, sheet_file, known, asking, options, began)
