@@ -71,6 +71,7 @@ def test_the_demonstration_ends_with_a_contact_sheet(models: None, photographs: 
         assert (tmp_path / "demo" / f"{name}.png").stat().st_size > least
     assert "NO_FACE" in (tmp_path / "demo" / "rejects.csv").read_text()
     assert "every link holds" in done.stdout
+    assert done.stdout.count("no policy permits this") == 1
     assert "%" not in done.stdout
 
 

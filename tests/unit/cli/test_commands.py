@@ -294,6 +294,7 @@ def test_help_is_for_people(command: str) -> None:
         CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "500", "TERM": "dumb"}).stdout
     )
     assert "Raises:" not in shown
+    assert "%" not in shown, "a format is no word for a value"
     before_options = shown.partition("╭")[0]
     for line in before_options.splitlines():
         assert line.strip() == "" or line.rstrip().endswith((".", "]", "}", ")")), line
