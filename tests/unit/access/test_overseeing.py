@@ -14,6 +14,8 @@ from tests.unit.access.hub import CASES, DIRECTORY, OWNER, hub
 SUSPEND, RESUME, LIST, READ = OversightAction
 ALLOWED = "ALLOWED"
 NCB_AA = "spiffe://hub.test/aa/ncb"
+BOTH = "spiffe://hub.test/both"
+"""Of two bureaus, and asks in the name of one."""
 AUDITOR = "spiffe://hub.test/auditor"
 OPERATOR = "spiffe://hub.test/operator"
 SUPERVISOR = "spiffe://hub.test/bb/supervisor"
@@ -21,7 +23,10 @@ SUPERVISOR = "spiffe://hub.test/bb/supervisor"
 
 
 def decided(folder: Path, principal: str, entity: str, action: OversightAction, target: str = "") -> str:
-    directory = f'{DIRECTORY}[principals."{NCB_AA}"]\nbureaus = ["NCB-AA"]\nroles = ["supervisor"]\n'
+    directory = DIRECTORY + "".join(
+        f'[principals."{name}"]\nbureaus = {bureaus}\nroles = ["supervisor"]\n'
+        for name, bureaus in ((NCB_AA, ["NCB-AA"]), (BOTH, ["NCB-AA", "NCB-BB"]))
+    )
     access, observed = hub(folder, directory=directory)
     caller = Caller(entity, Purpose.UNSPECIFIED)
     try:
@@ -42,6 +47,8 @@ NOT = "NOT_PERMITTED_BY_POLICY"
         (NCB_AA, "AA-BORDER", "AA-POLICE", ALLOWED),
         (OWNER, "AA-POLICE", "AA-BORDER", ALLOWED),
         (NCB_AA, "AA-BORDER", "BB-POLICE", NOT),
+        (BOTH, "AA-BORDER", "AA-POLICE", ALLOWED),
+        (BOTH, "AA-BORDER", "BB-POLICE", NOT),
         (NCB_AA, "AA-BORDER", "XX-NOBODY", NOT),
         (NCB_AA, "BB-POLICE", "BB-POLICE", "ENTITY_NOT_OF_PRINCIPAL"),
         (SUPERVISOR, "BB-POLICE", "BB-POLICE", NOT),
