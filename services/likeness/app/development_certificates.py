@@ -15,6 +15,9 @@ from likeness.domain.spiffe import check_name
 
 TRUST_DOMAIN = "likeness.test"
 
+OVERSEERS = frozenset({Role.SUPERVISOR, Role.DATA_OWNER})
+"""Roles of those who stand for the bureau as a whole, and so can cut entities of it off that are added to it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -89,10 +92,10 @@ def _directory(whose: Made) -> str:
         f"[bureaus.{entity}]\ncountry = {country}",
         f"[entities.{entity}]\nbureau = {entity}",
     ]
-    tables += [
-        f"[principals.{json.dumps(whose.principal(role))}]\nentities = [{entity}]\nroles = [{json.dumps(role)}]"
-        for role in Role
-    ]
+    for role in Role:
+        stands_for = "bureaus" if role in OVERSEERS else "entities"
+        name, roles = json.dumps(whose.principal(role)), json.dumps(role)
+        tables.append(f"[principals.{name}]\n{stands_for} = [{entity}]\nroles = [{roles}]")
     return "\n\n".join(tables) + "\n"
 
 

@@ -68,8 +68,10 @@ def test_every_role_has_its_principal_in_the_directory(folder: Path) -> None:
     directory = tomllib.loads((folder / "directory.toml").read_text(encoding="utf-8"))
     assert directory["entities"] == {"NCB-FR": {"bureau": "NCB-FR"}}
     assert directory["bureaus"] == {"NCB-FR": {"country": "fr"}}
+    stand_for = {role: "bureaus" if role in {"supervisor", "data_owner"} else "entities" for role in Role}
     assert directory["principals"] == {
-        f"spiffe://likeness.test/fr/NCB-FR/{role}": {"entities": ["NCB-FR"], "roles": [role]} for role in Role
+        f"spiffe://likeness.test/fr/NCB-FR/{role}": {stand_for[role]: ["NCB-FR"], "roles": [role]}
+        for role in Role
     }
 
 
