@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from likeness.access.judging import CedarAccess
-from likeness.access.suspensions import read_suspensions
+from likeness.access.suspensions import read_suspensions, suspend
 from likeness.client import (
     CallFailed,
     Enrolment,
@@ -282,6 +282,19 @@ def test_every_act_leaves_one_entry_of_who_did_what(country_hub: Hub) -> None:
         assert (entry.caller.entity, entry.caller.case_reference) == ("AA-BORDER", "2026-7")
     assert entries[0].decided_by == ("bureaus-cut-their-entities-off",)
     assert entries[0].details["reason"] == "key lost"
+
+
+def test_what_an_operator_cut_off_its_bureau_does_not_let_in(country_hub: Hub) -> None:
+    suspend(country_hub.folder / "suspended.json", "AA-POLICE", "by contract", by="an operator")
+    country_hub.access.refresh()
+    bureau = country_hub.bureau.oversight
+    with pytest.raises(PermissionDenied) as denied:
+        bureau.resume("AA-POLICE")
+    assert denied.value.reason == "SUSPENDED_BY_OPERATOR"
+    assert bureau.suspend("AA-POLICE", "ours now").suspension.reason == "by contract"
+    assert [(row.by, row.audit_position) for row in bureau.suspensions()] == [("an operator", 0)]
+    (entry, *_) = country_hub.entries
+    assert (entry.rpc, entry.outcome) == ("ResumeEntity", "SUSPENDED_BY_OPERATOR")
 
 
 def test_what_cannot_be_written_down_is_not_done(country_hub: Hub) -> None:

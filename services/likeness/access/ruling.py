@@ -152,8 +152,8 @@ class Ruling:
         if entity in self._suspensions:
             bureau = self.directory.entities[entity].bureau
             raise Denied(
-                f"The entity '{entity}' is cut off from this service; its bureau, {bureau}, can resume it, or ask "
-                "the operator to.",
+                f"The entity '{entity}' is cut off from this service; its bureau, {bureau}, can resume it, or "
+                "ask the operator to.",
                 reason="ENTITY_SUSPENDED",
                 metadata={"entity": entity, "bureau": bureau},
             )

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
@@ -21,7 +21,8 @@ MAX_BYTES = 4 << 20
 class Suspension(BaseModel):
     """Since when an entity is cut off, by whom, and why.
 
-    `audit` is the position of the entry of that act in the audit; 0 where it could not be put on record.
+    `audit` is the position of the entry of that act in the audit; 0 where it could not be put on record. `caller`
+    is the entity in whose name its bureau did it; empty where an operator of the service did, who alone undoes it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,6 +31,18 @@ class Suspension(BaseModel):
     reason: Annotated[str, StringConstraints(max_length=256)] = ""
     by: Annotated[str, StringConstraints(max_length=512)] = ""
     audit: Annotated[int, Field(ge=0)] = 0
+    caller: EntityName | Literal[""] = ""
+
+    def renewed(self, by: Suspension) -> Suspension:
+        """What holds once this entity was cut off again: since the same time, for the new reason.
+
+        What a bureau did an operator takes over, and not the other way round.
+        """
+        if by.caller and not self.caller:
+            return self
+        if self.caller and not by.caller:
+            return by.model_copy(update={"since": self.since})
+        return self.model_copy(update={"reason": by.reason, "audit": self.audit or by.audit})
 
 
 _FILE = TypeAdapter(dict[EntityName, Suspension])
@@ -67,7 +80,7 @@ def suspend(
     caller: str = "",
     record: Callable[[], int] = lambda: 0,
 ) -> Suspension:
-    """Cut an entity off; one that is cut off already keeps its time and by whom, and gets the reason.
+    """Cut an entity off; of one that is cut off already see `Suspension.renewed`.
 
     Args:
         path: the file of what is cut off; made where there is none.
@@ -75,7 +88,7 @@ def suspend(
         reason: why.
         by: who does it.
         like: the directory's file. Whoever reads that, the service first of all, must be able to read this one.
-        caller: the entity that asks for it; empty for an operator.
+        caller: the entity of the same bureau that asks for it; empty for an operator.
         record: puts the act on record, at the position that it returns, or 0 for none; called before the file is
             changed, while nobody else can change it. What it raises stops the change.
 
@@ -90,9 +103,10 @@ def suspend(
 
     def changed(rows: dict[str, Suspension]) -> None:
         _check_may_change(caller, rows)
-        now = Suspension(since=datetime.now(UTC).replace(microsecond=0), by=by, reason=reason)
-        row, position = rows.get(entity, now), record()
-        rows[entity] = row.model_copy(update={"reason": reason, "audit": row.audit or position})
+        since = datetime.now(UTC).replace(microsecond=0)
+        now = Suspension(since=since, by=by, reason=reason, caller=caller)
+        now = now.model_copy(update={"audit": record()})
+        rows[entity] = rows[entity].renewed(now) if entity in rows else now
 
     return _edited(path, like, changed)[entity]
 
@@ -123,7 +137,7 @@ def resume(
     """Let an entity call again; whether it was cut off, with which `record` is called. The rest is as in `suspend`.
 
     Raises:
-        Denied: `caller` is cut off itself.
+        Denied: `caller` is cut off itself, or an operator cut the entity off.
         InvalidInput: the file is malformed.
         OSError: it cannot be written.
     """
@@ -132,7 +146,14 @@ def resume(
     def changed(rows: dict[str, Suspension]) -> None:
         nonlocal found
         _check_may_change(caller, rows)
-        found = rows.pop(entity, None) is not None
+        row = rows.pop(entity, None)
+        if caller and row is not None and not row.caller:
+            raise Denied(
+                f"The entity '{entity}' was cut off by an operator of this service; ask there to resume it.",
+                reason="SUSPENDED_BY_OPERATOR",
+                metadata={"entity": entity},
+            )
+        found = row is not None
         record(found)
 
     _edited(path, like, changed)

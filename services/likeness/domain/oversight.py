@@ -33,7 +33,8 @@ class Suspending(Protocol):
     """Access whose entities can be cut off. Safe to use from many threads."""
 
     def suspend(self, caller: Caller, entity: str, reason: str, record: Callable[[], int]) -> SuspendedEntity:
-        """Cut an entity off; in force on return. One that is cut off already keeps its time and gets the reason.
+        """Cut an entity off; in force on return. One that is cut off already keeps its time and gets the reason,
+        unless an operator cut it off: then all stays as it is.
 
         Args:
             caller: who asks for it.
@@ -51,7 +52,7 @@ class Suspending(Protocol):
     def resume(self, caller: Caller, entity: str, record: Callable[[bool], None]) -> bool:
         """Let an entity call again; in force on return. Whether it was cut off, with which `record` is called.
 
-        Arguments and errors are those of `suspend`.
+        Arguments and errors are those of `suspend`; it is also Denied where an operator cut the entity off.
         """
 
     def suspended_in_bureau_of(self, entity: str) -> Sequence[SuspendedEntity]:

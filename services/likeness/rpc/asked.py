@@ -52,6 +52,8 @@ def wanted_by(request: Request, digest: Digest) -> Wanted:
             wanted = Wanted(details={"sides": sides})
         case matching.GetRequest() | matching.UpdateRequest() | matching.ExpungeRequest():
             wanted = Wanted(details={REFERENCE: _text(request.reference_id)})
+        case oversight.ReadRecordRequest() if request.reference_id:
+            wanted = Wanted(details={REFERENCE: _text(request.reference_id)})
         case oversight.SuspendEntityRequest() | oversight.ResumeEntityRequest():
             wanted = Wanted(details={TARGET: _text(request.entity)})
         case _:

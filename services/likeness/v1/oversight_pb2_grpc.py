@@ -66,14 +66,15 @@ class OversightServiceServicer(object):
     def SuspendEntity(self, request, context):
         """Cuts an entity off: its calls are denied (ENTITY_SUSPENDED), and those that are open end, streams too. Whoever is
         permitted may call this for another entity than its own, by the policies that ship a supervisor or data owner of
-        its bureau. May be sent again: an entity that is cut off stays so since the same time, and gets the reason.
+        its bureau. May be sent again: an entity that is cut off stays so since the same time, and gets the reason, unless
+        an operator of the service cut it off: then all stays as it is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResumeEntity(self, request, context):
-        """Lets an entity call again. May be sent again.
+        """Lets an entity call again, unless an operator of the service cut it off (SUSPENDED_BY_OPERATOR). May be sent again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,10 +38,11 @@ class OversightServiceStub:
     SuspendEntity: _grpc.UnaryUnaryMultiCallable[_oversight_pb2.SuspendEntityRequest, _oversight_pb2.SuspendEntityResponse]
     """Cuts an entity off: its calls are denied (ENTITY_SUSPENDED), and those that are open end, streams too. Whoever is
     permitted may call this for another entity than its own, by the policies that ship a supervisor or data owner of
-    its bureau. May be sent again: an entity that is cut off stays so since the same time, and gets the reason.
+    its bureau. May be sent again: an entity that is cut off stays so since the same time, and gets the reason, unless
+    an operator of the service cut it off: then all stays as it is.
     """
     ResumeEntity: _grpc.UnaryUnaryMultiCallable[_oversight_pb2.ResumeEntityRequest, _oversight_pb2.ResumeEntityResponse]
-    """Lets an entity call again. May be sent again."""
+    """Lets an entity call again, unless an operator of the service cut it off (SUSPENDED_BY_OPERATOR). May be sent again."""
     ListSuspensions: _grpc.UnaryUnaryMultiCallable[_oversight_pb2.ListSuspensionsRequest, _oversight_pb2.ListSuspensionsResponse]
     """Lists the entities that are cut off, of the bureau of caller.entity, by name."""
     ReadRecord: _grpc.UnaryStreamMultiCallable[_oversight_pb2.ReadRecordRequest, _oversight_pb2.ReadRecordResponse]
@@ -60,10 +61,11 @@ class OversightServiceAsyncStub(OversightServiceStub):
     SuspendEntity: _aio.UnaryUnaryMultiCallable[_oversight_pb2.SuspendEntityRequest, _oversight_pb2.SuspendEntityResponse]  # type: ignore[assignment]
     """Cuts an entity off: its calls are denied (ENTITY_SUSPENDED), and those that are open end, streams too. Whoever is
     permitted may call this for another entity than its own, by the policies that ship a supervisor or data owner of
-    its bureau. May be sent again: an entity that is cut off stays so since the same time, and gets the reason.
+    its bureau. May be sent again: an entity that is cut off stays so since the same time, and gets the reason, unless
+    an operator of the service cut it off: then all stays as it is.
     """
     ResumeEntity: _aio.UnaryUnaryMultiCallable[_oversight_pb2.ResumeEntityRequest, _oversight_pb2.ResumeEntityResponse]  # type: ignore[assignment]
-    """Lets an entity call again. May be sent again."""
+    """Lets an entity call again, unless an operator of the service cut it off (SUSPENDED_BY_OPERATOR). May be sent again."""
     ListSuspensions: _aio.UnaryUnaryMultiCallable[_oversight_pb2.ListSuspensionsRequest, _oversight_pb2.ListSuspensionsResponse]  # type: ignore[assignment]
     """Lists the entities that are cut off, of the bureau of caller.entity, by name."""
     ReadRecord: _aio.UnaryStreamMultiCallable[_oversight_pb2.ReadRecordRequest, _oversight_pb2.ReadRecordResponse]  # type: ignore[assignment]
@@ -85,7 +87,8 @@ class OversightServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_oversight_pb2.SuspendEntityResponse, _abc.Awaitable[_oversight_pb2.SuspendEntityResponse]]:
         """Cuts an entity off: its calls are denied (ENTITY_SUSPENDED), and those that are open end, streams too. Whoever is
         permitted may call this for another entity than its own, by the policies that ship a supervisor or data owner of
-        its bureau. May be sent again: an entity that is cut off stays so since the same time, and gets the reason.
+        its bureau. May be sent again: an entity that is cut off stays so since the same time, and gets the reason, unless
+        an operator of the service cut it off: then all stays as it is.
         """
 
     @_abc_1.abstractmethod
@@ -94,7 +97,7 @@ class OversightServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _oversight_pb2.ResumeEntityRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_oversight_pb2.ResumeEntityResponse, _abc.Awaitable[_oversight_pb2.ResumeEntityResponse]]:
-        """Lets an entity call again. May be sent again."""
+        """Lets an entity call again, unless an operator of the service cut it off (SUSPENDED_BY_OPERATOR). May be sent again."""
 
     @_abc_1.abstractmethod
     def ListSuspensions(

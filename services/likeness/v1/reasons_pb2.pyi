@@ -300,6 +300,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """
     REASON_SUSPENDS_ITSELF: _Reason.ValueType  # 141
     """Whoever asks would cut off the entity that it asks for, and could not resume it."""
+    REASON_SUSPENDED_BY_OPERATOR: _Reason.ValueType  # 144
+    """An operator of the service cut the entity off, so its bureau cannot resume it."""
     REASON_SUSPENSIONS_NOT_WRITABLE: _Reason.ValueType  # 142
     """The service cannot write the file of what is cut off; its operator must let it. Nothing was changed."""
     REASON_SUSPENSIONS_NOT_TAKEN: _Reason.ValueType  # 143
@@ -591,6 +593,8 @@ Nobody is proven to call, so nobody can oversee anything: the service judges no 
 """
 REASON_SUSPENDS_ITSELF: Reason.ValueType  # 141
 """Whoever asks would cut off the entity that it asks for, and could not resume it."""
+REASON_SUSPENDED_BY_OPERATOR: Reason.ValueType  # 144
+"""An operator of the service cut the entity off, so its bureau cannot resume it."""
 REASON_SUSPENSIONS_NOT_WRITABLE: Reason.ValueType  # 142
 """The service cannot write the file of what is cut off; its operator must let it. Nothing was changed."""
 REASON_SUSPENSIONS_NOT_TAKEN: Reason.ValueType  # 143

@@ -137,3 +137,23 @@ def test_what_cannot_be_recorded_is_not_done(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         resume(file, "AA-POLICE", record=failing_too)
     assert file.read_bytes() == before
+
+
+def test_what_an_operator_cut_off_a_bureau_does_not_let_in(tmp_path: Path) -> None:
+    file = tmp_path / "suspended.json"
+    own = suspend(file, "AA-POLICE", "key lost", by="operator")
+    assert suspend(file, "AA-POLICE", "ours now", by="bureau", caller="AA-BORDER") == own
+    with pytest.raises(Denied) as denied:
+        resume(file, "AA-POLICE", caller="AA-BORDER")
+    assert denied.value.reason == "SUSPENDED_BY_OPERATOR"
+    assert read_suspensions(file.read_bytes(), "f") == {"AA-POLICE": own}
+    assert resume(file, "AA-POLICE")
+
+
+def test_an_operator_takes_over_what_a_bureau_cut_off(tmp_path: Path) -> None:
+    file = tmp_path / "suspended.json"
+    first = suspend(file, "AA-POLICE", "key lost", by="bureau", caller="AA-BORDER", record=lambda: 7)
+    taken = suspend(file, "AA-POLICE", "for good", by="operator")
+    assert (taken.since, taken.by, taken.reason, taken.audit) == (first.since, "operator", "for good", 0)
+    with pytest.raises(Denied):
+        resume(file, "AA-POLICE", caller="AA-BORDER")
