@@ -95,6 +95,17 @@ def test_their_number_is_on_record_when_the_window_has_ended(
     assert stated(store) == [1, 2, 4, 1, 1, 2, 6]
 
 
+def test_a_window_that_the_clock_has_ended_is_due_once(
+    store: Store, refusals: Refusals, one_window: list[int]
+) -> None:
+    one_window[0] = 1
+    refuse(refusals, caller(), 6)
+    assert refusals.is_due
+    refusals.settle()
+    assert stated(store) == [1, 2, 3]
+    assert not refusals.is_due
+
+
 def test_their_number_is_on_record_when_the_service_stops(store: Store, refusals: Refusals) -> None:
     refuse(refusals, caller(), 8)
     refusals.close()

@@ -190,7 +190,8 @@ def _levels(ruling: Ruling, case: Case) -> dict[str, dict[str, object]]:
 @app.command(
     epilog="Example: `likeness policy test cases.toml --policies new-policies`; exit code 1 if a case comes out "
     "otherwise. A case is a table [\\[case]] with principal, entity, action, modality, purpose, expect (ALLOWED or "
-    "the reason of the refusal), and with reference and level for what is seen."
+    "the reason of the refusal), frontline or fmr_one_in of a search, and with reference and level for what is "
+    "seen."
 )
 @configured(further=RULES)
 def test(
