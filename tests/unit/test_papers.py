@@ -70,7 +70,7 @@ def test_settings_that_are_named_exist(paper: Path) -> None:
 
 
 def test_the_settings_file_that_is_shown_can_be_read(tmp_path: Path) -> None:
-    first, over_tls, directory = fences(ROOT / "docs" / "operations.md", "toml")
+    first, over_tls, directory, bureau = fences(ROOT / "docs" / "operations.md", "toml")
     assert given_by(first, tmp_path) == {"modalities", "grpc.workers", "store.key_ring", "face.assistant"}
     assert given_by(over_tls, tmp_path) >= {
         "grpc.address",
@@ -78,7 +78,7 @@ def test_the_settings_file_that_is_shown_can_be_read(tmp_path: Path) -> None:
         "access.directory",
         "token.keys",
     }
-    assert read_directory(directory.encode(), "the directory of the paper").principals
+    assert read_directory(f"{directory}\n{bureau}".encode(), "the directory of the paper").principals
 
 
 def given_by(text: str, folder: Path) -> set[str]:
