@@ -32,6 +32,7 @@ from pathlib import Path
 
 import grpc
 import numpy as np
+from rich.console import Console
 from rich.progress import track
 
 from benchmarks.common.equivalence import Difference, difference
@@ -76,6 +77,8 @@ CONTEXT = common.CallerContext(entity=CALLER, purpose=common.PURPOSE_WANTED_PERS
 PROBE = common.Sample(data=b"1,0")
 WARM = 50
 """Rounds before those that are counted."""
+WIDTH = 132
+"""Characters of the table, whose columns would else be cut."""
 ARMS = ("hidden", "absent", "absent again")
 
 
@@ -302,7 +305,7 @@ def main() -> None:
         ours.send(None)
         service.join()
     found = rows(times, arguments.margin)
-    print_table("Hidden against absent", found, by_what=True)
+    print_table("Hidden against absent", found, by_what=True, console=Console(width=WIDTH))
     if arguments.json is not None:
         write_json(arguments.json, found)
 
