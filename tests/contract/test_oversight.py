@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC
@@ -14,6 +15,7 @@ import pytest
 from likeness.access.judging import CedarAccess
 from likeness.access.suspensions import read_suspensions, suspend
 from likeness.client import (
+    AsyncLikenessClient,
     CallFailed,
     Enrolment,
     FailedPrecondition,
@@ -27,6 +29,7 @@ from likeness.domain.audit import AuditEntry
 from likeness.domain.references import Caller
 from likeness.engine import oversight as engine
 from likeness.protocol import OVERSIGHT, SERVICES
+from likeness.store.store import Store
 from likeness.telemetry import metrics
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import oversight_pb2 as oversight
@@ -155,6 +158,39 @@ def test_an_open_stream_ends_although_whoever_cut_its_entity_off_has_gone_away(
     assert denied.value.reason == "ENTITY_SUSPENDED"
 
 
+def test_a_record_that_is_read_ends_when_its_reader_is_cut_off(
+    country_hub: Hub, received: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two stretches, of which the second comes when the reader is cut off."""
+    monkeypatch.setattr(engine, "STRETCH", 1)
+    read, reading, go_on = Store.received, threading.Event(), threading.Event()
+
+    def held(*given: Any) -> object:
+        reading.set()
+        assert go_on.wait(PATIENCE)
+        return read(*given)
+
+    monkeypatch.setattr(Store, "received", held)
+    rows = country_hub.client("aa/auditor", "AA-POLICE").oversight.record()
+    caught = list[PermissionDenied]()
+
+    def receive() -> None:
+        with pytest.raises(PermissionDenied) as denied:
+            list(rows)
+        caught.append(denied.value)
+
+    receiving = threading.Thread(target=receive)
+    receiving.start()
+    assert reading.wait(PATIENCE)
+    country_hub.bureau.oversight.suspend("AA-POLICE", "key lost")
+    receiving.join()
+    go_on.set()
+    assert caught[0].reason == "ENTITY_SUSPENDED"
+    acts = [(entry.rpc, entry.outcome) for entry in country_hub.entries]
+    assert acts.count(("ReadRecord", "OK")) == 1
+    assert ("ReadRecord", "ENTITY_SUSPENDED") not in acts
+
+
 def test_a_search_under_way_ends_when_its_bureau_cuts_its_entity_off(
     country_hub: Hub, modality: HoldingModality
 ) -> None:
@@ -188,6 +224,21 @@ def test_what_is_cut_off_is_listed_and_resumed(country_hub: Hub) -> None:
     assert not bureau.resume("AA-POLICE").resumed
     assert list(bureau.suspensions()) == []
     police.face.search(SAMPLE)
+
+
+def test_the_asynchronous_client_oversees_too(country_hub: Hub, received: tuple[str, str]) -> None:
+    async def oversee() -> tuple[list[str], set[str]]:
+        given = credentials(f"spiffe://{TRUST_DOMAIN}/aa/owner")
+        address = country_hub.served.address
+        async with AsyncLikenessClient(
+            address, entity="AA-POLICE", credentials=given, timeout=PATIENCE
+        ) as client:
+            await client.oversight.suspend("AA-BORDER", "key lost")
+            names = [row.entity async for row in client.oversight.suspensions()]
+            assert (await client.oversight.resume("AA-BORDER")).resumed
+            return names, {row.reference_id async for row in client.oversight.record()}
+
+    assert asyncio.run(oversee()) == (["AA-BORDER"], set(received))
 
 
 def test_what_is_cut_off_is_listed_page_by_page(country_hub: Hub) -> None:
