@@ -115,6 +115,11 @@ class KeyRing:
         """The ids of keys from releases that had no keys for owners."""
         return sorted(self.ids - self.owners.keys())
 
+    def has_erased(self, owner: str) -> bool:
+        """Whether an owner's key was erased under every key of the ring that has keys for owners."""
+        leaf = leaf_of(owner)
+        return bool(self.owners) and not any(keys.holds(leaf) for keys in self.owners.values())
+
     @classmethod
     def load(cls, path: Path) -> KeyRing:
         """Read a key file.

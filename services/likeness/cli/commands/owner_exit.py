@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +12,9 @@ import typer
 
 from likeness.app.composition import signer, snapshots_folder
 from likeness.app.settings import Settings
-from likeness.cli.acts import Operator, record_of_ring, this_user
+from likeness.cli.acts import Operator, has_ring_of_store, record_of_ring, this_user
 from likeness.cli.failures import Exit, Stopped
-from likeness.cli.local_store import has_store
+from likeness.cli.local_store import has_store, read_only
 from likeness.cli.option_checks import check_texts
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, heartbeat, note
@@ -21,11 +22,11 @@ from likeness.cli.ring import check_begun, opened_alone
 from likeness.cli.settings_options import configured
 from likeness.cli.words import plural
 from likeness.domain.audit import JsonValue
-from likeness.domain.errors import Precondition
+from likeness.domain.errors import NotFound, Precondition
 from likeness.domain.operators import HostAct, entry_of
 from likeness.engine.resealing import reseal_snapshots
 from likeness.store.act_socket import check_operator
-from likeness.store.exits import OwnerExit, exit_entry
+from likeness.store.exits import OwnerExit, exit_entry, stored_owners
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing
 from likeness.transparency.receipt import Expunged, receipt_for
@@ -73,7 +74,12 @@ def _erase_alone(
     settings: Settings, path: Path, owner: str, operator: str, *, yes: bool, as_json: bool | None
 ) -> None:
     """Erase an owner's keys in the ring, and leave the store to the server that has it."""
-    document: dict[str, object] = {"key_ring": str(path), "owner": owner}
+    document: dict[str, object] = {"key_ring": str(path), "owner": owner, "already_erased": False}
+    if KeyRing.load(path).has_erased(owner):
+        _answer_erased(document, owner, as_json)
+        return
+    if has_ring_of_store(settings):
+        _check_known(settings, owner)
     _confirm_exit(owner, "what it enrolled", yes=yes)
     record_of_ring(settings, HostAct.ERASE_OWNER, operator, details={"owner": owner, "key_ring": str(path)})
     KeyRing.erase_owner(path, owner)
@@ -90,23 +96,34 @@ def _leave(
             f"There is no store at {settings.home}; name its folder with --home, or give --unchecked if it is on "
             "another machine."
         )
+    erased = KeyRing.load(path).has_erased(owner)
+    if not erased:
+        _check_known(settings, owner)
     with opened_alone(
         settings, _FOLLOWS
     ) as store:  # refused before the ring is changed, if it cannot be opened
+        done = _exit_of(store, owner)  # of an exit that was interrupted
         held = store.count_of_owner(owner)
-    _confirm_exit(owner, plural(held, "reference"), yes=yes)
+    if erased and done is None:
+        _answer_erased({"owner": owner, "references": 0, "already_erased": True}, owner, as_json)
+        return
+    if not erased:
+        _confirm_exit(owner, plural(held, "reference"), yes=yes)
+        with opened_alone(settings, _FOLLOWS) as store:
+            details: dict[str, JsonValue] = {"owner": owner, "references": held, "key_ring": str(path)}
+            store.audit(entry_of(HostAct.ERASE_OWNER, this_user(), operator, details=details))
+        KeyRing.erase_owner(path, owner)
     with opened_alone(settings, _FOLLOWS) as store:
-        details: dict[str, JsonValue] = {"owner": owner, "references": held, "key_ring": str(path)}
-        store.audit(entry_of(HostAct.ERASE_OWNER, this_user(), operator, details=details))
-    KeyRing.erase_owner(path, owner)
-    with opened_alone(settings, _FOLLOWS) as store:
-        done = _exit_of(store, owner) or _nothing_left(store, owner)
+        if not erased:
+            done = _exit_of(store, owner)
+        done = done or _nothing_left(store, owner)
         with heartbeat("removing the snapshots of the index"):
             reseal_snapshots(snapshots_folder(settings), store.snapshot_seal())
     receipt = receipt_for(signer(settings), Expunged.OWNER, owner, done.log_position, datetime.now(UTC))
     document = {
         "owner": owner,
         "references": done.references,
+        "already_erased": False,
         "log_position": done.log_position,
         "audit_position": done.audit.position,
         "audit_digest": done.audit.digest.hex(),
@@ -127,6 +144,28 @@ def _nothing_left(store: Store, owner: str) -> OwnerExit:
     """The exit of an owner whose references were all expunged before."""
     position = store.head()
     return OwnerExit(owner, 0, position, store.audit(exit_entry(owner, 0, position)))
+
+
+def _answer_erased(document: dict[str, object], owner: str, as_json: bool | None) -> None:
+    done = {**document, "already_erased": True}
+    Output(as_json).answer(done, f"the keys of {owner} were erased before; nothing was changed")
+
+
+def _check_known(settings: Settings, owner: str) -> None:
+    """Whether the store has ever had anything of an owner: its key cannot be given back.
+
+    Raises:
+        NotFound: it has not; names those that are written nearly so.
+    """
+    with read_only(settings) as connection:
+        known = list(stored_owners(connection))
+    if owner in known:
+        return
+    near = difflib.get_close_matches(owner, known, n=3)
+    remedy = f"Did you mean {' or '.join(near)}?" if near else "Check its name."
+    raise NotFound(
+        f"The store in {settings.home} has never had a reference of an owner {owner}; nothing was erased. {remedy}"
+    )
 
 
 def _confirm_exit(owner: str, what: str, *, yes: bool) -> None:

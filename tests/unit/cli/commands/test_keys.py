@@ -23,7 +23,7 @@ from likeness.store.sqlite.files import RESERVE
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing
 from likeness.testing.vectors import VectorModality
-from tests.unit.cli.holding import held
+from tests.unit.cli.holding import acts, held
 from tests.unit.store.writes import act, enrol, expunge
 from tests.waiting import PATIENCE
 
@@ -261,6 +261,44 @@ def test_the_receipt_of_an_exit_is_checked_without_the_store(home: Path, tmp_pat
     assert (stated["owner"], stated["free_from_log_position"]) == ("FR", document["log_position"])
     (tmp_path / "gone.receipt").write_text(document["receipt"].replace("owner FR", "owner DE"))
     assert CliRunner().invoke(app, check).exit_code == Exit.DAMAGED
+
+
+@pytest.mark.parametrize("unchecked", [[], ["--unchecked"]])
+def test_an_owner_that_never_was_is_not_erased(home: Path, unchecked: list[str]) -> None:
+    of_two_owners(home)
+    before = ring_file(home).read_bytes()
+    refused = keys("erase-owner", "FRR", "--yes", *unchecked)
+    assert (refused.exit_code, "Did you mean FR?" in refused.stderr) == (Exit.REFUSED, True)
+    assert keys("erase-owner", "NCB-XX", "--yes", *unchecked).exit_code == Exit.REFUSED
+    assert ring_file(home).read_bytes() == before
+    assert not [entry for entry in acts(home) if entry.rpc == "EraseOwner"]
+
+
+@pytest.mark.parametrize("unchecked", [[], ["--unchecked"]])
+def test_an_owner_that_was_erased_is_not_erased_again(home: Path, unchecked: list[str]) -> None:
+    of_two_owners(home)
+    assert keys("erase-owner", "FR", "--yes").exit_code == 0
+    ring, entries = ring_file(home).read_bytes(), len(acts(home))
+    again = keys("erase-owner", "FR", *unchecked, "--json")
+    assert (again.exit_code, json.loads(again.stdout)["already_erased"]) == (0, True)
+    assert (ring_file(home).read_bytes(), len(acts(home))) == (ring, entries)
+
+
+def test_an_owner_of_whom_tombstones_are_left_is_erased(home: Path) -> None:
+    of_two_owners(home)
+    with opened(home) as store:
+        store.write([expunge("de9")])
+    document = json.loads(keys("erase-owner", "DE", "--yes", "--json").stdout)
+    assert (document["references"], document["already_erased"]) == (0, False)
+    assert KeyRing.load(ring_file(home)).has_erased("DE")
+
+
+def test_an_exit_that_was_interrupted_is_gone_on_with(home: Path) -> None:
+    of_two_owners(home)
+    KeyRing.erase_owner(ring_file(home), "FR")  # and killed before the store followed
+    document = json.loads(keys("erase-owner", "FR", "--json").stdout)
+    assert (document["references"], document["already_erased"]) == (3, False)
+    assert document["receipt"]
 
 
 def test_nobody_erases_an_owner_without_being_asked(home: Path) -> None:
