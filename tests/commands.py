@@ -33,6 +33,8 @@ NOT_RUN = {
     "likeness calibrate": "needs photographs of many people; tests/unit/cli/commands/test_calibrate.py runs it",
     "likeness keys reseal": "needs the home without a server; tests/unit/cli/commands/test_keys.py runs it",
     "likeness keys erase-owner": "needs the home without a server; tests/unit/cli/commands/test_keys.py runs it",
+    "likeness keys replace-signing-key": "needs the home without a server; "
+    "tests/unit/cli/commands/test_signing_key.py runs it",
     "likeness keys remove": "needs a key that seals nothing more; tests/unit/cli/commands/test_keys.py runs it",
     "likeness policy": "needs a directory; tests/unit/cli/commands/test_policy.py runs it",
     "likeness oversight": "needs a server with policies; tests/unit/cli/commands/test_oversight.py runs one",

@@ -125,7 +125,7 @@ def compose(settings: Settings) -> Composed:
     try:
         for item in exposed(settings.home, key_file(settings), signing_file(settings)):
             logs.event(_logger, logging.WARNING, "open to others than its owner: chmod go= it", path=item)
-        composed.signer = _signer_if_possible(settings)
+        composed.signer = _signer_if_possible(settings, store)
         composed.start()
         for entry in settings.served:
             composed.open(entry, settings)
@@ -168,23 +168,27 @@ def signing_file(settings: Settings) -> Path:
     return settings.audit.signing_key or key_file(settings).parent / SIGNING_KEY
 
 
-def signer(settings: Settings) -> Signer:
-    """The key that this service signs with; it is made when it is first needed.
+def signer(settings: Settings, store: Store) -> Signer:
+    """The key that this service signs with; it is made when it is first needed, and from then on no other is taken.
 
     Raises:
         Precondition, Corrupt, Unavailable: see `signing_key`.
     """
-    return signing_key(signing_file(settings), settings.audit.origin)
+    known = store.signer_on_record()
+    found = signing_key(signing_file(settings), settings.audit.origin, known=known)
+    if not known:
+        store.record_signer(str(found.verifier))
+    return found
 
 
-def _signer_if_possible(settings: Settings) -> Signer | None:
-    """The key that receipts are signed with; None where there is none and its folder takes none.
+def _signer_if_possible(settings: Settings, store: Store) -> Signer | None:
+    """The key that receipts are signed with; None where there never was one and its folder takes none.
 
     Raises:
         Precondition, Corrupt: see `signing_key`.
     """
     try:
-        return signer(settings)
+        return signer(settings, store)
     except Unavailable as error:
         logs.event(_logger, logging.WARNING, "no signing key: expungements have no receipt", error=error)
         return None

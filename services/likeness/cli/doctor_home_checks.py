@@ -7,7 +7,7 @@ import shlex
 from likeness.app.composition import expected_head, key_file, signing_file
 from likeness.app.settings import Settings
 from likeness.cli.doctor_checks import Result, green, red, yellow
-from likeness.cli.local_store import has_store, read_only, seals
+from likeness.cli.local_store import has_store, read_only, seals, signer
 from likeness.domain.errors import Corrupt
 from likeness.index.snapshot import furthest
 from likeness.store.chain import LOG
@@ -16,6 +16,7 @@ from likeness.store.inspection import check_expected, check_heads, check_keys
 from likeness.store.modes import exposed
 from likeness.store.opening import check_not_emptied
 from likeness.store.places import SNAPSHOTS, WITNESS
+from likeness.store.signer_record import signer_on_record
 from likeness.store.witness import Witness
 
 
@@ -49,6 +50,21 @@ def history(settings: Settings) -> Result:
         )
     noted = "holds the audit entry that is expected" if expected else "no audit entry is expected"
     return green("history", f"the database is as far as its witness and its snapshots; {noted}")
+
+
+def signing(settings: Settings) -> Result:
+    """The key that the audit's checkpoints are signed with is the one by which witnesses know it."""
+    path = signing_file(settings)
+    if not path.exists() and not _signer_known(settings):
+        return green("signing key", f"{path} will be made with the first start")
+    return green("signing key", f"{path} is that of {signer(settings).name}; keep a backup")
+
+
+def _signer_known(settings: Settings) -> bool:
+    if not has_store(settings):
+        return False
+    with read_only(settings) as connection:
+        return bool(signer_on_record(connection))
 
 
 def privacy(settings: Settings) -> Result:

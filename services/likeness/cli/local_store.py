@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from likeness.app.composition import key_file
+from likeness.app.composition import key_file, signing_file
 from likeness.app.settings import Settings
 from likeness.domain.errors import Precondition
 from likeness.store.backend import reading
@@ -15,7 +15,10 @@ from likeness.store.choice import backend_of
 from likeness.store.retired import adopt_retired
 from likeness.store.schema import REVISIONS
 from likeness.store.sealing import Seals
+from likeness.store.signer_record import signer_on_record
+from likeness.store.signing import signing_key
 from likeness.store.vault import KeyRing
+from likeness.transparency.note import Signer
 
 
 def has_store(settings: Settings) -> bool:
@@ -54,6 +57,19 @@ def read_only(settings: Settings) -> Iterator[sa.Connection]:
             yield connection
     finally:
         engine.dispose()
+
+
+def signer(settings: Settings) -> Signer:
+    """The key that the service of the home signs with; made where none was ever on record.
+
+    Raises:
+        Precondition, Corrupt, Unavailable: see `signing_key`.
+    """
+    known = ""
+    if has_store(settings):
+        with read_only(settings) as connection:
+            known = signer_on_record(connection)
+    return signing_key(signing_file(settings), settings.audit.origin, known=known)
 
 
 def seals(settings: Settings) -> Seals:

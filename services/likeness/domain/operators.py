@@ -25,6 +25,7 @@ class HostAct(StrEnum):
     REMOVE_KEY = "RemoveKey"
     RESEAL = "Reseal"
     ERASE_OWNER = "EraseOwner"
+    REPLACE_SIGNING_KEY = "ReplaceSigningKey"
     BACKUP = "Backup"
     RESTORE = "Restore"
     SHOW_AUDIT = "ShowAudit"

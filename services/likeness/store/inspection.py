@@ -17,6 +17,7 @@ from likeness.store.log import verify_chain
 from likeness.store.retired import adopt, is_retired
 from likeness.store.schema import meta
 from likeness.store.sealing import Seals
+from likeness.store.signer_record import SIGNER
 from likeness.store.tree import check_size, check_tree, has_tree, tree_size
 from likeness.store.witness import Heads, Witness
 
@@ -38,7 +39,7 @@ def check_keys(connection: sa.Connection, seals: Seals) -> frozenset[str]:
     """
     ids = set()
     for name, value in connection.execute(sa.select(meta)):
-        if name == "schema":
+        if name in ("schema", SIGNER):
             continue
         if is_retired(name):
             adopt(name, value, seals)

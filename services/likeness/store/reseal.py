@@ -26,6 +26,7 @@ from likeness.store.retired import record_retired, retired_ids
 from likeness.store.rows import Row, check_body, checked
 from likeness.store.schema import Blob, reference, source, subject, template
 from likeness.store.sealing import Seals, place, tag
+from likeness.store.signer_record import reseal_signer
 from likeness.store.vault import ID_BYTES, KEY_PREFIX_BYTES, KeyRing, key_of
 
 LOOK_ROWS = 1000
@@ -292,4 +293,5 @@ def _retire(backend: Backend, connection: sa.Connection, seals: Seals) -> None:
         record_retired(connection, ring, key_id)
         forget_key(connection, key_id)
     reseal_followers(connection, seals)
+    reseal_signer(connection, seals)
     record_schema(backend, connection, seals)

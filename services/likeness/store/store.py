@@ -55,6 +55,7 @@ from likeness.store.prepare import prepare
 from likeness.store.quotas import prepare_charges, prune
 from likeness.store.received import find_received
 from likeness.store.reseal import count_rows, reseal
+from likeness.store.signer_record import record_signer, signer_on_record
 from likeness.store.verify import VerifyReport, verify_store
 from likeness.store.writer import GROUP_WRITES, AuditJob, FollowJob, Observer, WriteJob, Writer
 
@@ -407,6 +408,23 @@ class Store:
         """The other keys that something is still sealed with."""
         with self._reading() as connection:
             return keys_on_record(connection) - {self.active_key}
+
+    def signer_on_record(self) -> str:
+        """The verifier key that the audit's checkpoints are signed with; empty where none is on record yet.
+
+        Raises:
+            Corrupt: the record is damaged.
+        """
+        with self._reading() as connection:
+            return signer_on_record(connection, self._seals)
+
+    def record_signer(self, verifier: str) -> None:
+        """Put the verifier key on record that the audit's checkpoints are signed with from now on.
+
+        Raises:
+            Unavailable: the disk is full, or the store was closed.
+        """
+        self._writer.between_commits(lambda connection: record_signer(connection, self._seals, verifier))
 
     def prune_quotas(self) -> int:
         """Delete counts of windows that have ended, some thousands at a time; returns how many were.

@@ -28,11 +28,15 @@ _VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """Its own key, the key of the log that it watches, and the last checkpoint that it cosigned, if any."""
+    """Its own key, the key of the log that it watches, and the last checkpoint that it cosigned, if any.
+
+    `former` is the key that signed that checkpoint, where the log has another since.
+    """
 
     signer: Signer
     log: VerifierKey
     cosigned: Note | None = None
+    former: VerifierKey | None = None
 
     @classmethod
     def new(cls, name: str, log: VerifierKey) -> Witness:
@@ -41,9 +45,18 @@ class Witness:
         Raises:
             InvalidInput: the name is none, or the key is not a log's.
         """
-        if log.algorithm is not Algorithm.ED25519:
-            raise InvalidInput(f"The key of {log.name} is not that of a log.")
+        _check_of_log(log)
         return cls(Signer.generate(name, Algorithm.COSIGNATURE), log)
+
+    def with_key(self, log: VerifierKey) -> Witness:
+        """The witness of the log with another key; what it has seen stays, and the next checkpoint goes on from it.
+
+        Raises:
+            InvalidInput: the key is not a log's.
+        """
+        _check_of_log(log)
+        former = None if self.cosigned is None else self.former or self.log
+        return replace(self, log=log, former=None if former == log else former)
 
     @property
     def seen(self) -> Checkpoint:
@@ -78,7 +91,8 @@ class Witness:
             check_consistency(seen.size, seen.root, checkpoint.size, checkpoint.root, growth.hashes)
         # What others signed is not the witness's to store: nothing limits it but the length of a note.
         signature = next(iter(growth.note.of(self.log)))
-        return replace(self, cosigned=cosign(Note(growth.note.text, (signature,)), self.signer, at))
+        cosigned = cosign(Note(growth.note.text, (signature,)), self.signer, at)
+        return replace(self, cosigned=cosigned, former=None)
 
     def encode(self) -> bytes:
         """The content of its file."""
@@ -88,6 +102,8 @@ class Witness:
             "log": str(self.log),
             "cosigned": "" if self.cosigned is None else str(self.cosigned),
         }
+        if self.former is not None:
+            content["former"] = str(self.former)
         return json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n"
 
     @classmethod
@@ -102,10 +118,16 @@ class Witness:
             raise ValueError(f"version {content['version']!r} is not known")
         signer, log = Signer.parse(content["key"]), VerifierKey.parse(content["log"])
         cosigned = Note.parse(content["cosigned"].encode()) if content["cosigned"] else None
+        former = VerifierKey.parse(content["former"]) if "former" in content else None
         if cosigned is not None:
-            open_checkpoint(cosigned, log)
+            open_checkpoint(cosigned, former or log)
             check_cosigned(cosigned, signer.verifier)
-        return cls(signer, log, cosigned)
+        return cls(signer, log, cosigned, former)
+
+
+def _check_of_log(key: VerifierKey) -> None:
+    if key.algorithm is not Algorithm.ED25519:
+        raise InvalidInput(f"The key of {key.name} is not that of a log.")
 
 
 def create(path: Path, name: str, log: VerifierKey) -> Witness:
@@ -153,6 +175,18 @@ def update(path: Path, growth: Growth, at: datetime) -> Witness:
         if not _is_readable(data, witness):
             raise InvalidInput("The checkpoint is too long to be cosigned; the witness stays as it is.")
         write_private(path, data, replace=True)
+    return witness
+
+
+def change_key(path: Path, log: VerifierKey) -> Witness:
+    """Let the witness of a file take another key of its log; see `Witness.with_key`.
+
+    Raises:
+        LikenessError: as `load`, `Witness.with_key` and `write_private`; the file is as it was.
+    """
+    with _alone(path):
+        witness = load(path).with_key(log)
+        write_private(path, witness.encode(), replace=True)
     return witness
 
 

@@ -54,6 +54,7 @@ ALONE: dict[str, tuple[str, ...]] = {
     **ACTS,
     "Reseal": ("keys", "reseal"),
     "EraseOwner": ("keys", "erase-owner", "FR", "--yes"),
+    "ReplaceSigningKey": ("keys", "replace-signing-key", "--yes"),
 }
 
 

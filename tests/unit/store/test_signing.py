@@ -32,6 +32,26 @@ def test_a_key_of_another_log_is_not_used(tmp_path: Path) -> None:
         signing_key(tmp_path / "key", "other.example")
 
 
+def test_a_key_that_is_known_is_not_made_again_where_its_file_is_lost(tmp_path: Path) -> None:
+    path = tmp_path / "signing.key"
+    known = str(signing_key(path, "hub.example/audit").verifier)
+    assert str(signing_key(path, known=known).verifier) == known
+    path.unlink()
+    with pytest.raises(
+        Precondition, match=r"signing\.key is missing.*hub\.example/audit\+.*replace-signing-key"
+    ) as lost:
+        signing_key(path, known=known)
+    assert (lost.value.reason, path.exists()) == ("SIGNING_KEY_MISSING", False)
+
+
+def test_another_key_than_is_known_is_not_used(tmp_path: Path) -> None:
+    known = str(Signer.generate("hub.example/audit").verifier)
+    signing_key(tmp_path / "key", "hub.example/audit")  # of the same name
+    with pytest.raises(Precondition, match="put that key back") as other:
+        signing_key(tmp_path / "key", "hub.example/audit", known=known)
+    assert other.value.reason == "SIGNING_KEY_OF_ANOTHER_LOG"
+
+
 def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
     signing_key(tmp_path / "key")
     (tmp_path / "key").chmod(0o640)

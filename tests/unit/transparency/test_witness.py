@@ -99,6 +99,37 @@ def test_its_file_is_its_owners_and_is_never_overwritten(tmp_path: Path) -> None
     assert [file.name for file in tmp_path.iterdir()] == ["hub.witness"]
 
 
+def test_a_log_with_another_key_goes_on_from_what_was_seen(tmp_path: Path) -> None:
+    log, path = hub(3), tmp_path / "hub.witness"
+    files.create(path, "police.example/witness", log.signer.verifier)
+    files.update(path, log.growth(0), AT)
+    later = grown(log, 2)
+    later.signer = Signer.generate("hub.example/another")
+    changed = files.change_key(path, later.signer.verifier)
+    assert files.load(path) == changed
+    assert changed.seen == Checkpoint(log.signer.name, 3, log.root())
+    forked = log.rewritten([*log.acts[:2], act(7), act(8)])
+    forked.signer = later.signer
+    with pytest.raises(Corrupt):
+        files.update(path, forked.growth(3), AT)
+    with pytest.raises(Corrupt):
+        files.update(path, grown(log, 2).growth(3), AT)  # by the former key
+    updated = files.update(path, later.growth(3), AT)
+    assert files.load(path) == updated
+    assert (updated.seen.origin, updated.seen.size, updated.former) == ("hub.example/another", 5, None)
+
+
+def test_a_key_that_is_taken_back_leaves_the_witness_as_it_was(tmp_path: Path) -> None:
+    log, path = hub(3), tmp_path / "hub.witness"
+    files.create(path, "police.example/witness", log.signer.verifier)
+    before = files.update(path, log.growth(0), AT)
+    for _ in range(2):
+        files.change_key(path, Signer.generate("hub.example/another").verifier)
+    assert files.change_key(path, log.signer.verifier) == before
+    with pytest.raises(InvalidInput):
+        files.change_key(path, Signer.generate("other", Algorithm.COSIGNATURE).verifier)
+
+
 def test_what_is_refused_is_not_remembered(tmp_path: Path) -> None:
     log, path = hub(3), tmp_path / "hub.witness"
     files.create(path, "police.example/witness", log.signer.verifier)

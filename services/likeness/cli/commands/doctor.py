@@ -18,7 +18,7 @@ from likeness.app.sections import split_address
 from likeness.app.settings import Settings
 from likeness.cli import doctor_checks
 from likeness.cli.doctor_checks import CheckState, Result, green, guarded, red, yellow
-from likeness.cli.doctor_home_checks import history, privacy, reserve
+from likeness.cli.doctor_home_checks import history, privacy, reserve, signing
 from likeness.cli.failures import Exit
 from likeness.cli.key_states import KeyState, key_states
 from likeness.cli.local_store import has_store, read_only, seals
@@ -86,6 +86,7 @@ def examine(
     yield guarded("key ring", lambda: _key_ring(settings))
     yield guarded("store", lambda: _store(settings, full=full))
     yield guarded("history", lambda: history(settings))
+    yield guarded("signing key", lambda: signing(settings))
     yield guarded("privacy", lambda: privacy(settings))
     yield reserve(settings)
     yield guarded("server", lambda: _server(settings))

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from likeness.app.composition import key_file, signer, signing_file, snapshots_folder
+from likeness.app.composition import key_file, snapshots_folder
 from likeness.app.settings import Settings
 from likeness.cli.acts import Operator, record_of_ring, this_user
-from likeness.cli.commands import owner_exit
+from likeness.cli.commands import owner_exit, signing_key
 from likeness.cli.failures import Commands, Exit, Stopped
 from likeness.cli.key_states import Key, KeyState, key_states
 from likeness.cli.local_store import has_store, read_only
@@ -21,7 +20,6 @@ from likeness.cli.options import AsJson
 from likeness.cli.output import Output, heartbeat, note, plain_table, progress, warn
 from likeness.cli.ring import check_begun, opened_alone
 from likeness.cli.settings_options import KeyRingFile, configured
-from likeness.cli.texts import write_text
 from likeness.cli.words import plural
 from likeness.domain.audit import JsonValue
 from likeness.domain.errors import Conflict, Precondition
@@ -200,32 +198,15 @@ def remove(
     )
 
 
-@app.command(
+app.command(
     "export-public",
     epilog="Example: `likeness keys export-public --out hub.vkey`; give the line to every bureau with a witness, "
     "by a way on which nobody can change it.",
-)
-@configured()
-def export_public(
-    *,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Also write it to this file.", show_default=False)
-    ] = None,
-    as_json: AsJson = None,
-    settings: Settings,
-) -> None:
-    """Show the public half of the key that the audit's checkpoints are signed with; the key is made if need be."""
-    path = signing_file(settings)
-    is_new = not path.exists()
-    key = signer(settings).verifier
-    if out is not None:
-        write_text(out, f"{key}\n")
-    document = {"name": key.name, "key_id": key.key_id.hex(), "verifier_key": str(key), "file": str(path)}
-    Output(as_json).answer(document, str(key))
-    if is_new:
-        note(f"{path} was made: keep a copy with that of the key ring, or witnesses must be set up again")
-
-
+)(signing_key.export_public)
+app.command(
+    "replace-signing-key",
+    epilog="Example: `likeness keys replace-signing-key --yes`; needs the home for itself.",
+)(signing_key.replace_signing_key)
 app.command(
     "erase-owner",
     epilog="Example: `likeness keys erase-owner NCB-XX --yes`; needs the home for itself. While a server runs, or "

@@ -119,7 +119,8 @@ def _leave(
         done = done or _nothing_left(store, owner)
         with heartbeat("removing the snapshots of the index"):
             reseal_snapshots(snapshots_folder(settings), store.snapshot_seal())
-    receipt = receipt_for(signer(settings), Expunged.OWNER, owner, done.log_position, datetime.now(UTC))
+        key = signer(settings, store)
+    receipt = receipt_for(key, Expunged.OWNER, owner, done.log_position, datetime.now(UTC))
     document = {
         "owner": owner,
         "references": done.references,

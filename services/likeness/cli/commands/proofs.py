@@ -8,10 +8,9 @@ from typing import Annotated
 import sqlalchemy as sa
 import typer
 
-from likeness.app.composition import signer
 from likeness.app.settings import Settings
 from likeness.cli.acts import Operator, put_on_record
-from likeness.cli.local_store import read_only, seals
+from likeness.cli.local_store import read_only, seals, signer
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output
 from likeness.cli.settings_options import configured

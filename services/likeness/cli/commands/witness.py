@@ -100,6 +100,16 @@ def update(
 
 
 @app.command(
+    epilog="Example: `likeness audit witness change-key hub.witness --key hub.vkey`; only for a key that came by a "
+    "way on which nobody can change it."
+)
+def change_key(state: State, *, key: LogKey, as_json: AsJson = None) -> None:
+    """Take another signing key of the log; what was seen stays, and the next checkpoint must go on from there."""
+    changed = witnesses.change_key(state, _key(key))
+    Output(as_json).answer(_document(changed), f"{state}: takes checkpoints of {changed.log} from now on")
+
+
+@app.command(
     epilog="Example: `likeness audit witness show hub.witness`; the size is what the next proof must begin with."
 )
 def show(state: State, *, as_json: AsJson = None) -> None:
