@@ -175,6 +175,9 @@ def _edited(
 ) -> Mapping[str, Suspension]:
     lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        if os.geteuid() == 0:  # or the service could not change what root has changed
+            folder = path.parent.stat()
+            os.fchown(lock, folder.st_uid, folder.st_gid)
         fcntl.flock(lock, fcntl.LOCK_EX)
         there = read_suspensions(path.read_bytes() if path.exists() else b"", str(path))
         rows = dict(there)

@@ -10,8 +10,8 @@ from pathlib import Path
 def write_whole(path: Path, data: bytes, *, replace: bool = True, like: Path | None = None) -> None:
     """Write a partial file in the same folder, sync it, and give it its name.
 
-    It is for its owner alone (mode 0600). What root puts in the place of a file stays its owner's, or the service
-    could not read what root has changed.
+    It is for its owner alone (mode 0600). What root puts in the place of a file stays its owner's, and what root
+    makes is the folder's owner's: or the service could not read what root has changed or made for it.
 
     Args:
         path: the name that it gets.
@@ -28,8 +28,8 @@ def write_whole(path: Path, data: bytes, *, replace: bool = True, like: Path | N
     partial = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            if (model := like or (path if replace and path.exists() else None)) is not None:
-                _make_like(file.fileno(), model, with_mode=like is not None)
+            model = like or (path if replace and path.exists() else path.parent)
+            _make_like(file.fileno(), model, with_mode=like is not None)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -157,3 +157,11 @@ def test_an_operator_takes_over_what_a_bureau_cut_off(tmp_path: Path) -> None:
     assert (taken.since, taken.by, taken.reason, taken.audit) == (first.since, "operator", "for good", 0)
     with pytest.raises(Denied):
         resume(file, "AA-POLICE", caller="AA-BORDER")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_root_locks_in_a_folder_of_the_service_can_be_locked_by_it(tmp_path: Path) -> None:
+    os.chown(tmp_path, 12_345, 23_456)
+    suspend(tmp_path / "suspended.json", "AA-POLICE", "key lost")
+    assert {path.stat().st_uid for path in tmp_path.iterdir()} == {12_345}
+    assert len(list(tmp_path.iterdir())) == 2

@@ -22,6 +22,9 @@ from likeness.store.vault import KeyRing
 from tests.unit.cli.holding import acts, held
 from tests.unit.store.writes import act, enrol
 
+OWNER = 12_345
+"""Of the home of a service."""
+
 ME = f"local:{pwd.getpwuid(os.geteuid()).pw_name}"
 
 
@@ -181,3 +184,15 @@ def test_a_store_of_an_older_release_is_backed_up_and_otherwise_left_alone(
     monkeypatch.setattr("likeness.cli.commands.backup.is_of_older_release", older)
     done = run("backup", "monday")
     assert (done.exit_code, "not on record" in done.stderr) == (0, True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("name", ALONE)
+def test_what_root_does_in_a_home_of_the_service_leaves_it_the_services(
+    home: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIKENESS_AUDIT_RESERVE_BYTES", "0")  # a reserve is nobody's: it is only ever removed
+    for path in (home, *home.rglob("*")):
+        os.chown(path, OWNER, OWNER)
+    assert run(*ALONE[name]).exit_code == 0
+    assert not [path for path in home.rglob("*") if path.stat().st_uid != OWNER]
