@@ -89,7 +89,10 @@ def resume(
 
 @configured()
 def suspended(*, settings: Settings, as_json: AsJson = None) -> None:
-    """List the entities that are cut off: since when, by whom, why, and the audit entry that says so."""
+    """List the entities that are cut off: since when, by whom, why, and the audit entry that says so.
+
+    Where their bureau did it, by whom for which of its entities; else an operator did.
+    """
     rows = _suspended(sources_of(settings))
     output = Output(as_json)
     table = plain_table("Entity", "Since", "By", "Reason", "Audit entry", whole=("Entity",))
@@ -98,13 +101,15 @@ def suspended(*, settings: Settings, as_json: AsJson = None) -> None:
             "entity": entity,
             "since": row.since.isoformat(),
             "by": row.by,
+            "caller": row.caller,
             "reason": row.reason,
             "audit_position": row.audit,
         }
         if output.as_json:
             output.answer(document, "")
         entry = str(row.audit or "not on record")
-        table.add_row(entity, f"{row.since:%Y-%m-%d %H:%M} UTC", row.by or "unknown", row.reason, entry)
+        by = (row.by or "unknown") + (f" for {row.caller}" if row.caller else "")
+        table.add_row(entity, f"{row.since:%Y-%m-%d %H:%M} UTC", by, row.reason, entry)
     if rows and not output.as_json:
         output.answer({}, table)
     note(f"{plural(len(rows), 'entity', 'entities')} cut off")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from likeness.access.suspensions import read_suspensions
+from likeness.access.suspensions import read_suspensions, suspend
 from likeness.cli.main import app
 from likeness.domain.audit import AuditEntry
 from likeness.domain.errors import Unavailable
@@ -258,6 +258,15 @@ def test_who_is_cut_off_is_listed(store: Store) -> None:
     table = policy("suspended", "--table").stdout
     for part in ("AA-POLICE", "BB-POLICE", "Jane", "key lost", f"{rows[0]['since'][:10]}"):
         assert part in table
+
+
+def test_what_a_bureau_cut_off_is_listed_as_its(folder: Path) -> None:
+    principal = "spiffe://hub.example/aa/supervisor"
+    suspend(folder / "suspended.json", "AA-POLICE", "key lost", by=principal, caller="AA-BORDER")
+    (row,) = map(json.loads, policy("suspended", "--json").stdout.splitlines())
+    assert (row["by"], row["caller"]) == (principal, "AA-BORDER")
+    table = "".join(policy("suspended", "--table").stdout.split())
+    assert "supervisorforAA-BORDER" in table
 
 
 def test_a_damaged_list_is_refused(folder: Path) -> None:
