@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from likeness.store.choice import backend_of
-from likeness.store.places import SNAPSHOTS, WITNESS
+from likeness.store.places import ACTS, SNAPSHOTS, WITNESS
 
 _OTHERS = stat.S_IRWXO
 _GROUP = stat.S_IRWXG
@@ -55,6 +55,7 @@ def _stored(data_dir: Path, secrets: Iterable[Path]) -> Iterator[Path]:
     yield data_dir
     yield from backend_of(data_dir).files()
     yield data_dir / WITNESS
+    yield data_dir / ACTS
     yield from secrets
     snapshots = data_dir / SNAPSHOTS
     yield snapshots
