@@ -81,6 +81,16 @@ def test_the_settings_file_that_is_shown_can_be_read(tmp_path: Path) -> None:
     assert read_directory(f"{directory}\n{bureau}".encode(), "the directory of the paper").principals
 
 
+def test_the_user_of_the_service_may_write_where_the_recipe_has_home_and_key_ring() -> None:
+    (unit,) = (text for text in fences(ROOT / "docs" / "operations.md", "ini") if "[Service]" in text)
+    lines = [line.partition("=")[::2] for line in unit.splitlines()]
+    variables = dict(value.split("=", 1) for name, value in lines if name == "Environment")
+    writable = [f"/var/lib/{name}" for name in dict(lines)["StateDirectory"].split()]
+    assert dict(lines)["ProtectSystem"] == "strict"
+    assert variables["LIKENESS_HOME"] in writable
+    assert str(Path(variables["LIKENESS_STORE_KEY_RING"]).parent) in writable
+
+
 def given_by(text: str, folder: Path) -> set[str]:
     """The settings that a settings file gives."""
     file = folder / "likeness.toml"
