@@ -23,6 +23,7 @@ from likeness.client import (
     LikenessClient,
     NotFound,
     PermissionDenied,
+    Unavailable,
     metadata,
 )
 from likeness.domain.audit import AuditEntry
@@ -35,6 +36,7 @@ from likeness.v1 import common_pb2 as common
 from likeness.v1 import oversight_pb2 as oversight
 from tests.certificates import TRUST_DOMAIN, ServerFiles, credentials
 from tests.contract.conftest import HoldingModality, Served
+from tests.contract.test_unwritable import read_only
 from tests.unit.access.hub import hub
 from tests.waiting import PATIENCE, eventually
 
@@ -357,6 +359,25 @@ def test_what_cannot_be_written_down_is_not_done(country_hub: Hub) -> None:
         ("SuspendEntity", "SUSPENSIONS_NOT_WRITABLE")
     ]
     country_hub.police.face.search(SAMPLE)
+
+
+def test_what_cannot_go_on_record_is_neither_done_nor_answered(
+    country_hub: Hub, received: tuple[str, str]
+) -> None:
+    bureau, owner = country_hub.bureau.oversight, country_hub.client("aa/owner", "AA-POLICE").oversight
+    bureau.suspend("AA-HARBOUR", "key lost")
+    read_only(country_hub.served, on=True)
+    for act in (
+        lambda: bureau.suspend("AA-POLICE", "key lost"),
+        lambda: bureau.resume("AA-HARBOUR"),
+        lambda: list(bureau.suspensions()),
+        lambda: list(owner.record()),
+    ):
+        with pytest.raises(Unavailable) as refused:
+            act()
+        assert refused.value.reason == "STORAGE_UNAVAILABLE"
+    assert country_hub.suspended() == {"AA-HARBOUR"}
+    read_only(country_hub.served, on=False)
 
 
 def test_a_change_that_is_not_in_force_is_reported(country_hub: Hub) -> None:
