@@ -23,6 +23,7 @@ from likeness.client import (
     LikenessClient,
     NotFound,
     PermissionDenied,
+    ResourceExhausted,
     Unavailable,
     metadata,
 )
@@ -30,6 +31,7 @@ from likeness.domain.audit import AuditEntry
 from likeness.domain.references import Caller
 from likeness.engine import oversight as engine
 from likeness.protocol import OVERSIGHT, SERVICES
+from likeness.rpc.oversight import READINGS_OF_ENTITY, RETRY_AFTER_READING
 from likeness.store.store import Store
 from likeness.telemetry import metrics
 from likeness.v1 import common_pb2 as common
@@ -158,6 +160,40 @@ def test_an_open_stream_ends_although_whoever_cut_its_entity_off_has_gone_away(
     with pytest.raises(PermissionDenied) as denied:
         list(often.police.face.enroll_many(items()))
     assert denied.value.reason == "ENTITY_SUSPENDED"
+
+
+def test_an_entity_reads_so_many_records_at_once(
+    country_hub: Hub, received: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, reading, go_on = Store.received, threading.Semaphore(0), threading.Event()
+
+    def held(*given: Any) -> object:
+        reading.release()
+        assert go_on.wait(PATIENCE)
+        return read(*given)
+
+    monkeypatch.setattr(Store, "received", held)
+    owner = country_hub.client("aa/owner", "AA-POLICE").oversight
+    counts: list[int] = []
+    readers = [
+        threading.Thread(target=lambda: counts.append(len(list(owner.record()))))
+        for _ in range(READINGS_OF_ENTITY)
+    ]
+    for reader in readers:
+        reader.start()
+        assert reading.acquire(timeout=PATIENCE)
+    with pytest.raises(ResourceExhausted) as refused:
+        list(owner.record())
+    assert (refused.value.reason, refused.value.retry_after) == ("TOO_BUSY", RETRY_AFTER_READING)
+    other = threading.Thread(
+        target=lambda: list(country_hub.client("bb/police", "BB-POLICE").oversight.record())
+    )
+    other.start()
+    assert reading.acquire(timeout=PATIENCE)
+    go_on.set()
+    for reader in (*readers, other):
+        reader.join()
+    assert counts == [len(list(owner.record()))] * READINGS_OF_ENTITY
 
 
 def test_a_record_that_is_read_ends_when_its_reader_is_cut_off(

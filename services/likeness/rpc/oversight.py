@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -12,7 +14,7 @@ import grpc
 
 from likeness.domain.access import Access
 from likeness.domain.deadline import Deadline
-from likeness.domain.errors import Precondition
+from likeness.domain.errors import Precondition, TooBusy
 from likeness.domain.oversight import Received, Record, Suspending
 from likeness.domain.references import Caller
 from likeness.engine.oversight import Oversight, Reading
@@ -28,6 +30,12 @@ from likeness.v1 import oversight_pb2 as oversight
 _Context = grpc.aio.ServicerContext[Any, Any]
 _Answer = TypeVar("_Answer")
 _Step = Callable[[Oversight, Caller, Deadline], _Answer]
+
+READINGS, READINGS_OF_ENTITY = 8, 2
+"""Records that are read at once, by all and by one entity: each may take minutes of what searches are done with."""
+
+RETRY_AFTER_READING = 5.0
+"""Seconds after which a client may try again whose entity reads as much as it may."""
 
 PROGRESS_SECONDS = 0.5
 """After which a message says how far a record was read, where nothing was found in it."""
@@ -58,6 +66,7 @@ class OversightHandlers:
         self._enforce = enforce
         self._seconds = seconds
         self._record: Record | None = None
+        self._readings: Counter[str] = Counter()
 
     def attach(self, record: Record) -> None:
         """Give the handlers what they read and write; until then every call is answered UNAVAILABLE."""
@@ -117,6 +126,34 @@ class OversightHandlers:
         self, request: oversight.ReadRecordRequest, _: _Context
     ) -> AsyncIterator[oversight.ReadRecordResponse]:
         """Reads who received references of the caller, stretch by stretch."""
+        with self._reading(current().act.judged.entity):
+            async with aclosing(self._read(request)) as messages:
+                async for message in messages:
+                    yield message
+
+    @contextmanager
+    def _reading(self, entity: str) -> Iterator[None]:
+        """Count a record that is read.
+
+        Raises:
+            TooBusy: as many are as may be.
+        """
+        if self._readings[entity] >= READINGS_OF_ENTITY or self._readings.total() >= READINGS:
+            raise TooBusy(
+                f"As many records are read as may be, {READINGS_OF_ENTITY} for one entity and {READINGS} in all; "
+                "try again a little later.",
+                retry_after=RETRY_AFTER_READING,
+            )
+        self._readings[entity] += 1
+        try:
+            yield
+        finally:
+            self._readings[entity] -= 1
+            self._readings += Counter()  # without those that are 0
+
+    async def _read(
+        self, request: oversight.ReadRecordRequest
+    ) -> AsyncGenerator[oversight.ReadRecordResponse, None]:
         call = current()
 
         def begin(
@@ -136,7 +173,7 @@ class OversightHandlers:
         while left > 0 and not reading.is_complete:
             before = reading
             async with self._workers.bulk:
-                step = partial(_read, self._oversight, before, left)
+                step = partial(_stretch, self._oversight, before, left)
                 rows, reading = await self._workers.run(step, call.deadline, seconds=self._seconds)
             left -= len(rows)
             is_last = left <= 0 or reading.is_complete
@@ -168,7 +205,7 @@ class OversightHandlers:
         return await self._workers.run(work, call.deadline, seconds=self._seconds)
 
 
-def _read(
+def _stretch(
     bureau: Oversight, reading: Reading, most: int, deadline: Deadline
 ) -> tuple[Sequence[Received], Reading]:
     deadline.check("the record was read")

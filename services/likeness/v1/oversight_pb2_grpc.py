@@ -90,7 +90,7 @@ class OversightServiceServicer(object):
     def ReadRecord(self, request, context):
         """Reads who received which references of caller.entity, oldest first, without the cases, probes and persons of
         others. It lasts as long as the client's deadline; a client that was interrupted goes on from the last
-        read_position that it received.
+        read_position that it received. An entity reads 2 records at once (TOO_BUSY).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

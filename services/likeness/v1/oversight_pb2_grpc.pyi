@@ -48,7 +48,7 @@ class OversightServiceStub:
     ReadRecord: _grpc.UnaryStreamMultiCallable[_oversight_pb2.ReadRecordRequest, _oversight_pb2.ReadRecordResponse]
     """Reads who received which references of caller.entity, oldest first, without the cases, probes and persons of
     others. It lasts as long as the client's deadline; a client that was interrupted goes on from the last
-    read_position that it received.
+    read_position that it received. An entity reads 2 records at once (TOO_BUSY).
     """
 
 @_typing.type_check_only
@@ -71,7 +71,7 @@ class OversightServiceAsyncStub(OversightServiceStub):
     ReadRecord: _aio.UnaryStreamMultiCallable[_oversight_pb2.ReadRecordRequest, _oversight_pb2.ReadRecordResponse]  # type: ignore[assignment]
     """Reads who received which references of caller.entity, oldest first, without the cases, probes and persons of
     others. It lasts as long as the client's deadline; a client that was interrupted goes on from the last
-    read_position that it received.
+    read_position that it received. An entity reads 2 records at once (TOO_BUSY).
     """
 
 class OversightServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -115,7 +115,7 @@ class OversightServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_oversight_pb2.ReadRecordResponse], _abc.AsyncIterator[_oversight_pb2.ReadRecordResponse]]:
         """Reads who received which references of caller.entity, oldest first, without the cases, probes and persons of
         others. It lasts as long as the client's deadline; a client that was interrupted goes on from the last
-        read_position that it received.
+        read_position that it received. An entity reads 2 records at once (TOO_BUSY).
         """
 
 def add_OversightServiceServicer_to_server(servicer: OversightServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
