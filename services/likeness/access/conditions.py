@@ -193,12 +193,16 @@ class ByConditions:
         return cls(hit, candidate, full, hash((hit, candidate, full)))
 
     def level(self, facets: Facets) -> Level:
-        """How much of a reference with these facets may be shown; its owner's own limits are left aside."""
-        if not self.hit.holds(facets):
+        """How much of a reference with these facets may be shown; its owner's own limits are left aside.
+
+        All conditions are asked in any case, so that it takes as long for what is hidden as for what is not.
+        """
+        hit, candidate, full = (one.holds(facets) for one in (self.hit, self.candidate, self.full))
+        if not hit:
             return Level.HIDDEN
-        if not self.candidate.holds(facets):
+        if not candidate:
             return Level.HIT
-        return Level.FULL if self.full.holds(facets) else Level.CANDIDATE
+        return Level.FULL if full else Level.CANDIDATE
 
     def __hash__(self) -> int:
         return self._hash

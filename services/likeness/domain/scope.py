@@ -11,7 +11,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
 from likeness.domain.access import Level
-from likeness.domain.references import Caller, Category, Facets, Status
+from likeness.domain.references import Caller, Category, Facets, Restrictions, Status
 
 NAMED = frozenset({Level.CANDIDATE, Level.FULL})
 """The levels at which a caller may know the identifier of a reference."""
@@ -20,13 +20,18 @@ HIT_ONLY = frozenset({Level.HIT})
 """The level at which it may know no more than that the owner holds such a reference."""
 
 
+STAND_IN = Facets("", restrictions=Restrictions(denied_entities=frozenset({""})))
+"""What is judged in place of a reference that does not exist, so that it takes the time of one that is hidden."""
+
+
 def level(caller: Caller, facets: Facets) -> Level:
     """How much of a reference the caller may see: the lower of what the policy shows and, unless the caller is the
     owner, of what the owner does. Its status and expiry are left aside."""
     shown = caller.grant.disclosure.level(facets)
+    admitted = facets.restrictions.admits(caller)  # of what is hidden too, or time would tell by whom
     if shown is Level.HIDDEN or facets.owner == caller.entity:
         return shown
-    if not facets.restrictions.admits(caller):
+    if not admitted:
         return Level.HIDDEN
     limit = facets.restrictions.disclosure
     return shown if limit is None else min(shown, limit)

@@ -12,7 +12,7 @@ from likeness.domain.errors import Denied, NotFound, Precondition
 from likeness.domain.modality import Modality, Presented
 from likeness.domain.references import Caller, Reference
 from likeness.domain.samples import Finding, Mode, Pick, Sample, Selection, Template
-from likeness.domain.scope import Scope
+from likeness.domain.scope import STAND_IN, Scope
 from likeness.domain.storage import Storage
 from likeness.engine.answering import ObserveStage, Timings, calibration_id, recorded
 from likeness.engine.audit import audit_compare
@@ -134,8 +134,8 @@ class Comparer:
 
     def _reference(self, caller: Caller, reference_id: str, field: str) -> _Side:
         facets = self._shard.facets(reference_id)
-        usable = facets is not None and Scope(caller).admits(facets, now=int(time.time()))
-        side = self._usable(caller, reference_id) if usable else None
+        usable = Scope(caller).admits(STAND_IN if facets is None else facets, now=int(time.time()))
+        side = self._usable(caller, reference_id) if usable and facets is not None else None
         if side is None:
             raise NotFound(
                 f"There is no active {self._modality.name} reference {reference_id[:64]!r} for the {field}; check "

@@ -19,7 +19,7 @@ from likeness.domain.references import (
     Restrictions,
     Status,
 )
-from likeness.domain.scope import Scope, may_know, visible
+from likeness.domain.scope import STAND_IN, Scope, may_know, visible
 from likeness.domain.storage import ListFilter, Page, Storage, only, parse_token
 from likeness.engine.audit import audit_get, audit_list, audit_write
 from likeness.engine.metadata_rules import MAX_TEXT, check_metadata
@@ -79,7 +79,8 @@ class Records:
         of, one is looked for that cannot be there, so that both take the same time.
         """
         facets = self._shard.facets(reference_id)
-        if facets is not None and visible(caller, facets, now=int(time.time())):
+        is_open = visible(caller, STAND_IN if facets is None else facets, now=int(time.time()))
+        if facets is not None and is_open:
             return self._store.get_many([reference_id]).get(reference_id)
         wanted = reference_id if facets is None else NO_REFERENCE
         return self._store.get_many([wanted], owner=caller.entity).get(reference_id)

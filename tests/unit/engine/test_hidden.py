@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -146,3 +147,35 @@ def test_the_same_is_done_for_what_is_hidden_as_for_what_is_not_there(
 
     settle(bench.store)
     assert counted(hidden.reference_id) == counted(new_id())
+
+
+class Counted(ByOwner):
+    """Counts how often it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__({"NCB-AA": Level.HIDDEN})
+        self.asked = 0
+
+    def level(self, facets: Facets) -> Level:
+        self.asked += 1
+        return super().level(facets)
+
+
+def test_what_is_not_there_is_judged_as_often_as_what_is_hidden(bench: Bench) -> None:
+    hidden = bench.enrol("1,0").reference
+    counts = []
+    for reference_id in (hidden.reference_id, new_id()):
+        disclosure = Counted()
+        clerk = replace(BOB, grant=Grant(disclosure=disclosure))
+        described = replace(hidden, reference_id=reference_id, facets=Facets("NCB-BB"))
+        calls: list[Callable[[], object]] = [
+            partial(bench.engine.get, clerk, reference_id),
+            partial(bench.engine.update, clerk, bench.key(BOB), described),
+            partial(bench.engine.expunge, clerk, bench.key(BOB), reference_id, reason=""),
+            partial(bench.engine.compare, clerk, reference_id, reference_id),
+        ]
+        for call in calls:
+            with pytest.raises(NotFound):
+                call()
+        counts.append(disclosure.asked)
+    assert counts[0] == counts[1] == len(calls)
