@@ -6,8 +6,8 @@ A service in a process of its own, with the policies that ship and a small modal
 that what it decides and reads is not lost in the time of a model. In every round each method is called, in an order
 drawn anew, about a hidden reference, about one that does not exist, and about another that does not exist: the last
 two measure what the noise of the machine alone makes of the same test. Get, Update, Expunge and Compare name an
-identifier; "in a gallery" names a gallery that hidden references alone are in, each once; "of all" compares two
-services in the same process, of which one has the hidden references and the other has not.
+identifier; "in a gallery" names a gallery that hidden references alone are in, each once; "of all" compares three
+services of their own in the same process, of which one has the hidden references and the others have not.
 
 Printed for each: the median for what is absent, by how much more a hidden one takes in the median, from where to
 where at 90%, the odds that a hidden one takes longer (0.5 tells nothing), p of a two-sided rank test, and whether
@@ -80,6 +80,8 @@ WARM = 50
 WIDTH = 132
 """Characters of the table, whose columns would else be cut."""
 ARMS = ("hidden", "absent", "absent again")
+WORLDS = {"named": True, **{arm: arm == "hidden" for arm in ARMS}}
+"""Whether there is something hidden in each. "Of all" has worlds of its own, each of which is asked as often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +184,12 @@ def _enrolled(engine: Engine, count: int, seed: int, *, hidden: bool) -> Iterato
 
 
 def serve(pipe: Connection, home: Path, open_ones: int, hidden_ones: int, seed: int) -> None:
-    """Serve two worlds until something is sent; the first has what is hidden, the second has not."""
+    """Serve all worlds until something is sent."""
     (home / "directory.toml").write_text(DIRECTORY)
     access = CedarAccess(Sources(home / "directory.toml", None, home / "suspended.json"), _Unobserved())
     with ExitStack() as stack:
         worlds = []
-        for name, count in (("whole", hidden_ones), ("part", 0)):
+        for name, has_hidden in WORLDS.items():
             given = {"home": home / name, "address": "127.0.0.1:0", "quotas.refusals": UNLIMITED.hour}
             settings = load(environment={}, overrides=given)
             server = stack.enter_context(
@@ -199,7 +201,7 @@ def serve(pipe: Connection, home: Path, open_ones: int, hidden_ones: int, seed: 
                 )
             )
             engine = server.composition.engines["face"]
-            hidden = tuple(_enrolled(engine, count, seed, hidden=True))
+            hidden = tuple(_enrolled(engine, hidden_ones if has_hidden else 0, seed, hidden=True))
             list(_enrolled(engine, open_ones, seed, hidden=False))
             worlds.append(World(server.server.port, hidden))
         pipe.send(worlds)
@@ -232,16 +234,15 @@ class Times:
 def measure(worlds: Sequence[World], rounds: int, seed: int) -> Times:
     """Call every method in every round about each arm, in an order drawn anew."""
     times, draw = Times(), random.Random(seed)
-    whole = worlds[0]
     channels = [grpc.insecure_channel(f"127.0.0.1:{world.port}") for world in worlds]
-    here, there = map(face_pb2_grpc.FaceServiceStub, channels)
-    hidden = draw.sample(whole.hidden, rounds)
+    named, *twins = map(face_pb2_grpc.FaceServiceStub, channels)
+    stubs = dict(zip(ARMS, twins, strict=True))
+    hidden = draw.sample(worlds[0].hidden, rounds)
     absent = [Named(new_id(), f"absent-{number:07}") for number in range(2 * rounds)]
     for number in track(range(rounds), description="calling"):
         abouts = dict(zip(ARMS, (hidden[number], *absent[2 * number : 2 * number + 2]), strict=True))
         for what, arm in draw.sample([(what, arm) for what in CALLS for arm in ARMS], len(CALLS) * len(ARMS)):
-            times.take(what, arm, partial(CALLS[what], here, abouts[arm]))
-        stubs = {"hidden": here, "absent": there, "absent again": there}
+            times.take(what, arm, partial(CALLS[what], named, abouts[arm]))
         for what, arm in draw.sample(
             [(what, arm) for what in OF_ALL for arm in ARMS], len(OF_ALL) * len(ARMS)
         ):
