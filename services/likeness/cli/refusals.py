@@ -16,7 +16,10 @@ _OF_A_CALLER = frozenset({grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNA
 _OF_AN_OWNER = frozenset({"OWNER_KEY_ERASED", "WRONG_KEY"})
 """Reasons why nothing of the caller's can be stored."""
 
-_USED_UP = frozenset({"QUOTA_OF_PRINCIPAL", "QUOTA_OF_SUBJECT", "QUOTA_OF_PROBE"})
+_OF_A_PRINCIPAL = frozenset({"QUOTA_OF_PRINCIPAL", "QUOTA_OF_REFUSALS"})
+"""Quotas of all that a principal does; beyond that of refusals the reason of a file would not be learnt."""
+
+_USED_UP = _OF_A_PRINCIPAL | {"QUOTA_OF_SUBJECT", "QUOTA_OF_PROBE"}
 
 NEVER_OF_A_FILE = (
     _OF_AN_OWNER
@@ -36,7 +39,7 @@ def is_of_the_file(error: CallFailed) -> bool:
 
 def is_of_the_caller(error: CallFailed) -> bool:
     """Whether a call was refused for who asks, or on whose behalf, and would be with any other file too."""
-    return error.code in _OF_A_CALLER or error.reason in _OF_AN_OWNER or error.reason == "QUOTA_OF_PRINCIPAL"
+    return error.code in _OF_A_CALLER or error.reason in _OF_AN_OWNER | _OF_A_PRINCIPAL
 
 
 def is_used_up(error: CallFailed) -> bool:

@@ -92,6 +92,23 @@ def test_a_run_ends_at_the_first_refusal_of_its_caller_and_goes_on_once_that_is_
     assert (done["enrolled"], done["already_enrolled"], done["remaining"]) == (60, 40, 0)
 
 
+def test_a_run_ends_where_the_reason_of_a_file_would_not_be_learnt(
+    judge: Judge, serve: Callable[..., None], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = (int(time.time()) // DAY + 2) * DAY
+    monkeypatch.setattr(Charge, "ends", lambda *_: ends)
+    serve(judge, **{"quotas.refusals": 2})
+    for number in range(FILES):
+        if number % 10 == 9:
+            (folder / f"{number:03}.jpg").write_text("1,0|q=10")
+    refused = run("enroll", folder)
+    assert refused.exit_code == Exit.REFUSED
+    first = json.loads(refused.stdout)
+    assert (first["rejected"], first["refusal"]) == (2, "QUOTA_OF_REFUSALS")
+    assert first["enrolled"] >= 18
+    assert "run the same command again" in refused.stderr
+
+
 @pytest.mark.usefixtures("served")
 def test_a_run_whose_first_question_is_refused_ends_as_one_whose_files_are(
     judge: Judge, folder: Path
