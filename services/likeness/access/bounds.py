@@ -2,6 +2,12 @@
 
 Cedar's parser calls itself once for each bracket and each link of a chain, on the stack of the process: some
 hundred brackets within each other, or hundred thousands of operators in a row, end the process without an error.
+It also reads `context has a.b.c` in a time that grows much faster than the text: 100 attributes take milliseconds,
+800 take seconds, and 8,000 do not end; no other thread runs meanwhile.
+
+Tried up to `MAX_POLICY` characters, and taking less than a second each: brackets, attributes and indices in a row,
+methods, every operator in a row, `if` in every place, sets and records of many or differing parts, namespaces,
+annotations, actions, conditions, escapes, patterns, long names and numbers, comments, and unknown names and signs.
 """
 
 from __future__ import annotations
@@ -17,10 +23,17 @@ MAX_POLICY = 16_384
 MAX_DEPTH = 50
 """Brackets within each other; 300 are still parsed."""
 
+MAX_CHAIN = 8
+"""Attributes in a row, as `.b.c` of `a.b.c` are two; the schema has at most two."""
+
 MAX_LEVELS = 300
 """Of a policy in Cedar's JSON form: a chain of about 140 operators. Python walks 1,000 calls deep."""
 
-_TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"?|//[^\n]*|[;()\[\]{}]', re.DOTALL)
+_COMMENT = r"//[^\n\r]*+"
+_LINK = rf"\.(?:\s|{_COMMENT})*+\w++(?:\s|{_COMMENT})*+"
+_TOKENS = re.compile(
+    rf'"(?:[^"\\]|\\.)*"?|{_COMMENT}|[;()\[\]{{}}]|(?:{_LINK}){{{MAX_CHAIN + 1}}}', re.DOTALL
+)
 
 
 def check_bounds(name: str, text: str) -> None:
@@ -31,7 +44,7 @@ def check_bounds(name: str, text: str) -> None:
         text: of its policies.
 
     Raises:
-        InvalidInput: a policy is too long, or nested too deeply.
+        InvalidInput: a policy is too long, nested too deeply, or has too many attributes in a row.
     """
     begin = depth = 0
     for token in _TOKENS.finditer(text):
@@ -42,6 +55,8 @@ def check_bounds(name: str, text: str) -> None:
                 raise _beyond(name, text, token.start(), f"more than {MAX_DEPTH} brackets within each other")
         elif sign in (")", "]", "}"):
             depth = max(0, depth - 1)
+        elif sign.startswith("."):
+            raise _beyond(name, text, token.start(), f"more than {MAX_CHAIN} attributes in a row")
         elif sign == ";":
             _check_length(name, text, begin, token.start())
             begin, depth = token.end(), 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from likeness.access.bounds import MAX_DEPTH, MAX_POLICY, check_bounds
+from likeness.access.bounds import MAX_CHAIN, MAX_DEPTH, MAX_POLICY, check_bounds
 from likeness.domain.access import Level
 from likeness.domain.errors import InvalidInput
 from likeness.domain.references import Category, Facets
@@ -59,11 +59,15 @@ def test_a_long_chain_is_refused(operator: str, links: int, tmp_path: Path) -> N
         ("[" * 30_000 + "]" * 30_000, "brackets"),
         ("{a:" * 30_000, "brackets"),
         ('")" == "' + nested(30_000) + '" || ' + nested(30_000), "brackets"),
-        ("context" + ".a" * 300_000, "characters"),
+        ("context" + '["a"]' * 30_000, "characters"),
         ('context[";"]' * 30_000, "characters"),
         ("context // ;\n" * 30_000, "characters"),
         ('context["\\";"]' * 30_000, "characters"),
         ('"' + "x" * 30_000, "characters"),
+        ("true //\r" + nested(MAX_DEPTH), "brackets"),
+        ("context has a" + ".a" * 600, "attributes"),
+        ("context has a" + " . // a.b; \n b" * 600, "attributes"),
+        ("context has a" + ".//\rb" * 600, "attributes"),
     ],
 )
 def test_what_goes_beyond_is_refused_with_its_line(condition: str, why: str, tmp_path: Path) -> None:
@@ -74,3 +78,10 @@ def test_what_goes_beyond_is_refused_with_its_line(condition: str, why: str, tmp
 
 def test_many_short_policies_are_no_long_one() -> None:
     check_bounds("a file", _SEE.format(nested(10)) * 2000)
+
+
+def test_as_many_attributes_in_a_row_as_may_be_are_parsed(tmp_path: Path) -> None:
+    chain = ".a" * MAX_CHAIN
+    texts = f'"{chain * 20}" == "" // {chain * 20}'
+    condition = f"{texts}\n|| context has a{chain} || context has a{chain}"
+    hub(tmp_path, policies=_SEE.format(condition))
