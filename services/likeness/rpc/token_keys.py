@@ -8,13 +8,15 @@ import threading
 import time
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
 
-from likeness.domain.errors import LikenessError, Precondition, Unavailable
+from likeness.domain.errors import Precondition, Unavailable
 from likeness.telemetry import logs
 
 MAX_BYTES = 1 << 20
@@ -25,6 +27,9 @@ LEAST_SECONDS = 10.0
 """Between two fetches that an unknown key asks for, so that strange tokens cannot make us ask all the time."""
 FETCH_SECONDS = 10.0
 """That one fetch may take."""
+MAX_AGE_SECONDS = 3600.0
+"""Since keys were last found at their place, after which none of them is taken: whoever keeps us from the issuer,
+or damages a file, must not keep a withdrawn key in force. Few tokens live longer than that."""
 
 _logger = logging.getLogger(__name__)
 
@@ -63,7 +68,10 @@ def keys_of(place: str) -> TokenKeys:
 
 
 class KeysOfFile:
-    """A file of keys, read again when it has changed; until it is fit again, what was read before is in force.
+    """A file of keys, read again when it has changed.
+
+    While what stands in it is unfit, what was read before is in force, for `MAX_AGE_SECONDS`; a file that is gone
+    was withdrawn, and so are its keys.
 
     Raises:
         Precondition: it cannot be read, or is no set of keys.
@@ -71,8 +79,9 @@ class KeysOfFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._stamp = self._stamped()
+        self._stamp = self._taken = self._stamped()
         self._keys = self._read()
+        self._confirmed = time.monotonic()
 
     def find(self, identifier: str) -> jwt.PyJWK | None:
         """See `TokenKeys`."""
@@ -81,8 +90,17 @@ class KeysOfFile:
             self._stamp = stamp
             try:
                 self._keys = self._read()
+                self._taken = stamp
             except Precondition as error:
                 logs.event(_logger, logging.ERROR, "keys of tokens not taken", reason=error.reason)
+        if stamp == self._taken:
+            self._confirmed = time.monotonic()
+        if stamp is None or _is_old(self._confirmed):
+            raise Unavailable(
+                "The file of the keys that tokens are checked with is gone or unfit; ask the operator of this "
+                "service, who finds what is wrong in its log.",
+                reason="TOKEN_KEYS_UNAVAILABLE",
+            )
         return _found(self._keys, identifier)
 
     def close(self) -> None:
@@ -106,12 +124,12 @@ class KeysOfFile:
 
 
 class KeysOfAddress:
-    """Keys that a thread of its own fetches, first at once."""
+    """Keys that a thread of its own fetches, first at once; they are in force for `MAX_AGE_SECONDS`."""
 
     def __init__(self, address: str) -> None:
         self._address = address
-        self._keys: Keys | None = None
-        self._fetched = -LEAST_SECONDS
+        self._taken: tuple[Keys, float] | None = None  # and when they were fetched
+        self._tried = -LEAST_SECONDS
         self._closed = False
         self._wake = threading.Condition()
         self._asked = False
@@ -120,9 +138,10 @@ class KeysOfAddress:
 
     def find(self, identifier: str) -> jwt.PyJWK | None:
         """See `TokenKeys`; a key that is not known is asked for."""
-        keys = self._keys
+        taken = self._taken
+        keys = taken[0] if taken is not None and not _is_old(taken[1]) else None
         found = _found(keys, identifier) if keys is not None else None
-        if found is None and (keys is None or time.monotonic() - self._fetched >= LEAST_SECONDS):
+        if found is None and (keys is None or time.monotonic() - self._tried >= LEAST_SECONDS):
             with self._wake:
                 self._asked = True
                 self._wake.notify()
@@ -141,21 +160,24 @@ class KeysOfAddress:
     def _run(self) -> None:
         while not self._closed:
             try:
-                self._keys = parse(_fetch(self._address), self._address)
-            except (LikenessError, OSError, ValueError) as error:
+                self._taken = parse(_fetch(self._address), self._address), time.monotonic()
+            except Exception as error:  # the thread must outlive whatever an issuer answers
                 logs.event(_logger, logging.ERROR, "keys of tokens not taken", error=error)
-            self._fetched = time.monotonic()
+            self._tried = time.monotonic()
             with self._wake:
                 self._asked = False
                 if not self._closed:
                     self._wake.wait_for(lambda: self._asked or self._closed, REFRESH_SECONDS)
-                pause = self._fetched + LEAST_SECONDS - time.monotonic()
+                pause = self._tried + LEAST_SECONDS - time.monotonic()
                 if not self._closed and pause > 0:
                     self._wake.wait_for(lambda: self._closed, pause)
 
 
 def parse(data: bytes, place: str) -> Keys:
-    """The public keys of a JSON Web Key Set (RFC 7517, 5) by their identifiers; those for other uses are left out.
+    """The public keys of a JSON Web Key Set by their identifiers.
+
+    Those for other uses, of kinds that are not known here, or without what their kind needs are left out (RFC 7517,
+    section 5).
 
     Raises:
         Precondition: it is none, or has no key to check signatures with.
@@ -168,8 +190,9 @@ def parse(data: bytes, place: str) -> Keys:
         for row in rows:
             # A secret key would let whoever can read it, this service too, issue tokens.
             if row.get("kty") in {"RSA", "EC", "OKP"} and row.get("use", "sig") == "sig":
-                found[str(row.get("kid", ""))] = jwt.PyJWK(row)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, jwt.PyJWTError) as error:
+                with suppress(ValueError, TypeError, KeyError, UnsupportedAlgorithm, jwt.PyJWTError):
+                    found[str(row.get("kid", ""))] = jwt.PyJWK(row)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise _unfit(place, f"is no JSON Web Key Set ({type(error).__name__})") from error
     if not found:
         raise _unfit(place, "has no public key to check signatures with")
@@ -182,9 +205,20 @@ def _found(keys: Keys, identifier: str) -> jwt.PyJWK | None:
     return keys.get(identifier)
 
 
+def _is_old(since: float) -> bool:
+    return time.monotonic() - since > MAX_AGE_SECONDS
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Lets a redirect fail as the error that it then is: it could lead to where anybody may answer."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Follow nothing."""
+
+
 def _fetch(address: str) -> bytes:
     request = urllib.request.Request(address, headers={"Accept": "application/json"})  # noqa: S310  see keys_of
-    with urllib.request.urlopen(request, timeout=FETCH_SECONDS) as answer:  # noqa: S310
+    with urllib.request.build_opener(_NoRedirect).open(request, timeout=FETCH_SECONDS) as answer:
         content: bytes = answer.read(MAX_BYTES + 1)
     return content
 

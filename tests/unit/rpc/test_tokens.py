@@ -24,7 +24,7 @@ from likeness.app.identity_sections import TokenSettings
 from likeness.domain.access import Principal
 from likeness.domain.errors import Precondition, Unavailable, Unproven
 from likeness.rpc.identity import AuthContext, Metadata
-from likeness.rpc.token_keys import KeysOfAddress, keys_of, parse
+from likeness.rpc.token_keys import KeysOfAddress, _fetch, keys_of, parse
 from likeness.rpc.tokens import MAX_TOKEN, PersonProof, Tokens
 from tests.waiting import eventually
 
@@ -187,6 +187,28 @@ def test_keys_are_read_again_when_their_file_changes(tokens: Tokens, keys: Path)
     assert tokens.person(new).operator == "Ada Roe"
 
 
+def test_the_keys_of_a_file_that_is_taken_away_are_withdrawn(keys: Path) -> None:
+    found = keys_of(str(keys))
+    assert found.find("one") is not None
+    keys.unlink()
+    with pytest.raises(Unavailable) as caught:
+        found.find("one")
+    assert caught.value.reason == "TOKEN_KEYS_UNAVAILABLE"
+    keys.write_text(published("one"), encoding="utf-8")
+    assert found.find("one") is not None
+
+
+def test_the_keys_of_a_file_that_stays_unfit_are_not_taken_without_end(
+    keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = keys_of(str(keys))
+    keys.write_text("not yet", encoding="utf-8")
+    assert found.find("one") is not None
+    monkeypatch.setattr("likeness.rpc.token_keys.MAX_AGE_SECONDS", -1.0)
+    with pytest.raises(Unavailable):
+        found.find("one")
+
+
 def test_a_token_that_was_taken_expires_all_the_same(tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
     ends = time.time() + 5
     given = token(exp=ends)
@@ -242,6 +264,22 @@ def test_the_settings_are_set_together(keys: Path, missing: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "row",
+    [
+        {"kty": "OKP", "crv": "X25519", "x": "A" * 43},
+        {"kty": "EC", "crv": "BP-256", "x": "AA", "y": "AA"},
+        {"kty": "RSA", "alg": "RSA-OAEP", "n": "AQAB", "e": "AQAB"},
+        {"kty": "EC", "crv": "P-256", "x": "AA"},
+        {"kty": "EC", "crv": "P-256", "x": 7, "y": None},
+        {"kty": "AKP", "alg": "ML-DSA-44", "pub": "AA"},
+    ],
+)
+def test_a_key_of_an_unknown_kind_is_left_out_and_the_others_are_taken(row: dict[str, Any]) -> None:
+    rows = [row | {"kid": "odd"}, *json.loads(published("one"))["keys"]]
+    assert set(parse(json.dumps({"keys": rows}).encode(), "keys.json")) == {"one", "rsa"}
+
+
+@pytest.mark.parametrize(
     "text", ["", "[]", '{"keys": []}', '{"keys": [7]}', '{"keys": [{"kty": "oct", "k": "AA"}]}']
 )
 def test_what_is_no_set_of_public_keys_is_refused(text: str) -> None:
@@ -260,13 +298,25 @@ class Issuer:
 
     def __init__(self) -> None:
         self.content = ""
+        self.damages = 0
         self.asked = 0
         issuer = self
 
         class Page(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 issuer.asked += 1
+                if self.path == "/moved":
+                    self.send_response(302)
+                    self.send_header("Location", issuer.address)
+                    self.end_headers()
+                    return
                 self.send_response(200 if issuer.content else 503)
+                if issuer.damages:
+                    issuer.damages -= 1
+                    self.send_header("Transfer-Encoding", "chunked")
+                    self.end_headers()
+                    self.wfile.write(b"100\r\nshort")
+                    return
                 self.end_headers()
                 self.wfile.write(issuer.content.encode())
 
@@ -318,11 +368,47 @@ def test_keys_are_fetched_without_holding_up_a_call_and_unknown_ones_asked_for(
         found._thread.join()
 
 
+def test_a_damaged_answer_does_not_end_the_fetching(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("likeness.rpc.token_keys.LEAST_SECONDS", 0.0)
+    monkeypatch.setattr("likeness.rpc.token_keys.REFRESH_SECONDS", 0.01)
+    issuer.content, issuer.damages = published("one"), 1
+    found = KeysOfAddress(issuer.address)
+    try:
+        eventually(lambda: found._taken is not None)
+        assert issuer.asked > 1
+        assert found.find("one") is not None
+    finally:
+        found.close()
+        found._thread.join()
+
+
+def test_fetched_keys_are_not_taken_without_end(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    issuer.content = published("one")
+    found = KeysOfAddress(issuer.address)
+    try:
+        eventually(lambda: found._taken is not None)
+        assert found.find("one") is not None
+        issuer.content = ""
+        monkeypatch.setattr("likeness.rpc.token_keys.MAX_AGE_SECONDS", -1.0)
+        with pytest.raises(Unavailable):
+            found.find("one")
+    finally:
+        found.close()
+        found._thread.join()
+
+
+def test_a_redirect_is_not_followed(issuer: Issuer) -> None:
+    issuer.content = published("one")
+    with pytest.raises(OSError, match="302"):
+        _fetch(issuer.address.replace("/keys", "/moved"))
+    assert issuer.asked == 1
+
+
 def test_strange_tokens_do_not_make_it_ask_again_and_again(issuer: Issuer) -> None:
     issuer.content = published("one")
     found = KeysOfAddress(issuer.address)
     try:
-        eventually(lambda: found._keys is not None)
+        eventually(lambda: found._taken is not None)
         assert [found.find(f"strange {n}") for n in range(100)] == [None] * 100
         assert issuer.asked == 1
     finally:
