@@ -25,7 +25,7 @@ class RequestKey:
     """Makes a write idempotent: the same key with the same digest is answered with the first receipt.
 
     `digest` is a SHA-256 over the request's content, so that a request id used again for something else is
-    noticed.
+    noticed. Whoever has it can try out what the content was: it is kept under a key.
     """
 
     entity: str

@@ -157,7 +157,7 @@ def receipt_at(
     seals.check_chain(LOG.digest_at(connection, position - 1), row)
     if (row.entity, row.request_id) != (key.entity, key.request_id):
         raise Corrupt(f"Log entry {position} is not that of its request; restore the database from a backup.")
-    if row.request_digest != key.digest or not repeats(kind, of, row):
+    if not seals.is_request(key.digest, row.request_digest) or not repeats(kind, of, row):
         raise request_id_reused(key)
     return Receipt(row.reference_id, position, from_micros(row.at), replayed=True)
 

@@ -236,7 +236,7 @@ class WritePlan:
             "facets": None if kind is ChangeKind.EXPUNGE else row["facets"],
             "entity": write.key.entity,
             "request_id": write.key.request_id,
-            "request_digest": write.key.digest,
+            "request_digest": self._seals.sign_request(write.key.digest),
         }
         entry["digest"] = self._seals.chain(self.head.digest, tuple(entry.values()))
         self.head = Head(position, entry["digest"])

@@ -13,6 +13,9 @@ from likeness.store.owner_vault import OwnerVault
 from likeness.store.schema import SEALED_COLUMNS
 from likeness.store.vault import TAG_BYTES, KeyRing, KeyUse, key_of
 
+_REQUEST = b"likeness/1/request"
+"""Before the digest of a request's content, so that its keyed digest is never that of a probe."""
+
 GENESIS = bytes(32)
 """What the first entry of a chain takes for the digest of the entry before it."""
 
@@ -50,6 +53,26 @@ class Seals:
             subkey = self.ring.subkey(key_id, KeyUse.AUDIT)
             key = self._salt_keys[key_id] = hmac.digest(subkey, b"likeness/1/audit-salts", "sha256")
         return hmac.digest(key, digest, "sha256")
+
+    def sign_request(self, digest: bytes) -> bytes:
+        """The keyed digest by which the log recognises a request, from the digest of its content.
+
+        The digest alone would let whoever reads the log try out photographs, subjects and reasons. The subkey that
+        makes it stays on record when its key is retired, so that a request is recognised for as long as the log is.
+        """
+        return self.probes.sign(_REQUEST + digest)
+
+    def is_request(self, digest: bytes, stored: bytes) -> bool:
+        """Whether a log entry was made by a request whose content has this digest.
+
+        Raises:
+            WrongKey: the entry was made under a key that is not in the ring.
+        """
+        if len(stored) == len(
+            digest
+        ):  # by a release that stored the digest itself, which the chain still covers
+            return hmac.compare_digest(stored, digest)
+        return self.probes.matches(_REQUEST + digest, stored)
 
     def sign_row(self, row: Mapping[str, Any]) -> bytes:
         """The seal of a reference row over all of its other columns."""

@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from likeness.domain.errors import LikenessError, NotFound, Unavailable, WrongKey
+from likeness.domain.changes import Write
+from likeness.domain.errors import Conflict, LikenessError, NotFound, Unavailable, WrongKey
 from likeness.domain.storage import ResealReport, only
 from likeness.store import reseal as resealing
 from likeness.store.reseal import KeyLoad, key_loads
@@ -105,6 +107,22 @@ def test_after_it_the_store_opens_and_reads_everything_without_the_old_key(rotat
         assert_whole(store)
         assert store.verify_audit().ok
         assert only(store.write([enrol(9)])).position == len(before)
+
+
+def test_a_request_is_known_again_when_its_key_is_gone(tmp_path: Path) -> None:
+    write = enrol(1, request_id="request-1")
+    with open_store(tmp_path) as store:
+        first = only(store.write([write]))
+    for _ in range(2):
+        KeyRing.rotate(tmp_path / "key.json")
+        with open_store(tmp_path) as store:
+            assert store.reseal().finished
+        without_old_keys(tmp_path)
+        with open_store(tmp_path) as store:
+            assert only(store.write([write])) == replace(first, replayed=True)
+            other = Write(replace(write.key, digest=bytes(32)), write.change)
+            with pytest.raises(Conflict):
+                only(store.write([other]))
 
 
 def test_without_it_the_old_key_cannot_be_left_out(rotated: Path) -> None:

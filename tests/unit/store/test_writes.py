@@ -13,12 +13,15 @@ from likeness.domain.ids import new_id
 from likeness.domain.references import Facets, Purpose, Reference, Restrictions, Status
 from likeness.domain.samples import Quality, Template
 from likeness.domain.storage import only
+from likeness.store.sealing import Seals
 from likeness.store.store import Store
+from likeness.store.vault import KeyRing
 from tests.unit.store.writes import (
     act,
     enrol,
     expunge,
     open_store,
+    tampering,
     template,
     template_bytes,
     update,
@@ -137,6 +140,37 @@ def test_a_repeated_request_gets_the_first_receipt(tmp_path: Path) -> None:
     with open_store(tmp_path) as store:
         assert only(store.write([write])) == replace(first, replayed=True)
         assert store.head() == 2
+
+
+def test_what_is_stored_of_a_request_confirms_no_guess_of_its_content(tmp_path: Path) -> None:
+    writes = [enrol(1, reference_id="r"), update(enrolled(enrol(1, reference_id="r"))), expunge("r")]
+    with open_store(tmp_path) as store:
+        store.write(writes)
+    with tampering(tmp_path) as database:
+        in_log = [row[0] for row in database.execute("SELECT request_digest FROM log ORDER BY position")]
+    rings = [KeyRing.create(tmp_path / "another.json"), KeyRing.load(tmp_path / "key.json")]
+    for ring, opens in zip(rings, (False, True), strict=True):
+        seals = Seals(ring)
+        for write, stored in zip(writes, in_log, strict=True):
+            assert write.key.digest not in stored
+            assert (stored == seals.sign_request(write.key.digest)) == opens
+            assert seals.probes.sign(write.key.digest) != stored
+
+
+def test_a_request_of_a_release_that_stored_its_digest_itself_is_known_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = enrol(1, request_id="request-1")
+    with monkeypatch.context() as older, open_store(tmp_path) as store:
+        older.setattr(Seals, "sign_request", lambda _, digest: digest)
+        first = only(store.write([write]))
+    with open_store(tmp_path) as store:
+        assert only(store.write([write])) == replace(first, replayed=True)
+        assert store.receipt(write.key, ChangeKind.ENROL, "face") == replace(first, replayed=True)
+        other = Write(replace(write.key, digest=bytes(32)), write.change)
+        with pytest.raises(Conflict):
+            only(store.write([other]))
+        assert store.verify(full=True).problems == ()
 
 
 def test_the_receipt_of_a_request_is_found_before_its_sample_is_looked_at(store: Store) -> None:

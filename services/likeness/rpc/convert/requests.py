@@ -55,7 +55,8 @@ def request_key(request: Write, caller: Caller) -> RequestKey:
     The digest is a SHA-256 over the message's full name and its deterministic serialisation, without the request id
     (it is the key), without the operator (another clerk may repeat a request) and without the sample's name (the
     file may have been renamed; it is not stored). It must never change, or a client that tries again across an
-    upgrade is refused. What a message leaves out, the modality of its service, the store compares with the log.
+    upgrade is refused. The store keeps a keyed digest of it alone, since this one confirms guesses. What a message
+    leaves out, the modality of its service, the store compares with the log.
 
     Raises:
         InvalidInput: the request id is missing or malformed.
