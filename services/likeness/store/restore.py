@@ -9,18 +9,23 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from likeness.domain.audit import AuditMark
 from likeness.domain.changes import ChangeKind
 from likeness.domain.errors import Conflict, Corrupt, LikenessError, NotFound, Precondition, Unavailable
 from likeness.domain.files import sync_folder
-from likeness.store.backend import reading
+from likeness.store.backend import Backend, reading
 from likeness.store.backup import BackendOf, check_backup, copy_file
 from likeness.store.backup_manifest import BackupManifest, digest_of
 from likeness.store.chain import AUDIT
 from likeness.store.exits import expungement
+from likeness.store.inspection import check_expected, check_heads, check_keys, check_schema, stored_heads
+from likeness.store.log import verify_chain
 from likeness.store.places import RESTORING, SNAPSHOTS, WITNESS
 from likeness.store.schema import log
+from likeness.store.sealing import Seals
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing
+from likeness.store.witness import Witness
 
 REASON = "expunged after the backup that was restored"
 
@@ -71,24 +76,64 @@ def restore_backup(
     return manifest
 
 
-def expunged_since(backend_of: BackendOf, home: Path, manifest: BackupManifest) -> list[str]:
+def expunged_since(
+    backend_of: BackendOf,
+    home: Path,
+    manifest: BackupManifest,
+    ring: KeyRing,
+    expected: AuditMark | None = None,
+) -> list[str]:
     """What was expunged in another home of the same store after a backup of it, by the log there.
+
+    The log is believed where its chain holds from the backup on and reaches as far as the home's witness says, and
+    the audit holds the entry that is expected: an expungement that was taken out would bring a reference back.
 
     Raises:
         Precondition: there is no store.
-        Corrupt: it is damaged, or does not go on from the backup.
+        WrongKey: the ring does not hold the keys that it was written with.
+        Corrupt: it is damaged or was changed, or does not go on from the backup.
     """
     backend = backend_of(home)
     if not backend.exists():
         raise Precondition(f"There is no store at {home} to say what was expunged since the backup.")
-    engine = backend.readers()
+    engine = backend.readers(checking=True)
     try:
-        with reading(backend, engine) as connection:
+        with reading(backend, engine) as connection, backend.snapshot(connection):
             if AUDIT.digest_at(connection, manifest.audit.position) != manifest.audit.digest:
                 raise Corrupt(f"The store at {home} does not go on from this backup: it is of another store.")
+            _check_history(backend, connection, ring, manifest, expected)
             return list(connection.execute(_EXPUNGED, {"after": manifest.log}).scalars())
+    except Corrupt as error:
+        raise type(error)(
+            f"What was expunged since the backup cannot be learnt from {home}. {error.message} Or restore without "
+            "--since, and give what was expunged as a list (--expunged) from another source, such as the owners.",
+            reason=error.reason,
+            metadata=error.metadata,
+        ) from error
     finally:
         engine.dispose()
+
+
+def _check_history(
+    backend: Backend,
+    connection: sa.Connection,
+    ring: KeyRing,
+    manifest: BackupManifest,
+    expected: AuditMark | None,
+) -> None:
+    """Whether the log of a store is whole from a backup of it on.
+
+    Raises:
+        WrongKey, Corrupt: see `expunged_since`.
+    """
+    seals = Seals(ring)
+    backend.check_structure(connection)
+    check_keys(connection, seals)
+    check_schema(backend, connection, seals)
+    check_heads(connection, Witness(backend.home / WITNESS, seals.witness))
+    if expected is not None:
+        check_expected(connection, expected)
+    verify_chain(connection, seals, manifest.log, stored_heads(connection).log.position)
 
 
 def expunge_again(store: Store, reference_ids: Iterable[str]) -> int:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from likeness.domain.audit import AuditMark
 from likeness.domain.errors import Conflict, Corrupt, LikenessError, NotFound, Precondition, WrongKey
 from likeness.domain.references import Status
 from likeness.store.backup import check_backup, make_backup
@@ -23,7 +26,17 @@ from likeness.store.places import RESTORING
 from likeness.store.restore import expunge_again, expunged_since, restore_backup
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing
-from tests.unit.store.writes import act, enrol, expunge, open_store, template, template_bytes, update
+from tests.unit.store.writes import (
+    act,
+    audit_end,
+    enrol,
+    expunge,
+    open_store,
+    tampering,
+    template,
+    template_bytes,
+    update,
+)
 from tests.waiting import PATIENCE
 
 
@@ -48,13 +61,15 @@ def back_up(folder: Path, name: str = "backup", step: Callable[[int, int], None]
     return folder / name
 
 
-def restore(folder: Path, backup: Path, *, since: Path | None = None) -> BackupManifest:
+def restore(
+    folder: Path, backup: Path, *, since: Path | None = None, expected: AuditMark | None = None
+) -> BackupManifest:
     """Into the home "restored" of the folder."""
 
     def finish(staging: Path, manifest: BackupManifest) -> None:
         with Store.open(staging, key_file=folder / "key.json") as store:
             if since is not None:
-                expunge_again(store, expunged_since(backend_of, since, manifest))
+                expunge_again(store, expunged_since(backend_of, since, manifest, ring(folder), expected))
 
     return restore_backup(backend_of, backup, folder / "restored", ring(folder), finish)
 
@@ -214,6 +229,67 @@ def test_what_was_expunged_since_is_expunged_again(home: Path) -> None:
         assert "backup" in store.expunge_reason("r0")
         assert store.audit_entries(store.audit_head().position - 1)[0].entry.rpc == "Expunge"
         assert store.get("r1").facets.status is Status.ACTIVE
+
+
+def hide_expungement(home: Path) -> None:
+    with tampering(home) as database:
+        database.execute("DELETE FROM log WHERE kind = 'expunge' AND reference_id = 'r0'")
+
+
+def hide_expungement_and_renumber(home: Path) -> None:
+    hide_expungement(home)
+    with tampering(home) as database:
+        database.execute(
+            "UPDATE log SET position = position - 1 WHERE kind = 'enrol' AND reference_id = 'new'"
+        )
+
+
+def hide_expungement_and_witness(home: Path) -> None:
+    with tampering(home) as database:
+        database.execute("DELETE FROM log WHERE position >= 9")
+    (home / "data" / "likeness.head").unlink()
+
+
+def rename_expungement(home: Path) -> None:
+    with tampering(home) as database:
+        database.execute("UPDATE log SET reference_id = 'x' WHERE kind = 'expunge' AND reference_id = 'r0'")
+
+
+@pytest.mark.parametrize(
+    "hide",
+    [
+        hide_expungement,
+        hide_expungement_and_renumber,
+        hide_expungement_and_witness,
+        rename_expungement,
+    ],
+)
+def test_a_log_that_was_changed_does_not_say_what_was_expunged(
+    home: Path, hide: Callable[[Path], None]
+) -> None:
+    """No key is needed to take an expungement out, and what it erased must not come back in silence."""
+    backup = back_up(home)
+    with open_store(home) as store:
+        assert store.head() == 8
+        store.write([expunge("r0"), enrol(8, reference_id="new")])
+    hide(home)
+    with pytest.raises(Corrupt, match=r"cannot be learnt from .*--expunged"):
+        restore(home, backup, since=home / "data")
+    assert not list((home / "restored").glob("*.db"))
+
+
+def test_an_older_copy_of_the_whole_home_is_known_by_the_entry_that_is_expected(home: Path) -> None:
+    backup = back_up(home)
+    shutil.copytree(home / "data", home / "older")
+    with open_store(home) as store:
+        store.write([replace(expunge("r0"), audit=act(2))])
+    expected = audit_end(home)
+    with pytest.raises(Corrupt, match="--expunged") as refusal:
+        restore(home, backup, since=home / "older", expected=expected)
+    assert refusal.value.reason == "AUDIT_HEAD_MISSING"
+    restore(home, backup, since=home / "data", expected=expected)
+    with restored(home) as store:
+        assert store.get("r0").facets.status is Status.EXPUNGED
 
 
 def test_another_store_does_not_say_what_was_expunged(

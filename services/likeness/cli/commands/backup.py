@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from likeness import __version__
-from likeness.app.composition import key_file, signing_file, snapshots_folder
+from likeness.app.composition import expected_head, key_file, signing_file, snapshots_folder
 from likeness.app.settings import Settings
 from likeness.cli.acts import Operator, put_on_record, this_user
 from likeness.cli.failures import Exit, Stopped
@@ -118,7 +118,9 @@ def restore(
     counts = {"expunged_again": 0, "of_owners_gone": 0}
 
     def finish(staging: Path, manifest: BackupManifest) -> None:
-        gone = [*listed, *(expunged_since(backend_of, since, manifest) if since else [])]
+        gone = list(listed)
+        if since is not None:
+            gone += expunged_since(backend_of, since, manifest, ring, expected_head(settings))
         with Store.open(staging, key_file=key_file(settings)) as store:
             counts["of_owners_gone"] = sum(done.references for done in store.exits)
             details: dict[str, JsonValue] = {
