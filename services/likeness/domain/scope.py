@@ -63,13 +63,25 @@ class Scope:
 
     def allows(self, facets: Facets) -> bool:
         """Whether a reference with these facets is in this scope, its expiry left aside."""
+        return self.matches(facets) and self.shows(facets)
+
+    def matches(self, facets: Facets) -> bool:
+        """Whether the request asks for such a reference, whoever may see it."""
         return (
             facets.status in self.statuses
             and (not self.owners or facets.owner in self.owners)
             and (not self.galleries or bool(facets.galleries & self.galleries))
             and (not self.categories or facets.category in self.categories)
-            and level(self.caller, facets) in self.levels
         )
+
+    def shows(self, facets: Facets) -> bool:
+        """Whether the caller may be shown such a reference in a request like this, whatever it asks for."""
+        return facets.status in self.statuses and level(self.caller, facets) in self.levels
+
+    @property
+    def shows_key(self) -> Hashable:
+        """Equal for scopes that show the same references."""
+        return rights(self.caller), self.statuses, self.levels
 
     def admits(self, facets: Facets, *, now: int) -> bool:
         """Whether a reference is in this scope at `now` (Unix seconds)."""

@@ -17,7 +17,7 @@ from likeness.domain.changes import ChangeKind, LogEntry, unknown_kind
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import Corrupt, DeadlineExceeded, Exhausted, Precondition
 from likeness.domain.modality import Clutter, Companion, Modality, TemplateSpace
-from likeness.domain.references import Facets
+from likeness.domain.references import Caller, Facets
 from likeness.domain.samples import Template
 from likeness.domain.scope import Scope, may_know, rights
 from likeness.domain.storage import Storage
@@ -25,6 +25,7 @@ from likeness.engine.register import Register
 from likeness.engine.shard import ShardStatus
 from likeness.index.columns import ColumnsState
 from likeness.index.recall import Recall, measure_recall
+from likeness.index.sights import Sight
 from likeness.index.snapshot import Snapshot
 from likeness.index.vectors import VectorIndex
 
@@ -368,13 +369,14 @@ class Gallery:
         def own(facets: Facets) -> bool:
             return facets.owner == caller.entity and scope.allows(facets)
 
-        def open_to_caller(facets: Facets) -> bool:
-            return facets.owner != caller.entity and scope.allows(facets) and may_know(caller, facets)
+        def others(facets: Facets) -> bool:
+            return facets.owner != caller.entity and scope.allows(facets)
 
-        found = []
+        found, known = [], _known(caller)
         for register in (self.register, self._elsewhere):
-            mask = register.columns.mask(own, None, key=("own", scope.key))
-            mask |= register.columns.mask(open_to_caller, now, key=("open", scope.key))[: len(mask)]
+            mask = register.columns.mask(own, None, key=("own", scope.key), within=known)
+            of_others = register.columns.mask(others, now, key=("others", scope.key), within=known)
+            mask |= of_others[: len(mask)]
             found.append(register.enrolled(mask, after))
         return np.sort(np.concatenate(found))
 
@@ -425,11 +427,9 @@ class Gallery:
         """The rows that take part in a search of this scope at `now`, Unix seconds; None is the clock's."""
         now = int(time.time()) if now is None else now
         position, generation = self._position, self.index.generation.name
-        mask = self.register.columns.mask(scope.allows, now, key=scope.key)
+        mask = _mask(self.register, scope, now)
         searched = self.register.count(mask)
-        elsewhere = 0
-        if len(self._elsewhere):
-            elsewhere = int(np.count_nonzero(self._elsewhere.columns.mask(scope.allows, now, key=scope.key)))
+        elsewhere = int(np.count_nonzero(_mask(self._elsewhere, scope, now))) if len(self._elsewhere) else 0
         hits = scope.hit_only
         return GalleryView(
             mask,
@@ -438,21 +438,19 @@ class Gallery:
             position,
             generation,
             unknown_galleries=self._unknown_galleries(scope),
-            hit_only=self.register.columns.has_any(hits.allows, key=hits.key),
+            hit_only=self.register.columns.has_any(hits.matches, key=hits.key, within=_shown(hits)),
         )
 
     def _unknown_galleries(self, scope: Scope) -> tuple[str, ...]:
         """Galleries that the scope names and in which its caller may know of nothing."""
-        caller = scope.caller
-        key = ("may know", rights(caller))
-        return tuple(
-            name
-            for name in sorted(scope.galleries)
-            if not any(
-                register.columns.has_gallery(name, lambda facets: may_know(caller, facets), key=key)
-                for register in (self.register, self._elsewhere)
-            )
+        if not scope.galleries:
+            return ()
+        known = _known(scope.caller)
+        held = (
+            register.columns.known_galleries(scope.galleries, known)
+            for register in (self.register, self._elsewhere)
         )
+        return tuple(sorted(scope.galleries.difference(*held)))
 
     @property
     def learns_clutter(self) -> bool:
@@ -495,3 +493,17 @@ class Gallery:
     def allowed_ids(self, view: GalleryView) -> list[str]:
         """Every reference of the view, in order of enrolment."""
         return self.register.references_in(view.mask)
+
+
+def _mask(register: Register, scope: Scope, now: int) -> NDArray[np.bool_]:
+    return register.columns.mask(scope.matches, now, key=scope.key, within=_shown(scope))
+
+
+def _shown(scope: Scope) -> Sight:
+    """What requests like that of the scope may show its caller, whatever they ask for."""
+    return Sight(scope.shows, ("shown", scope.shows_key))
+
+
+def _known(caller: Caller) -> Sight:
+    """What the caller may know of by its identifier."""
+    return Sight(lambda facets: may_know(caller, facets), ("known", rights(caller)))

@@ -1,8 +1,9 @@
 """Floor 1: filter columns, vectors (the only import of faiss), kinds of index, snapshots, recall."""
 
-from likeness.index.columns import Allows, Columns, ColumnsState
+from likeness.index.columns import Columns, ColumnsState
 from likeness.index.container import Seal
 from likeness.index.recall import Recall, measure_recall
+from likeness.index.sights import Allows, Sight
 from likeness.index.snapshot import Generation, IndexState, Loaded, Snapshot, Snapshots
 from likeness.index.vectors import VectorIndex
 
@@ -15,6 +16,7 @@ __all__ = [
     "Loaded",
     "Recall",
     "Seal",
+    "Sight",
     "Snapshot",
     "Snapshots",
     "VectorIndex",

@@ -5,6 +5,10 @@ restrictions. Each distinct combination is interned as a code, so a predicate ru
 answers become a look-up table, and the table is gathered over the rows in one vectorised pass (about 1 ms per
 million rows; `benchmarks/index.py` prints it).
 
+What a caller may know of is judged apart from what it asks for: once, and then only combinations that are new. A
+filter is asked about what came through, so that none takes longer for what is hidden from the caller, and nobody
+slows down the searches of others with combinations that they cannot see.
+
 A row is one 64-bit cell that holds the code and the expiry together, so that a concurrent reader sees
 a row before or after an update, never half of it.
 """
@@ -12,9 +16,7 @@ a row before or after an update, never half of it.
 from __future__ import annotations
 
 import json
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +25,7 @@ from numpy.typing import NDArray
 from likeness.domain.errors import Corrupt, Exhausted, InvalidInput
 from likeness.domain.facets import facets_as_json, facets_from_json
 from likeness.domain.references import Facets
+from likeness.index.sights import Allows, Sight, Tables
 
 _EXPIRY_BITS = 40
 """Seconds since 1970 up to the year 36,812; the 23 bits above hold the code."""
@@ -30,13 +33,11 @@ _NEVER = (1 << _EXPIRY_BITS) - 1
 _MAX_CODES = 1 << (63 - _EXPIRY_BITS)
 _GONE = 0
 """The code of a row whose reference was expunged: no predicate is ever asked about it."""
-_CACHED_TABLES = 256
+_CACHED_TABLES = 512
 """Look-up tables cached for predicates that came with a key."""
+_CACHED_SIGHTS = 1024
+"""Look-up tables cached of what callers may know of; more than one goes with each caller's rights."""
 _FIRST_ROWS = 1024
-_NOTHING = np.zeros(0, np.bool_)
-
-Allows = Callable[[Facets], bool]
-"""Whether a row with these facets may take part; `expires_at` is always None here, the mask checks it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,8 @@ class Columns:
         self._facets: list[Facets | None] = [None]
         self._codes: dict[Facets, int] = {}
         self._rows_of = [0]  # rows by code
-        self._codes_in: dict[str, list[int]] = {}  # codes by gallery
-        self._tables: OrderedDict[Hashable, NDArray[np.bool_]] = OrderedDict()
-        self._tables_lock = threading.Lock()
+        self._tables = Tables(_CACHED_TABLES)
+        self._sights = Tables(_CACHED_SIGHTS)
 
     def __len__(self) -> int:
         return self._count
@@ -109,30 +109,42 @@ class Columns:
         facets, expiry = self._facets[cell >> _EXPIRY_BITS], cell & _NEVER
         return facets if facets is None or expiry == _NEVER else replace(facets, expires_at=expiry)
 
-    def mask(self, allows: Allows, now: int | None, *, key: Hashable = None) -> NDArray[np.bool_]:
+    def mask(
+        self, allows: Allows, now: int | None, *, key: Hashable = None, within: Sight | None = None
+    ) -> NDArray[np.bool_]:
         """Which rows may take part: bool [rows], True where `allows` says so and `expires_at` is after `now`.
 
         `now` is in Unix seconds; None leaves expiry aside. With a `key` the answers of `allows` are remembered
-        under it, so give the same key only for the same predicate.
+        under it, so give the same key only for the same predicate. `allows` is asked about nothing that is not
+        `within` a sight, if there is one, and no such row takes part.
         """
         # Copied once, so that code and expiry are of the same moment, and before the table, so that it knows them.
         cells = self._cells[: self._count].copy()
-        mask = self._table(allows, key).take(cells >> _EXPIRY_BITS)
+        mask = self._table(allows, key, within).take(cells >> _EXPIRY_BITS)
         if now is not None and self._soonest <= now:
             mask &= (cells & _NEVER) > now
         return mask
 
-    def has_gallery(self, gallery: str, allows: Allows, *, key: Hashable = None) -> bool:
-        """Whether any row in this gallery may take part, its expiry left aside; `key` as that of `mask`."""
-        codes = self._codes_in.get(gallery)
-        if codes is None:
-            return False
-        table = self._table(allows, key)
-        return any(self._rows_of[code] > 0 and table[code] for code in codes if code < len(table))
+    def known_galleries(self, galleries: frozenset[str], within: Sight) -> frozenset[str]:
+        """Those of the galleries that hold a row within the sight, its expiry left aside. No row is looked at."""
+        named = self._table(
+            lambda facets: not galleries.isdisjoint(facets.galleries),
+            ("galleries", galleries, within.key),
+            within,
+        )
+        unknown = galleries
+        for code in np.flatnonzero(named).tolist():
+            facets = self._facets[code]
+            if facets is not None and self._rows_of[code] > 0:
+                unknown -= facets.galleries
+            if not unknown:
+                break
+        return galleries - unknown
 
-    def has_any(self, allows: Allows, *, key: Hashable = None) -> bool:
-        """Whether any row may take part, its expiry left aside; `key` as that of `mask`. No row is looked at."""
-        return any(self._rows_of[code] > 0 for code in np.flatnonzero(self._table(allows, key)).tolist())
+    def has_any(self, allows: Allows, *, key: Hashable = None, within: Sight | None = None) -> bool:
+        """Whether any row may take part, its expiry left aside; otherwise as `mask`. No row is looked at."""
+        passed = np.flatnonzero(self._table(allows, key, within))
+        return any(self._rows_of[code] > 0 for code in passed.tolist())
 
     def capture(self) -> ColumnsState:
         """Copy the columns; call it from the writer."""
@@ -155,8 +167,6 @@ class Columns:
                 "The facets in a snapshot cannot be read; rebuild the index from the log."
             ) from error
         made._codes = {f: code for code, f in enumerate(made._facets) if f is not None}
-        for facets, code in made._codes.items():
-            made._place(facets, code)
         codes = state.cells >> _EXPIRY_BITS
         if len(codes) and (codes.min() < 0 or codes.max() >= len(made._facets)):
             raise Corrupt(
@@ -183,27 +193,36 @@ class Columns:
             self._rows_of.append(0)
             self._facets.append(bare)
             self._codes[bare] = code
-            self._place(bare, code)
         return code << _EXPIRY_BITS | expiry
 
-    def _place(self, facets: Facets, code: int) -> None:
-        for gallery in facets.galleries:
-            self._codes_in.setdefault(gallery, []).append(code)
-
-    def _table(self, allows: Allows, key: Hashable) -> NDArray[np.bool_]:
+    def _table(self, allows: Allows, key: Hashable, within: Sight | None) -> NDArray[np.bool_]:
         """The predicate's answer for every code so far."""
-        with self._tables_lock:
-            table = self._tables.get(key, _NOTHING) if key is not None else _NOTHING
-        fresh = [facets is not None and allows(facets) for facets in self._facets[len(table) :]]
-        if fresh:
-            table = np.concatenate([table, np.array(fresh, np.bool_)])
-        if key is not None:
-            with self._tables_lock:
-                self._tables[key] = table
-                self._tables.move_to_end(key)
-                while len(self._tables) > _CACHED_TABLES:
-                    self._tables.popitem(last=False)
-        return table
+        table = self._tables.get(key)
+        if len(table) >= len(self._facets):
+            return table
+        if within is None:
+            grown = self._judged(table, allows)
+        else:
+            seen = self._sights.get(within.key)
+            if len(seen) < len(self._facets):
+                seen = self._judged(seen, within.allows)
+                self._sights.put(within.key, seen)
+            grown = self._judged(table, allows, seen)
+        self._tables.put(key, grown)
+        return grown
+
+    def _judged(
+        self, table: NDArray[np.bool_], allows: Allows, seen: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.bool_]:
+        """The table, grown by the answers for the codes that it lacks; of those not seen no one is asked."""
+        known, end = len(table), len(self._facets) if seen is None else len(seen)
+        grown = np.zeros(max(known, end), np.bool_)
+        grown[:known] = table
+        fresh = range(known, end) if seen is None else (known + np.flatnonzero(seen[known:])).tolist()
+        for code in fresh:
+            facets = self._facets[code]
+            grown[code] = facets is not None and allows(facets)
+        return grown
 
     def _check(self, row: int) -> None:
         if not 0 <= row < self._count:

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from likeness.domain.references import Category, Facets, Status
 from likeness.index import Columns, Snapshot, Snapshots, VectorIndex
+from likeness.index.sights import Sight
 from likeness.store.vault import KeyRing, KeyUse
 from tests.oracle.index.naive import Naive, agrees
 
@@ -111,9 +112,9 @@ class IndexMachine(RuleBasedStateMachine):
         mask = self.columns.mask(allows, 75, key=owner)
         allowed = self.naive.allowed(allows, 75)
         assert mask.tolist() == allowed.tolist()
-        for gallery in ("wanted", "missing", "elsewhere"):
-            held = any(f is not None and gallery in f.galleries and allows(f) for f in self.naive.facets)
-            assert self.columns.has_gallery(gallery, allows, key=owner) == held
+        galleries = frozenset({"wanted", "missing", "elsewhere"})
+        held = {g for f in self.naive.facets if f is not None and allows(f) for g in f.galleries}
+        assert self.columns.known_galleries(galleries, Sight(allows, owner)) == held
         queries = np.random.default_rng(seed).normal(size=(2, DIMENSION)).astype(np.float32)
         scores, rows = self.index.search(queries, k, mask, exact=exact)
         for i in range(2):

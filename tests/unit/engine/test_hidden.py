@@ -14,6 +14,7 @@ from likeness.domain.deadline import Deadline
 from likeness.domain.errors import DeadlineExceeded, NotFound
 from likeness.domain.ids import new_id
 from likeness.domain.references import Caller, Facets, Purpose, Restrictions, Status
+from likeness.domain.scope import Scope
 from likeness.engine.engine import ListQuery
 from tests.steps import Steps, counting, settle
 from tests.support import ALICE, BOB, Bench, ByOwner
@@ -179,3 +180,37 @@ def test_what_is_not_there_is_judged_as_often_as_what_is_hidden(bench: Bench) ->
                 call()
         counts.append(disclosure.asked)
     assert counts[0] == counts[1] == len(calls)
+
+
+def test_a_filter_is_asked_about_as_many_where_much_is_hidden_as_where_nothing_is(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each hidden one in a gallery of its own, so that no two are alike in what filters look at."""
+    disclosure, asked = Counted(), [0]
+    clerk = replace(BOB, grant=Grant(disclosure=disclosure))
+    matches = Scope.matches
+
+    def counted(scope: Scope, facets: Facets) -> bool:
+        asked[0] += 1
+        return matches(scope, facets)
+
+    monkeypatch.setattr(Scope, "matches", counted)
+    shown = bench.enrol("0,1", BOB, galleries=frozenset({"wanted"})).reference.reference_id
+
+    def work(*galleries: str) -> tuple[int, int]:
+        """Filters and rights asked about references that a scope asked about for the first time costs."""
+        before = asked[0], disclosure.asked
+        assert bench.search("0,1", clerk, galleries=frozenset(galleries)) == [shown] * ("wanted" in galleries)
+        query = ListQuery(galleries=frozenset(galleries))
+        listed = bench.engine.list(clerk, query).references
+        assert [r.reference_id for r in listed] == [shown] * ("wanted" in galleries)
+        return asked[0] - before[0], disclosure.asked - before[1]
+
+    work("any")
+    without = work("wanted", "a"), work("case-1")
+    for number in range(40):
+        bench.enrol("1,0", galleries=frozenset({f"case-{number}"}))
+    bench.search("0,1", clerk)  # what is new is judged once
+    bench.engine.list(clerk, ListQuery())
+    assert (work("wanted", "b"), work("case-2")) == without
+    assert min(without) > (0, 0)

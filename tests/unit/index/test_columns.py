@@ -5,10 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from likeness.domain.errors import Corrupt, InvalidInput
 from likeness.domain.references import Category, Facets, Purpose, Restrictions, Status
 from likeness.index.columns import Columns, ColumnsState
+from likeness.index.sights import Sight
 
 AA = Facets("NCB-AA", frozenset({"wanted"}), Category.SUSPECT)
 BB = Facets(
@@ -129,9 +132,81 @@ def test_keys_keep_predicates_apart_and_the_cache_is_bounded() -> None:
     for key in range(600):
         even = key % 2 == 0
         assert made.mask(everything if even else nothing, 0, key=key).tolist() == [even]
-    assert len(made._tables) == 256
+    assert len(made._tables) == 512
     assert made.mask(everything, 0).tolist() == [True]
     assert made.mask(nothing, 0).tolist() == [False]
+
+
+def test_filters_are_asked_about_nothing_outside_the_sight() -> None:
+    seen: list[str] = []
+    filtered: list[str] = []
+
+    def may_see(facets: Facets) -> bool:
+        seen.append(facets.owner)
+        return facets.owner != "hidden"
+
+    def matches(facets: Facets) -> bool:
+        filtered.append(facets.owner)
+        return "wanted" in facets.galleries
+
+    def hide(count: int) -> None:
+        for number in range(count):
+            made.append(replace(AA, owner="hidden", galleries=frozenset({"wanted", f"case-{number}"})))
+
+    within = Sight(may_see, "caller")
+    made = columns(AA, replace(BB, galleries=frozenset()))
+    hide(50)
+    assert np.flatnonzero(made.mask(matches, 0, key=0, within=within)).tolist() == [0]
+    assert (len(seen), filtered) == (52, ["NCB-AA", "NCB-BB"])
+    for key in range(1, 4):  # what is asked anew is asked of what the caller sees
+        filtered.clear()
+        assert np.count_nonzero(made.mask(matches, 0, key=key, within=within)) == 1
+        assert filtered == ["NCB-AA", "NCB-BB"]
+        assert made.has_any(matches, key=("any", key), within=within)
+        assert filtered == ["NCB-AA", "NCB-BB"] * 2
+        names = frozenset({"wanted", "case-1", f"other-{key}"})
+        assert made.known_galleries(names, within) == {"wanted"}
+    assert len(seen) == 52
+    made.append(BB)
+    filtered.clear()
+    assert np.flatnonzero(made.mask(matches, 0, key=1, within=within)).tolist() == [0, 52]
+    assert (seen[52:], filtered) == (["NCB-BB"], ["NCB-BB"])
+
+
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from(["append", "clear", "ask"]),
+            st.sampled_from(["NCB-AA", "NCB-BB", "NCB-CC"]),
+            st.frozensets(st.sampled_from("abc")),
+            st.sampled_from([Category.SUSPECT, Category.VICTIM]),
+        ),
+        max_size=30,
+    )
+)
+def test_a_mask_within_a_sight_is_that_of_both_predicates(
+    steps: list[tuple[str, str, frozenset[str], Category]],
+) -> None:
+    made, rows = Columns(), list[Facets | None]()
+    for step, owner, galleries, category in steps:
+        if step == "append":
+            rows.append(Facets(owner, galleries, category))
+            made.append(Facets(owner, galleries, category))
+        elif step == "clear" and rows:
+            row = len(galleries) % len(rows)
+            rows[row] = None
+            made.clear(row)
+        within = Sight(lambda f, owner=owner: f.owner != owner, owner)  # type: ignore[misc]
+
+        def matches(f: Facets, wanted: frozenset[str] = galleries, category: Category = category) -> bool:
+            return bool(f.galleries & wanted) and f.category is category
+
+        allowed = [f is not None and f.owner != owner and matches(f) for f in rows]
+        key = owner, galleries, category
+        assert made.mask(matches, 0, key=key, within=within).tolist() == allowed
+        assert made.has_any(matches, key=key, within=within) == any(allowed)
+        known = {name for f in rows if f is not None and f.owner != owner for name in f.galleries}
+        assert made.known_galleries(galleries, within) == galleries & known
 
 
 def test_a_reader_never_sees_half_of_an_update() -> None:
