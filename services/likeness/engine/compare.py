@@ -88,7 +88,7 @@ class Comparer:
             shown = min(one.level, other.level)
             if explain:
                 _check_pictured(shown)
-            _check_spaces(one.template, other.template)
+            _check_spaces(one.template, other.template, shown)
             compared = [side.reference for side in (one, other) if side.reference is not None]
             self._quotas.check_subjects(caller, compared)
             with timings.stage("compare"):
@@ -205,11 +205,12 @@ def _check_pictured(shown: Level) -> None:
         )
 
 
-def _check_spaces(one: Template, other: Template) -> None:
-    """Raise Precondition unless two templates can be compared."""
+def _check_spaces(one: Template, other: Template, shown: Level) -> None:
+    """Raise Precondition unless two templates can be compared; it names spaces of what is shown in full alone."""
     if one.space != other.space:
+        names = f" ({one.space} and {other.space})" if shown is Level.FULL else ""
         raise Precondition(
-            f"The two templates live in different spaces ({one.space} and {other.space}) and cannot be compared; "
-            "enrol the older reference again with the model in use.",
+            f"The two templates live in different spaces{names} and cannot be compared; the older reference must "
+            "be enrolled again with the model in use.",
             reason="TEMPLATE_SPACE_MISMATCH",
         )

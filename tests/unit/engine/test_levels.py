@@ -12,7 +12,7 @@ import pytest
 from likeness.domain.access import Grant, Level
 from likeness.domain.answers import Hit, ProbeAnswer, SearchOptions
 from likeness.domain.audit import AuditShown
-from likeness.domain.errors import Denied, NotFound
+from likeness.domain.errors import Denied, NotFound, Precondition
 from likeness.domain.references import (
     Caller,
     Category,
@@ -27,6 +27,7 @@ from likeness.domain.scope import Scope, level
 from likeness.engine.engine import ListQuery
 from likeness.engine.hits import hit_threshold
 from likeness.store.store import Store
+from likeness.testing import vectors
 from likeness.testing.vectors import VectorModality, calibration
 from tests.support import ALICE, BOB, Bench, ByOwner
 
@@ -205,6 +206,20 @@ def test_no_picture_is_made_of_what_is_not_shown_in_full(store: Store) -> None:
         assert refused.value.reason == "NO_PICTURE_AT_THIS_LEVEL"
     assert store.audit_head() == before
     assert bench.engine.compare(ALICE, Sample(b"1,0"), reference_id, explain=True).explanation
+
+
+def test_the_space_of_what_is_not_shown_in_full_is_not_named(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference_id = described(bench, restrictions=limited(Level.CANDIDATE)).reference_id
+    monkeypatch.setattr(vectors, "SPACE", "later/2")
+    for caller, named in ((ALICE, True), (BOB, False)):
+        for sides in ((Sample(b"1,0"), reference_id), (reference_id, Sample(b"1,0"))):
+            with pytest.raises(Precondition) as refused:
+                bench.engine.compare(caller, *sides)
+            assert refused.value.reason == "TEMPLATE_SPACE_MISMATCH"
+            words = f"{refused.value.message} {refused.value.metadata}"
+            assert [space in words for space in ("test-vectors/1", "later/2")] == [named, named]
 
 
 # -- what only a hit may tell of --------------------------------------------------------------------------------
