@@ -23,6 +23,7 @@ from likeness.domain.storage import AuditReceipt, Outcome, only
 from likeness.store.owner_keys import leaf_of
 from likeness.store.owner_vault import is_erased
 from likeness.store.schema import Blob, reference, template
+from likeness.store.sealing import OWNER_HAS_LEFT
 from likeness.store.vault import LABEL_PREFIX_BYTES, KeyRing
 
 logger = logging.getLogger(__name__)
@@ -30,9 +31,6 @@ logger = logging.getLogger(__name__)
 NOBODY = Caller(OPERATOR)
 """Who acts where the store follows the ring, or a backup is brought up to date: what an operator did before has an
 entry of its own."""
-
-REASON = "its owner has left"
-"""Of the tombstones."""
 
 _CHUNK = 1000
 
@@ -95,7 +93,7 @@ def finish_exits(
 
 def exit_entry(owner: str, references: int, log_position: int) -> AuditEntry:
     """The entry of an owner that has left, of whose references so many were expunged, up to a log position."""
-    details: dict[str, JsonValue] = {"owner": owner, "references": references, "reason": REASON}
+    details: dict[str, JsonValue] = {"owner": owner, "references": references, "reason": OWNER_HAS_LEFT}
     return AuditEntry("ExpungeOwner", NOBODY, "OK", log_position=log_position, details=details)
 
 
@@ -131,7 +129,7 @@ def _left_behind(ring: KeyRing, reading: Reading, owner: str) -> Iterator[list[W
             return
         after = rows[-1].key
         left = [
-            expungement(name, modality, REASON)
+            expungement(name, modality, OWNER_HAS_LEFT)
             for _, name, modality, head in rows
             if gone or is_erased(ring, head)
         ]

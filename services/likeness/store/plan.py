@@ -179,7 +179,7 @@ class WritePlan:
 
     def _expunge(self, write: PreparedWrite, change: Expunge) -> Receipt:
         row = self._current(write.reference_id, change.expected_position)
-        row.update(write.columns)
+        row["reason"] = self._seals.seal_reason(row["owner"], change.reason, write.reference_id)
         facets = replace(decode_facets(row["facets"]), status=Status.EXPUNGED)
         row.update(facet_columns(facets, encode_facets(facets)))
         row.update(quality=None, template_tag=None, subject_tag=None, source_tag=None)

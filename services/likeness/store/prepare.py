@@ -74,7 +74,7 @@ def _prepare_change(key: RequestKey, change: Change, seals: Seals) -> PreparedWr
         return _prepare_enrol(key, change, seals)
     if isinstance(change, Update):
         return _prepare_update(key, change, seals)
-    return _prepare_expunge(key, change, seals)
+    return _prepare_expunge(key, change)
 
 
 def _prepare_enrol(key: RequestKey, change: Enrol, seals: Seals) -> PreparedWrite:
@@ -112,11 +112,10 @@ def _prepare_update(key: RequestKey, change: Update, seals: Seals) -> PreparedWr
     return PreparedWrite(key, change, reference.reference_id, {**_describe(reference), **_tags(blobs)}, blobs)
 
 
-def _prepare_expunge(key: RequestKey, change: Expunge, seals: Seals) -> PreparedWrite:
+def _prepare_expunge(key: RequestKey, change: Expunge) -> PreparedWrite:
     _check_text(change.reference_id, "reference_id")
-    reason = _within(MAX_FACETS_BYTES, change.reason.encode(), "reason")
-    aad = place("reference", change.reference_id, "reason")
-    return PreparedWrite(key, change, change.reference_id, {"reason": seals.reasons.seal(reason, aad=aad)})
+    _within(MAX_FACETS_BYTES, change.reason.encode(), "reason")
+    return PreparedWrite(key, change, change.reference_id)  # its row says for whom the reason is sealed
 
 
 def _describe(reference: Reference) -> dict[str, Any]:

@@ -92,6 +92,7 @@ def read_reason(connection: sa.Connection, seals: Seals, reference_id: str) -> s
 
     Raises:
         NotFound: there is no such reference, or it is not expunged.
+        WrongKey: its owner has left since, and its key was erased then.
         Corrupt: the row or the reason is damaged.
     """
     row = load_rows(connection, seals, [reference_id]).get(reference_id)

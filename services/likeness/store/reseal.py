@@ -277,8 +277,8 @@ def _resealed(row: Row, held: dict[str, Any], seals: Seals) -> dict[str, bytes]:
     if quality is not None and not seals.subjects.is_current_for(owner, quality):
         aad = place("reference", reference_id, "quality")
         row["quality"] = seals.subjects.reseal_for(owner, quality, aad=aad)
-    if reason is not None and not seals.reasons.is_current(reason):
-        row["reason"] = seals.reasons.reseal(reason, aad=place("reference", reference_id, "reason"))
+    if reason is not None and not seals.reasons.is_current_for(owner, reason):
+        row["reason"] = seals.reseal_reason(owner, reason, reference_id)
     row["seal"] = seals.sign_row(row)
     return fresh
 

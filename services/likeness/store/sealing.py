@@ -7,11 +7,14 @@ import hmac
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from likeness.domain.errors import Corrupt
+from likeness.domain.errors import Corrupt, Precondition
 from likeness.store.canonical import canonical_row
-from likeness.store.owner_vault import OwnerVault
+from likeness.store.owner_vault import Erased, OwnerVault
 from likeness.store.schema import SEALED_COLUMNS
 from likeness.store.vault import TAG_BYTES, KeyRing, KeyUse, key_of
+
+OWNER_HAS_LEFT = "its owner has left"
+"""The reason of an expungement by which an owner's exit is finished."""
 
 _REQUEST = b"likeness/1/request"
 """Before the digest of a request's content, so that its keyed digest is never that of a probe."""
@@ -28,9 +31,7 @@ class Seals:
         self.templates = OwnerVault(ring, KeyUse.TEMPLATES)
         self.subjects = OwnerVault(ring, KeyUse.SUBJECTS)
         self.sources = OwnerVault(ring, KeyUse.SOURCES)
-        self.reasons = ring.vault(
-            KeyUse.SUBJECTS
-        )  # of a tombstone, which stays readable when its owner leaves
+        self.reasons = OwnerVault(ring, KeyUse.SUBJECTS)
         self.audit = ring.vault(KeyUse.AUDIT)
         self.check = ring.vault(KeyUse.CHECK)
         self.rows = ring.sealer(KeyUse.ROWS)
@@ -73,6 +74,26 @@ class Seals:
         ):  # by a release that stored the digest itself, which the chain still covers
             return hmac.compare_digest(stored, digest)
         return self.probes.matches(_REQUEST + digest, stored)
+
+    def seal_reason(self, owner: str, reason: str, reference_id: str) -> bytes:
+        """Why a reference is expunged, sealed for its owner; once it has left, `OWNER_HAS_LEFT` for the store."""
+        aad = place("reference", reference_id, "reason")
+        try:
+            return self.reasons.seal_for(owner, reason.encode(), aad=aad)
+        except Precondition:
+            return self.reasons.seal(OWNER_HAS_LEFT.encode(), aad=aad)
+
+    def reseal_reason(self, owner: str, reason: bytes, reference_id: str) -> bytes:
+        """A reason sealed anew under the active key; where its owner has left since, that it has.
+
+        Raises:
+            WrongKey, Corrupt: it cannot be opened.
+        """
+        try:
+            text = self.reasons.unseal(reason, aad=place("reference", reference_id, "reason")).decode()
+        except Erased:
+            text = OWNER_HAS_LEFT
+        return self.seal_reason(owner, text, reference_id)
 
     def sign_row(self, row: Mapping[str, Any]) -> bytes:
         """The seal of a reference row over all of its other columns."""

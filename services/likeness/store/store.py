@@ -306,6 +306,7 @@ class Store:
 
         Raises:
             NotFound: there is no such reference, or it is not expunged.
+            WrongKey: its owner has left since, and its key was erased then.
         """
         with self._reading() as connection:
             return reads.read_reason(connection, self._seals, reference_id)

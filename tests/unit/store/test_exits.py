@@ -16,7 +16,7 @@ from likeness.domain.references import Facets, Status
 from likeness.domain.storage import Outcome, only
 from likeness.store import exits
 from likeness.store.owner_vault import OwnerVault, SnapshotVault
-from likeness.store.sealing import place
+from likeness.store.sealing import Seals, place
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing, KeyUse
 from tests.unit.store.writes import (
@@ -65,13 +65,14 @@ def sealed(folder: Path) -> list[tuple[str, str, str, bytes]]:
             row for name in ("template", "subject", "source") for row in database.execute(query.format(name))
         ]
         quality = "SELECT owner, reference_id, 'quality', quality FROM reference WHERE status <> 'expunged'"
-        return found + list(database.execute(quality))
+        reason = "SELECT owner, reference_id, 'reason', reason FROM reference WHERE status = 'expunged'"
+        return found + list(database.execute(quality)) + list(database.execute(reason))
 
 
 def opens(ring: KeyRing, row: tuple[str, str, str, bytes]) -> bool:
     _, name, what, blob = row
     uses = {"template": KeyUse.TEMPLATES, "source": KeyUse.SOURCES}
-    aad = place("reference", name, "quality") if what == "quality" else place(what, name)
+    aad = place("reference", name, what) if what in ("quality", "reason") else place(what, name)
     try:
         OwnerVault(ring, uses.get(what, KeyUse.SUBJECTS)).unseal(blob, aad=aad)
     except WrongKey:
@@ -87,7 +88,7 @@ def test_a_backup_from_before_an_exit_cannot_be_read_with_the_ring_of_afterwards
     after = KeyRing.load(shared / "key.json")
     rows = sealed(backup)
     assert {row[0] for row in rows} == {"FR", "DE"}
-    assert {row[2] for row in rows} == {"template", "subject", "source", "quality"}
+    assert {row[2] for row in rows} == {"template", "subject", "source", "quality", "reason"}
     for row in rows:
         assert opens(before, row)
         assert opens(after, row) == (row[0] == "DE"), row[:3]
@@ -114,7 +115,9 @@ def test_the_store_follows_as_it_is_opened_and_puts_it_on_record(shared: Path) -
         assert (exit_.owner, exit_.references, exit_.log_position) == ("FR", 2, store.head())
         assert {store.get(f"fr{i}").facets.status for i in range(3)} == {Status.EXPUNGED}
         assert store.expunge_reason("fr0") == "its owner has left"
-        assert store.expunge_reason("fr2") == "court order"
+        with pytest.raises(WrongKey) as erased:  # given before
+            store.expunge_reason("fr2")
+        assert erased.value.reason == "OWNER_KEY_ERASED"
         assert store.templates(["fr0", "fr1"]) == {}
         assert template_bytes(store.templates(["de2"])["de2"]) == template(2).to_bytes()
         assert store.verify(full=True).problems == ()
@@ -124,6 +127,35 @@ def test_the_store_follows_as_it_is_opened_and_puts_it_on_record(shared: Path) -
         assert store.audit_head().position == exit_.audit.position
     with open_store(shared) as store:
         assert store.exits == ()
+
+
+def test_a_reason_given_before_an_exit_opens_no_more_and_holds_no_key_in_use(shared: Path) -> None:
+    with open_store(shared) as store:
+        store.write([expunge("de0", reason="acquitted")])
+    leave(shared)
+    open_store(shared).close()
+    KeyRing.rotate(shared / "key.json")
+    with open_store(shared) as store:
+        report = store.reseal()
+        assert (report.problems, report.finished, store.old_keys()) == ([], True, frozenset())
+    ring = KeyRing.load(shared / "key.json")
+    for key_id in ring.ids - {ring.active}:
+        KeyRing.remove(shared / "key.json", key_id)
+    with open_store(shared) as store:
+        assert store.expunge_reason("fr2") == store.expunge_reason("fr0") == "its owner has left"
+        assert store.expunge_reason("de0") == "acquitted"
+        assert store.verify(full=True).problems == ()
+
+
+def test_a_reason_given_when_its_owner_has_left_is_that(shared: Path) -> None:
+    """Under the store's key nothing of it is stored that it did not leave under its own."""
+    leave(shared)
+    seals = Seals(KeyRing.load(shared / "key.json"))
+    aad = place("reference", "fr0", "reason")
+    assert (
+        seals.reasons.unseal(seals.seal_reason("FR", "court order", "fr0"), aad=aad) == b"its owner has left"
+    )
+    assert seals.reasons.unseal(seals.seal_reason("DE", "court order", "fr0"), aad=aad) == b"court order"
 
 
 def test_a_backup_from_before_an_exit_comes_up_without_what_the_owner_left(
