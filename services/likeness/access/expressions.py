@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from likeness.access.compiled import FAILING, Compiled, both, choice, either, opposite
 from likeness.access.conditions import (
     NEVER,
     CategoryIn,
@@ -22,9 +23,7 @@ from likeness.access.conditions import (
     InSomeGallery,
     OwnerIn,
     StatusIn,
-    every,
     negated,
-    some,
 )
 from likeness.access.directory import Directory
 from likeness.domain.references import Category, Status
@@ -89,30 +88,35 @@ class Compiler:
             self._above["Entity", name] = frozenset(
                 {("Entity", name), ("Bureau", entity.bureau), ("Country", entity.country), *groups}
             )
-        self._atoms: dict[str, Condition] = {}
+        self._atoms: dict[str, Compiled] = {}
 
-    def compiled(self, expression: Mapping[str, Any]) -> Condition:
+    def compiled(self, expression: Mapping[str, Any]) -> Compiled:
         """The condition over facets.
 
+        A part that Cedar could not evaluate is left as it was written; like what `check` refuses, it fails.
+
         Raises:
-            NotInSubset: it cannot be compiled.
+            NotInSubset: it is no expression.
         """
         operator, body = _node(expression)
         if operator == "Value" and isinstance(body, bool):
-            return Constant(body)
+            return Compiled(Constant(body))
         if operator in _LOGICAL:
             parts = [self.compiled(part) for part in _operands(operator, body)]
             return _LOGICAL[operator](*parts)
         if operator == "is" and _is_reference(body["left"]):
-            return Constant(body["entity_type"] == "Reference" and "in" not in body)
+            return Compiled(Constant(body["entity_type"] == "Reference" and "in" not in body))
         if operator == "has" and _is_reference(body["left"]):
-            return Constant(body["attr"] in FACETS)
+            return Compiled(Constant(body["attr"] in FACETS))
         return self._atom(expression)
 
-    def _atom(self, expression: Mapping[str, Any]) -> Condition:
+    def _atom(self, expression: Mapping[str, Any]) -> Compiled:
         written = json.dumps(expression, sort_keys=True)
         if written not in self._atoms:
-            self._atoms[written] = self._compiled_atom(expression)
+            try:
+                self._atoms[written] = Compiled(self._compiled_atom(expression))
+            except NotInSubset:
+                self._atoms[written] = FAILING
         return self._atoms[written]
 
     def _compiled_atom(self, expression: Mapping[str, Any]) -> Condition:
@@ -164,11 +168,11 @@ class Compiler:
         return _COMPARISONS[operator](left, right)
 
 
-_LOGICAL: Mapping[str, Callable[..., Condition]] = {
-    "!": negated,
-    "&&": every,
-    "||": some,
-    "if-then-else": lambda asked, then, other: some(every(asked, then), every(negated(asked), other)),
+_LOGICAL: Mapping[str, Callable[..., Compiled]] = {
+    "!": opposite,
+    "&&": both,
+    "||": either,
+    "if-then-else": choice,
 }
 
 _COMPARISONS: Mapping[str, Callable[[Value, Value], bool]] = {

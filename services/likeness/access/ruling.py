@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from likeness.access.conditions import NOTHING, ByConditions, Condition, every, negated, some
+from likeness.access.conditions import NEVER, NOTHING, ByConditions, Condition, every, negated, some
 from likeness.access.directory import Directory, ListedPrincipal
 from likeness.access.engine import Decision, PolicyEngine, PolicyFailed, Question
 from likeness.access.expressions import Compiler, NotInSubset
@@ -125,7 +125,7 @@ class Ruling:
         return self._judged.get((question, action), lambda: self._judge(question, action))
 
     def disclosure(self, question: Question) -> ByConditions:
-        """What of which references a call may be shown; nothing where a policy could not be evaluated."""
+        """What of which references a call may be shown; none for which a policy cannot be evaluated."""
         return self._disclosures.get(question, lambda: self._disclosure(question))
 
     def _admitted(self, asked: Asked) -> ListedPrincipal:
@@ -189,10 +189,14 @@ class Ruling:
 
     def _condition(self, question: Question, action: str) -> Condition:
         residuals = self.engine.residuals(question, action)
-        conditions = [(left.forbids, self._compiler.compiled(left.condition)) for left in residuals]
-        permitted = some(*(condition for forbids, condition in conditions if not forbids))
-        forbidden = some(*(condition for forbids, condition in conditions if forbids))
-        return every(permitted, negated(forbidden))
+        compiled = [(left, self._compiler.compiled(left.condition)) for left in residuals]
+        permitted = some(*(one.holds for left, one in compiled if not left.forbids))
+        forbidden = some(*(one.holds for left, one in compiled if left.forbids))
+        failing = {left.policy: one.fails for left, one in compiled if one.fails != NEVER}
+        if failing:
+            names = ", ".join(sorted(failing))
+            self._failed((f"Policies cannot be evaluated for some references, which are hidden: {names}.",))
+        return every(permitted, negated(forbidden), negated(some(*failing.values())))
 
 
 def question_of(asked: Asked, known: ListedPrincipal) -> Question:

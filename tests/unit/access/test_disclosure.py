@@ -20,7 +20,7 @@ from likeness.domain.references import Category, Facets, Purpose, Status
 from tests.unit.access.hub import asked, hub
 
 COMBINATIONS = 1200
-"""For each of the two sets of policies."""
+"""For each of the sets of policies."""
 
 _MANY = """
 @id("hit") permit (principal, action == Action::"seeHit", resource)
@@ -44,6 +44,27 @@ when { [Category::"victim", Category::"witness"].contains(resource.category) }
 unless { principal in Role::"supervisor" && [Country::"AA"].contains(resource.owner.country) };
 @id("no-secret") forbid (principal in Role::"operator", action, resource is Reference)
 when { resource.galleries.contains("secret") };
+"""
+
+_LIMITS = """
+@id("hit") permit (principal, action == Action::"seeHit", resource)
+when { resource.owner.listed }
+unless { resource.category == Category::"victim" && context has fmr_one_in && context.fmr_one_in < 1000 };
+@id("candidate") permit (principal, action == Action::"seeCandidate", resource)
+when {
+  if resource.category == Category::"wanted" && context has fmr_one_in then context.fmr_one_in >= 1000
+  else !(resource.status == Status::"active" && context has fmr_one_in && context.fmr_one_in < 1000)
+};
+@id("full") permit (principal, action == Action::"seeFull", resource)
+when {
+  resource.galleries.contains("open")
+  || (context has fmr_one_in && (context.fmr_one_in >= 1000) == resource.owner.listed)
+};
+@id("no") forbid (principal, action == Action::"seeFull", resource)
+when {
+  resource.owner in Group::"south" && context has fmr_one_in
+  && (resource.galleries.isEmpty() || context.fmr_one_in < 1000)
+};
 """
 
 _CALLERS = [
@@ -72,7 +93,9 @@ def _disagreements(access: CedarAccess, chance: random.Random) -> Iterator[objec
     seen: set[Level] = set()
     for _ in range(COMBINATIONS):
         name, entity = chance.choice(_CALLERS)
-        call = asked(f"spiffe://hub.test/{name}", entity, purpose=chance.choice(list(Purpose)))
+        limit = chance.choice([(), (("fmr_one_in", 500),), (("fmr_one_in", 5000),)])
+        purpose = chance.choice(list(Purpose))
+        call = asked(f"spiffe://hub.test/{name}", entity, purpose=purpose, attributes=limit)
         question = question_of(call, access.ruling.directory.principals[call.principal.name])
         facets = _random_facets(chance)
         level = access.ruling.disclosure(question).level(facets)
@@ -87,11 +110,42 @@ def _disagreements(access: CedarAccess, chance: random.Random) -> Iterator[objec
     assert seen == set(Level), "the combinations do not reach every level"
 
 
-@pytest.mark.parametrize("policies", [shipped("default.cedar"), _MANY], ids=["shipped", "many"])
+@pytest.mark.parametrize(
+    "policies", [shipped("default.cedar"), _MANY, _LIMITS], ids=["shipped", "many", "limits"]
+)
 def test_the_compiled_predicate_agrees_with_cedar_for_every_reference(policies: str, tmp_path: Path) -> None:
     access, observed = hub(tmp_path, policies=policies)
     assert list(_disagreements(access, random.Random(20))) == []
     assert observed.failures == []
+
+
+@pytest.mark.parametrize(
+    "beyond",
+    [
+        "9223372036854775807 + context.fmr_one_in > 0",
+        "(9223372036854775807 + context.fmr_one_in > 0) == resource.owner.listed",
+        "(if 9223372036854775807 + context.fmr_one_in > 0 then resource.owner.listed else true)",
+        "(resource.owner.listed || 9223372036854775807 + context.fmr_one_in > 0) && false "
+        '|| !(resource.status == Status::"active" || 9223372036854775807 + context.fmr_one_in > 0)',
+    ],
+)
+@pytest.mark.parametrize("effect", ["permit", "forbid"])
+def test_what_cannot_be_evaluated_hides_the_references_that_reach_it(
+    effect: str, beyond: str, tmp_path: Path
+) -> None:
+    levels = 'action in [Action::"seeHit", Action::"seeCandidate", Action::"seeFull"]'
+    condition = f'resource.category == Category::"victim" && context has fmr_one_in && ({beyond})'
+    access, observed = hub(
+        tmp_path,
+        policies='@id("one") permit (principal, action == Action::"seeHit", resource);\n'
+        '@id("two") permit (principal, action == Action::"seeCandidate", resource)\n'
+        'when { resource.galleries.contains("open") };\n'
+        '@id("three") permit (principal, action == Action::"seeFull", resource)\n'
+        'when { resource.status == Status::"active" };\n'
+        f'@id("beyond") {effect} (principal, {levels}, resource) when {{ {condition} }};',
+    )
+    assert list(_disagreements(access, random.Random(21))) == []
+    assert any("beyond" in error for errors in observed.failures for error in errors)
 
 
 def test_equal_disclosures_are_equal_in_another_process_too(tmp_path: Path) -> None:
