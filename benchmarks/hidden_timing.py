@@ -148,6 +148,9 @@ class _Unobserved:
     def refused(self, digest: str, error: LikenessError) -> None:
         """Nothing to do."""
 
+    def suspensions_taken(self, digest: str) -> None:
+        """Nothing to do."""
+
     def failed(self, errors: tuple[str, ...]) -> None:
         """Nothing to do."""
 

@@ -13,6 +13,7 @@ import grpc
 import pytest
 
 from likeness.access.judging import CedarAccess
+from likeness.access.sources import Sources
 from likeness.access.suspensions import read_suspensions, suspend
 from likeness.client import (
     AsyncLikenessClient,
@@ -28,6 +29,7 @@ from likeness.client import (
     metadata,
 )
 from likeness.domain.audit import AuditEntry
+from likeness.domain.errors import InvalidInput
 from likeness.domain.references import Caller
 from likeness.engine import oversight as engine
 from likeness.protocol import OVERSIGHT, SERVICES
@@ -416,16 +418,29 @@ def test_what_cannot_go_on_record_is_neither_done_nor_answered(
     read_only(country_hub.served, on=False)
 
 
-def test_a_change_that_is_not_in_force_is_reported(country_hub: Hub) -> None:
+def test_a_mistake_in_the_directory_keeps_no_bureau_from_cutting_off(country_hub: Hub) -> None:
     directory = country_hub.folder / "directory.toml"
     directory.write_text(DIRECTORY.replace('country = "BB"', 'country = "ZZ"'))
+    country_hub.bureau.oversight.suspend("AA-POLICE", "key lost")
+    assert [(entry.rpc, entry.outcome) for entry in country_hub.entries] == [("SuspendEntity", "OK")]
+    with pytest.raises(PermissionDenied) as denied:
+        country_hub.police.face.search(SAMPLE)
+    assert denied.value.reason == "ENTITY_SUSPENDED"
+    assert country_hub.bureau.oversight.resume("AA-POLICE")
+    country_hub.police.face.search(SAMPLE)
+
+
+def test_a_change_that_is_not_in_force_is_reported_and_on_record_once(
+    country_hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(_: Sources) -> bytes:
+        raise InvalidInput("It cannot be read.", reason="ACCESS_FILE_UNREADABLE")
+
+    monkeypatch.setattr(Sources, "read_suspensions", unreadable)
     with pytest.raises(FailedPrecondition) as failed:
         country_hub.bureau.oversight.suspend("AA-POLICE", "key lost")
     assert failed.value.reason == "SUSPENSIONS_NOT_TAKEN"
-    directory.write_text(DIRECTORY)
-    country_hub.bureau.oversight.suspend("AA-POLICE", "key lost")
-    with pytest.raises(PermissionDenied):
-        country_hub.police.face.search(SAMPLE)
+    assert [(entry.rpc, entry.outcome) for entry in country_hub.entries] == [("SuspendEntity", "OK")]
 
 
 def test_without_policies_nobody_oversees_anything(served: Served) -> None:

@@ -17,8 +17,11 @@ MAX_BYTES = 16 << 20
 """Of a directory file: some hundred thousand entities."""
 
 EntityName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}$")]
+MAX_PRINCIPAL = 2048
+"""Characters of the name of a principal."""
 PrincipalName = Annotated[
-    str, StringConstraints(pattern=r"^spiffe://[a-z0-9._-]{1,255}(/[A-Za-z0-9._-]+)+$", max_length=2048)
+    str,
+    StringConstraints(pattern=r"^spiffe://[a-z0-9._-]{1,255}(/[A-Za-z0-9._-]+)+$", max_length=MAX_PRINCIPAL),
 ]
 """A SPIFFE identifier: trust domain and path (SPIFFE-ID, clause 2)."""
 

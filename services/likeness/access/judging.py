@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -28,6 +29,9 @@ class Observer(Protocol):
     def refused(self, digest: str, error: LikenessError) -> None:
         """Changed files were not taken; what was in force remains so."""
 
+    def suspensions_taken(self, digest: str) -> None:
+        """Other entities are cut off since, by the rules in force; the changed files are still not taken."""
+
     def failed(self, errors: tuple[str, ...]) -> None:
         """Policies could not be evaluated for a call, which was denied."""
 
@@ -48,7 +52,9 @@ class CedarAccess:
         self._observer = observer
         self._changing = threading.Lock()
         self._refused = ""
-        self._ruling = self._made(sources.read())
+        self._are_suspensions_missed = False
+        self._contents = sources.read()
+        self._ruling = self._made(self._contents)
         observer.taken(self._ruling.digest)
 
     @property
@@ -73,21 +79,41 @@ class CedarAccess:
         """Take what stands in the files now, all of it or nothing; whether other rules are in force since.
 
         Files that are wrong leave the rules in force as they are; the observer is informed, once for each content.
+        Which entities are cut off is taken all the same: a mistake elsewhere must not keep a stolen key in use.
         """
         with self._changing:
+            self._are_suspensions_missed = False
             digest = ""
             try:
                 contents = self._sources.read()
                 digest = contents.digest
-                if digest in {self._ruling.digest, self._refused}:
+                if digest == self._ruling.digest:
                     return self._unchanged(digest)
+                if digest == self._refused:
+                    return self._take_suspensions()
                 ruling = self._made(contents)
             except LikenessError as error:
                 self._refuse(digest or error.message, error)
-                return False
-            self._ruling, self._refused = ruling, ""
+                return self._take_suspensions()
+            self._contents, self._ruling, self._refused = contents, ruling, ""
             self._observer.taken(digest)
             return True
+
+    def _take_suspensions(self) -> bool:
+        """Take which entities are cut off, over the rules in force; whether these are others than before."""
+        try:
+            contents = replace(self._contents, suspensions=self._sources.read_suspensions())
+            if contents.suspensions == self._contents.suspensions:
+                return False
+            suspensions = read_suspensions(contents.suspensions, str(self._sources.suspensions))
+        except LikenessError:  # the observer knows of it
+            self._are_suspensions_missed = True
+            return False
+        now = self._ruling
+        self._contents = contents
+        self._ruling = Ruling(now.directory, suspensions, now.engine, contents.digest, self._observer.failed)
+        self._observer.suspensions_taken(contents.digest)
+        return True
 
     def suspend(self, caller: Caller, entity: str, reason: str, record: Callable[[], int]) -> SuspendedEntity:
         """See `Suspending.suspend`."""
@@ -113,10 +139,10 @@ class CedarAccess:
                 reason="SUSPENSIONS_NOT_WRITABLE",
             ) from error
         self.refresh()
-        if self._refused:
+        if self._are_suspensions_missed:
             raise Precondition(
-                "The change is written, but this service goes on by the former rules, since those on file are "
-                "wrong; ask its operator to mend them, who finds what is wrong in its log.",
+                "The change is written, but this service cannot take it, since the file of access.suspensions is "
+                "unreadable or wrong; ask its operator to mend it, who finds what is wrong in the log.",
                 reason="SUSPENSIONS_NOT_TAKEN",
             )
 
@@ -132,7 +158,7 @@ class CedarAccess:
         ]
 
     def _unchanged(self, digest: str) -> bool:
-        if digest == self._ruling.digest and self._refused:
+        if self._refused:
             self._refused = ""
             self._observer.taken(digest)
         return False

@@ -74,8 +74,17 @@ class Sources:
             InvalidInput: a file cannot be read, is too large, or there are no policies.
         """
         texts = {path.name: _text(path) for path in self._policy_files()} or {SHIPPED: shipped(SHIPPED)}
-        cut_off = _content(self.suspensions) if self.suspensions.exists() else b""
-        return Contents(shipped("schema.cedarschema"), texts, _content(self.directory), cut_off)
+        return Contents(
+            shipped("schema.cedarschema"), texts, _content(self.directory), self.read_suspensions()
+        )
+
+    def read_suspensions(self) -> bytes:
+        """What stands in the file of entities that are cut off; empty where there is none.
+
+        Raises:
+            InvalidInput: it cannot be read.
+        """
+        return _content(self.suspensions) if self.suspensions.exists() else b""
 
     def _policy_files(self) -> Iterator[Path]:
         if self.policies is None:

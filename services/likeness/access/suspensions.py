@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import tempfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,11 +12,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from likeness.access.directory import EntityName
+from likeness.access.directory import MAX_PRINCIPAL, EntityName
 from likeness.domain.errors import Denied, InvalidInput
 from likeness.domain.files import write_whole
 
 MAX_BYTES = 4 << 20
+_ROW_BYTES = 16 << 10
+"""More than one suspension takes in the file."""
 
 
 class Suspension(BaseModel):
@@ -29,7 +32,7 @@ class Suspension(BaseModel):
 
     since: datetime
     reason: Annotated[str, StringConstraints(max_length=256)] = ""
-    by: Annotated[str, StringConstraints(max_length=512)] = ""
+    by: Annotated[str, StringConstraints(max_length=MAX_PRINCIPAL)] = ""
     audit: Annotated[int, Field(ge=0)] = 0
     caller: EntityName | Literal[""] = ""
 
@@ -65,9 +68,7 @@ def read_suspensions(content: bytes, name: str) -> Mapping[str, Suspension]:
     try:
         return _FILE.validate_json(content)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the beginning"
-        raise _invalid(name, f"has at {place}: {first['msg']}") from error
+        raise _invalid(name, f"has at {_where(error)}") from error
 
 
 def suspend(
@@ -90,22 +91,21 @@ def suspend(
         like: the directory's file. Whoever reads that, the service first of all, must be able to read this one.
         caller: the entity of the same bureau that asks for it; empty for an operator.
         record: puts the act on record, at the position that it returns, or 0 for none; called before the file is
-            changed, while nobody else can change it. What it raises stops the change.
+            changed, while nobody else can change it, and once it is found that it can be written. What it raises
+            stops the change.
 
     Returns:
         What stands in the file now.
 
     Raises:
         Denied: `caller` is cut off itself.
-        InvalidInput: the file or the name is malformed.
+        InvalidInput: the file, or what is to be written, is malformed.
         OSError: the file cannot be written.
     """
 
     def changed(rows: dict[str, Suspension]) -> None:
         _check_may_change(caller, rows)
-        since = datetime.now(UTC).replace(microsecond=0)
-        now = Suspension(since=since, by=by, reason=reason, caller=caller)
-        now = now.model_copy(update={"audit": record()})
+        now = _suspension(entity, reason, by, caller).model_copy(update={"audit": record()})
         rows[entity] = rows[entity].renewed(now) if entity in rows else now
 
     return _edited(path, like, changed)[entity]
@@ -160,6 +160,17 @@ def resume(
     return found
 
 
+def _suspension(entity: str, reason: str, by: str, caller: str) -> Suspension:
+    since = datetime.now(UTC).replace(microsecond=0)
+    row = {"since": since, "by": by, "reason": reason, "caller": caller}
+    try:
+        return _FILE.validate_python({entity: row})[entity]
+    except ValidationError as error:
+        raise InvalidInput(
+            f"The entity cannot be cut off so: at {_where(error)}.", reason="SUSPENSIONS_INVALID"
+        ) from error
+
+
 def _check_may_change(caller: str, rows: Mapping[str, Suspension]) -> None:
     """Of two entities that cut each other off at once only one succeeds, or nobody were left to resume them."""
     if caller in rows:
@@ -181,6 +192,7 @@ def _edited(
         fcntl.flock(lock, fcntl.LOCK_EX)
         there = read_suspensions(path.read_bytes() if path.exists() else b"", str(path))
         rows = dict(there)
+        _check_room(path)
         change(rows)
         if rows == there:
             return there
@@ -190,6 +202,23 @@ def _edited(
     finally:
         os.close(lock)
     return checked
+
+
+def _check_room(path: Path) -> None:
+    """Find out that the folder takes no file of the new length before the change is on record as done.
+
+    Raises:
+        OSError: it does not.
+    """
+    length = path.stat().st_size if path.exists() else 0
+    with tempfile.TemporaryFile(dir=path.parent, buffering=0) as file:
+        file.write(bytes(length + _ROW_BYTES))
+
+
+def _where(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"]) or "the beginning"
+    return f"{place}: {first['msg']}"
 
 
 def _invalid(name: str, what: str) -> InvalidInput:

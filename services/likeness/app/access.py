@@ -32,6 +32,11 @@ class _Reports:
         metrics.policy_stale().set(1)
         logs.event(_logger, logging.ERROR, "policy refused", reason=error.reason, problem=error.message)
 
+    def suspensions_taken(self, digest: str) -> None:
+        """Other entities are cut off, by the rules in force."""
+        metrics.policy_changes("taken").inc()
+        logs.event(_logger, logging.INFO, "suspensions in force", policy=digest)
+
     def failed(self, errors: tuple[str, ...]) -> None:
         """Policies could not be evaluated for a call."""
         metrics.policy_failures().inc()

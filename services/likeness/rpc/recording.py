@@ -34,6 +34,9 @@ SHED = frozenset(
 )
 """Reasons of calls that the service had no room for; they are not recorded."""
 
+DONE = frozenset({"SUSPENSIONS_NOT_TAKEN"})
+"""Reasons of acts that were done and are on record as such, though not all of it has an effect yet."""
+
 UNREAD = frozenset({"MALFORMED_MESSAGE", "REQUEST_TOO_LARGE", "NO_REQUEST"})
 """Reasons of requests that came and could not be read."""
 
@@ -177,8 +180,9 @@ class Recorder:
 
 
 def _is_due(act: Act, error: Exception) -> bool:
-    """Whether the refusal is to be on record: it is none of load, and somebody is known to have called."""
-    if isinstance(error, LikenessError) and error.reason in SHED:
+    """Whether the refusal is to be on record: it is none of load nor of an act that was done, and somebody is known
+    to have called."""
+    if isinstance(error, LikenessError) and error.reason in SHED | DONE:
         return False
     known = act.caller or claimed(act.request, act.peer)
     return bool(known.entity) or act.peer.principal != Principal()

@@ -305,8 +305,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_SUSPENSIONS_NOT_WRITABLE: _Reason.ValueType  # 142
     """The service cannot write the file of what is cut off; its operator must let it. Nothing was changed."""
     REASON_SUSPENSIONS_NOT_TAKEN: _Reason.ValueType  # 143
-    """The change is written, and the service has not taken it, since other rules on file are wrong; its operator must
-    mend them. Until then the former rules are in force.
+    """The change is written and on record as done, and the service has not taken it, since it cannot read the file; its
+    operator must mend that. Until then the former suspensions are in force.
     """
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
@@ -598,7 +598,7 @@ REASON_SUSPENDED_BY_OPERATOR: Reason.ValueType  # 144
 REASON_SUSPENSIONS_NOT_WRITABLE: Reason.ValueType  # 142
 """The service cannot write the file of what is cut off; its operator must let it. Nothing was changed."""
 REASON_SUSPENSIONS_NOT_TAKEN: Reason.ValueType  # 143
-"""The change is written, and the service has not taken it, since other rules on file are wrong; its operator must
-mend them. Until then the former rules are in force.
+"""The change is written and on record as done, and the service has not taken it, since it cannot read the file; its
+operator must mend that. Until then the former suspensions are in force.
 """
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

@@ -66,6 +66,7 @@ class Observed:
 
     def __init__(self) -> None:
         self.in_force: list[str] = []
+        self.suspensions_in_force: list[str] = []
         self.refusals: list[LikenessError] = []
         self.failures: list[tuple[str, ...]] = []
 
@@ -74,6 +75,9 @@ class Observed:
 
     def refused(self, digest: str, error: LikenessError) -> None:
         self.refusals.append(error)
+
+    def suspensions_taken(self, digest: str) -> None:
+        self.suspensions_in_force.append(digest)
 
     def failed(self, errors: tuple[str, ...]) -> None:
         self.failures.append(errors)

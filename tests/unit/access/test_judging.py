@@ -153,6 +153,35 @@ def test_wrong_rules_leave_those_in_force_and_are_reported_once(tmp_path: Path) 
     assert observed.in_force == [before, before]
 
 
+@pytest.mark.parametrize("name", ["own.cedar", "directory.toml"])
+def test_wrong_rules_do_not_keep_an_entity_from_being_cut_off(name: str, tmp_path: Path) -> None:
+    access, observed = hub(tmp_path, policies=_LIGHTS_OUT)
+    file, suspended = tmp_path / name, tmp_path / "suspended.json"
+    good = file.read_text()
+    file.write_text("not so")
+    access.refresh()
+    before = access.policy
+    suspend(suspended, "AA-POLICE", "key stolen")
+    assert access.refresh()
+    assert observed.suspensions_in_force == [access.policy] != [before]
+    with pytest.raises(Denied) as refused:
+        access.judge(asked(CASES, "AA-POLICE"))
+    assert refused.value.reason == "ENTITY_SUSPENDED"
+    access.judge(asked(EXAMINER, "BB-POLICE"))
+    assert not access.refresh()
+    suspended.write_text("damaged")
+    assert not access.refresh()
+    with pytest.raises(Denied):
+        access.judge(asked(CASES, "AA-POLICE"))
+    suspended.write_text("{}")
+    assert access.refresh()
+    access.judge(asked(CASES, "AA-POLICE"))
+    assert len(observed.in_force) == 1, "the files on the whole are still not taken"
+    file.write_text(good)
+    access.refresh()
+    assert len(observed.in_force) == 2
+
+
 def test_a_removed_directory_leaves_the_rules_in_force(tmp_path: Path) -> None:
     access, observed = hub(tmp_path)
     (tmp_path / "directory.toml").unlink()

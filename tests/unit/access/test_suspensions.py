@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import resource
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from likeness.access.directory import MAX_PRINCIPAL
 from likeness.access.suspensions import note_record, read_suspensions, resume, suspend
 from likeness.domain.errors import Denied, InvalidInput
 
@@ -137,6 +139,55 @@ def test_what_cannot_be_recorded_is_not_done(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         resume(file, "AA-POLICE", record=failing_too)
     assert file.read_bytes() == before
+
+
+class Recorded:
+    """Counts the acts that were put on record."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self) -> int:
+        self.count += 1
+        return self.count
+
+
+def test_what_cannot_be_written_is_not_recorded(tmp_path: Path) -> None:
+    file, recorded = tmp_path / "suspended.json", Recorded()
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, usual[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            suspend(file, "AA-POLICE", "key lost", record=recorded)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert recorded.count == 0
+    assert not file.exists()
+
+
+def test_who_has_the_longest_name_that_a_principal_may_have_cuts_off(tmp_path: Path) -> None:
+    file = tmp_path / "suspended.json"
+    name = "spiffe://hub.test/".ljust(MAX_PRINCIPAL, "a")
+    assert suspend(file, "AA-POLICE", "key lost", by=name).by == name
+
+
+@pytest.mark.parametrize(
+    ("entity", "given"),
+    [
+        ("AA-POLICE", {"by": "x" * (MAX_PRINCIPAL + 1)}),
+        ("AA-POLICE", {"reason": "x" * 257}),
+        ("no entity", {}),
+    ],
+)
+def test_what_the_file_cannot_hold_is_refused_before_it_is_on_record(
+    entity: str, given: dict[str, str], tmp_path: Path
+) -> None:
+    file, recorded = tmp_path / "suspended.json", Recorded()
+    usual = {"reason": "key lost", "record": recorded}
+    with pytest.raises(InvalidInput):
+        suspend(file, entity, **(usual | given))  # type: ignore[arg-type]
+    assert recorded.count == 0
+    assert not file.exists()
 
 
 def test_what_an_operator_cut_off_a_bureau_does_not_let_in(tmp_path: Path) -> None:

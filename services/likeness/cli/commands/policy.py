@@ -57,6 +57,9 @@ class _Silent:
     def refused(self, digest: str, error: LikenessError) -> None:
         """Nothing to report."""
 
+    def suspensions_taken(self, digest: str) -> None:
+        """Nothing to report."""
+
     def failed(self, errors: tuple[str, ...]) -> None:
         """Warn of policies that could not be evaluated."""
         note(f"a policy could not be evaluated: {'; '.join(errors)}", "yellow")
