@@ -45,6 +45,7 @@ from tests.unit.access.hub import hub
 from tests.waiting import PATIENCE, eventually
 
 SAMPLE = b"1,0,0"
+CLOSE = b"1,0.1,0"
 FACE = next(service.name for service in SERVICES if service.modality == "face")
 NEVER = 60.0
 """Seconds between two looks at the files: what a call changes is not found by looking."""
@@ -461,7 +462,7 @@ def received(country_hub: Hub) -> tuple[str, str]:
     """Two references of AA-POLICE, which a search abroad has answered, and of which one was read at home."""
     police = country_hub.police
     first = police.face.enroll(SAMPLE, metadata=metadata(subject_id="S-1", category="suspect")).reference
-    second = police.face.enroll(b"0,1,0", metadata=metadata(subject_id="S-2")).reference
+    second = police.face.enroll(CLOSE, metadata=metadata(subject_id="S-2")).reference
     abroad = country_hub.client("bb/police", "BB-POLICE", case_reference="their secret", operator="a clerk")
     abroad.face.enroll(SAMPLE, metadata=metadata(subject_id="S-1"))
     abroad.face.search(SAMPLE, k=3)

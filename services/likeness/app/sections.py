@@ -246,7 +246,7 @@ class QuotaSettings(Section):
         ge=1,
         le=_MOST,
         description="Answers in a day in which one principal gets a fine score of one subject: from then on "
-        "searches answer it by whole decades of the false match rate, and comparisons with it are refused.",
+        "searches answer it with a false match rate of 0.001, and comparisons with it are refused.",
     )
     probe: int = Field(
         default=30,

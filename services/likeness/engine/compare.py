@@ -31,8 +31,8 @@ SAME_PRESENTATION = 0.01
 class _Side:
     """One side made ready: its template, its name in the audit chain, and for a sample what was found in it.
 
-    `audit_name` of a reference is its id; of a sample its keyed digest. `reference` is as the caller may see it;
-    None of a sample.
+    `audit_name` of a reference is its id; of a sample its keyed digest. `reference` is as stored, and `level`
+    how much of it may be shown; of a sample there is none.
     """
 
     template: Template
@@ -40,11 +40,7 @@ class _Side:
     audit_name: str
     sample: Sample | None
     reference: Reference | None = None
-
-    @property
-    def level(self) -> Level:
-        """How much of it may be shown."""
-        return Level.FULL if self.reference is None else self.reference.level
+    level: Level = Level.FULL
 
 
 class Comparer:
@@ -152,7 +148,7 @@ class Comparer:
         template = self._memory.templates([reference_id]).get(reference_id)
         if template is None:
             return None
-        return _Side(template, None, reference_id, None, as_seen_by(caller, found))
+        return _Side(template, None, reference_id, None, found, as_seen_by(caller, found).level)
 
     def _explain(self, one: _Side, other: _Side, stated: Stated, deadline: Deadline) -> Explanation:
         sides = self._presented(one, deadline), self._presented(other, deadline)

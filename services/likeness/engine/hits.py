@@ -85,5 +85,10 @@ def hit_threshold(calibration: Calibration, max_fmr: float | None) -> float:
     Of `max_fmr` only the power of ten below it counts, so that hits cannot be weighed by asking again and again
     with another one.
     """
-    rate = HIT_FMR if max_fmr is None else min(HIT_FMR, 10.0 ** math.floor(math.log10(max_fmr) + 1e-9))
+    rate = HIT_FMR if max_fmr is None else min(HIT_FMR, power_of_ten(max_fmr))
     return calibration.threshold(max(rate, calibration.floor))
+
+
+def power_of_ten(rate: float) -> float:
+    """The power of ten that is not above a rate."""
+    return 10.0 ** math.floor(math.log10(rate) + 1e-9)

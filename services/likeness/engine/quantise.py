@@ -22,16 +22,17 @@ from likeness.domain.answers import Score, Stated
 from likeness.domain.calibration import Calibration, Fmr
 from likeness.engine.answering import UNCALIBRATED, rate
 
-FINE_FROM = 1e-3
-"""False match rate from which down the steps are fine; a candidate above it is one stranger in every thousand."""
+WEAKEST = 1e-3
+"""The false match rate from which down anything is published of a score, where the calibration can measure it.
+
+Above it is one stranger in every thousand and more, so that a probe drawn at random mostly tells nothing. Whole
+decades above it were an oracle: the mean of 100 random vectors, weighted by the decade that each was answered with,
+came as near to a face of 512 dimensions as one stranger in a million."""
 
 FINE_STEPS = 5
-"""Per decade of the false match rate, from `FINE_FROM` down: of faces about 0.0025 of the cosine. To code a
+"""Per decade of the false match rate, from `WEAKEST` down: of faces about 0.0025 of the cosine. To code a
 photograph again as JPEG (90), to shift it by two pixels or to brighten it by five changes its score with another of
 the person by 0.0002 to 0.0006 (medians of 149 people), of which four in five are not seen; with ten steps three."""
-
-COARSE_STEPS = 1
-"""Per decade above `FINE_FROM`; and everywhere for a subject that was answered too often."""
 
 UNCALIBRATED_STEP = 0.05
 """Of a score without a calibration."""
@@ -48,7 +49,7 @@ class Steps:
     """The scores that are published.
 
     Args:
-        scores: ascending; the first and the last are those of the calibration.
+        scores: ascending; the first is that of the calibration, and the last too unless the steps end before it.
         rates: the false match rate of each; never above that of the threshold that it stands for.
         below: width of the steps under the first score.
         above: width of the steps over the last, where no rate is measurable; infinite for none.
@@ -61,10 +62,11 @@ class Steps:
 
     @classmethod
     def of(cls, calibration: Calibration, wanted: Iterable[float], *, beyond: bool) -> Steps:
-        """The steps at the wanted false match rates, descending; `beyond` has steps over the last score too."""
+        """The steps at the wanted false match rates, descending; `beyond`: also the last score and over it."""
         found = dict(_edges(calibration, wanted))
         last = float(calibration.scores[-1])
-        found[last] = rate_of(calibration, last)
+        if beyond or len(found) == 1:
+            found[last] = rate_of(calibration, last)
         scores = tuple(sorted(found))
         decade = calibration.threshold(min(10 * calibration.floor, 1.0))
         above = (last - decade) / FINE_STEPS if beyond and decade < last else math.inf
@@ -108,20 +110,22 @@ def rate_of(calibration: Calibration, score: float) -> Fmr:
 def steps_of(calibration: Calibration, *, coarse: bool = False) -> Steps:
     """The steps in which scores of a calibration are published."""
     if coarse:
-        return Steps.of(calibration, _decades(0, 0, 30, COARSE_STEPS), beyond=False)
-    turn = round(-math.log10(FINE_FROM))
-    wanted = [*_decades(0, 0, turn, COARSE_STEPS), *_decades(turn, 1, 30 - turn, FINE_STEPS)]
-    return Steps.of(calibration, wanted, beyond=True)
+        return Steps.of(calibration, (1.0, WEAKEST), beyond=False)
+    decade = round(-math.log10(WEAKEST))
+    fine = (10.0 ** -(decade + k / FINE_STEPS) for k in range((30 - decade) * FINE_STEPS + 1))
+    return Steps.of(calibration, (1.0, *fine), beyond=True)
 
 
-def _decades(begin: int, first: int, decades: int, steps: int) -> list[float]:
-    return [10.0 ** -(begin + k / steps) for k in range(first, decades * steps + 1)]
+def weakest(calibration: Calibration) -> float:
+    """The false match rate of the weakest candidate that is answered where a policy judges."""
+    return max(WEAKEST, calibration.floor)
 
 
 def published(calibration: Calibration | None, score: Score, grant: Grant, *, coarse: bool = False) -> Stated:
     """A score and its false match rate as they are published: exact where nobody judged the call.
 
-    The rate is never below that of the score itself. The likelihood stays.
+    The rate is never below that of the score itself. The likelihood stays, unless it is to be coarse, or tells
+    nothing: then neither it nor a part of the score is published.
     """
     if not grant.policy:
         return Stated(score, rate(calibration, score.value))
@@ -130,24 +134,27 @@ def published(calibration: Calibration | None, score: Score, grant: Grant, *, co
         value = math.floor(score.value / step) * step
     else:
         value = steps_of(calibration, coarse=coarse).down(score.value)
-    rounded = replace(score, value=value, parts=_parts(score, value))
+    if coarse or not tells(calibration, score.value):
+        rounded = Score(value)
+    else:
+        rounded = replace(score, value=value, parts=_parts(score, value))
     return Stated(rounded, UNCALIBRATED if calibration is None else rate_of(calibration, value))
 
 
-def is_fine(calibration: Calibration | None, score: float) -> bool:
-    """Whether what is published of a score tells more of it than the whole decade of its rate."""
-    return calibration is None or score >= _first_fine(calibration)
+def tells(calibration: Calibration | None, score: float) -> bool:
+    """Whether what is published of a score tells anything of it: it is not that of any stranger."""
+    return calibration is None or score >= _first(calibration)
 
 
 @lru_cache(maxsize=16)
-def _first_fine(calibration: Calibration) -> float:
-    return steps_of(calibration, coarse=True).threshold(max(FINE_FROM, calibration.floor))
+def _first(calibration: Calibration) -> float:
+    return steps_of(calibration, coarse=True).threshold(weakest(calibration))
 
 
 def threshold(calibration: Calibration, max_fmr: float, grant: Grant, *, coarse: bool = False) -> float:
     """The least score of a candidate whose false match rate is at most `max_fmr`, as it is published.
 
-    `coarse`: of one that is published by whole decades, none of which is left out that might have passed.
+    `coarse`: of one that is published coarsely, none of which is left out that might have passed.
 
     Raises:
         InvalidInput, Precondition: as `Calibration.threshold`.

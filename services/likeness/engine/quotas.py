@@ -5,7 +5,9 @@ more than one may. What was refused there is remembered here until its window en
 before anything is computed for it.
 
 A subject that was answered often enough is not left out, which would hide a suspect, and the search is not refused,
-which would tell that it is there: it is answered by whole decades of the false match rate until the day ends.
+which would tell that it is there: it is answered as one whom one stranger in a thousand resembles as much, whatever
+its score, until the day ends. It is the subject as stored that is counted, also where the caller may not see it:
+several references of one would be several quotas.
 """
 
 from __future__ import annotations
@@ -80,7 +82,8 @@ class Quotas:
             entry: of the answer.
             caller: who is answered.
             probes: with which samples; none where references alone are compared.
-            subjects: the references that are answered with a fine score; several of one subject count once.
+            subjects: references of whose scores something is told, as stored: one for each time that a subject is
+                weighed against a probe.
 
         Raises:
             QuotaReached: one of them is used up.
@@ -98,7 +101,7 @@ class Quotas:
         charged = self._of_principal(caller)
         if caller.grant.policy:
             charged += [self._of_probe(caller, probe) for probe in probes]
-            charged += dict.fromkeys(self._of_subject(caller, subject) for subject in subjects)
+            charged += [self._of_subject(caller, subject) for subject in subjects]
         return tuple(charged)
 
     def _learn(self, reached: QuotaReached) -> None:

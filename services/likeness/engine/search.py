@@ -22,7 +22,7 @@ from likeness.engine.hits import HitSearch, Holders, hits
 from likeness.engine.memory import Memory
 from likeness.engine.merge import coverage
 from likeness.engine.policy import as_seen_by, score_as_seen
-from likeness.engine.quantise import is_fine, published, threshold
+from likeness.engine.quantise import published, tells, threshold
 from likeness.engine.quotas import Quotas
 from likeness.engine.search_rules import FRONTLINE_SECONDS, checked
 from likeness.engine.shard import Progress, Scored, Shard, ShardAnswer, ShardQuery, no_progress
@@ -111,7 +111,7 @@ class Searcher:
             except QuotaReached as reached:
                 if reached.charges[0].kind is not QuotaKind.SUBJECT:
                     raise
-                search = replace(search, fine=[])
+                search = replace(search, counted=[])
 
     def _thresholds(self, caller: Caller, options: SearchOptions) -> tuple[float, float]:
         """The least score of a candidate, and of one of a subject that is answered coarsely.
@@ -155,7 +155,9 @@ class Searcher:
             entry = audit_search(
                 self._modality.name, caller, search.options, probe, header, answers, search.holders
             )
-            receipt = self._quotas.put_on_record(self._store, entry, caller, search.query.probes, search.fine)
+            receipt = self._quotas.put_on_record(
+                self._store, entry, caller, search.query.probes, search.counted
+            )
         return SearchAnswer(
             recorded(header, receipt, timings), answers, with_scores=not search.options.frontline
         )
@@ -165,9 +167,9 @@ class Searcher:
 class _Search:
     """One search that its shards have answered.
 
-    `thresholds`: candidates that score less are left out, and those of subjects that are answered coarsely. `fine`:
-    the references that were answered with a fine score, once they were. `holders`: for every probe, who
-    holds something that resembles it and of which no more may be shown.
+    `thresholds`: candidates that score less are left out, and those of subjects that are answered coarsely.
+    `counted`: the references of whose scores something was told, as stored, once for each probe and subject.
+    `holders`: for every probe, who holds something that resembles it and of which no more may be shown.
     """
 
     modality: Modality
@@ -178,7 +180,7 @@ class _Search:
     thresholds: tuple[float, float]
     holders: Sequence[Holders]
     quotas: Quotas
-    fine: list[Reference] = field(default_factory=list)
+    counted: list[Reference] = field(default_factory=list)
 
     def answers(self, findings: Sequence[Finding]) -> tuple[ProbeAnswer, ...]:
         """The candidates and hits for every presentation; one without a template has none."""
@@ -218,11 +220,17 @@ class _Search:
         """
         k, grouped = self.options.k, self._grouped
         found: list[Candidate] = []
+        counted: dict[tuple[str, str], Reference] = {}
         place: dict[tuple[str, str], int] = {}
         for start in range(0, len(scored), k):
             for admitted, score in self._admitted(scored[start : start + k]):
                 reference = as_seen_by(self.query.scope.caller, admitted)
-                if score.value < self.thresholds[0] and not self._is_coarse(reference):
+                coarse = self._is_coarse(admitted)
+                if not coarse and self._tells(score):
+                    counted.setdefault(
+                        (admitted.facets.owner, admitted.subject_id or admitted.reference_id), admitted
+                    )
+                if score.value < self.thresholds[0] and not coarse:
                     continue
                 subject = (reference.facets.owner, reference.subject_id)
                 if grouped and reference.subject_id and subject in place:
@@ -230,9 +238,10 @@ class _Search:
                     found[place[subject]] = replace(best, further=(*best.further, reference.reference_id))
                 elif len(found) < k:
                     place[subject] = len(found)
-                    found.append(self._candidate(len(found) + 1, reference, score))
+                    found.append(self._candidate(len(found) + 1, reference, score, coarse=coarse))
             if len(found) == k:
                 break
+        self.counted.extend(counted.values())
         return tuple(found)
 
     @property
@@ -251,12 +260,14 @@ class _Search:
     def _is_coarse(self, reference: Reference) -> bool:
         return self.quotas.is_spent(self.query.scope.caller, reference)
 
-    def _candidate(self, rank: int, reference: Reference, score: Score) -> Candidate:
-        calibration, coarse = self.modality.calibration, self._is_coarse(reference)
-        between_decades = self.thresholds[0] > self.thresholds[1]
-        if not coarse and (between_decades or is_fine(calibration, score.value)):
-            self.fine.append(reference)
+    def _tells(self, score: Score) -> bool:
+        """Whether an answer tells something of a score, be it that it is below a threshold that is a fine step."""
+        between = self.thresholds[0] > self.thresholds[1] and score.value >= self.thresholds[1]
+        return between or tells(self.modality.calibration, score.value)
+
+    def _candidate(self, rank: int, reference: Reference, score: Score, *, coarse: bool) -> Candidate:
         seen = score_as_seen(reference.level, score)
-        stated = published(calibration, seen, self.query.scope.caller.grant, coarse=coarse)
+        grant = self.query.scope.caller.grant
+        stated = published(self.modality.calibration, seen, grant, coarse=coarse)
         expected_false = stated.fmr.value * self.answer.searched
         return Candidate(rank, reference, stated.score, stated.fmr, expected_false)

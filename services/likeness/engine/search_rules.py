@@ -6,8 +6,11 @@ from dataclasses import replace
 
 from likeness.domain.access import Grant
 from likeness.domain.answers import SearchOptions
+from likeness.domain.calibration import Calibration
 from likeness.domain.errors import Denied, InvalidInput, Precondition
 from likeness.domain.modality import Modality
+from likeness.engine.hits import power_of_ten
+from likeness.engine.quantise import weakest
 
 FRONTLINE_K = 3
 """Candidates of a search of the frontline: whoever stands before a person has no time for a list."""
@@ -36,7 +39,21 @@ def checked(modality: Modality, grant: Grant, options: SearchOptions) -> SearchO
             "run `likeness calibrate`, or search without max_fmr and not by the frontline's profile.",
             reason="NOT_CALIBRATED",
         )
+    if grant.policy and modality.calibration is not None:
+        options = replace(options, max_fmr=_judged_fmr(modality.calibration, options))
     return options
+
+
+def _judged_fmr(calibration: Calibration, options: SearchOptions) -> float:
+    """The threshold where a policy judges: at most that of the weakest candidate which is answered at all.
+
+    Where nobody weighs a score it is a power of ten, or asking with many thresholds would tell the score.
+    """
+    most = weakest(calibration)
+    asked = most if options.max_fmr is None else min(options.max_fmr, most)
+    if options.frontline or options.lights_out:
+        asked = max(power_of_ten(asked), min(asked, calibration.floor))
+    return asked
 
 
 def _check_lights_out(modality: Modality, grant: Grant, options: SearchOptions) -> None:

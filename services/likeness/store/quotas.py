@@ -75,26 +75,41 @@ class QuotaPlan:
     def take(self, charges: Sequence[PreparedCharge]) -> QuotaReached | None:
         """Count one use of each; where one is used up none is counted, and all are named that are of its kind.
 
+        One that is there several times is several uses: it may be used up by those before it.
+
         Those that are counted beyond their limit are counted where they are used up, too.
 
         Raises:
             Corrupt: what is stored is no count.
         """
         self._load([key for charge in charges for key in charge.keys])
-        spent = [charge for charge in charges if self._is_spent(charge)]
+        spent, taken = list[PreparedCharge](), list[PreparedCharge]()
+        for charge in charges:
+            if self._is_spent(charge):
+                spent.append(charge)
+            else:
+                self._add(charge)
+                taken.append(charge)
         if spent:
+            self._take_back(taken)
             first = spent[0]
             named = [one.charge for one in spent if one.charge.kind is first.charge.kind]
-            self._add(one for one in spent if one.charge.beyond)
+            beyond = [one for one in spent if one.charge.beyond]
+            for one in beyond:
+                self._add(one)
+            self._changed.update(key for one in beyond for key in one.keys)
             further = self._used[first.keys[0]] - first.charge.limit if first.charge.beyond else 0
             return QuotaReached(named, first.ends, further)
-        self._add(charges)
+        self._changed.update(key for charge in taken for key in charge.keys)
         return None
 
-    def _add(self, charges: Iterable[PreparedCharge]) -> None:
-        for key in (key for charge in charges for key in charge.keys):
-            self._used[key] += 1
-            self._changed.add(key)
+    def _add(self, charge: PreparedCharge, uses: int = 1) -> None:
+        for key in charge.keys:
+            self._used[key] += uses
+
+    def _take_back(self, charges: Iterable[PreparedCharge]) -> None:
+        for charge in charges:
+            self._add(charge, -1)
 
     def execute(self) -> None:
         """Write the counts in the connection's transaction."""

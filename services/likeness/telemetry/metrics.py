@@ -202,8 +202,8 @@ _rejections = Counter(
 )
 _quotas_reached = Counter(
     "likeness_quotas_reached_total",
-    "Times that a quota was found used up: a call was refused, or the subject of a candidate is answered by whole "
-    "decades from then on.",
+    "Times that a quota was found used up: a call was refused, or the subject of a candidate is answered with a "
+    "false match rate of 0.001 from then on.",
     ("quota",),
     registry=REGISTRY,
 )

@@ -1181,8 +1181,9 @@ class SearchOptions(_message.Message):
     max_fmr: _builtins.float
     """Leave out candidates whose false match rate is above this, up to 1; 0 means no threshold. A rate that the
     calibration's sample cannot measure is FMR_NOT_MEASURABLE. Where a policy judges calls, rates are published in
-    steps (1, 0.1, 0.01, 0.001, then five in a decade), and the step at or below this is the threshold; a candidate
-    of a subject whose quota is used up is published by whole decades, and not left out where its own may be below.
+    steps (1, then 0.001 and five in a decade), no candidate above 0.001 is answered, and the step at or below this is
+    the threshold, by PROFILE_FRONTLINE and with lights_out the power of ten; AnswerHeader.max_fmr says which. A
+    candidate of a subject whose quota is used up is published with 0.001, and not left out where its own may be below.
     """
     profile: Global___Profile.ValueType
     """How thoroughly to search."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from likeness.domain.access import Grant, Principal
+from likeness.domain.access import Grant, Level, Principal
 from likeness.domain.answers import Candidate, SearchOptions
 from likeness.domain.errors import NotFound
 from likeness.domain.quotas import DAY, Charge, QuotaLimits, QuotaReached
@@ -192,7 +192,16 @@ def close(count: int) -> list[Sample]:
     return found
 
 
-def test_a_subject_that_came_back_too_often_stays_in_the_answers_by_whole_decades(bench: Bench) -> None:
+def opposite() -> tuple[Sample, Sample]:
+    """Two probes that score .92 with the target, and so differ that no planes take them for nearly the same."""
+    target = np.array([float(x) for x in TARGET.split(",")])
+    target /= np.linalg.norm(target)
+    side = np.roll(target, 1) - np.roll(target, 1) @ target * target
+    side *= 0.42 / np.linalg.norm(side)
+    return sample(target + side), sample(target - side)
+
+
+def test_a_subject_that_came_back_too_often_stays_in_the_answers_coarsely(bench: Bench) -> None:
     bench.enrol(TARGET)
     engine = limited(bench, subject=3)
     scores = [(found.score.value, found.fmr.value) for found in (best(engine, p) for p in close(5)) if found]
@@ -217,15 +226,21 @@ def test_the_subject_is_one_whichever_of_its_references_is_found(bench: Bench) -
     assert reached.value.reason == "QUOTA_OF_SUBJECT"
 
 
-def test_a_threshold_leaves_out_none_that_is_answered_by_decades(store: Store) -> None:
+@pytest.fixture
+def measured(store: Store) -> Bench:
+    """A bench whose calibration goes down to a stranger in a hundred thousand."""
     modality = VectorModality()
     rates = np.array([1, 0.1, 1e-2, 1e-3, 1e-5])
     modality._calibration = replace(
         calibration(), scores=np.array([-1, 0.3, 0.6, 0.9, 0.99]), fmr=rates, lower=rates, upper=rates
     )
-    bench = Bench(modality, store)
+    return Bench(modality, store)
+
+
+def test_a_threshold_leaves_out_none_that_is_answered_coarsely(measured: Bench) -> None:
+    bench = measured
     bench.enrol("1")
-    engine = limited(bench, subject=1)
+    engine = limited(bench, subject=2)
     below, above = (Sample(f"{score},{(1 - score**2) ** 0.5}".encode()) for score in (0.92, 0.93))
     assert best(engine, below, max_fmr=3e-4) is None
     first = best(engine, above, max_fmr=3e-4)
@@ -241,12 +256,64 @@ def test_a_threshold_leaves_out_none_that_is_answered_by_decades(store: Store) -
     )
 
 
+def test_a_subject_counts_once_for_every_face_of_a_photograph(bench: Bench) -> None:
+    bench.enrol(TARGET)
+    engine = limited(bench, subject=2)
+    together = Sample(b";".join(one.data for one in close(3)))
+    found = [
+        answer.candidates[0].score.value for answer in engine.search(JUDGED, together, SearchOptions()).probes
+    ]
+    assert found == [pytest.approx(0.9)] * 3
+
+
+def test_nearly_the_same_face_counts_as_often_as_a_photograph_shows_it(bench: Bench) -> None:
+    engine = limited(bench, probe=2)
+    (one,) = spread(1)
+    assert refused(engine, Sample(b";".join([one.data] * 3))) == "QUOTA_OF_PROBE"
+    assert refused(engine, Sample(b";".join([one.data] * 2))) == ""
+
+
+def test_to_be_below_a_fine_threshold_is_counted_too(measured: Bench) -> None:
+    bench = measured
+    bench.enrol("1,0")
+    engine = limited(bench, subject=3)
+    between = [Sample(f"{0.91 + k / 1000},{(1 - (0.91 + k / 1000) ** 2) ** 0.5}".encode()) for k in range(3)]
+    assert [best(engine, probe, max_fmr=1e-4) for probe in between] == [None] * 3
+    found = best(engine, Sample(b"1,0.01"))
+    assert found is not None
+    assert found.score.value == pytest.approx(0.9)
+
+
+def test_a_subject_is_one_also_where_no_more_than_candidates_are_shown(bench: Bench) -> None:
+    seen_less = Restrictions(disclosure=Level.CANDIDATE)
+    ids = [
+        bench.enrol(TARGET, subject="S-1", restrictions=seen_less).reference.reference_id for _ in range(2)
+    ]
+    engine = limited(bench, subject=2)
+    first, second, third = close(3)
+    engine.compare(JUDGED, first, ids[0])
+    engine.compare(JUDGED, second, ids[1])
+    with pytest.raises(QuotaReached):
+        engine.compare(JUDGED, third, ids[0])
+
+
+def test_where_nobody_weighs_a_score_a_threshold_is_a_whole_decade(measured: Bench) -> None:
+    bench = measured
+    bench.enrol("1,0")
+    engine = limited(bench, subject=1, probe=1000)
+    rates = [float(rate) for rate in np.logspace(-3, -5, 12)]
+    for value in (0.94, 0.96, 0.985):
+        probe = Sample(f"{value},{(1 - value**2) ** 0.5}".encode())
+        shown = [best(engine, probe, k=3, max_fmr=rate, frontline=True) is not None for rate in rates]
+        assert shown == sorted(shown, reverse=True)
+        assert sum(shown) in (1, 6, 7, 12)
+
+
 def test_what_scores_as_strangers_do_is_not_counted(bench: Bench) -> None:
     bench.enrol("1,0")
     engine = limited(bench, subject=1)
     far = [Sample(f"0.7,{y},0.2".encode()) for y in (0.5, 0.6, 0.65)]
-    found = [best(engine, probe) for probe in far]
-    assert [one.score.value for one in found if one] == [pytest.approx(0.6)] * 3
+    assert [best(engine, probe, max_fmr=rate) for probe in far for rate in (None, 0.1)] == [None] * 6
     near = best(engine, Sample(b"1,0.2"))
     assert near is not None
     assert near.score.value > 0.95
@@ -279,7 +346,7 @@ def test_what_is_used_up_is_counted_for_who_watches(bench: Bench, monkeypatch: p
     before = {quota: reached(quota) for quota in ("principal", "subject", "probe")}
     bench.enrol(TARGET)
     engine = limited(bench, subject=1, probe=2, hour=4)
-    one, two = close(2)
+    one, two = opposite()
     for probe in (one, one, one, two):
         refused(engine, probe)
     refused(engine, two)
@@ -311,6 +378,24 @@ def climbed(engine: Engine, caller: Caller, seed: int) -> float:
     return float(here @ target / np.linalg.norm(here))
 
 
+def averaged(engine: Engine, caller: Caller, seed: int) -> float:
+    """What the mean of random steps reaches that are weighted by the scores that they were answered with.
+
+    It climbs past every step that is wider than a step of its own, which the evolution does not.
+    """
+    rng = np.random.default_rng(seed)
+    target = np.array([float(x) for x in TARGET.split(",")])
+    target /= np.linalg.norm(target)
+    here, seen = np.zeros(DIMENSION), list[float]()
+    for _ in range(ATTEMPTS):
+        step = rng.standard_normal(DIMENSION)
+        step /= np.linalg.norm(step)
+        there = step + here / (np.linalg.norm(here) or 1)
+        seen.append(max(-1.0, score(engine, sample(there), caller)))
+        here = here + (seen[-1] - float(np.mean(seen[-60:]))) * step
+    return float(here @ target / (np.linalg.norm(here) or 1))
+
+
 def score(engine: Engine, probe: Sample, caller: Caller) -> float:
     """What an attacker sees; less than any score where it sees nothing."""
     try:
@@ -329,6 +414,17 @@ def test_an_attacker_who_climbs_reaches_a_face_from_exact_scores_and_not_from_pu
         attacker = replace(JUDGED, grant=replace(JUDGED.grant, principal=Principal(f"spiffe://hub/{seed}")))
         assert climbed(engine, ALICE, seed) > 0.99
         assert climbed(engine, attacker, seed) < 0.9, "the score of one stranger in a thousand"
+
+
+def test_an_attacker_who_averages_reaches_a_face_from_exact_scores_and_not_from_published_ones(
+    bench: Bench,
+) -> None:
+    bench.enrol(TARGET)
+    engine = limited(bench)
+    for seed in range(2):
+        attacker = replace(JUDGED, grant=replace(JUDGED.grant, principal=Principal(f"spiffe://hub/{seed}")))
+        assert averaged(engine, ALICE, seed) > 0.95
+        assert averaged(engine, attacker, seed) < 0.9, "the score of one stranger in a thousand"
 
 
 def test_a_person_who_sends_variants_of_one_photograph_is_stopped_long_before_an_attack_is_done(
