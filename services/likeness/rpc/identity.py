@@ -101,11 +101,12 @@ def _attributes(request: Request) -> tuple[tuple[str, int], ...]:
 def _limit(max_fmr: float) -> tuple[tuple[str, int], ...]:
     """A limit on false matches, one in so many; nothing where there is none.
 
-    Two digits of it, rounded to the lax side, so that a caller who varies it asks few different questions.
+    Two digits of it, rounded to the lax side, so that a caller who varies it asks few different questions; twelve
+    first, so that 1e-5 is one in 100,000 although its inverse is a little less.
     """
     if not 0 < max_fmr <= 1:
         return ()
-    one_in = int(min(1 / max_fmr, MOST_ONE_IN)) if max_fmr > 1e-300 else MOST_ONE_IN
+    one_in = int(float(f"{min(1 / max_fmr, MOST_ONE_IN):.12g}")) if max_fmr > 1e-300 else MOST_ONE_IN
     step = 10 ** max(0, len(str(one_in)) - 2)
     return (("fmr_one_in", one_in - one_in % step),)
 

@@ -78,7 +78,17 @@ def test_a_malformed_caller_is_refused_by_field(context: dict[str, Any], field: 
 
 @pytest.mark.parametrize(
     ("max_fmr", "one_in"),
-    [(1e-3, 1000), (1e-6, 1_000_000), (3e-5, 33_000), (1e-300, 10**15), (5e-324, 10**15)],
+    [
+        *((float(f"1e-{digits}"), 10**digits) for digits in range(1, 16)),
+        *((1 / one_in, one_in) for one_in in range(1, 100)),
+        *((1 / (one_in * 10_000), one_in * 10_000) for one_in in range(10, 100)),
+        (3e-5, 33_000),
+        (0.9, 1),
+        (1.0001e-5, 99_000),
+        (9e-16, 10**15),
+        (1e-300, 10**15),
+        (5e-324, 10**15),
+    ],
 )
 def test_policies_see_two_digits_of_a_threshold_on_the_lax_side(max_fmr: float, one_in: int) -> None:
     options = common.SearchOptions(max_fmr=max_fmr)
