@@ -29,8 +29,10 @@ from likeness.store.schema import log, template
 from likeness.store.sealing import Seals, place
 
 BY_REQUEST = sa.select(log.c.position).where(
-    log.c.entity == sa.bindparam("entity"), log.c.request_id == sa.bindparam("request_id")
+    log.c.entity == sa.bindparam("entity"), log.c.request_id == sa.bindparam("name")
 )
+"""`name` is one of `Seals.request_names`."""
+
 _ENTRY = sa.select(log).where(log.c.position == sa.bindparam("position"))
 _LINKS = (
     sa.select(log)
@@ -137,9 +139,11 @@ def find_receipt(
     Raises:
         Conflict, Corrupt: as `receipt_at`.
     """
-    asked = {"entity": key.entity, "request_id": key.request_id}
-    position = connection.execute(BY_REQUEST, asked).scalar()
-    return None if position is None else receipt_at(connection, seals, position, key, kind, of)
+    for name in seals.request_names(key.entity, key.request_id):
+        position = connection.execute(BY_REQUEST, {"entity": key.entity, "name": name}).scalar()
+        if position is not None:
+            return receipt_at(connection, seals, position, key, kind, of)
+    return None
 
 
 def receipt_at(
@@ -155,7 +159,7 @@ def receipt_at(
     if row is None:
         raise LOG.gap(position)
     seals.check_chain(LOG.digest_at(connection, position - 1), row)
-    if (row.entity, row.request_id) != (key.entity, key.request_id):
+    if row.entity != key.entity or row.request_id not in seals.request_names(key.entity, key.request_id):
         raise Corrupt(f"Log entry {position} is not that of its request; restore the database from a backup.")
     if not seals.is_request(key.digest, row.request_digest) or not repeats(kind, of, row):
         raise request_id_reused(key)

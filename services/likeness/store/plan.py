@@ -75,10 +75,11 @@ class WritePlan:
             self._stored = fetch_rows(self._connection, changed)
         for write in writes:
             entity, request_id = key = write.key.entity, write.key.request_id
-            asked = {"entity": entity, "request_id": request_id}
-            found = self._backend.first(self._connection, BY_REQUEST, asked)
-            if found is not None:
-                self._stored_requests[key] = found[0]
+            for name in self._seals.request_names(entity, request_id):
+                found = self._backend.first(self._connection, BY_REQUEST, {"entity": entity, "name": name})
+                if found is not None:
+                    self._stored_requests[key] = found[0]
+                    break
             if isinstance(write.change, Enrol) and self._is_stored(write.reference_id):
                 self._held.add(write.reference_id)
 
@@ -235,7 +236,7 @@ class WritePlan:
             "reference_id": write.reference_id,
             "facets": None if kind is ChangeKind.EXPUNGE else row["facets"],
             "entity": write.key.entity,
-            "request_id": write.key.request_id,
+            "request_id": self._seals.request_names(write.key.entity, write.key.request_id)[0],
             "request_digest": self._seals.sign_request(write.key.digest),
         }
         entry["digest"] = self._seals.chain(self.head.digest, tuple(entry.values()))

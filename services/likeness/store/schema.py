@@ -53,7 +53,7 @@ log = Table(
     Column("reference_id", Text, nullable=False),
     Column("facets", Text),  # canonical JSON; NULL for an expunged reference
     Column("entity", Text, nullable=False),
-    Column("request_id", Text, nullable=False),
+    Column("request_id", Text, nullable=False),  # keyed; of entries of before, the id itself
     Column("request_digest", Blob, nullable=False),  # keyed; of entries of before, the digest itself
     Column("digest", Blob, nullable=False),  # seal over the previous digest and the columns above
     Index("log_by_request", "entity", "request_id", unique=True),

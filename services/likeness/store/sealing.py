@@ -11,12 +11,17 @@ from likeness.domain.errors import Corrupt, Precondition
 from likeness.store.canonical import canonical_row
 from likeness.store.owner_vault import Erased, OwnerVault
 from likeness.store.schema import SEALED_COLUMNS
-from likeness.store.vault import TAG_BYTES, KeyRing, KeyUse, key_of
+from likeness.store.vault import ID_BYTES, TAG_BYTES, KeyRing, KeyUse, key_of
+
+_REQUEST_ID = b"likeness/1/request-id"
+
+_NAME_BYTES = 16
+"""Of the keyed digest that a request is called by; among the requests of one entity none share it by chance."""
 
 OWNER_HAS_LEFT = "its owner has left"
 """The reason of an expungement by which an owner's exit is finished."""
 
-_REQUEST = b"likeness/1/request"
+_REQUEST = b"likeness/1/request-content"
 """Before the digest of a request's content, so that its keyed digest is never that of a probe."""
 
 GENESIS = bytes(32)
@@ -62,6 +67,15 @@ class Seals:
         makes it stays on record when its key is retired, so that a request is recognised for as long as the log is.
         """
         return self.probes.sign(_REQUEST + digest)
+
+    def request_names(self, entity: str, request_id: str) -> list[str]:
+        """What a request may be called in the log, first what a new entry calls it: under each key, then plainly.
+
+        A client may derive the id from what it sends, as `likeness enroll` does, so that it confirms guesses too.
+        Plainly is how older releases called it, and the chain covers that.
+        """
+        named = self.probes.sign_under_each(_REQUEST_ID + canonical_row([entity, request_id]))
+        return [*(seal[ID_BYTES : ID_BYTES + _NAME_BYTES].hex() for seal in named), request_id]
 
     def is_request(self, digest: bytes, stored: bytes) -> bool:
         """Whether a log entry was made by a request whose content has this digest.

@@ -298,6 +298,10 @@ class KeyRing:
         """Open with a subkey what a key of that id sealed for one use, where the ring no longer has the key."""
         self._adopted[key_id, use] = subkey
 
+    def ids_for(self, use: KeyUse) -> frozenset[str]:
+        """The ids of the keys in the ring, and of those of which the subkey for this use is left."""
+        return self.ids | {key_id for key_id, adopted in self._adopted if adopted is use}
+
     def _derive(self, key_id: str, use: KeyUse) -> bytes:
         key = self._keys.get(key_id)
         if key is None:
@@ -398,6 +402,14 @@ class Sealer:
     def sign(self, data: bytes) -> bytes:
         """The seal of the data under the active key."""
         return self._active_id + hmac.digest(self._subkey(self._active_id), data, "sha256")
+
+    def sign_under_each(self, data: bytes) -> list[bytes]:
+        """The seals of the data under every key that there is for this use, the active one first."""
+        others = sorted(self._ring.ids_for(self._use) - {self._ring.active})
+        return [
+            key_id + hmac.digest(self._subkey(key_id), data, "sha256")
+            for key_id in (self._active_id, *map(bytes.fromhex, others))
+        ]
 
     def is_current(self, seal: bytes) -> bool:
         """Whether a seal was made under the active key."""

@@ -1,5 +1,6 @@
 """Enrol, update, expunge: receipts, idempotency, refusals."""
 
+import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -148,21 +149,26 @@ def test_what_is_stored_of_a_request_confirms_no_guess_of_its_content(tmp_path: 
         store.write(writes)
     with tampering(tmp_path) as database:
         in_log = [row[0] for row in database.execute("SELECT request_digest FROM log ORDER BY position")]
+        names = {row[0] for row in database.execute("SELECT request_id FROM log")}
+    assert not names & {write.key.request_id for write in writes}
+    assert not names & {hashlib.sha256(write.key.request_id.encode()).hexdigest()[:32] for write in writes}
     rings = [KeyRing.create(tmp_path / "another.json"), KeyRing.load(tmp_path / "key.json")]
     for ring, opens in zip(rings, (False, True), strict=True):
         seals = Seals(ring)
         for write, stored in zip(writes, in_log, strict=True):
             assert write.key.digest not in stored
             assert (stored == seals.sign_request(write.key.digest)) == opens
+            assert (seals.request_names("FR", write.key.request_id)[0] in names) == opens
             assert seals.probes.sign(write.key.digest) != stored
 
 
-def test_a_request_of_a_release_that_stored_its_digest_itself_is_known_again(
+def test_a_request_of_a_release_that_stored_its_id_and_digest_themselves_is_known_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = enrol(1, request_id="request-1")
     with monkeypatch.context() as older, open_store(tmp_path) as store:
         older.setattr(Seals, "sign_request", lambda _, digest: digest)
+        older.setattr(Seals, "request_names", lambda _, _entity, request_id: [request_id])
         first = only(store.write([write]))
     with open_store(tmp_path) as store:
         assert only(store.write([write])) == replace(first, replayed=True)
