@@ -11,7 +11,15 @@ import sqlalchemy as sa
 
 from likeness.domain.audit import AuditMark
 from likeness.domain.changes import ChangeKind
-from likeness.domain.errors import Conflict, Corrupt, LikenessError, NotFound, Precondition, Unavailable
+from likeness.domain.errors import (
+    Conflict,
+    Corrupt,
+    LikenessError,
+    NotFound,
+    Precondition,
+    Unavailable,
+    WrongKey,
+)
 from likeness.domain.files import sync_folder
 from likeness.store.backend import Backend, reading
 from likeness.store.backup import BackendOf, check_backup, copy_file
@@ -103,13 +111,6 @@ def expunged_since(
                 raise Corrupt(f"The store at {home} does not go on from this backup: it is of another store.")
             _check_history(backend, connection, ring, manifest, expected)
             return list(connection.execute(_EXPUNGED, {"after": manifest.log}).scalars())
-    except Corrupt as error:
-        raise type(error)(
-            f"What was expunged since the backup cannot be learnt from {home}. {error.message} Or restore without "
-            "--since, and give what was expunged as a list (--expunged) from another source, such as the owners.",
-            reason=error.reason,
-            metadata=error.metadata,
-        ) from error
     finally:
         engine.dispose()
 
@@ -127,13 +128,25 @@ def _check_history(
         WrongKey, Corrupt: see `expunged_since`.
     """
     seals = Seals(ring)
-    backend.check_structure(connection)
-    check_keys(connection, seals)
-    check_schema(backend, connection, seals)
-    check_heads(connection, Witness(backend.home / WITNESS, seals.witness))
-    if expected is not None:
-        check_expected(connection, expected)
-    verify_chain(connection, seals, manifest.log, stored_heads(connection).log.position)
+    try:
+        backend.check_structure(connection)
+        check_keys(connection, seals)
+        check_schema(backend, connection, seals)
+        check_heads(connection, Witness(backend.home / WITNESS, seals.witness))
+        if expected is not None:
+            check_expected(connection, expected)
+        verify_chain(connection, seals, manifest.log, stored_heads(connection).log.position)
+    except WrongKey:  # the remedy is that of every command
+        raise
+    except Corrupt as error:  # its remedy is for a home that is to be served
+        raise Corrupt(
+            f"What was expunged since the backup cannot be learnt from {backend.home}: it is damaged, or was "
+            f"changed, is older than its witness or the expected audit head, or has no witness ({error.reason}). "
+            "Restore without --since, and give what was expunged as a list (--expunged) from elsewhere, as the "
+            "owners.",
+            reason=error.reason,
+            metadata=error.metadata,
+        ) from error
 
 
 def expunge_again(store: Store, reference_ids: Iterable[str]) -> int:
