@@ -115,8 +115,8 @@ class FaceSection:
         """Point to the contact sheet."""
         output.note(f"Look at {self._sheet}: probes on the left, candidates on the right.", "bold")
         output.note(
-            "FMR is how often two strangers score this high; a list is always filled up to k unless --max-fmr sets "
-            f"a limit, so the last ones are there to be ruled out. {LEAD}"
+            "FMR is how often two strangers score this high; where policies judge, as here, nobody above one in a "
+            f"thousand is listed. {LEAD}"
         )
 
 
