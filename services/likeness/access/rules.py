@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from likeness.access.demands import demands
 from likeness.access.directory import Directory
 from likeness.access.expressions import NotInSubset, check
 from likeness.domain.errors import InvalidInput
@@ -13,6 +14,9 @@ LEVEL_ACTIONS = ("seeHit", "seeCandidate", "seeFull")
 """What may be seen of a reference, from the least to the most."""
 
 LIGHTS_OUT = "lightsOut"
+
+LEAST_ONE_IN = 10_000
+"""The laxest limit on false matches with which a policy may let an answer be used without a look at it."""
 
 _Policy = Mapping[str, Any]
 
@@ -72,9 +76,30 @@ def _check_lights_out(name: str, policy: _Policy) -> None:
         raise _broken(
             name, "permits lightsOut without one modality that is not face; name it after resource =="
         )
-    for attribute in ("purpose", "fmr_one_in"):
-        if not _looks_at(policy["conditions"], attribute):
-            raise _broken(name, f"permits lightsOut without a look at context.{attribute}; limit it")
+    conditions = policy["conditions"]
+    if not demands(conditions, "purpose", _names_purpose):
+        raise _broken(
+            name,
+            "permits lightsOut without a purpose; on every side of ||, demand "
+            "context.purpose == or in named ones",
+        )
+    if not demands(conditions, "fmr_one_in", _limits):
+        raise _broken(
+            name,
+            "permits lightsOut without a limit on false matches; on every side of ||, demand "
+            f"context.fmr_one_in >= {LEAST_ONE_IN}, or a larger number",
+        )
+
+
+def _names_purpose(sign: str, literal: object) -> bool:
+    del literal  # the schema has it be a purpose
+    return sign in {"==", "in"}
+
+
+def _limits(sign: str, literal: object) -> bool:
+    if not isinstance(literal, int):
+        return False
+    return (literal if sign in {">=", "=="} else literal + 1 if sign == ">" else 0) >= LEAST_ONE_IN
 
 
 def _actions(policy: _Policy) -> frozenset[str] | None:
@@ -84,15 +109,6 @@ def _actions(policy: _Policy) -> frozenset[str] | None:
         return None
     named = scope.get("entities", [scope["entity"]] if "entity" in scope else [])
     return frozenset(entity["id"] for entity in named)
-
-
-def _looks_at(expression: object, attribute: str) -> bool:
-    if isinstance(expression, Mapping):
-        path = expression.get(".")
-        if isinstance(path, Mapping) and path == {"left": {"Var": "context"}, "attr": attribute}:
-            return True
-        return any(_looks_at(part, attribute) for part in expression.values())
-    return isinstance(expression, list) and any(_looks_at(part, attribute) for part in expression)
 
 
 def _not_listed(expression: object, directory: Directory) -> Iterator[str]:

@@ -71,3 +71,51 @@ def test_every_policy_has_a_name_of_its_own(tmp_path: Path) -> None:
         hub(tmp_path, policies=one)
     with pytest.raises(InvalidInput, match="twice"):
         hub(tmp_path, policies=f'@id("p") {one} @id("p") {one}')
+
+
+_NAMES_A_PURPOSE = 'context.purpose in [Purpose::"missing_person", Purpose::"wanted_person"]'
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        f"when {{ {_NAMES_A_PURPOSE} }} when {{ context has fmr_one_in && 10000 <= context.fmr_one_in }}",
+        f"when {{ {_NAMES_A_PURPOSE} && context has fmr_one_in && !(context.fmr_one_in < 10000) }}",
+        f"when {{ ({_OUT} && {_FMR}) || ({_NAMES_A_PURPOSE} && {_FMR} && context.frontline) }}",
+        f"when {{ {_OUT} && context has fmr_one_in && context.fmr_one_in > 9999 }}",
+        f"when {{ if {_OUT} then {_FMR} else false }}",
+        f'when {{ [Purpose::"missing_person"].contains(context.purpose) && {_FMR} }}',
+        f'when {{ {_FMR} }} unless {{ context.purpose != Purpose::"missing_person" }}',
+    ],
+)
+def test_lights_out_may_be_limited_in_many_ways(conditions: str, tmp_path: Path) -> None:
+    hub(tmp_path, policies=f'@id("p") {_LIGHTS} == Modality::"object") {conditions};')
+
+
+_SAME_FMR = "context has fmr_one_in && context.fmr_one_in == context.fmr_one_in"
+
+
+@pytest.mark.parametrize(
+    ("condition", "named"),
+    [
+        (f"context.purpose == context.purpose && {_FMR}", "purpose"),
+        (f'context.purpose in [Purpose::"missing_person", context.purpose] && {_FMR}', "purpose"),
+        (f'context.purpose != Purpose::"missing_person" && {_FMR}', "purpose"),
+        (f"({_OUT} || context.named_case) && {_FMR}", "purpose"),
+        (f"!({_OUT}) && {_FMR}", "purpose"),
+        (f"!({_OUT} && context.named_case) && {_FMR}", "purpose"),
+        (f"(if {_OUT} then true else context.named_case) && {_FMR}", "purpose"),
+        (f"(if context.named_case then {_OUT} else true) && {_FMR}", "purpose"),
+        (f"{_OUT} && {_SAME_FMR}", "fmr_one_in"),
+        (f"{_OUT} && context has fmr_one_in && context.fmr_one_in >= 9999", "fmr_one_in"),
+        (f"{_OUT} && context has fmr_one_in && context.fmr_one_in > 9998", "fmr_one_in"),
+        (f"{_OUT} && context has fmr_one_in && context.fmr_one_in <= 1000000", "fmr_one_in"),
+        (f"{_OUT} && context has fmr_one_in && 10000 >= context.fmr_one_in", "fmr_one_in"),
+        (f"{_OUT} && context has fmr_one_in && context.fmr_one_in != 10000", "fmr_one_in"),
+        (f"{_OUT} && (context.named_case || ({_FMR}))", "fmr_one_in"),
+        (f"{_OUT} && !({_FMR})", "fmr_one_in"),
+    ],
+)
+def test_lights_out_is_limited_on_every_way(condition: str, named: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=rf"p permits lightsOut without .*context\.{named} "):
+        hub(tmp_path, policies=f'@id("p") {_LIGHTS} == Modality::"object") when {{ {condition} }};')
