@@ -14,7 +14,7 @@ from likeness.cli.journal import JournalEntry, find_references
 from likeness.cli.modality import DEFAULT, words_of
 from likeness.cli.searched import has_hits, is_partial, nothing_words, searched_words
 from likeness.cli.sheet import MAX_CANDIDATES, Rectangle, Row, Tile, crop
-from likeness.cli.words import expected_of, hit_words, label_of, plural, rate_short
+from likeness.cli.words import expected_of, hit_words, is_of_another, label_of, plural, rate_short
 from likeness.client import SearchOptions
 from likeness.domain.errors import LikenessError
 from likeness.domain.samples import Sample
@@ -57,6 +57,7 @@ def save_pages(
     subtitle: Sequence[str],
     modality: str,
     galleries: Collection[str] = (),
+    entity: str = "",
 ) -> Drawn:
     """Draw the sheet, a page after the other, and write its pages.
 
@@ -67,13 +68,14 @@ def save_pages(
         subtitle: who asked what; see `heading`.
         modality: how samples are drawn.
         galleries: that the searches named.
+        entity: that asked; of references of others the sheet says whom to contact.
 
     Raises:
         OSError: a page cannot be written.
     """
     total = sum(max(1, len(response.answers) if response else 0) for _, response, _ in answers)
     pages = max(1, -(-total // sheet.ROWS_PER_PAGE))
-    rows = rows_of(answers, journal, modality, galleries)
+    rows = rows_of(answers, journal, modality, galleries, entity)
     drawn = Drawn([])
     for number in range(1, pages + 1):
         on_page = list(islice(rows, sheet.ROWS_PER_PAGE))
@@ -119,7 +121,11 @@ def heading(
 
 
 def rows_of(
-    answers: Sequence[Answer], journal: Path, modality: str = DEFAULT, galleries: Collection[str] = ()
+    answers: Sequence[Answer],
+    journal: Path,
+    modality: str = DEFAULT,
+    galleries: Collection[str] = (),
+    entity: str = "",
 ) -> Iterator[Row]:
     """One row per presentation, or per probe that was refused, made when its turn comes.
 
@@ -128,6 +134,7 @@ def rows_of(
         journal: the enrolment journal, which knows the files of candidates that were enrolled from here.
         modality: how samples are drawn.
         galleries: that the searches named.
+        entity: that asked.
     """
     shown = {
         candidate.reference.reference_id
@@ -145,7 +152,7 @@ def rows_of(
             yield Row(tile.of([path.name, "no answer"], None), note=note)
             continue
         for answer in response.answers:
-            yield _row(tile, answer, response, enrolled, galleries)
+            yield _row(tile, answer, response, enrolled, galleries, entity)
 
 
 Pictures = Callable[[bytes, str, Rectangle | None], tuple[Pixels, Rectangle | None]]
@@ -185,6 +192,7 @@ def _row(
     response: matching.SearchResponse,
     enrolled: Mapping[str, JournalEntry],
     galleries: Collection[str],
+    entity: str,
 ) -> Row:
     finding, header = answer.finding, response.header
     index = f", no. {finding.index}" if len(response.answers) > 1 else ""
@@ -195,10 +203,12 @@ def _row(
         searched_words(header, has_hits(response))[0],
     ]
     if answer.hits:
-        lines.append(f"hits: {', '.join(hit.owner for hit in answer.hits)}")
+        lines += [f"hit: contact {hit.owner}" for hit in answer.hits]
     if is_partial(header, galleries):
         lines.append(f"PARTIAL: coverage {header.coverage:.3f}")
-    candidates = [_candidate(c, header, enrolled, probe.pictures) for c in answer.candidates[:MAX_CANDIDATES]]
+    candidates = [
+        _candidate(c, header, enrolled, probe.pictures, entity) for c in answer.candidates[:MAX_CANDIDATES]
+    ]
     further = len(answer.candidates) - len(candidates)
     note = " ".join(map(hit_words, answer.hits)) or f"{nothing_words(header).capitalize()}."
     return Row(probe.of(lines, _rectangle(finding)), candidates, note=note, further=further)
@@ -209,10 +219,13 @@ def _candidate(
     header: common.AnswerHeader,
     enrolled: Mapping[str, JournalEntry],
     pictures: Pictures,
+    entity: str,
 ) -> Tile:
     stated, fmr = candidate.reference.metadata, candidate.score.fmr
     name = label_of(stated) or candidate.reference.reference_id
     lines = [f"{candidate.rank}. {name}"]
+    if is_of_another(candidate, entity):
+        lines.append(f"contact {stated.owner}")
     scored = candidate.HasField("score")
     if scored:
         lines += [

@@ -10,7 +10,7 @@ from rich.text import Text
 from likeness.cli import documents
 from likeness.cli.output import ROOMY, output_width, plain_table
 from likeness.cli.searched import has_hits, is_partial, nothing_words, searched_words
-from likeness.cli.words import expected_of, hit_words, label_of, rate_short
+from likeness.cli.words import expected_of, hit_words, is_of_another, label_of, rate_short
 from likeness.engine.entry import SampleWords
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
@@ -19,7 +19,11 @@ _ABRIDGED = "left out, see likeness get"
 
 
 def tables(
-    name: str, response: matching.SearchResponse, words: SampleWords, galleries: Collection[str] = ()
+    name: str,
+    response: matching.SearchResponse,
+    words: SampleWords,
+    galleries: Collection[str] = (),
+    entity: str = "",
 ) -> RenderableType:
     """The answer for one probe as a person reads it: one table per face, record or object in it.
 
@@ -28,12 +32,13 @@ def tables(
         response: the answer, its texts printable.
         words: what the modality's samples are called.
         galleries: that the search named.
+        entity: that asked; references of others are shown with their owner, who is to be asked about them.
     """
     parts: list[RenderableType] = []
     for answer in response.answers:
         parts.append(_heading(name, answer, words.presentation if len(response.answers) > 1 else ""))
         if answer.candidates:
-            parts.append(_candidates(answer, response.header))
+            parts.append(_candidates(answer, response.header, entity))
         elif not answer.hits:
             parts.append(Text(f"  {nothing_words(response.header)}"))
         parts.extend(Text(f"  {hit_words(hit)}") for hit in answer.hits)
@@ -52,8 +57,10 @@ def _heading(name: str, answer: matching.ProbeAnswer, presentation: str) -> Text
     return heading.append(f"  quality {finding.quality.unified:.0f} of 100", style="not bold dim")
 
 
-def _candidates(answer: matching.ProbeAnswer, header: common.AnswerHeader) -> RenderableType:
-    who = ("Reference", "Owner's label", "Category") if output_width() >= ROOMY else ("Candidate",)
+def _candidates(answer: matching.ProbeAnswer, header: common.AnswerHeader, entity: str) -> RenderableType:
+    owned = any(is_of_another(candidate, entity) for candidate in answer.candidates)
+    columns = ("Reference", *(("Owner",) if owned else ()), "Owner's label", "Category")
+    who = columns if output_width() >= ROOMY else ("Candidate",)
     scored = all(candidate.HasField("score") for candidate in answer.candidates)
     measures = ("Score", "FMR", "Expected false") if scored else ()
     table = plain_table(
@@ -63,11 +70,9 @@ def _candidates(answer: matching.ProbeAnswer, header: common.AnswerHeader) -> Re
     for candidate in answer.candidates:
         stated = candidate.reference.metadata
         # Where an answer would have been too long the rest was left out, and was not empty.
-        named = (
-            (_ABRIDGED, "")
-            if candidate.abridged
-            else (label_of(stated), documents.category_words(stated.category))
-        )
+        label = _ABRIDGED if candidate.abridged else label_of(stated)
+        category = "" if candidate.abridged else documents.category_words(stated.category)
+        named = (*((stated.owner,) if owned else ()), label, category)
         known = (candidate.reference.reference_id, *named)
         table.add_row(
             str(candidate.rank),

@@ -41,6 +41,11 @@ def hit_words(hit: common.Hit) -> str:
     return f"{hit.owner} holds a reference that resembles the probe: contact it."
 
 
+def is_of_another(candidate: common.Candidate, entity: str) -> bool:
+    """Whether it is the reference of somebody else than the entity that asks, who is to be contacted about it."""
+    return candidate.reference.metadata.owner not in ("", entity)
+
+
 def rate_short(value: float, measurable: bool, calibrated: bool = True) -> str:
     """A false match rate for one cell of a table: `4.0e-05`, `below 1.0e-06`, or that there is none."""
     if not calibrated:

@@ -68,6 +68,18 @@ def test_a_candidate_that_was_enrolled_from_here_is_shown(tmp_path: Path, journa
     assert list(known.lines) == ["1. r1", "score 0.500", "FMR 1.0e-03", "expected false 0.2"]
 
 
+def test_of_a_candidate_of_another_owner_the_sheet_says_whom_to_contact(
+    tmp_path: Path, journal: Path
+) -> None:
+    answer = response("r1", "r2")
+    for candidate, owner in zip(answer.answers[0].candidates, ("NCB-FR", "NCB-XX"), strict=True):
+        candidate.reference.metadata.owner = owner
+    (row,) = rows_of([(picture(tmp_path / "probe.png"), answer, "")], journal, entity="NCB-XX")
+    of_another, own = row.candidates
+    assert list(of_another.lines)[:2] == ["1. r1", "contact NCB-FR"]
+    assert not any("contact" in line for line in own.lines)
+
+
 def test_a_file_that_changed_since_is_not_shown_as_the_candidate(
     tmp_path: Path, journal: Path, enrolled: Path
 ) -> None:

@@ -17,16 +17,19 @@ from likeness.v1 import common_pb2 as common
 from tests.unit.cli.conftest import run
 
 FRONTLINE = ("--entity", "NCB-YY")
+ABROAD = ("--entity", "NCB-ZZ")
 
 
 @dataclass(frozen=True)
 class Shown:
-    """To the owner all, to others hits."""
+    """To the owner all, to NCB-ZZ candidates, to others hits."""
 
     entity: str
 
     def level(self, facets: Facets) -> Level:
-        return Level.FULL if facets.owner == self.entity else Level.HIT
+        if facets.owner == self.entity:
+            return Level.FULL
+        return Level.CANDIDATE if self.entity == "NCB-ZZ" else Level.HIT
 
 
 class Judge:
@@ -62,6 +65,17 @@ def test_a_hit_is_answered_without_a_word_on_galleries_or_a_partial_answer(folde
     assert answer["notice"].endswith("A hit is a reason to ask its owner, not an identification.")
     header = answer["header"]
     assert (header["partial"], header["policy"], header["insecure"]) == (False, "c0ffee", False)
+
+
+@pytest.mark.parametrize("columns", ["80", "160"])
+def test_of_a_candidate_abroad_the_table_says_whom_to_contact(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert "NCB-XX" in run("search", folder / "ada.jpg", *ABROAD, "--table").stdout
+    own = run("search", folder / "ada.jpg", "--table").stdout
+    assert "1 reference searched" in own
+    assert "NCB-XX" not in own
 
 
 def test_an_answer_without_hits_says_so(folder: Path) -> None:

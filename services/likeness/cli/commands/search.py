@@ -29,7 +29,6 @@ from likeness.cli.words import plural
 from likeness.client import CallFailed, LikenessClient, SearchOptions, sample
 from likeness.domain.errors import InvalidInput
 from likeness.domain.text import printable
-from likeness.engine.entry import SampleWords
 from likeness.engine.search_rules import FRONTLINE_K
 from likeness.rpc.convert.texts import with_printable_texts
 from likeness.v1 import common_pb2 as common
@@ -159,7 +158,7 @@ def search(
     with connect(asking) as client:
         try:
             for answer in each(client, found, chosen, options, asking):
-                show(output, answer, asking.words, gallery or ())
+                show(output, answer, asking, gallery or ())
                 answered.append(answer)
         except CallFailed as error:
             if not answered or not is_of_the_caller(error):
@@ -237,12 +236,14 @@ def _concerns_the_probe(error: CallFailed) -> bool:
     )
 
 
-def show(output: Output, answer: Answered, words: SampleWords, galleries: Collection[str]) -> None:
+def show(output: Output, answer: Answered, asking: Asking, galleries: Collection[str]) -> None:
     """Write one answer, or why there is none; `galleries` are those that were named."""
     name = str(answer.file.path)
     if answer.response is not None:
         response = answer.response
-        shown = tables(printable(name), with_printable_texts(response), words, galleries)
+        shown = tables(
+            printable(name), with_printable_texts(response), asking.words, galleries, asking.entity
+        )
         output.answer(documents.search(name, response, galleries), shown)
         return
     if output.as_json:
@@ -261,7 +262,9 @@ def draw_sheet(
     ]
     headers = [response.header for _, response, _ in answers if response is not None]
     above = heading(asking, options, headers, at)
-    drawn = save_pages(answers, path, journal, above, asking.modality, list(options["galleries"]))
+    drawn = save_pages(
+        answers, path, journal, above, asking.modality, list(options["galleries"]), asking.entity
+    )
     first, *further = drawn.pages
     note(f"contact sheet: {first}" + (f", and further pages to {further[-1]}" if further else ""))
     if drawn.without:
