@@ -11,6 +11,7 @@ from cryptography import x509
 from likeness.domain.access import Principal
 from likeness.domain.errors import Unproven
 from likeness.rpc.identity import AuthContext, Metadata
+from likeness.rpc.pem_files import UNREADABLE
 from likeness.rpc.trust import Trust
 
 _CERTIFICATE = "x509_pem_cert"
@@ -24,7 +25,8 @@ class CertificateProof:
     """Takes the name of a peer from the only URI of the certificate that it proved to hold.
 
     That the certificate is of an authority in force was checked when the connection began; here, at every call,
-    that it has not expired since, and that those who may issue its name are those who did.
+    that neither it nor its authority has expired since, and that those who may issue its name are those who did.
+    Where there is one trust domain the authority is gRPC's to check.
 
     Args:
         trust: gives what is in force.
@@ -51,31 +53,37 @@ class CertificateProof:
         certificate = next(iter(auth_context.get(_CERTIFICATE, ())), b"")
         if not certificate:
             raise Unproven("The connection proves nobody; connect with a certificate.")
-        principal, expires = self._read(certificate, self._trust())
-        if expires <= time.time():
-            raise Unproven(
-                "The certificate of this connection has expired; connect again with a new one.",
-                reason="CERTIFICATE_EXPIRED",
-            )
+        trust = self._trust()
+        principal, until = self._read(certificate, trust)
+        if until <= time.time():
+            principal, _ = self._named(
+                certificate, trust
+            )  # another authority in force may have issued it too
         return principal
 
     def _named(self, pem: bytes, trust: Trust) -> tuple[Principal, float]:
-        """The principal of a certificate, and when it ends, in seconds of Unix time."""
+        """The principal of a certificate, and until when that holds, in seconds of Unix time."""
         try:
             certificate = x509.load_pem_x509_certificate(pem)
+            expires = certificate.not_valid_after_utc
             names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
             uris = names.get_values_for_type(x509.UniformResourceIdentifier)
         except x509.ExtensionNotFound:
             uris = []
-        except ValueError as error:
+        except UNREADABLE as error:
             raise _unfit("cannot be read") from error
         if len(uris) != 1:
             raise _unfit(f"has {len(uris)} URIs among its names; it must have one")
+        if expires.timestamp() <= time.time():
+            raise Unproven(
+                "The certificate of this connection has expired; connect again with a new one.",
+                reason="CERTIFICATE_EXPIRED",
+            )
         try:
-            trust.check(uris[0], certificate)
-        except ValueError as error:
+            until = trust.check(uris[0], certificate)
+        except UNREADABLE as error:
             raise _unfit(f"names nobody whom this service trusts: {error}") from error
-        return Principal(name=uris[0]), certificate.not_valid_after_utc.timestamp()
+        return Principal(name=uris[0]), until.timestamp()
 
 
 def _unfit(why: str) -> Unproven:

@@ -32,8 +32,11 @@ class Trust:
     domain: str
     issuers: Mapping[str, Sequence[x509.Certificate]] = field(default_factory=dict)
 
-    def check(self, name: str, certificate: x509.Certificate) -> None:
-        """Hold a name against who issued the certificate that has it.
+    def check(self, name: str, certificate: x509.Certificate) -> datetime:
+        """Hold a name against who issued the certificate that has it; the answer holds until the time returned.
+
+        That is when the first certificate from this one up to the authority ends; where gRPC's own check is enough,
+        when this one does.
 
         Raises:
             ValueError: it is no name, of a foreign trust domain, or issued by none of the authorities of its own.
@@ -41,10 +44,9 @@ class Trust:
         domain = trust_domain_of(name)
         if domain != self.domain and domain not in self.issuers:
             raise ValueError(f"'{name[:MAX_TRUST_DOMAIN]}' is of the foreign trust domain {domain}")
-        if self.issuers:
-            self._check_issuer(domain, certificate)
+        return self._check_issuer(domain, certificate) if self.issuers else certificate.not_valid_after_utc
 
-    def _check_issuer(self, domain: str, certificate: x509.Certificate) -> None:
+    def _check_issuer(self, domain: str, certificate: x509.Certificate) -> datetime:
         verifier = (
             PolicyBuilder()
             .store(Store(list(self.issuers[domain])))
@@ -52,6 +54,7 @@ class Trust:
             .build_client_verifier()
         )
         try:
-            verifier.verify(certificate, [])
+            chain = verifier.verify(certificate, []).chain
         except VerificationError as error:
             raise ValueError(f"no authority of the trust domain {domain} issued it") from error
+        return min(one.not_valid_after_utc for one in chain)
