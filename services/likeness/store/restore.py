@@ -142,7 +142,7 @@ def _check_history(
         raise Corrupt(
             f"What was expunged since the backup cannot be learnt from {backend.home}: it is damaged, or was "
             f"changed, is older than its witness or the expected audit head, or has no witness ({error.reason}). "
-            "Restore without --since, and give what was expunged as a list (--expunged) from elsewhere, as the "
+            "Restore without --since, and give what was expunged as a list (--expunged), for example from the "
             "owners.",
             reason=error.reason,
             metadata=error.metadata,
