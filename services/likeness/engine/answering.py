@@ -87,10 +87,14 @@ def calibration_id(modality: Modality) -> str:
 
 
 def recorded(header: Header, receipt: AuditReceipt, timings: Timings) -> Header:
-    """The header of an answer that was put on record."""
+    """The header of an answer that was put on record.
+
+    Where a policy judged the call its stages are observed and not answered: without the noise of a network they
+    would tell whether there is more in the gallery than the caller may see.
+    """
     return replace(
         header,
         audit_position=receipt.position,
         audit_digest=receipt.digest.hex(),
-        timings=timings.seconds,
+        timings={} if header.policy else timings.seconds,
     )

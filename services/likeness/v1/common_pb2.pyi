@@ -1275,7 +1275,7 @@ class AnswerHeader(_message.Message):
     """Nobody was proven to ask: the service takes calls without TLS and trusts everyone who reaches it."""
     @_builtins.property
     def timings(self) -> _containers.RepeatedCompositeFieldContainer[Global___StageTiming]:
-        """Where the time went."""
+        """Where the time went; empty where a policy judged the call."""
 
     @_builtins.property
     def unknown_galleries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 
 from likeness.domain.access import Grant, Level
+from likeness.domain.answers import SearchOptions
 from likeness.domain.deadline import Deadline
 from likeness.domain.errors import DeadlineExceeded, NotFound
 from likeness.domain.ids import new_id
 from likeness.domain.references import Caller, Facets, Purpose, Restrictions, Status
+from likeness.domain.samples import Sample
 from likeness.domain.scope import Scope
 from likeness.engine.engine import ListQuery
+from likeness.telemetry import metrics
 from tests.steps import Steps, counting, settle
 from tests.support import ALICE, BOB, Bench, ByOwner
 
@@ -214,3 +217,27 @@ def test_a_filter_is_asked_about_as_many_where_much_is_hidden_as_where_nothing_i
     bench.engine.list(clerk, ListQuery())
     assert (work("wanted", "b"), work("case-2")) == without
     assert min(without) > (0, 0)
+
+
+def test_stages_are_observed_and_not_answered_where_a_policy_judges(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    observed = set[str]()
+    stage = metrics.stage
+
+    def counted(modality: str, name: str) -> Any:
+        observed.add(name)
+        return stage(modality, name)
+
+    monkeypatch.setattr(metrics, "stage", counted)
+    bench.enrol("1,0")
+    judged = replace(ALICE, grant=replace(ALICE.grant, policy="c0ffee"))
+    for caller, answered in ((judged, False), (ALICE, True)):
+        found = bench.engine.search(caller, Sample(b"1,0"), SearchOptions()).header.timings
+        assert set(found) == (observed if answered else set())
+        assert {"search", "compare", "audit"} <= observed
+        observed.clear()
+        compared = bench.engine.compare(caller, Sample(b"1,0"), Sample(b"0,1")).header.timings
+        assert set(compared) == (observed if answered else set())
+        assert {"compare", "audit"} <= observed
+        observed.clear()
