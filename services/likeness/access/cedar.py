@@ -15,6 +15,7 @@ import cedarpy
 from likeness.access.bounds import check_bounds, check_depth, too_deep
 from likeness.access.directory import Directory
 from likeness.access.engine import Decision, PolicyFailed, Question, Residual
+from likeness.access.limits import Limits
 from likeness.access.rules import check_policies
 from likeness.domain.errors import InvalidInput
 from likeness.domain.references import Facets
@@ -40,11 +41,18 @@ class Cedar:
             check_bounds(name, text)
             _check_schema(name, text, self._schema)
         text = "\n".join(policies.values())
-        self._ids = check_policies(_document(text), directory)
+        document = _document(text)
+        self._ids = check_policies(document, directory)
+        self._limits = Limits.of(document)
         self._policies = cedarpy.PolicySet.from_str(text)
         self._entities = cedarpy.Entities.from_json_str(json.dumps(list(_entities(directory))), self._schema)
         self._listed = frozenset(directory.entities)
         self._principals = directory.principals
+
+    @property
+    def limits(self) -> Limits:
+        """See `PolicyEngine.limits`."""
+        return self._limits
 
     def decide(self, question: Question, action: str) -> Decision:
         """See `PolicyEngine.decide`."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from likeness.access.limits import Limits
 from likeness.domain.access import Role
 from likeness.domain.references import Facets, Purpose
 
@@ -70,6 +71,10 @@ class Residual:
 
 class PolicyEngine(Protocol):
     """Policies that were taken, over one directory. Safe to use from many threads."""
+
+    @property
+    def limits(self) -> Limits:
+        """Which limits on false matches the policies tell from each other."""
 
     def decide(self, question: Question, action: str) -> Decision:
         """Whether a method may be called, or its answer used without a look at it (`lightsOut`).

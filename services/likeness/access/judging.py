@@ -68,7 +68,8 @@ class CedarAccess:
         return self._ruling
 
     def judge(self, asked: Asked) -> Grant:
-        """See `Access.judge`; about 10 µs for a question that was asked before, else about 2 ms.
+        """See `Access.judge`; about 10 µs for a question that was asked before, else some 7 ms, and 30 ms over a
+        directory of 1,500 entities.
 
         Raises:
             Denied: the call may not be done.

@@ -12,6 +12,7 @@ from likeness.access.conditions import NEVER, NOTHING, ByConditions, Condition, 
 from likeness.access.directory import Directory, ListedPrincipal
 from likeness.access.engine import Decision, PolicyEngine, PolicyFailed, Question
 from likeness.access.expressions import Compiler, NotInSubset
+from likeness.access.limits import FMR_ONE_IN
 from likeness.access.rules import LEVEL_ACTIONS, LIGHTS_OUT
 from likeness.access.suspensions import Suspension
 from likeness.domain.access import Action, Asked, Disclosure, Grant, OversightAction
@@ -20,11 +21,8 @@ from likeness.domain.errors import Denied
 DECISIONS = 8192
 """Decisions that are cached: entities times purposes times methods of a large hub. One takes about 2 kB."""
 
-FMR_ONE_IN = "fmr_one_in"
-"""The attribute of a request that a policy may look at: one false match in so many comparisons with strangers."""
-
 FRONTLINE = "frontline"
-"""Another: whether a search is by the frontline's profile."""
+"""The attribute of a request that says whether a search is by the frontline's profile."""
 
 _KeyT = TypeVar("_KeyT")
 _ValueT = TypeVar("_ValueT")
@@ -98,7 +96,7 @@ class Ruling:
     def judge(self, asked: Asked) -> Grant:
         """See `Access.judge`."""
         known = self._admitted(asked)
-        question = question_of(asked, known)
+        question = self._distinguished(question_of(asked, known))
         judged = self._decided(question, asked.action)
         unknown = bool(asked.target) and asked.target not in self.directory.entities
         if not judged.decision.allowed or unknown:
@@ -116,6 +114,11 @@ class Ruling:
             lights_out=judged.lights_out,
             roles=frozenset(role.value for role in question.roles),
         )
+
+    def _distinguished(self, question: Question) -> Question:
+        """The same for all questions that the policies cannot tell from each other."""
+        one_in = question.fmr_one_in
+        return question if one_in is None else replace(question, fmr_one_in=self.engine.limits.like(one_in))
 
     def _decided(self, question: Question, action: Action | OversightAction) -> _Judged:
         """Of oversight always decided anew: what comes at once was asked before, and an entity that does not exist

@@ -10,7 +10,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from likeness.access.ruling import FMR_ONE_IN, FRONTLINE, Ruling
+from likeness.access.limits import FMR_ONE_IN
+from likeness.access.ruling import FRONTLINE, Ruling
 from likeness.domain.access import Action, Asked, Level, OversightAction, Principal
 from likeness.domain.errors import Denied, InvalidInput
 from likeness.domain.references import Caller, Category, Facets, Purpose, Status
