@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -12,7 +12,16 @@ from likeness.cli import files, sheet
 from likeness.cli.caller import Asking
 from likeness.cli.journal import JournalEntry, find_references
 from likeness.cli.modality import DEFAULT, words_of
-from likeness.cli.searched import has_hits, is_partial, nothing_words, searched_words
+from likeness.cli.searched import (
+    ANYBODY,
+    Inquiry,
+    has_hits,
+    is_partial,
+    nothing_words,
+    searched_words,
+    threshold_words,
+    verdict,
+)
 from likeness.cli.sheet import MAX_CANDIDATES, Rectangle, Row, Tile, crop
 from likeness.cli.words import expected_of, hit_words, is_of_another, label_of, plural, rate_short
 from likeness.client import SearchOptions
@@ -56,8 +65,7 @@ def save_pages(
     journal: Path,
     subtitle: Sequence[str],
     modality: str,
-    galleries: Collection[str] = (),
-    entity: str = "",
+    inquiry: Inquiry = ANYBODY,
 ) -> Drawn:
     """Draw the sheet, a page after the other, and write its pages.
 
@@ -67,15 +75,14 @@ def save_pages(
         journal: the enrolment journal, which knows the files of candidates that were enrolled from here.
         subtitle: who asked what; see `heading`.
         modality: how samples are drawn.
-        galleries: that the searches named.
-        entity: that asked; of references of others the sheet says whom to contact.
+        inquiry: who asked for what.
 
     Raises:
         OSError: a page cannot be written.
     """
     total = sum(max(1, len(response.answers) if response else 0) for _, response, _ in answers)
     pages = max(1, -(-total // sheet.ROWS_PER_PAGE))
-    rows = rows_of(answers, journal, modality, galleries, entity)
+    rows = rows_of(answers, journal, modality, inquiry)
     drawn = Drawn([])
     for number in range(1, pages + 1):
         on_page = list(islice(rows, sheet.ROWS_PER_PAGE))
@@ -97,7 +104,7 @@ def heading(
     asking: Asking, options: SearchOptions, headers: Sequence[common.AnswerHeader], at: datetime
 ) -> list[str]:
     """What stands above every page: when, who, why, for which case, in what, and by which models."""
-    max_fmr = options.get("max_fmr")
+    held = sorted({threshold_words(h.max_fmr) for h in headers if h.max_fmr})
     asked = {
         "Entity": asking.entity,
         "Operator": asking.operator or "not named",
@@ -109,9 +116,11 @@ def heading(
         "Owners": ", ".join(options.get("owners", ())) or "all",
         "Categories": ", ".join(options.get("categories", ())) or "all",
         "Candidates": f"{options.get('k', 0)} at the most for each {asking.words.presentation}"
-        + (f", with an FMR of {max_fmr:g} or less" if max_fmr else "")
+        + (f", with a {' or a '.join(held)}" if held else "")
         + (", every reference compared" if options.get("exhaustive") else ""),
     }
+    if options.get("frontline"):
+        scope = {"Profile": "frontline, hit or no hit", **scope}
     by = {
         "Models": ", ".join(sorted({h.model for h in headers})) or "none",
         "Calibration": ", ".join(sorted({h.calibration or "none" for h in headers})) or "none",
@@ -124,8 +133,7 @@ def rows_of(
     answers: Sequence[Answer],
     journal: Path,
     modality: str = DEFAULT,
-    galleries: Collection[str] = (),
-    entity: str = "",
+    inquiry: Inquiry = ANYBODY,
 ) -> Iterator[Row]:
     """One row per presentation, or per probe that was refused, made when its turn comes.
 
@@ -133,8 +141,7 @@ def rows_of(
         answers: the probes and their answers.
         journal: the enrolment journal, which knows the files of candidates that were enrolled from here.
         modality: how samples are drawn.
-        galleries: that the searches named.
-        entity: that asked.
+        inquiry: who asked for what.
     """
     shown = {
         candidate.reference.reference_id
@@ -152,7 +159,7 @@ def rows_of(
             yield Row(tile.of([path.name, "no answer"], None), note=note)
             continue
         for answer in response.answers:
-            yield _row(tile, answer, response, enrolled, galleries, entity)
+            yield _row(tile, answer, response, enrolled, inquiry)
 
 
 Pictures = Callable[[bytes, str, Rectangle | None], tuple[Pixels, Rectangle | None]]
@@ -191,26 +198,28 @@ def _row(
     answer: matching.ProbeAnswer,
     response: matching.SearchResponse,
     enrolled: Mapping[str, JournalEntry],
-    galleries: Collection[str],
-    entity: str,
+    inquiry: Inquiry,
 ) -> Row:
     finding, header = answer.finding, response.header
     index = f", no. {finding.index}" if len(response.answers) > 1 else ""
     lines = [
         probe.path.name,
+        *([verdict(answer)] if inquiry.frontline else ()),
         f"quality {finding.quality.unified:.0f} of 100{index}",
         f"audit entry {header.audit_position}",
         searched_words(header, has_hits(response))[0],
     ]
     if answer.hits:
         lines += [f"hit: contact {hit.owner}" for hit in answer.hits]
-    if is_partial(header, galleries):
+    if is_partial(header, inquiry.galleries):
         lines.append(f"PARTIAL: coverage {header.coverage:.3f}")
     candidates = [
-        _candidate(c, header, enrolled, probe.pictures, entity) for c in answer.candidates[:MAX_CANDIDATES]
+        _candidate(c, header, enrolled, probe.pictures, inquiry.entity)
+        for c in answer.candidates[:MAX_CANDIDATES]
     ]
     further = len(answer.candidates) - len(candidates)
-    note = " ".join(map(hit_words, answer.hits)) or f"{nothing_words(header).capitalize()}."
+    nothing = verdict(answer) if inquiry.frontline else nothing_words(header).capitalize()
+    note = " ".join(map(hit_words, answer.hits)) or f"{nothing}."
     return Row(probe.of(lines, _rectangle(finding)), candidates, note=note, further=further)
 
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from likeness.cli import documents
 from likeness.cli.output import ROOMY, output_width, plain_table
-from likeness.cli.searched import has_hits, is_partial, nothing_words, searched_words
+from likeness.cli.searched import (
+    ANYBODY,
+    Inquiry,
+    has_hits,
+    is_partial,
+    nothing_words,
+    searched_words,
+    threshold_words,
+    verdict,
+)
 from likeness.cli.words import expected_of, hit_words, is_of_another, label_of, rate_short
 from likeness.engine.entry import SampleWords
 from likeness.v1 import common_pb2 as common
@@ -22,8 +29,7 @@ def tables(
     name: str,
     response: matching.SearchResponse,
     words: SampleWords,
-    galleries: Collection[str] = (),
-    entity: str = "",
+    inquiry: Inquiry = ANYBODY,
 ) -> RenderableType:
     """The answer for one probe as a person reads it: one table per face, record or object in it.
 
@@ -31,21 +37,22 @@ def tables(
         name: of the probe.
         response: the answer, its texts printable.
         words: what the modality's samples are called.
-        galleries: that the search named.
-        entity: that asked; references of others are shown with their owner, who is to be asked about them.
+        inquiry: who asked for what.
     """
     parts: list[RenderableType] = []
     for answer in response.answers:
         parts.append(_heading(name, answer, words.presentation if len(response.answers) > 1 else ""))
+        if inquiry.frontline:
+            parts.append(Text(f"  {verdict(answer)}", style="bold"))
         if answer.candidates:
-            parts.append(_candidates(answer, response.header, entity))
-        elif not answer.hits:
+            parts.append(_candidates(answer, response.header, inquiry.entity))
+        elif not answer.hits and not inquiry.frontline:
             parts.append(Text(f"  {nothing_words(response.header)}"))
         parts.extend(Text(f"  {hit_words(hit)}") for hit in answer.hits)
         parts.extend(
             Text(f"  {issue.message}", style="yellow") for issue in answer.finding.issues if issue.message
         )
-    parts.append(Text(_origin(response, galleries), style="dim"))
+    parts.append(Text(_origin(response, inquiry), style="dim"))
     parts.append(Text())
     return Group(*parts)
 
@@ -91,15 +98,16 @@ def _measured(candidate: common.Candidate, header: common.AnswerHeader) -> tuple
     )
 
 
-def _origin(response: matching.SearchResponse, galleries: Collection[str]) -> str:
+def _origin(response: matching.SearchResponse, inquiry: Inquiry) -> str:
     header = response.header
     searched, uncounted = searched_words(header, has_hits(response))
     aside = f" ({uncounted})" if uncounted else ""
-    partial = is_partial(header, galleries)
+    partial = is_partial(header, inquiry.galleries)
     coverage = f" (PARTIAL: only {header.coverage:.3f} of the gallery took part)" if partial else ""
     calibration = header.calibration or "none"
-    threshold = f"; FMR of {header.max_fmr:g} at most" if header.max_fmr else ""
+    profile = "; frontline profile" if inquiry.frontline else ""
+    threshold = f"; {threshold_words(header.max_fmr)}" if header.max_fmr else ""
     return (
-        f"{searched}{aside}{coverage}{threshold}; models {header.model}; calibration {calibration}; "
+        f"{searched}{aside}{coverage}{profile}{threshold}; models {header.model}; calibration {calibration}; "
         f"log position {header.log_position}; audit entry {header.audit_position}"
     )

@@ -7,6 +7,7 @@ nothing else is unknown to it. An answer in which nothing is counted is therefor
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from likeness.cli.output import note, warn
@@ -15,6 +16,25 @@ from likeness.client import SearchOptions
 from likeness.domain.text import printable
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import matching_pb2 as matching
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """Who asked for what, as far as answers are worded by it.
+
+    Args:
+        entity: that asked; references of others are shown with their owner, who is to be contacted about them.
+        galleries: that the search named.
+        frontline: whether it was asked by the frontline's profile, which answers hit or no hit.
+    """
+
+    entity: str = ""
+    galleries: Collection[str] = ()
+    frontline: bool = False
+
+
+ANYBODY = Inquiry()
+"""Nobody in particular, who named no gallery."""
 
 
 def is_partial(header: common.AnswerHeader, galleries: Collection[str]) -> bool:
@@ -50,6 +70,16 @@ def searched_words(header: common.AnswerHeader, hits: bool) -> tuple[str, str]:
         return "searched for hits alone", "how many references took part is not shown"
     counted = f"{plural(header.searched, 'reference')} searched"
     return counted, "others for hits alone, not counted" if hits else ""
+
+
+def verdict(answer: matching.ProbeAnswer) -> str:
+    """What the frontline is told first of a probe."""
+    return "HIT" if answer.candidates or answer.hits else "NO HIT"
+
+
+def threshold_words(max_fmr: float) -> str:
+    """The threshold that held for an answer; empty where there was none."""
+    return f"false match rate of {max_fmr:g} or less" if max_fmr else ""
 
 
 def nothing_words(header: common.AnswerHeader) -> str:

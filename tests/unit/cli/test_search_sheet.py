@@ -10,6 +10,7 @@ import pytest
 from likeness.cli.caller import Asking
 from likeness.cli.journal import Journal, JournalEntry
 from likeness.cli.search_sheet import ELSEWHERE, heading, rows_of, save_pages
+from likeness.cli.searched import Inquiry
 from likeness.cli.sheet import MAX_CANDIDATES
 from likeness.client import SearchOptions
 from likeness.domain.references import Purpose
@@ -74,7 +75,7 @@ def test_of_a_candidate_of_another_owner_the_sheet_says_whom_to_contact(
     answer = response("r1", "r2")
     for candidate, owner in zip(answer.answers[0].candidates, ("NCB-FR", "NCB-XX"), strict=True):
         candidate.reference.metadata.owner = owner
-    (row,) = rows_of([(picture(tmp_path / "probe.png"), answer, "")], journal, entity="NCB-XX")
+    (row,) = rows_of([(picture(tmp_path / "probe.png"), answer, "")], journal, inquiry=Inquiry("NCB-XX"))
     of_another, own = row.candidates
     assert list(of_another.lines)[:2] == ["1. r1", "contact NCB-FR"]
     assert not any("contact" in line for line in own.lines)
@@ -153,10 +154,27 @@ def test_a_heading_says_who_asked_what_why_and_when() -> None:
     asking = Asking("face", "s:1", "NCB-XX", Purpose.MISSING_PERSON, "case-7", "clerk", 30.0)
     options = SearchOptions(galleries=["a", "b"], k=5, max_fmr=1e-4)
     at = datetime(2031, 2, 3, 4, 5, tzinfo=UTC)
-    text = "\n".join(heading(asking, options, [common.AnswerHeader(model="m@1", calibration="c@1")], at))
+    text = "\n".join(
+        heading(asking, options, [common.AnswerHeader(model="m@1", calibration="c@1", max_fmr=1e-4)], at)
+    )
     asked = ("2031-02-03 04:05 UTC", "NCB-XX", "clerk", "missing person", "case-7")
     for part in (*asked, "a, b", "m@1", "c@1", "0.0001"):
         assert part in text
+
+
+def test_of_the_frontline_the_sheet_says_hit_or_no_hit_and_the_threshold_that_held(
+    tmp_path: Path, journal: Path
+) -> None:
+    probe = picture(tmp_path / "probe.png")
+    answers = [(probe, response("r1"), ""), (probe, response(), "")]
+    hit, nothing = rows_of(answers, journal, inquiry=Inquiry(frontline=True))
+    assert (hit.probe.lines[1], nothing.probe.lines[1], nothing.note) == ("HIT", "NO HIT", "NO HIT.")
+    asking = Asking("face", "s:1", "NCB-XX", Purpose.SYSTEM_TEST, "", "clerk", 30.0)
+    at = datetime(2031, 2, 3, 4, 5, tzinfo=UTC)
+    options = SearchOptions(k=3, max_fmr=0.0, frontline=True)
+    text = "\n".join(heading(asking, options, [common.AnswerHeader(max_fmr=1e-4)], at))
+    assert "Profile: frontline" in text
+    assert "with a false match rate of 0.0001 or less" in text
 
 
 def test_a_row_of_hits_alone_names_their_owners_and_claims_no_count(tmp_path: Path, journal: Path) -> None:
@@ -167,7 +185,7 @@ def test_a_row_of_hits_alone_names_their_owners_and_claims_no_count(tmp_path: Pa
         (probe, matching.SearchResponse(header=header, answers=[answer]), "")
         for answer in (hit, matching.ProbeAnswer())
     ]
-    found, nothing = rows_of(answers, journal, galleries=["wanted"])
+    found, nothing = rows_of(answers, journal, inquiry=Inquiry(galleries=["wanted"]))
     assert found.note == "NCB-FR holds a reference that resembles the probe: contact it."
     assert nothing.note == "No hit."
     for row in (found, nothing):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,12 +23,13 @@ from likeness.cli.output import Output, fail, meter, note, warn
 from likeness.cli.refusals import is_of_the_caller
 from likeness.cli.search_sheet import heading, save_pages
 from likeness.cli.search_tables import tables
-from likeness.cli.searched import cautions, remark
+from likeness.cli.searched import Inquiry, cautions, remark
 from likeness.cli.selection import selection
 from likeness.cli.words import plural
 from likeness.client import CallFailed, LikenessClient, SearchOptions, sample
 from likeness.domain.errors import InvalidInput
 from likeness.domain.text import printable
+from likeness.engine.entry import SampleWords
 from likeness.engine.search_rules import FRONTLINE_K
 from likeness.rpc.convert.texts import with_printable_texts
 from likeness.v1 import common_pb2 as common
@@ -148,6 +149,7 @@ def search(
     )
     chosen = selection(former_select or select, otherwise="each")
     began = datetime.now(UTC)
+    inquiry = Inquiry(asking.entity, tuple(gallery or ()), frontline)
     output = Output(as_json)
     answered = []
     passed: Counter[str] = Counter()
@@ -158,7 +160,7 @@ def search(
     with connect(asking) as client:
         try:
             for answer in each(client, found, chosen, options, asking):
-                show(output, answer, asking, gallery or ())
+                show(output, answer, asking.words, inquiry)
                 answered.append(answer)
         except CallFailed as error:
             if not answered or not is_of_the_caller(error):
@@ -236,15 +238,13 @@ def _concerns_the_probe(error: CallFailed) -> bool:
     )
 
 
-def show(output: Output, answer: Answered, asking: Asking, galleries: Collection[str]) -> None:
-    """Write one answer, or why there is none; `galleries` are those that were named."""
+def show(output: Output, answer: Answered, words: SampleWords, inquiry: Inquiry) -> None:
+    """Write one answer, or why there is none."""
     name = str(answer.file.path)
     if answer.response is not None:
         response = answer.response
-        shown = tables(
-            printable(name), with_printable_texts(response), asking.words, galleries, asking.entity
-        )
-        output.answer(documents.search(name, response, galleries), shown)
+        shown = tables(printable(name), with_printable_texts(response), words, inquiry)
+        output.answer(documents.search(name, response, inquiry.galleries), shown)
         return
     if output.as_json:
         rejection = {"reason": answer.reason, "message": answer.refusal}
@@ -262,9 +262,8 @@ def draw_sheet(
     ]
     headers = [response.header for _, response, _ in answers if response is not None]
     above = heading(asking, options, headers, at)
-    drawn = save_pages(
-        answers, path, journal, above, asking.modality, list(options["galleries"]), asking.entity
-    )
+    inquiry = Inquiry(asking.entity, list(options["galleries"]), options["frontline"])
+    drawn = save_pages(answers, path, journal, above, asking.modality, inquiry)
     first, *further = drawn.pages
     note(f"contact sheet: {first}" + (f", and further pages to {further[-1]}" if further else ""))
     if drawn.without:
