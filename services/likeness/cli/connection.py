@@ -10,7 +10,7 @@ import grpc
 from likeness.cli.caller import Asking
 from likeness.cli.failures import Exit, Stopped
 from likeness.cli.refusals import is_used_up
-from likeness.client import CallFailed, LikenessClient
+from likeness.client import CallFailed, LikenessClient, Unavailable
 from likeness.domain.errors import InvalidInput
 from likeness.domain.text import printable
 
@@ -28,7 +28,8 @@ def connect(asking: Asking) -> Iterator[LikenessClient]:
 
     Raises:
         Stopped: an RPC failed for good; the message says why and what to do.
-        InvalidInput: a certificate or key cannot be read, or one is given without the other.
+        InvalidInput: a certificate or key cannot be read, has expired, or is given without the other or with one
+            that it does not belong to.
     """
     with explained(asking), _client(asking) as client:
         yield client
@@ -46,6 +47,8 @@ def _client(asking: Asking) -> LikenessClient:
             tls=asking.tls,
             token=asking.token,
         )
+    except Unavailable as error:  # nothing was called yet: it is the files that are wrong
+        raise InvalidInput(error.message) from error
     except OSError as error:
         raise InvalidInput(f"{error.filename} cannot be read: {error.strerror}.") from error
     except ValueError as error:

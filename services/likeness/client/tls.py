@@ -8,6 +8,8 @@ from pathlib import Path
 
 import grpc
 
+from likeness.client.own_certificate import check_pair
+
 Token = str | Callable[[], str]
 """A bearer token, or what gives one for each call, from whatever thread, so that it can be renewed."""
 
@@ -33,9 +35,13 @@ class Tls:
         Raises:
             ValueError: a certificate without its key, or the other way round.
             OSError: a file cannot be read.
+            Unavailable: no service can take the certificate: it or the key is none, they do not belong together, or
+                the certificate has expired. The reason is HANDSHAKE_FAILED.
         """
         if (self.certificate is None) is not (self.key is None):
             raise ValueError("a certificate is of use with its key alone; give both")
+        if self.certificate is not None and self.key is not None:
+            check_pair(Path(self.certificate), Path(self.key))
         return grpc.ssl_channel_credentials(*map(_content, (self.authorities, self.key, self.certificate)))
 
 
