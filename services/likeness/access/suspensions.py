@@ -160,6 +160,37 @@ def resume(
     return found
 
 
+def add(path: Path, rows: Mapping[str, Suspension], *, like: Path | None = None) -> Mapping[str, Suspension]:
+    """Add suspensions of another file, such as a backup's; none that is there is lost, and what an operator did
+    takes over what a bureau did.
+
+    Args:
+        path: the file; made where there is none.
+        rows: what to add, by entity.
+        like: as in `suspend`.
+
+    Returns:
+        Those that the file did not have.
+
+    Raises:
+        InvalidInput: the file is malformed.
+        OSError: it cannot be written.
+    """
+    added: dict[str, Suspension] = {}
+
+    def changed(there: dict[str, Suspension]) -> None:
+        added.update((entity, row) for entity, row in rows.items() if entity not in there)
+        taken_over = {
+            entity: row
+            for entity, row in rows.items()
+            if entity in there and there[entity].caller and not row.caller
+        }
+        there.update({**added, **taken_over})
+
+    _edited(path, like, changed)
+    return added
+
+
 def _suspension(entity: str, reason: str, by: str, caller: str) -> Suspension:
     since = datetime.now(UTC).replace(microsecond=0)
     row = {"since": since, "by": by, "reason": reason, "caller": caller}

@@ -11,7 +11,8 @@ from likeness.domain.access import Access, TrustEveryone
 from likeness.domain.errors import LikenessError, Precondition
 from likeness.telemetry import logs, metrics
 
-_SUSPENSIONS = "suspended.json"
+SUSPENSIONS = "suspended.json"
+"""The name of the file of entities that are cut off, where the settings name none, and in a backup."""
 
 _logger = logging.getLogger(__name__)
 
@@ -75,5 +76,5 @@ def sources_of(settings: Settings) -> Sources:
             reason="DIRECTORY_MISSING",
         )
     directory = named.directory.expanduser()
-    suspensions = named.suspensions.expanduser() if named.suspensions else directory.with_name(_SUSPENSIONS)
+    suspensions = named.suspensions.expanduser() if named.suspensions else directory.with_name(SUSPENSIONS)
     return Sources(directory, named.policies.expanduser() if named.policies else None, suspensions)

@@ -8,6 +8,7 @@ from likeness.app.composition import expected_head, key_file, signing_file
 from likeness.app.settings import Settings
 from likeness.cli.doctor_checks import Result, green, red, yellow
 from likeness.cli.local_store import has_store, read_only, seals, signer
+from likeness.cli.suspensions_backed_up import only_on_record, suspensions_file
 from likeness.domain.errors import Corrupt
 from likeness.index.snapshot import furthest
 from likeness.store.chain import LOG
@@ -99,3 +100,23 @@ def reserve(settings: Settings) -> Result:
             "holds them within seconds",
         )
     return green("reserve", f"{held} are held")
+
+
+def suspensions(settings: Settings) -> Result:
+    """Whoever is cut off by the audit is by the file of suspensions too, which a restore or a slip may have lost.
+
+    Raises:
+        LikenessError: one of the two is damaged.
+        OSError: the file cannot be read.
+    """
+    name = "suspensions"
+    missed = only_on_record(settings, settings.home) if has_store(settings) else ()
+    path = suspensions_file(settings)
+    if missed:
+        return yellow(
+            name,
+            f"cut off by the audit and not by {path}: {', '.join(missed)}",
+            "run `likeness policy suspend ENTITY` for each that is to stay out; where one was let in by changing "
+            "the file, suspend and resume it, which puts that on record",
+        )
+    return green(name, f"{path} has everybody whom the audit has cut off")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from likeness.access.directory import MAX_PRINCIPAL
-from likeness.access.suspensions import note_record, read_suspensions, resume, suspend
+from likeness.access.suspensions import add, note_record, read_suspensions, resume, suspend
 from likeness.domain.errors import Denied, InvalidInput
 
 
@@ -25,6 +25,18 @@ def test_an_entity_is_cut_off_and_let_in_again(tmp_path: Path) -> None:
     assert resume(file, "AA-POLICE")
     assert not resume(file, "AA-POLICE")
     assert read_suspensions(file.read_bytes(), "f") == {}
+
+
+def test_what_another_file_has_is_added_and_none_is_lost(tmp_path: Path) -> None:
+    here, other = tmp_path / "suspended.json", tmp_path / "other.json"
+    suspend(here, "A", "mine")
+    suspend(here, "B", "of its bureau", caller="D")
+    for entity in "ABC":
+        suspend(other, entity, "of the other")
+    rows = read_suspensions(other.read_bytes(), "f")
+    assert list(add(here, rows)) == ["C"]
+    found = read_suspensions(here.read_bytes(), "f")
+    assert [found[entity].reason for entity in "ABC"] == ["mine", "of the other", "of the other"]
 
 
 def test_the_first_entry_stays_noted_and_none_brings_an_entity_back(tmp_path: Path) -> None:

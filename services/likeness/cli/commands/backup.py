@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +19,12 @@ from likeness.cli.local_store import has_store, is_of_older_release
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, heartbeat, note, warn
 from likeness.cli.settings_options import configured
+from likeness.cli.suspensions_backed_up import (
+    cut_off_again,
+    only_on_record,
+    suspensions_file,
+    to_back_up,
+)
 from likeness.cli.words import plural
 from likeness.domain.audit import JsonValue
 from likeness.domain.operators import HostAct, entry_of
@@ -47,6 +53,7 @@ def backup(
     It is encrypted as the store is, and has neither the key ring nor the signing key in it.
     """
     ring = KeyRing.load(key_file(settings))
+    suspensions = to_back_up(settings)
     if has_store(settings):
         _record_backup_act(settings, target, operator)
     doing = "copying the database"
@@ -64,7 +71,7 @@ def backup(
             target,
             ring,
             release=__version__,
-            others=lambda position: _snapshots(settings, position),
+            others=lambda position: {**_snapshots(settings, position), **suspensions},
             step=step,
         )
     try:
@@ -92,7 +99,7 @@ def restore(
         Path | None,
         typer.Option(
             help="A home of the same store, such as the one that was moved away: what was expunged there after the "
-            "backup is expunged again.",
+            "backup is expunged again, and whom its suspended.json has is cut off.",
             show_default=False,
         ),
     ] = None,
@@ -116,8 +123,11 @@ def restore(
     listed = _listed(expunged) if expunged else []
     check_operator(operator)
     counts = {"expunged_again": 0, "of_owners_gone": 0}
+    cut_off: Sequence[str] = ()
 
     def finish(staging: Path, manifest: BackupManifest) -> None:
+        nonlocal cut_off
+        cut_off = cut_off_again(settings, staging, since)
         gone = list(listed)
         if since is not None:
             gone += expunged_since(backend_of, since, manifest, ring, expected_head(settings))
@@ -133,11 +143,14 @@ def restore(
 
     with heartbeat("checking and restoring"):
         manifest = restore_backup(backend_of, source, settings.home, ring, finish)
-    document = {"home": str(settings.home), **_document(manifest), **counts}
+    missed = only_on_record(settings, since or settings.home)
+    suspensions = {"cut_off_again": cut_off, "cut_off_on_record_only": missed}
+    document = {"home": str(settings.home), **_document(manifest), **counts, **suspensions}
     Output(as_json).answer(document, _restored(settings, manifest, counts))
     note(
         f"what was done after {manifest.created:%Y-%m-%d %H:%M} UTC is missing: changes and audit entries alike"
     )
+    _tell_of_suspensions(settings, cut_off, missed)
     if since is None and expunged is None:
         note(
             "what was expunged since, by others than owners who left, is there again: expunge it, or give --since"
@@ -175,6 +188,21 @@ def _restored(settings: Settings, manifest: BackupManifest, counts: Mapping[str,
         f"position {manifest.log} and audit entry {manifest.audit.position}; {counts['of_owners_gone']} of owners "
         f"that have left and {counts['expunged_again']} others were expunged again"
     )
+
+
+def _tell_of_suspensions(settings: Settings, cut_off: Sequence[str], missed: Sequence[str]) -> None:
+    path = suspensions_file(settings)
+    if cut_off:
+        note(
+            f"cut off again, in {path}: {', '.join(cut_off)}; resume those that were let in after the backup"
+        )
+    if cut_off and settings.access.directory is None:
+        warn(f"access.directory is not set: see that the service reads {path}, or nobody is cut off")
+    if missed:
+        warn(
+            f"cut off by the audit and not by {path}: {', '.join(missed)}; run `likeness policy suspend` for each "
+            "before the service starts"
+        )
 
 
 def _snapshots(settings: Settings, position: int) -> dict[str, Path]:

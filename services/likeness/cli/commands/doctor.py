@@ -18,7 +18,7 @@ from likeness.app.sections import split_address
 from likeness.app.settings import Settings
 from likeness.cli import doctor_checks
 from likeness.cli.doctor_checks import CheckState, Result, green, guarded, red, yellow
-from likeness.cli.doctor_home_checks import history, privacy, reserve, signing
+from likeness.cli.doctor_home_checks import history, privacy, reserve, signing, suspensions
 from likeness.cli.failures import Exit
 from likeness.cli.key_states import KeyState, key_states
 from likeness.cli.local_store import has_store, read_only, seals
@@ -87,6 +87,8 @@ def examine(
     yield guarded("store", lambda: _store(settings, full=full))
     yield guarded("history", lambda: history(settings))
     yield guarded("signing key", lambda: signing(settings))
+    if full:  # it reads the whole audit
+        yield guarded("suspensions", lambda: suspensions(settings))
     yield guarded("privacy", lambda: privacy(settings))
     yield reserve(settings)
     yield guarded("server", lambda: _server(settings))

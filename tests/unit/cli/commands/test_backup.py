@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from likeness.access.suspensions import read_suspensions, suspend
 from likeness.cli.failures import Exit
 from likeness.cli.main import app
 from likeness.domain.references import Status
@@ -19,6 +20,7 @@ from likeness.store.backup_record import last_backup
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing
 from likeness.testing.vectors import VectorModality
+from tests.unit.access.hub import DIRECTORY
 from tests.unit.cli.holding import held
 from tests.unit.store.writes import act, enrol, expunge
 
@@ -130,3 +132,61 @@ def test_a_home_with_a_store_is_not_restored_to(home: Path) -> None:
     refused = run("restore", "monday")
     assert refused.exit_code == Exit.REFUSED
     assert "move that one away" in " ".join(refused.output.split())
+
+
+@pytest.fixture
+def access(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of suspensions, in the home with its directory, as where both are on one volume."""
+    home = tmp_path / "home"
+    (tmp_path / "directory.toml").write_text(DIRECTORY)
+    monkeypatch.setenv("LIKENESS_ACCESS_DIRECTORY", str(tmp_path / "directory.toml"))
+    monkeypatch.setenv("LIKENESS_ACCESS_SUSPENSIONS", str(home / "suspended.json"))
+    return home / "suspended.json"
+
+
+def who_is_cut_off(path: Path) -> list[str]:
+    return sorted(read_suspensions(path.read_bytes(), "f"))
+
+
+def test_whoever_was_cut_off_stays_so_after_a_restore(
+    home: Path, access: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("policy", "suspend", "AA-POLICE").exit_code == 0
+    assert run("backup", "monday").exit_code == 0
+    assert run("policy", "suspend", "BB-POLICE").exit_code == 0
+    home.rename(tmp_path / "broken")
+    monkeypatch.setenv("LIKENESS_ACCESS_SUSPENSIONS", str(tmp_path / "new.json"))
+    back = run("restore", "monday", "--since", "broken", "--json")
+    assert back.exit_code == 0, back.output
+    assert json.loads(back.stdout)["cut_off_again"] == ["AA-POLICE", "BB-POLICE"]
+    assert who_is_cut_off(tmp_path / "new.json") == ["AA-POLICE", "BB-POLICE"]
+    assert not (home / "suspended.json").exists()
+
+
+def test_a_restore_lets_nobody_in_whom_the_file_in_place_has(
+    home: Path, access: Path, tmp_path: Path
+) -> None:
+    assert run("policy", "suspend", "AA-POLICE").exit_code == 0
+    assert run("backup", "monday").exit_code == 0
+    home.rename(tmp_path / "broken")
+    home.mkdir(mode=0o700)
+    suspend(access, "AA-BORDER", "meanwhile")
+    assert run("restore", "monday").exit_code == 0
+    assert who_is_cut_off(access) == ["AA-BORDER", "AA-POLICE"]
+
+
+def test_whom_only_the_audit_has_cut_off_is_named_by_restore_and_doctor(
+    home: Path, access: Path, tmp_path: Path
+) -> None:
+    for words in (["suspend", "AA-POLICE"], ["suspend", "AA-BORDER"], ["resume", "AA-BORDER"]):
+        assert run("policy", *words).exit_code == 0
+    access.unlink()
+    assert run("backup", "monday").exit_code == 0
+    home.rename(tmp_path / "broken")
+    back = run("restore", "monday", "--json")
+    assert json.loads(back.stdout)["cut_off_on_record_only"] == ["AA-POLICE"]
+    assert "cut off by the audit and not by" in " ".join(back.stderr.split())
+    checks = {row["name"]: row for row in json.loads(run("doctor", "--full", "--json").stdout)["checks"]}
+    assert checks["suspensions"]["state"] == "yellow"
+    assert "AA-POLICE" in checks["suspensions"]["found"]
+    assert "AA-BORDER" not in checks["suspensions"]["found"]
