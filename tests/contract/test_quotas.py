@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ import pytest
 from likeness.app.settings import Settings, load
 from likeness.client import CallFailed, LikenessClient, reference
 from likeness.domain.access import Asked, Grant, Principal
+from likeness.domain.errors import InvalidInput
 from likeness.domain.quotas import DAY, Charge, QuotaLimits
 from likeness.testing.composition import LocalComposition
 from likeness.testing.server import LocalServer
@@ -131,3 +133,12 @@ def test_the_settings_are_the_limits() -> None:
     )
     roles = {"examiner": {"probe": 60, "hour": 7}, "case_system": {"day": 400_000}}
     assert settings.quotas.limits() == QuotaLimits(subject=5, by_role=roles)
+
+
+@pytest.mark.parametrize(
+    ("written", "remedy"),
+    [("examinr.probe=60", "did you mean 'examiner'?"), ("zzz.probe=60", "there are case_system, frontline")],
+)
+def test_a_role_that_there_is_not_is_refused(written: str, remedy: str) -> None:
+    with pytest.raises(InvalidInput, match=re.escape(remedy)):
+        load(environment={"LIKENESS_QUOTAS_ROLES": written})

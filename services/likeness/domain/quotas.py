@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from likeness.domain.access import Role
 from likeness.domain.errors import Exhausted
 
 HOUR, DAY = 3_600, 86_400
@@ -124,6 +126,9 @@ class QuotaLimits:
 LIMITS = ("hour", "day", "subject", "probe", "refusals")
 """The names of the limits."""
 
+ROLES = tuple(role.value for role in Role)
+"""The names of the roles."""
+
 _ROLE_LIMIT = re.compile(r"([a-z_]{1,64})\.([a-z]+)=([1-9]\d{0,9})", re.ASCII)
 
 
@@ -131,7 +136,7 @@ def parse_roles(text: str) -> Mapping[str, Mapping[str, int]]:
     """Limits by role: of `examiner.probe=60, case_system.day=400000` what `QuotaLimits.by_role` takes.
 
     Raises:
-        ValueError: it is something else, a limit has no such name, or one is given twice.
+        ValueError: it is something else, there is no such role or limit, or one is given twice.
     """
     found: dict[str, dict[str, int]] = {}
     for part in filter(None, map(str.strip, text.split(","))):
@@ -140,6 +145,10 @@ def parse_roles(text: str) -> Mapping[str, Mapping[str, int]]:
             raise ValueError(
                 f"'{part}' is not ROLE.LIMIT=NUMBER with one of {', '.join(LIMITS)}, such as examiner.probe=60"
             )
+        if match[1] not in ROLES:
+            near = difflib.get_close_matches(match[1], ROLES, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(ROLES)}"
+            raise ValueError(f"'{match[1]}' in '{part}' is no role; {hint}")
         if match[2] in found.setdefault(match[1], {}):
             raise ValueError(f"{match[1]}.{match[2]} is given twice")
         found[match[1]][match[2]] = int(match[3])
