@@ -154,9 +154,11 @@ class Ruling:
             )
         if entity in self._suspensions:
             bureau = self.directory.entities[entity].bureau
+            by_bureau = f"; its bureau, {bureau}, can resume it, or ask the operator to."
+            by_operator = " by an operator of this service, who alone can resume it; ask there."
             raise Denied(
-                f"The entity '{entity}' is cut off from this service; its bureau, {bureau}, can resume it, or "
-                "ask the operator to.",
+                f"The entity '{entity}' is cut off from this service"
+                f"{by_bureau if self._suspensions[entity].caller else by_operator}",
                 reason="ENTITY_SUSPENDED",
                 metadata={"entity": entity, "bureau": bureau},
             )

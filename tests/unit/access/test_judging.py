@@ -132,11 +132,20 @@ def test_an_entity_is_cut_off_at_the_next_refresh_and_let_in_again(tmp_path: Pat
     with pytest.raises(Denied) as refused:
         access.judge(asked(CASES, "AA-POLICE"))
     assert refused.value.reason == "ENTITY_SUSPENDED"
-    assert "NCB-AA" in refused.value.message
+    assert "by an operator of this service, who alone can resume it" in refused.value.message
+    assert "NCB-AA" not in refused.value.message
     access.judge(asked(OWNER, "AA-BORDER", Action.ENROLL))
     resume(tmp_path / "suspended.json", "AA-POLICE")
     assert access.refresh()
     access.judge(asked(CASES, "AA-POLICE"))
+
+
+def test_whom_its_bureau_cut_off_that_bureau_can_resume(tmp_path: Path) -> None:
+    access, _ = hub(tmp_path)
+    suspend(tmp_path / "suspended.json", "AA-POLICE", "key lost", caller="AA-BORDER")
+    assert access.refresh()
+    with pytest.raises(Denied, match="its bureau, NCB-AA, can resume it"):
+        access.judge(asked(CASES, "AA-POLICE"))
 
 
 def test_wrong_rules_leave_those_in_force_and_are_reported_once(tmp_path: Path) -> None:
