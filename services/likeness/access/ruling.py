@@ -24,6 +24,9 @@ DECISIONS = 8192
 FRONTLINE = "frontline"
 """The attribute of a request that says whether a search is by the frontline's profile."""
 
+NAMED = 20
+"""Entities of a bureau that a message names."""
+
 _KeyT = TypeVar("_KeyT")
 _ValueT = TypeVar("_ValueT")
 
@@ -100,7 +103,8 @@ class Ruling:
         judged = self._decided(question, asked.action)
         unknown = bool(asked.target) and asked.target not in self.directory.entities
         if not judged.decision.allowed or unknown:
-            refusal = _not_permitted(asked, question, judged.way_out)
+            way_out = judged.way_out or self._entities_meant(asked)
+            refusal = _not_permitted(asked, question, way_out)
             refusal.decided_by = judged.decision.policies
             raise refusal
         entity = self.directory.entities[asked.caller.entity]
@@ -170,6 +174,17 @@ class Ruling:
             return ""
         allowed = self.engine.decide(replace(question, frontline=True), action.value).allowed
         return "search by PROFILE_FRONTLINE, which is permitted, or " if allowed else ""
+
+    def _entities_meant(self, asked: Asked) -> str:
+        """Of an entity that is none of the caller's bureau, which there are, as a part of the message: the same
+        whether or not there is that entity elsewhere."""
+        entities = self.directory.entities
+        bureau = entities[asked.caller.entity].bureau
+        own = sorted(name for name, entity in entities.items() if entity.bureau == bureau)
+        if not asked.target or asked.target in own:
+            return ""
+        more = f" and {len(own) - NAMED} more" if len(own) > NAMED else ""
+        return f"your bureau has {', '.join(own[:NAMED])}{more}: name one of these, or "
 
     def _judge(self, question: Question, action: Action | OversightAction) -> _Judged:
         decision = self.engine.decide(question, action.value)

@@ -98,3 +98,17 @@ def test_who_oversees_sees_no_reference_by_that(tmp_path: Path) -> None:
     access, _ = hub(tmp_path)
     grant = access.judge(Asked(Principal(OWNER), Caller("AA-POLICE"), READ, "", target="AA-POLICE"))
     assert grant.disclosure.level(Facets("AA-POLICE")).name == "HIDDEN"
+
+
+def test_a_typo_is_answered_with_the_entities_of_the_own_bureau_and_with_nothing_of_others(
+    tmp_path: Path,
+) -> None:
+    access, _ = hub(tmp_path)
+
+    def answered(target: str) -> str:
+        with pytest.raises(Denied) as denied:
+            access.judge(Asked(Principal(OWNER), Caller("AA-POLICE"), SUSPEND, "", target=target))
+        return denied.value.message.replace(target, "TARGET")
+
+    assert "your bureau has AA-BORDER, AA-POLICE: name one of these" in answered("AA-BODER")
+    assert answered("AA-BODER") == answered("BB-POLICE")

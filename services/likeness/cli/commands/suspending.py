@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -49,7 +50,9 @@ def suspend(
     sources = sources_of(settings)
     directory = read_directory(sources.directory.read_bytes(), str(sources.directory))
     if entity not in directory.entities:
-        raise InvalidInput(f"The directory has no entity '{entity}'; check its name.")
+        near = difflib.get_close_matches(entity, directory.entities, n=3)
+        remedy = f"did you mean {' or '.join(near)}?" if near else "check its name."
+        raise InvalidInput(f"The directory has no entity '{entity}'; {remedy}")
     by = operator or this_user().principal
     try:
         suspension = cut_off(sources.suspensions, entity, reason, by=by, like=sources.directory)

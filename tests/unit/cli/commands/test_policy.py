@@ -192,6 +192,12 @@ def entries(store: Store) -> list[tuple[str, str, str, object]]:
     return [(e.rpc, e.principal, e.caller.operator, e.details["entity"]) for e in found]
 
 
+def test_a_typo_is_refused_with_the_nearest_name() -> None:
+    refused = policy("suspend", "AA-POLCE")
+    assert refused.exit_code == 2
+    assert "did you mean AA-POLICE" in " ".join(refused.output.split())
+
+
 def test_an_entity_is_cut_off_and_let_in_again(folder: Path, store: Store) -> None:
     file = folder / "suspended.json"
     assert policy("suspend", "AA-POLICE", "--reason", "key lost", "--operator", "Jane").exit_code == 0
