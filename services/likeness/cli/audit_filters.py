@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
+import sqlalchemy as sa
 import typer
 
 from likeness.cli.files import MAX_FILE_BYTES
 from likeness.cli.words import filters_words
 from likeness.domain.audit import JsonValue
 from likeness.domain.errors import InvalidInput
-from likeness.store.audit_search import AuditFilter
+from likeness.domain.operators import HostAct
+from likeness.domain.text import printable
+from likeness.protocol import OVERSIGHT, SERVICES
+from likeness.store.audit_search import AuditFilter, has_reference, owners_of_references
 from likeness.store.sealing import Seals
+from likeness.v1 import reasons_pb2
 
 _FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
 
@@ -95,6 +101,42 @@ def filters_named(wanted: AuditFilter, further: Mapping[str, object]) -> str:
     times = {"--from": wanted.since, "--to": wanted.until}
     moments = {option: at.isoformat() if at else None for option, at in times.items()}
     return filters_words(given | moments | {"--reference": sorted(wanted.references or ())} | dict(further))
+
+
+def mistyped(connection: sa.Connection, wanted: AuditFilter) -> Iterator[str]:
+    """Of a filter that no entry matches, what may be a slip of the pen: owners and references that are not known.
+
+    Raises:
+        InvalidInput: there is no such method or outcome.
+    """
+    _check_known("--method", wanted.rpc, _methods())
+    _check_known("--outcome", wanted.outcome, _outcomes())
+    if wanted.owner and wanted.owner not in (known := owners_of_references(connection)):
+        yield f"The store holds no reference of an owner {wanted.owner}{_nearest(wanted.owner, known)}."
+    for one in sorted(wanted.references or ()):
+        if not has_reference(connection, one):
+            yield f"The store has never held a reference {one}."
+
+
+def _check_known(option: str, given: str, known: Collection[str]) -> None:
+    """Only of what no entry says: those of other releases are found by whatever they say."""
+    if given and given not in known:
+        near = _nearest(given, known)
+        raise InvalidInput(f"{option}: there is no {printable(given)}, and no entry has it{near}.")
+
+
+def _nearest(given: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(given, known, n=1, cutoff=0.5)
+    return f"; the nearest name is {near[0]}" if near else ""
+
+
+def _methods() -> frozenset[str]:
+    services = (*SERVICES, OVERSIGHT)
+    return frozenset(method.name for one in services for method in one.descriptor.methods) | set(HostAct)
+
+
+def _outcomes() -> frozenset[str]:
+    return frozenset({"OK", *(name.removeprefix("REASON_") for name in reasons_pb2.Reason.keys()[1:])})
 
 
 def facts_of(wanted: AuditFilter, seals: Seals) -> Mapping[str, JsonValue]:

@@ -119,6 +119,17 @@ def stored_owners(connection: sa.Connection, records: Iterable[AuditRecord]) -> 
     return {row.reference_id: row.owner for row in rows}
 
 
+def has_reference(connection: sa.Connection, reference_id: str) -> bool:
+    """Whether a reference is stored, or was: what is expunged leaves its identifier."""
+    found = sa.select(reference.c.reference_id).where(reference.c.reference_id == reference_id)
+    return connection.execute(found).first() is not None
+
+
+def owners_of_references(connection: sa.Connection) -> frozenset[str]:
+    """Whose references are stored, or were, as far as what is expunged still says it."""
+    return frozenset(connection.scalars(sa.select(reference.c.owner).distinct()))
+
+
 def references_of(
     connection: sa.Connection, seals: Seals, owner: str, subject: str, deadline: Deadline = NO_DEADLINE
 ) -> frozenset[str]:

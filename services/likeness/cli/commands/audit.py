@@ -28,6 +28,7 @@ from likeness.cli.audit_filters import (
     Until,
     facts_of,
     filters_named,
+    mistyped,
     moment,
     probe_bytes,
 )
@@ -36,7 +37,7 @@ from likeness.cli.commands import audit_export, proofs, witness
 from likeness.cli.failures import Commands, Exit, Stopped
 from likeness.cli.local_store import read_only, seals
 from likeness.cli.options import AsJson
-from likeness.cli.output import Output, meter, note
+from likeness.cli.output import Output, meter, note, warn
 from likeness.cli.settings_options import configured
 from likeness.cli.words import plural
 from likeness.domain.audit import AuditMark
@@ -208,9 +209,12 @@ def show(
             for record in found:
                 output.answer(audit_document(record), audit_table(record))
                 shown += 1
+        doubts = [] if shown or not filtered else list(mistyped(connection, wanted))
     if not shown:
         named = filters_named(wanted, {"--position": position, "--probe": probe})
         note(f"No entry matches {named}." if filtered else "The audit has no entries yet.")
+    for doubt in doubts:
+        warn(doubt)
 
 
 app.command(epilog=audit_export.EXAMPLES)(audit_export.export)

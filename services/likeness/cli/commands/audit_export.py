@@ -18,11 +18,11 @@ import typer
 
 from likeness.app.settings import Settings
 from likeness.cli.acts import Operator, put_on_record
-from likeness.cli.audit_filters import Since, Until, filters_named, moment
+from likeness.cli.audit_filters import Since, Until, filters_named, mistyped, moment
 from likeness.cli.audit_sheet import audit_document
 from likeness.cli.failures import Exit, Stopped
 from likeness.cli.local_store import read_only, seals
-from likeness.cli.output import meter, note
+from likeness.cli.output import meter, note, warn
 from likeness.cli.settings_options import configured
 from likeness.cli.words import plural
 from likeness.domain.audit import JsonValue
@@ -107,9 +107,12 @@ def export(
         rows = map(_row, received(connection, records, owner)) if owner else map(_whole, records)
         columns = _RECEIVED if owner else _WHOLE
         count = _write_csv(file, rows, columns) if form is Format.CSV else _write_lines(file, rows)
+        doubts = [] if count else list(mistyped(connection, wanted))
     if not count:
         named = filters_named(replace(wanted, references=None), {"--subject": subject})
         note(f"No entry matches {named}.")
+    for doubt in doubts:
+        warn(doubt)
     note(f"{plural(count, 'line')} of the audit exported" + (f" to {out}" if out else ""))
 
 

@@ -13,8 +13,8 @@ from likeness.cli.caller import Asking, asks
 from likeness.cli.connection import connect
 from likeness.cli.failures import Commands, Exit, Stopped
 from likeness.cli.options import AsJson
-from likeness.cli.output import Output, note, plain_table
-from likeness.cli.words import plural
+from likeness.cli.output import Output, note, plain_table, warn
+from likeness.cli.words import filters_words, plural
 from likeness.domain.text import printable
 from likeness.rpc.convert.texts import with_printable_texts
 from likeness.v1 import common_pb2 as common
@@ -133,6 +133,13 @@ def record(
     if count and not output.as_json:
         output.answer({}, table)
     note(f"{plural(count, 'reference')} received")
+    named = filters_words({"--reference": reference, "--after": after or None})
+    if named and not count:
+        warn(
+            f"nothing is on record for {named}. Check what you gave: a reference that does not exist or is not "
+            "your entity's, and a position after the end of the audit, read as one of which nobody received "
+            "anything."
+        )
 
 
 def _cells(row: oversight.ReceivedReference) -> list[str]:

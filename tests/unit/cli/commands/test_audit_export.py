@@ -108,6 +108,34 @@ def test_entries_are_found_by_reference_and_by_the_file_of_a_probe(
     assert shown("--probe", str(other)) == []
 
 
+@pytest.mark.parametrize(
+    ("words", "nearest"),
+    [
+        (["--method", "SuspndEntity"], "SuspendEntity"),
+        (["--method", "search"], "Search"),
+        (["--outcome", "NOT_PERMITED"], "NOT_PERMITTED_BY_POLICY"),
+    ],
+)
+def test_a_method_or_outcome_that_does_not_exist_is_refused(
+    written: dict[str, str], words: list[str], nearest: str
+) -> None:
+    refused = run("show", *words)
+    assert refused.exit_code == Exit.USAGE
+    assert f"the nearest name is {nearest}." in " ".join(refused.stderr.split())
+
+
+def test_an_owner_or_reference_that_is_not_known_is_named(written: dict[str, str]) -> None:
+    for command in ("show", "export"):
+        unknown = run(command, "--owner", "NCB-FX")
+        assert unknown.exit_code == 0
+        assert "no reference of an owner NCB-FX; the nearest name is NCB-F" in unknown.stderr
+        assert "no reference of" not in run(command, "--owner", "NCB-FR").stderr
+    assert "never held a reference nobody" in run("show", "--reference", "nobody").stderr
+    known = run("show", "--reference", written["own"], "--from", "2999-01-01")
+    assert "No entry matches" in known.stderr
+    assert "never held" not in known.stderr
+
+
 def test_an_owner_learns_who_received_its_references_and_nothing_of_others(written: dict[str, str]) -> None:
     result = run("export", "--owner", "NCB-FR")
     rows = [json.loads(line) for line in result.stdout.splitlines()]

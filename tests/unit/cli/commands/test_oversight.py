@@ -106,6 +106,9 @@ def test_the_record_is_what_an_export_has(
     assert "their secret" not in done.output
     assert received in bureau("record", "--subject", "S-1", "--table").stdout
     assert bureau("record", "--after", row["position"], "--json").stdout == ""
+    for option, given in (("--after", "99999"), ("--reference", "nobody")):
+        assert f"nothing is on record for {option} {given}. Check" in bureau("record", option, given).stderr
+    assert "nothing is on record" not in done.stderr
     served.drain()
     words = ["audit", "export", "--owner", "AA-BORDER", "--home", str(tmp_path / "home")]
     (exported,) = map(json.loads, CliRunner().invoke(app, words).stdout.splitlines())
