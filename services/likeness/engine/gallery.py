@@ -241,6 +241,7 @@ class Gallery:
                 f"The template of {entry.reference_id} has vectors of shape {list(template.vectors.shape)}, but "
                 f"its space {self.space.space_id} has dimension {self.space.dimension}; restore it from a backup."
             )
+        self.register.columns.reserve(entry.facets)  # where it is refused there must be no vector either
         # The companion first: it may refuse a template, and then nothing of it must be anywhere. The columns last:
         # a reader takes part in what they show, so a row shown must have its vector.
         if self._companion is not None:

@@ -42,6 +42,7 @@ class Register:
 
     def add(self, reference_id: str, facets: Facets, rows: int, position: int) -> None:
         """Append a reference with that many rows, enrolled at a log position after those of all before it."""
+        self.columns.reserve(facets)  # first: where it is refused nothing is here
         key = UUID(reference_id).bytes
         first = len(self.columns)
         if first + rows > len(self._ids):

@@ -82,6 +82,14 @@ class Columns:
         self._count = end  # last: a reader that sees the count sees the cells
         return first
 
+    def reserve(self, facets: Facets) -> None:
+        """Make sure that a row with these facets can be added.
+
+        Raises:
+            Exhausted: there are too many distinct combinations of facets.
+        """
+        self._cell(facets)
+
     def set(self, row: int, facets: Facets) -> None:
         """Replace the facets of a row.
 

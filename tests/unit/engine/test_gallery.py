@@ -11,7 +11,7 @@ import pytest
 
 from likeness.domain.changes import LogEntry
 from likeness.domain.deadline import CallDeadline, Deadline
-from likeness.domain.errors import Corrupt, DeadlineExceeded, LikenessError
+from likeness.domain.errors import Corrupt, DeadlineExceeded, Exhausted, LikenessError
 from likeness.domain.modality import TemplateSpace
 from likeness.domain.references import Facets, Status
 from likeness.domain.samples import Template
@@ -21,6 +21,7 @@ from likeness.engine.gallery import Gallery
 from likeness.engine.opening import open_engine
 from likeness.engine.register import Register
 from likeness.engine.upkeep import open_gallery
+from likeness.index import columns
 from likeness.index.scan import Neighbours, Vectors, nothing
 from likeness.index.snapshot import Snapshots, furthest
 from likeness.index.vectors import VectorIndex
@@ -273,3 +274,26 @@ def test_a_start_is_refused_if_a_stored_vector_does_not_find_itself(bench: Bench
     bench.gallery.index.__class__ = Blind
     with pytest.raises(Corrupt, match="does not find itself"):
         bench.gallery.self_test()
+
+
+@pytest.mark.parametrize("space", [SPACE, "another/1"])
+def test_facets_that_are_refused_leave_nothing_and_are_folded_once_there_is_room(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, space: str
+) -> None:
+    first, second = (bench.enrol("1,0", galleries=frozenset({name})).reference for name in "ab")
+    entries = bench.store.tail(0)
+    assert entries[0].template is not None
+    entries = [replace(e, template=replace(entries[0].template, space=space)) for e in entries]
+    behind = Gallery("face", bench.gallery.space, bench.store)
+    monkeypatch.setattr(columns, "_MAX_CODES", 2)  # the code of rows that are gone, and one more
+    for _ in range(2):
+        with pytest.raises(Exhausted):
+            behind.apply(entries)
+        assert (behind.position, behind.references) == (1, 1)
+        assert len(behind.index) == len(behind.register)
+    monkeypatch.undo()
+    behind.apply(entries)
+    assert (behind.position, behind.references) == (2, 2)
+    assert len(behind.index) == len(behind.register)
+    assert behind.facets(first.reference_id) == first.facets
+    assert behind.facets(second.reference_id) == second.facets
