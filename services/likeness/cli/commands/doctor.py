@@ -17,6 +17,7 @@ from likeness.app.composition import key_file
 from likeness.app.sections import split_address
 from likeness.app.settings import Settings
 from likeness.cli import doctor_checks
+from likeness.cli.doctor_access_checks import access, transport
 from likeness.cli.doctor_checks import CheckState, Result, green, guarded, red, yellow
 from likeness.cli.doctor_home_checks import history, privacy, reserve, signing, suspensions
 from likeness.cli.failures import Exit
@@ -91,6 +92,8 @@ def examine(
         yield guarded("suspensions", lambda: suspensions(settings))
     yield guarded("privacy", lambda: privacy(settings))
     yield reserve(settings)
+    yield guarded("tls", lambda: transport(settings))
+    yield guarded("access", lambda: access(settings))
     yield guarded("server", lambda: _server(settings))
     yield metrics_page(settings)
     yield doctor_checks.processors(settings)

@@ -5,6 +5,7 @@ import os
 import socket
 import sqlite3
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,12 @@ from likeness.store.sqlite.files import DATABASE
 from likeness.store.store import Store
 from likeness.store.vault import KeyRing
 from likeness.testing.vectors import VectorModality
+from tests.certificates import ServerFiles, authority
 from tests.support import Bench
+from tests.unit.access.hub import DIRECTORY
 from tests.unit.store.writes import act
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -78,6 +83,66 @@ def test_a_sound_store_is_green_also_while_it_is_open(home: Path) -> None:
         _, checks = examined("--full")
     assert checks["store"]["state"] == "green"
     assert "every link" in checks["store"]["found"]
+
+
+@pytest.fixture
+def hub(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> ServerFiles:
+    """The files of a service with mutual TLS and a directory."""
+    files = ServerFiles(tmp_path / "tls").write()
+    (tmp_path / "directory.toml").write_text(DIRECTORY)
+    (tmp_path / "federated").mkdir()
+    values = {
+        **files.settings,
+        "tls.federated": tmp_path / "federated",
+        "access.directory": tmp_path / "directory.toml",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(f"LIKENESS_{name.upper().replace('.', '_')}", str(value))
+    return files
+
+
+def test_a_service_with_mutual_tls_and_a_directory_is_green(hub: ServerFiles) -> None:
+    _, checks = examined()
+    assert checks["tls"]["state"] == checks["access"]["state"] == "green", checks
+    assert "3 entities" in checks["access"]["found"]
+
+
+def test_without_tls_an_address_that_others_reach_is_red(home: Path, port: int) -> None:
+    _, checks = examined("--set", f"grpc.address=0.0.0.0:{port}")
+    assert checks["tls"]["state"] == "red"
+    _, checks = examined()
+    assert checks["tls"]["state"] == "green"
+
+
+def test_a_certificate_that_is_not_to_be_served_is_red(hub: ServerFiles) -> None:
+    hub.write(authority().server(["localhost"], begins=LONG_AGO, ends=LONG_AGO + timedelta(days=1)))
+    _, checks = examined()
+    assert (checks["tls"]["state"], "expired" in checks["tls"]["found"]) == ("red", True)
+    key = (hub.folder / "tls.key").read_bytes()
+    hub.write()
+    (hub.folder / "tls.key").write_bytes(key)
+    _, checks = examined()
+    assert "is not the key of" in checks["tls"]["found"]
+    _, checks = examined("--set", "tls.trust_domain=")
+    assert "tls.trust_domain" in checks["tls"]["found"]
+
+
+def test_a_federated_folder_that_is_not_there_is_red(hub: ServerFiles, tmp_path: Path) -> None:
+    (tmp_path / "federated").rmdir()
+    _, checks = examined()
+    assert checks["tls"]["state"] == "red"
+    assert "tls.federated" in checks["tls"]["found"]
+
+
+def test_a_directory_or_policies_that_are_not_taken_are_red(hub: ServerFiles, tmp_path: Path) -> None:
+    (tmp_path / "own.cedar").write_text("permit (")
+    _, checks = examined("--set", f"access.policies={tmp_path / 'own.cedar'}")
+    assert checks["access"]["state"] == "red"
+    assert "own.cedar" in checks["access"]["found"]
+    (tmp_path / "directory.toml").write_text(DIRECTORY + "[entities.X]\nbureau = 'NOWHERE'\n")
+    code, checks = examined()
+    assert (code, checks["access"]["state"]) == (Exit.PARTLY, "red")
+    assert "NOWHERE" in checks["access"]["found"]
 
 
 def test_a_key_ring_open_to_others_is_red_with_the_fix(home: Path) -> None:
