@@ -11,7 +11,7 @@ from pathlib import Path
 from likeness.cli import rejects
 from likeness.cli.caller import Asking
 from likeness.cli.connection import connect, explained
-from likeness.cli.enrolment import BulkEnrolment
+from likeness.cli.enrolment import BulkEnrolment, Fate
 from likeness.cli.enrolment_fields import EnrolmentFields
 from likeness.cli.failures import Exit, Stopped
 from likeness.cli.files import SampleFile
@@ -44,8 +44,9 @@ class Done:
 
     @property
     def remaining(self) -> int:
-        """Files of which nothing became: they were not sent, or not answered."""
-        return self.files - self.enrolment.counts.total()
+        """Files that another run has yet to enrol: they were refused for who asks, not sent, or not answered."""
+        counts = self.enrolment.counts
+        return self.files - counts.total() + counts[Fate.REFUSED]
 
 
 def run(fields: EnrolmentFields, found: list[SampleFile], plan: EnrolmentPlan) -> Done:

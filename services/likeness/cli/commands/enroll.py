@@ -189,10 +189,9 @@ def _conclude(done: Done, asking: Asking) -> None:
 
 def _refused(done: Done, refusal: CallFailed, asking: Asking) -> str:
     """That the service refused the caller, why, and what becomes of the files."""
-    left = done.enrolment.counts[Fate.REFUSED] + done.remaining
     return (
         f"The service refused who asks, whatever the files hold: {explain(refusal, asking)} "
-        f"{plural(left, 'file is', 'files are')} left; run the same command again once that is put right."
+        f"{plural(done.remaining, 'file is', 'files are')} left; run the same command again once that is put right."
     )
 
 
