@@ -90,7 +90,7 @@ class Growth:
         Raises:
             InvalidInput: it is neither.
         """
-        if not data.startswith(_OLD.encode()):
+        if not is_growth(data):
             return cls(0, Note.parse(data))
         head, note = _parts(data, MAX_NOTE_BYTES, "checkpoint")
         return cls(parse_size(head[0].removeprefix(_OLD)), note, _hashes(head[1:]))
@@ -98,6 +98,11 @@ class Growth:
     def __str__(self) -> str:
         """The proof as it is handed out."""
         return "\n".join([f"{_OLD}{self.old}", *map(encode64, self.hashes), "", str(self.note)])
+
+
+def is_growth(data: bytes) -> bool:
+    """Whether a file begins as the proof for a witness does, and not as a checkpoint."""
+    return data.startswith(_OLD.encode())
 
 
 def _parts(data: bytes, limit: int, what: str) -> tuple[list[str], Note]:

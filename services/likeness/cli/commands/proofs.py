@@ -15,7 +15,7 @@ from likeness.cli.options import AsJson
 from likeness.cli.output import Output
 from likeness.cli.settings_options import configured
 from likeness.cli.texts import read_limited, write_text
-from likeness.domain.errors import Corrupt, Precondition
+from likeness.domain.errors import Corrupt, InvalidInput, Precondition
 from likeness.domain.operators import HostAct
 from likeness.store.act_socket import check_operator
 from likeness.store.chain import AUDIT
@@ -24,7 +24,7 @@ from likeness.store.tree import check_tree, has_tree, tree_reader
 from likeness.transparency.checkpoint import Checkpoint, open_checkpoint
 from likeness.transparency.merkle import consistency_proof, inclusion_proof, root_of
 from likeness.transparency.note import MAX_NOTE_BYTES, Note, encode64
-from likeness.transparency.proof import EntryProof, Growth
+from likeness.transparency.proof import EntryProof, Growth, is_growth
 
 Out = Annotated[
     Path | None, typer.Option("--out", "-o", help="Also write it to this file.", show_default=False)
@@ -89,7 +89,7 @@ def prove(
         if cosigned is None:
             note = Checkpoint(key.name, end, root_of(end, read)).signed(key)
         else:
-            note = Note.parse(read_limited(cosigned, MAX_NOTE_BYTES))
+            note = _cosigned(cosigned)
         stated = open_checkpoint(note, key.verifier)
         if stated.size > end or root_of(stated.size, read) != stated.root:
             raise Corrupt(
@@ -105,6 +105,22 @@ def prove(
     put_on_record(settings, HostAct.PROVE_ENTRY, operator, details={"position": entry, "size": stated.size})
     document = {"position": entry, "origin": stated.origin, "size": stated.size, "proof": str(proof)}
     _hand_out(str(proof), document, out, as_json)
+
+
+def _cosigned(path: Path) -> Note:
+    """The checkpoint in a file.
+
+    Raises:
+        InvalidInput: it holds none, or what a witness is yet to cosign.
+        OSError: the file cannot be read.
+    """
+    data = read_limited(path, MAX_NOTE_BYTES)
+    if is_growth(data):
+        raise InvalidInput(
+            f"--checkpoint: {path} is what `likeness audit checkpoint --since` made for a witness, which has not "
+            "cosigned it yet; give what the witness answered, the file of `likeness audit witness update --out`."
+        )
+    return Note.parse(data)
 
 
 def _end(connection: sa.Connection) -> int:

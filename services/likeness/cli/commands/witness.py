@@ -5,24 +5,25 @@ Nothing here needs the service, its store or its keys: the packages of the extra
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.console import Group
+from rich.text import Text
 
 from likeness.cli.failures import EXIT_CODES, Commands
 from likeness.cli.options import AsJson
-from likeness.cli.output import Output, plain_table, tolerate_encodings
+from likeness.cli.output import Output, tolerate_encodings
+from likeness.cli.proof_sheet import proven_document, rows
 from likeness.cli.texts import read_limited, write_text
 from likeness.domain.errors import InvalidInput
 from likeness.transparency import witness as witnesses
 from likeness.transparency.checkpoint import check_cosigned
 from likeness.transparency.note import MAX_NOTE_BYTES, Note, VerifierKey, encode64
-from likeness.transparency.proof import MAX_PROOF_BYTES, EntryProof, Growth, Proven, check_proof
+from likeness.transparency.proof import MAX_PROOF_BYTES, EntryProof, Growth, check_proof
 from likeness.transparency.receipt import ExpungementReceipt
 from likeness.transparency.witness import Witness
 
@@ -115,7 +116,7 @@ def change_key(state: State, *, key: LogKey, as_json: AsJson = None) -> None:
 def show(state: State, *, as_json: AsJson = None) -> None:
     """Show a witness's name and key, and the last checkpoint that it cosigned."""
     document = _document(witnesses.load(state))
-    Output(as_json).answer(document, _rows({k: v for k, v in document.items() if k != "checkpoint"}))
+    Output(as_json).answer(document, rows({k: v for k, v in document.items() if k != "checkpoint"}))
 
 
 def check(
@@ -139,10 +140,10 @@ def check(
     """
     proof = EntryProof.parse(read_limited(file, MAX_PROOF_BYTES))
     proven = check_proof(proof, *_keys(key, witness_key or []))
-    document = _proven(proven)
-    Output(as_json).answer(
-        document, _rows({k: v for k, v in document.items() if k != "entry"}, document["entry"])
-    )
+    document = proven_document(proven)
+    facts = {k: v for k, v in document.items() if k not in ("entry", "verdict")}
+    shown = Group(rows(facts, document["entry"]), Text(document["verdict"], style="bold"))
+    Output(as_json).answer(document, shown)
 
 
 def check_receipt(
@@ -164,7 +165,7 @@ def check_receipt(
         "free_from_log_position": stated.log_position,
         "expunged_at": stated.at.isoformat(),
     }
-    Output(as_json).answer(document, _rows(document))
+    Output(as_json).answer(document, rows(document))
 
 
 RECEIPT_EXAMPLE = "Example: `likeness audit check-receipt expunged.receipt --key hub.vkey`"
@@ -248,56 +249,3 @@ def _document(found: Witness) -> dict[str, object]:
         "cosigned_at": at,
         "checkpoint": "" if found.cosigned is None else str(found.cosigned),
     }
-
-
-def _proven(proven: Proven) -> dict[str, Any]:
-    entry, checkpoint = proven.entry, proven.checkpoint
-    return {
-        "log": checkpoint.origin,
-        "position": entry.position,
-        "time": _time(entry.at),
-        "size": checkpoint.size,
-        "root": encode64(checkpoint.root),
-        "digest": entry.digest.hex(),
-        "cosigned": {name: at.isoformat() for name, at in proven.witnessed.items()},
-        "entry": _body(entry.body),
-    }
-
-
-def _time(micros: int) -> str:
-    """The time of an entry.
-
-    Raises:
-        InvalidInput: no such moment exists in the calendar.
-    """
-    try:
-        seconds, rest = divmod(micros, 1_000_000)
-        return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest).isoformat()
-    except (OverflowError, ValueError, OSError):
-        raise InvalidInput("The time of the proven entry lies outside the calendar.") from None
-
-
-def _body(body: bytes) -> dict[str, Any]:
-    """What an entry says.
-
-    Raises:
-        InvalidInput: it is no JSON object.
-    """
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        raise InvalidInput("The proven entry is not a JSON object.")
-    return content
-
-
-def _rows(*documents: dict[str, Any]) -> Table:
-    """Names and values, those that say nothing left out; structures as JSON."""
-    table = plain_table("", "")
-    table.show_header = False
-    for name, value in (pair for document in documents for pair in document.items()):
-        if value not in ("", None, [], {}):
-            shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            table.add_row(name.replace("_", " "), shown)
-    return table

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from typer.testing import CliRunner, Result
 
 from likeness.cli.failures import Exit
 from likeness.cli.main import app
+from likeness.domain.access import Level
+from likeness.domain.audit import AuditCandidate
 from likeness.store.sqlite.files import DATABASE
 from likeness.store.store import Store
 from tests.unit.store.writes import act
@@ -77,8 +80,11 @@ def test_an_entry_is_proved_to_somebody_who_has_the_files_alone(watched: Path, t
     assert (proven["log"], proven["position"], proven["size"]) == (LOG, 3, 5)
     assert proven["entry"]["caller"]["case_reference"] == "case-2"
     assert list(proven["cosigned"]) == [BUREAU]
+    verdict = f"proved: the audit of {LOG} holds this entry; cosigned by 1 witness ({BUREAU})"
+    assert proven["verdict"] == verdict
     table = likeness("audit", "check-proof", "entry.tlog-proof", *keys, "--table").stdout
     assert "case-2" in table
+    assert " ".join(table.split()).endswith(verdict)
     text = (tmp_path / "entry.tlog-proof").read_text()
     (tmp_path / "entry.tlog-proof").write_text(text.replace("index 2", "index 3"))
     refused = likeness("audit", "check-proof", "entry.tlog-proof", *keys)
@@ -88,12 +94,42 @@ def test_an_entry_is_proved_to_somebody_who_has_the_files_alone(watched: Path, t
 
 def test_a_proof_without_the_witness_that_is_asked_for_is_refused(watched: Path) -> None:
     audit("prove", "3", "--out", "entry.tlog-proof")
-    audit("check-proof", "entry.tlog-proof", "--key", Path("hub.vkey").read_text())
+    proven = audit("check-proof", "entry.tlog-proof", "--key", Path("hub.vkey").read_text())
+    assert proven["verdict"].endswith("holds this entry; cosigned by no witness that you named")
     refused = likeness(
         "audit", "check-proof", "entry.tlog-proof", "--key", "hub.vkey", "--witness-key", "bureau.vkey"
     )
     assert refused.exit_code == Exit.DAMAGED
     assert f"not cosigned by {BUREAU}" in refused.stderr
+
+
+def test_candidates_of_a_proven_entry_are_labelled(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    candidate = AuditCandidate("reference-7", 0.5, 1e-4, True, "NCB-FR", Level.CANDIDATE)
+    with Store.open(home, key_file=home / "keys.json") as store:
+        store.audit(replace(act(5), candidates=(candidate,)))
+    audit("prove", "6", "--out", "entry.tlog-proof")
+    words = ("check-proof", "entry.tlog-proof", "--key", "hub.vkey")
+    (found,) = audit(*words)["entry"]["candidates"]
+    assert found == {
+        "reference_id": "reference-7",
+        "score": 0.5,
+        "fmr": 1e-4,
+        "measurable": True,
+        "owner": "NCB-FR",
+        "level": "candidate",
+    }
+    shown = (
+        "reference reference-7, score 0.5, false match rate 0.0001, rate measurable true, owner NCB-FR, level"
+    )
+    assert shown in likeness("audit", *words, "--table").stdout
+
+
+def test_what_a_witness_is_yet_to_cosign_is_named_as_such(watched: Path) -> None:
+    audit("checkpoint", "--since", "0", "--out", "hub.growth")
+    refused = likeness("audit", "prove", "3", "--checkpoint", "hub.growth")
+    assert refused.exit_code == Exit.USAGE
+    assert "hub.growth is what `likeness audit checkpoint --since` made for a witness" in refused.stderr
 
 
 @pytest.mark.parametrize(
@@ -205,6 +241,7 @@ def test_a_store_that_no_server_of_this_release_has_opened_says_what_to_do(home:
 
 LIGHT = """
 import sys
+from dataclasses import replace
 from importlib.abc import MetaPathFinder
 
 heavy = ("sqlalchemy", "numpy", "faiss", "onnxruntime", "cv2", "grpc", "google", "numba", "likeness.store")
