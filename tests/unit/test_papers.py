@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from likeness.access.directory import read_directory
 from likeness.app.setting_names import OTHER_VARIABLES
 from likeness.app.settings import load
+from likeness.cli.main import app
 from likeness.domain.errors import LikenessError
 from tests.commands import ROOT, documents, fences
 from tests.k8s.known_metrics import product_metrics
@@ -70,7 +72,7 @@ def test_settings_that_are_named_exist(paper: Path) -> None:
 
 
 def test_the_settings_file_that_is_shown_can_be_read(tmp_path: Path) -> None:
-    first, over_tls, directory, bureau = fences(ROOT / "docs" / "operations.md", "toml")
+    first, over_tls, directory, cases, bureau = fences(ROOT / "docs" / "operations.md", "toml")
     assert given_by(first, tmp_path) == {"modalities", "grpc.workers", "store.key_ring", "face.assistant"}
     assert given_by(over_tls, tmp_path) >= {
         "grpc.address",
@@ -79,6 +81,11 @@ def test_the_settings_file_that_is_shown_can_be_read(tmp_path: Path) -> None:
         "token.keys",
     }
     assert read_directory(f"{directory}\n{bureau}".encode(), "the directory of the paper").principals
+    (tmp_path / "directory.toml").write_text(directory, encoding="utf-8")
+    (tmp_path / "cases.toml").write_text(cases, encoding="utf-8")
+    words = ["policy", "test", tmp_path / "cases.toml", "--directory", tmp_path / "directory.toml"]
+    tried = CliRunner().invoke(app, list(map(str, words)))
+    assert tried.exit_code == 0, tried.output
 
 
 def test_the_user_of_the_service_may_write_where_the_recipe_has_home_and_key_ring() -> None:

@@ -88,3 +88,10 @@ def test_every_reason_not_to_run_a_command_is_of_one_that_there_is() -> None:
 def test_the_readme_shows_the_service_in_python() -> None:
     (program,) = fences(ROOT / "README.md", "python")
     compile(program, "README.md", "exec")
+
+
+def test_the_contract_shows_programs_in_python_and_the_search_of_the_frontline() -> None:
+    programs = fences(ROOT / "docs" / "api.md", "python")
+    for program in programs:
+        compile(program, "api.md", "exec")
+    assert any("frontline=True" in program for program in programs)
