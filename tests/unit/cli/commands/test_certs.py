@@ -86,6 +86,16 @@ def test_without_a_certificate_a_command_says_why_it_is_not_let_in(address: str,
     assert "without a certificate" in " ".join(done.output.split())
 
 
+def test_files_that_do_not_belong_together_are_named_and_no_server_is_missed(
+    address: str, folder: Path
+) -> None:
+    done = asked(address, folder, key=folder / "frontline.key")
+    assert done.exit_code == Exit.USAGE
+    text = " ".join(done.output.split())
+    assert f"{folder}/frontline.key is not the key of the certificate {folder}/examiner.crt" in text
+    assert "No server answers" not in text
+
+
 def test_the_frontline_may_not_list_and_the_refusal_is_on_record(address: str, folder: Path) -> None:
     done = asked(
         address, folder, certificate=folder / "frontline.crt", key=folder / "frontline.key", entity="NCB-FR"
