@@ -71,11 +71,11 @@ def enrolled(client: LikenessClient) -> str:
     return client.face.enroll(b"1").reference.reference_id
 
 
-def best(client: LikenessClient, probe: bytes) -> tuple[float, float, float]:
-    """Score, its only part, and false match rate of the best candidate."""
+def best(client: LikenessClient, probe: bytes) -> tuple[float, ...]:
+    """Score, its parts, and false match rate of the best candidate."""
     (answer,) = client.face.search(probe).answers
     score = answer.candidates[0].score
-    return score.value, score.parts[0].value, score.fmr.value
+    return (score.value, *(part.value for part in score.parts), score.fmr.value)
 
 
 def refusal(client: LikenessClient, probe: bytes) -> CallFailed:
@@ -88,11 +88,22 @@ def test_scores_rates_and_the_audit_are_in_steps(
     server: LocalServer[LocalComposition], client: LikenessClient
 ) -> None:
     reference_id = enrolled(client)
-    assert best(client, b"0.8,0.6") == pytest.approx((0.6, 0.6, 0.01))
+    assert best(client, b"0.93,0.3676") == pytest.approx((0.9, 0.9, 1e-3))
     (entry,) = server.composition.store.audit_entries(server.composition.store.audit_head().position - 1)
-    assert entry.entry.candidates[0].score == pytest.approx(0.6)
-    compared = client.face.compare(b"0.8,-0.6", reference(reference_id))
-    assert (compared.score.value, compared.score.fmr.value) == pytest.approx((0.6, 0.01))
+    assert entry.entry.candidates[0].score == pytest.approx(0.9)
+    compared = client.face.compare(b"0.93,-0.3676", reference(reference_id))
+    assert (compared.score.value, compared.score.fmr.value) == pytest.approx((0.9, 1e-3))
+
+
+def test_of_a_resemblance_that_one_stranger_in_a_thousand_has_nothing_is_answered(
+    client: LikenessClient,
+) -> None:
+    reference_id = enrolled(client)
+    found = client.face.search(b"0.8,0.6", max_fmr=0.1)
+    assert not found.answers[0].candidates
+    assert found.header.max_fmr == pytest.approx(1e-3)
+    compared = client.face.compare(b"0.8,-0.6", reference(reference_id)).score
+    assert (compared.value, list(compared.parts), compared.fmr.value) == (-1, [], 1)
 
 
 def test_a_probe_again_and_again_ends_with_its_reason_and_when_to_come_back(client: LikenessClient) -> None:
@@ -116,11 +127,11 @@ def test_so_many_in_an_hour_whatever_is_sought(client: LikenessClient) -> None:
     assert client.face.analyze(b"1,0").findings
 
 
-def test_a_subject_stays_in_answers_by_decades_and_is_compared_no_more(client: LikenessClient) -> None:
+def test_a_subject_stays_in_answers_coarsely_and_is_compared_no_more(client: LikenessClient) -> None:
     reference_id = enrolled(client)
     assert best(client, b"1,0.2")[0] == pytest.approx(0.96)
     assert best(client, b"1,0,0.2")[0] == pytest.approx(0.96)
-    assert best(client, b"1,0,0,0.2") == pytest.approx((0.9, 0.9, 1e-3))
+    assert best(client, b"1,0,0,0.2") == pytest.approx((0.9, 1e-3))
     with pytest.raises(CallFailed) as failed:
         client.face.compare(b"1,0,0,0,0.2", reference(reference_id))
     assert failed.value.reason == "QUOTA_OF_SUBJECT"
