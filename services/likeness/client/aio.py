@@ -26,7 +26,7 @@ from likeness.client.requests import (
     SampleLike,
     SearchOptions,
 )
-from likeness.client.retry import Attempts
+from likeness.client.retry import Attempts, tried_async
 from likeness.client.stream import WINDOW, Enrolment, Outcome, Pending, ended_early
 from likeness.client.tls import Tls, Token, channel_credentials
 from likeness.client.transport import AsyncTransport
@@ -264,13 +264,7 @@ class AsyncModality:
         return await self._tried(lambda left: call(request, timeout=left), seconds)
 
     async def _tried(self, attempt: Callable[[float], Awaitable[_Answer]], seconds: float) -> _Answer:
-        """What an attempt gives, which is passed the seconds that are left; tried again where that may help."""
-        attempts = Attempts(seconds, self._retries)
-        while True:
-            try:
-                return await attempt(attempts.left)
-            except grpc.aio.AioRpcError as error:
-                await asyncio.sleep(attempts.pause(from_rpc(error)))
+        return await tried_async(attempt, Attempts(seconds, self._retries))
 
 
 async def _iterated(items: Iterable[Enrolment] | AsyncIterable[Enrolment]) -> AsyncIterator[Enrolment]:

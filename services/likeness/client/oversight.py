@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import grpc
 
 from likeness.client.errors import from_rpc
-from likeness.client.retry import Attempts
+from likeness.client.retry import Attempts, tried, tried_async
 from likeness.client.stream import ended_early
 from likeness.v1 import common_pb2 as common
 from likeness.v1 import oversight_pb2 as oversight
@@ -159,11 +159,7 @@ class Oversight:
 
     def _sent(self, call: Callable[..., _Answer], request: object, timeout: float | None) -> _Answer:
         attempts = Attempts(self._timeout if timeout is None else timeout, self._retries)
-        while True:
-            try:
-                return call(request, timeout=attempts.left)
-            except grpc.RpcError as error:
-                time.sleep(attempts.pause(from_rpc(error)))
+        return tried(lambda left: call(request, timeout=left), attempts)
 
 
 class AsyncOversight:
@@ -229,11 +225,7 @@ class AsyncOversight:
         self, call: Callable[..., Awaitable[_Answer]], request: object, timeout: float | None
     ) -> _Answer:
         attempts = Attempts(self._timeout if timeout is None else timeout, self._retries)
-        while True:
-            try:
-                return await call(request, timeout=attempts.left)
-            except grpc.aio.AioRpcError as error:
-                await asyncio.sleep(attempts.pause(from_rpc(error)))
+        return await tried_async(lambda left: call(request, timeout=left), attempts)
 
 
 def _limit(attempts: Attempts) -> float | None:

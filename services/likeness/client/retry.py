@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-from likeness.client.errors import CallFailed
+import grpc
+
+from likeness.client.errors import CallFailed, from_rpc
+
+_Answer = TypeVar("_Answer")
 
 FIRST_PAUSE = 0.1  # seconds
 LONGEST_PAUSE = 5.0  # seconds
@@ -48,3 +55,25 @@ class Attempts:
     def succeeded(self) -> None:
         """Count failures from 0 again: a long stream that goes on is allowed to break more than once."""
         self._failed = 0
+
+
+def tried(attempt: Callable[[float], _Answer], attempts: Attempts) -> _Answer:
+    """What an attempt gives, which is passed the seconds that are left; tried again where that may help.
+
+    Raises:
+        CallFailed: the call failed, and another attempt would not help.
+    """
+    while True:
+        try:
+            return attempt(attempts.left)
+        except grpc.RpcError as error:
+            time.sleep(attempts.pause(from_rpc(error)))
+
+
+async def tried_async(attempt: Callable[[float], Awaitable[_Answer]], attempts: Attempts) -> _Answer:
+    """As `tried`, of calls that are awaited."""
+    while True:
+        try:
+            return await attempt(attempts.left)
+        except grpc.aio.AioRpcError as error:
+            await asyncio.sleep(attempts.pause(from_rpc(error)))

@@ -26,7 +26,7 @@ from likeness.client.requests import (
     SampleLike,
     SearchOptions,
 )
-from likeness.client.retry import Attempts
+from likeness.client.retry import Attempts, tried
 from likeness.client.stream import WINDOW, Enrolment, Outcome, Pending, ended_early
 from likeness.client.tls import Tls, Token, channel_credentials
 from likeness.client.transport import Transport
@@ -273,13 +273,7 @@ class Modality:
         return self._tried(lambda left: call(request, timeout=left), seconds)
 
     def _tried(self, attempt: Callable[[float], _Answer], seconds: float) -> _Answer:
-        """What an attempt gives, which is passed the seconds that are left; tried again where that may help."""
-        attempts = Attempts(seconds, self._retries)
-        while True:
-            try:
-                return attempt(attempts.left)
-            except grpc.RpcError as error:
-                time.sleep(attempts.pause(from_rpc(error)))
+        return tried(attempt, Attempts(seconds, self._retries))
 
 
 def _last(updates: Iterable[matching.SearchUpdate], progress: Progress) -> matching.SearchResponse:
