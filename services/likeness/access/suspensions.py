@@ -36,14 +36,18 @@ class Suspension(BaseModel):
     audit: Annotated[int, Field(ge=0)] = 0
     caller: EntityName | Literal[""] = ""
 
+    def prevails_over(self, other: Suspension) -> bool:
+        """Whether this is an operator's and the other a bureau's."""
+        return bool(other.caller) and not self.caller
+
     def renewed(self, by: Suspension) -> Suspension:
         """What holds once this entity was cut off again: since the same time, for the new reason.
 
         What a bureau did an operator takes over, and not the other way round.
         """
-        if by.caller and not self.caller:
+        if self.prevails_over(by):
             return self
-        if self.caller and not by.caller:
+        if by.prevails_over(self):
             return by.model_copy(update={"since": self.since})
         return self.model_copy(update={"reason": by.reason, "audit": self.audit or by.audit})
 
@@ -69,6 +73,25 @@ def read_suspensions(content: bytes, name: str) -> Mapping[str, Suspension]:
         return _FILE.validate_json(content)
     except ValidationError as error:
         raise _invalid(name, f"has at {_where(error)}") from error
+
+
+def load_suspensions(path: Path) -> Mapping[str, Suspension]:
+    """The entities that are cut off by a file that need not exist.
+
+    Raises:
+        InvalidInput: it is too large or malformed.
+        OSError: it cannot be read.
+    """
+    return read_suspensions(path.read_bytes() if path.exists() else b"", str(path))
+
+
+def merged(rows: Mapping[str, Suspension], others: Mapping[str, Suspension]) -> dict[str, Suspension]:
+    """The suspensions of two files; none is lost, and what an operator did takes over what a bureau did."""
+    every = dict(rows)
+    for entity, row in others.items():
+        if entity not in every or row.prevails_over(every[entity]):
+            every[entity] = row
+    return every
 
 
 def suspend(
@@ -161,8 +184,7 @@ def resume(
 
 
 def add(path: Path, rows: Mapping[str, Suspension], *, like: Path | None = None) -> Mapping[str, Suspension]:
-    """Add suspensions of another file, such as a backup's; none that is there is lost, and what an operator did
-    takes over what a bureau did.
+    """Add suspensions of another file, such as a backup's, as `merged` does.
 
     Args:
         path: the file; made where there is none.
@@ -180,12 +202,7 @@ def add(path: Path, rows: Mapping[str, Suspension], *, like: Path | None = None)
 
     def changed(there: dict[str, Suspension]) -> None:
         added.update((entity, row) for entity, row in rows.items() if entity not in there)
-        taken_over = {
-            entity: row
-            for entity, row in rows.items()
-            if entity in there and there[entity].caller and not row.caller
-        }
-        there.update({**added, **taken_over})
+        there.update(merged(there, rows))
 
     _edited(path, like, changed)
     return added
@@ -221,7 +238,7 @@ def _edited(
             folder = path.parent.stat()
             os.fchown(lock, folder.st_uid, folder.st_gid)
         fcntl.flock(lock, fcntl.LOCK_EX)
-        there = read_suspensions(path.read_bytes() if path.exists() else b"", str(path))
+        there = load_suspensions(path)
         rows = dict(there)
         _check_room(path)
         change(rows)

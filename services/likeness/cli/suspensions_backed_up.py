@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from likeness.access.suspensions import Suspension, add, read_suspensions
+from likeness.access.suspensions import add, load_suspensions, merged
 from likeness.app.access import SUSPENSIONS, sources_of
 from likeness.app.composition import key_file
 from likeness.app.settings import Settings
@@ -31,7 +31,7 @@ def to_back_up(settings: Settings) -> Mapping[str, Path]:
     """The file of suspensions by its name in a backup; nothing, and a warning, where it cannot be taken."""
     path = suspensions_file(settings)
     try:
-        _read(path)
+        load_suspensions(path)
         return {SUSPENSIONS: path} if path.exists() else {}
     except (OSError, InvalidInput) as error:
         warn(f"which entities are cut off is not in the backup: {error}")
@@ -47,10 +47,8 @@ def cut_off_again(settings: Settings, staging: Path, since: Path | None) -> Sequ
         OSError: one cannot be read or written.
     """
     backed_up = staging / SUSPENSIONS
-    rows = dict(_read(since / SUSPENSIONS)) if since is not None else {}
-    for entity, row in _read(backed_up).items():
-        if entity not in rows or (rows[entity].caller and not row.caller):
-            rows[entity] = row
+    of_old_home = load_suspensions(since / SUSPENSIONS) if since is not None else {}
+    rows = merged(of_old_home, load_suspensions(backed_up))
     backed_up.unlink(missing_ok=True)
     directory = settings.access.directory.expanduser() if settings.access.directory else None
     like = directory if directory is not None and directory.exists() else None
@@ -66,7 +64,7 @@ def only_on_record(settings: Settings, home: Path) -> Sequence[str]:
         OSError: it cannot be read.
     """
     opened = Seals(KeyRing.load(key_file(settings)))
-    there = _read(suspensions_file(settings))
+    there = load_suspensions(suspensions_file(settings))
     backend = backend_of(home)
     engine = backend.readers()
     try:
@@ -75,7 +73,3 @@ def only_on_record(settings: Settings, home: Path) -> Sequence[str]:
             return [entity for entity in suspended_on_record(connection, opened) if entity not in there]
     finally:
         engine.dispose()
-
-
-def _read(path: Path) -> Mapping[str, Suspension]:
-    return read_suspensions(path.read_bytes() if path.exists() else b"", str(path))

@@ -10,7 +10,7 @@ import typer
 
 from likeness.access.directory import read_directory
 from likeness.access.sources import Sources
-from likeness.access.suspensions import Suspension, note_record, read_suspensions
+from likeness.access.suspensions import Suspension, load_suspensions, note_record
 from likeness.access.suspensions import resume as let_in
 from likeness.access.suspensions import suspend as cut_off
 from likeness.app.access import sources_of
@@ -126,7 +126,7 @@ def _suspended(sources: Sources) -> Mapping[str, Suspension]:
     """
     path = sources.suspensions
     try:
-        return read_suspensions(path.read_bytes() if path.exists() else b"", str(path))
+        return load_suspensions(path)
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read: {error.strerror}.") from error
 
