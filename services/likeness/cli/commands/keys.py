@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from likeness.app.composition import key_file, snapshots_folder
 from likeness.app.settings import Settings
 from likeness.cli.acts import Operator, record_of_ring, this_user
 from likeness.cli.commands import owner_exit, signing_key
+from likeness.cli.confirming import confirm
 from likeness.cli.failures import Commands, Exit, Stopped
 from likeness.cli.key_states import Key, KeyState, key_states
 from likeness.cli.local_store import has_store, read_only
@@ -187,8 +187,8 @@ def remove(
     if key_id in ring.ids - {ring.active}:  # or it is refused below
         if not unchecked:
             _check_idle(settings, key_id)
-        if not yes:
-            _confirm(key_id)
+        warning = "backups from before its data was resealed need this key: keep a copy of the ring with them"
+        confirm(f"Remove key {key_id}?", "remove a key", yes=yes, warning=warning)
         details: dict[str, JsonValue] = {"key_ring": str(path), "key_id": key_id}
         record_of_ring(settings, HostAct.REMOVE_KEY, operator, details=details)
     ring = KeyRing.remove(path, key_id)
@@ -228,13 +228,6 @@ def _check_idle(settings: Settings, key_id: str) -> None:
             f"Key {key_id} is still in use, for {_sealed(key)}. A server that has started with the current key "
             "reseals that (store.reseal_old_keys); or stop it and run `likeness keys reseal`."
         )
-
-
-def _confirm(key_id: str) -> None:
-    if not sys.stdin.isatty():
-        raise Stopped("Nobody is there to confirm; give --yes to remove a key without asking.", Exit.USAGE)
-    note("backups from before its data was resealed need this key: keep a copy of the ring with them")
-    typer.confirm(f"Remove key {key_id}?", abort=True, err=True)
 
 
 _RESEALS = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +12,7 @@ import typer
 from likeness.app.composition import signer, snapshots_folder
 from likeness.app.settings import Settings
 from likeness.cli.acts import Operator, has_ring_of_store, record_of_ring, this_user
-from likeness.cli.failures import Exit, Stopped
+from likeness.cli.confirming import confirm
 from likeness.cli.local_store import has_store, read_only
 from likeness.cli.option_checks import check_texts
 from likeness.cli.options import AsJson
@@ -170,10 +169,4 @@ def _check_known(settings: Settings, owner: str) -> None:
 
 
 def _confirm_exit(owner: str, what: str, *, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise Stopped(
-            "Nobody is there to confirm; give --yes to erase an owner's keys without asking.", Exit.USAGE
-        )
-    typer.confirm(f"Erase {what} of {owner} for good, in backups too?", abort=True, err=True)
+    confirm(f"Erase {what} of {owner} for good, in backups too?", "erase an owner's keys", yes=yes)

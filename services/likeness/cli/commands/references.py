@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +10,7 @@ from rich.table import Table
 
 from likeness.cli import documents
 from likeness.cli.caller import Asking, asks
+from likeness.cli.confirming import confirm
 from likeness.cli.connection import connect, explained
 from likeness.cli.failures import Exit, Stopped
 from likeness.cli.filter_options import InGalleries, OfCategories, OfOwners, OfStatuses
@@ -145,8 +145,7 @@ def expunge(
     asking: Asking,
 ) -> None:
     """Erase references for good: template, subject and source. A tombstone with the reason remains."""
-    if not yes:
-        _confirm(len(ids))
+    confirm(f"Expunge {plural(len(ids), 'reference')} for good?", "expunge", yes=yes)
     output = Output(as_json)
     failed = 0
     with connect(asking) as client:
@@ -169,12 +168,6 @@ def expunge(
             output.answer(document, f"{reference_id} expunged\n\n{receipt}".rstrip("\n"))
     if failed:
         raise typer.Exit(Exit.PARTLY)
-
-
-def _confirm(count: int) -> None:
-    if not sys.stdin.isatty():
-        raise Stopped("Nobody is there to confirm; give --yes to expunge without asking.", Exit.USAGE)
-    typer.confirm(f"Expunge {plural(count, 'reference')} for good?", abort=True, err=True)
 
 
 def _table(found: list[common.Reference]) -> Table:

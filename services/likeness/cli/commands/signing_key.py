@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ import typer
 from likeness.app.composition import signing_file
 from likeness.app.settings import Settings
 from likeness.cli.acts import Operator, this_user
-from likeness.cli.failures import Exit, Stopped
+from likeness.cli.confirming import confirm
 from likeness.cli.local_store import has_store, signer
 from likeness.cli.options import AsJson
 from likeness.cli.output import Output, note
@@ -66,7 +65,8 @@ def replace_signing_key(
             f"There is no store at {settings.home} that {path} signs for; name its folder with --home. Where "
             "nothing has begun yet, the first start of the server makes the key."
         )
-    _confirm(path, yes=yes)
+    warning = "every witness must then take the new public key; a key that is there is overwritten"
+    confirm(f"Replace {path}?", "replace the signing key", yes=yes, warning=warning)
     made = new_signer(settings.audit.origin)
     with opened_alone(settings, "Stop it and run this again.") as store:
         former, now = store.signer_on_record(), str(made.verifier)
@@ -79,14 +79,3 @@ def replace_signing_key(
     note(
         f"{path} was made: keep a copy with that of the key ring, and give the new public key to every witness"
     )
-
-
-def _confirm(path: Path, *, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise Stopped(
-            "Nobody is there to confirm; give --yes to replace the signing key without asking.", Exit.USAGE
-        )
-    note("every witness must then take the new public key; a key that is there is overwritten")
-    typer.confirm(f"Replace {path}?", abort=True, err=True)
