@@ -6,7 +6,8 @@ seal: whoever can change it can take it out as well, and gains no more than to b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -83,41 +84,33 @@ class QuotaPlan:
             Corrupt: what is stored is no count.
         """
         self._load([key for charge in charges for key in charge.keys])
-        spent, taken = list[PreparedCharge](), list[PreparedCharge]()
+        spent, uses = list[PreparedCharge](), Counter[Key]()
         for charge in charges:
-            if self._is_spent(charge):
+            if self._is_spent(charge, uses):
                 spent.append(charge)
             else:
-                self._add(charge)
-                taken.append(charge)
-        if spent:
-            self._take_back(taken)
-            first = spent[0]
-            named = [one.charge for one in spent if one.charge.kind is first.charge.kind]
-            beyond = [one for one in spent if one.charge.beyond]
-            for one in beyond:
-                self._add(one)
-            self._changed.update(key for one in beyond for key in one.keys)
-            further = self._used[first.keys[0]] - first.charge.limit if first.charge.beyond else 0
-            return QuotaReached(named, first.ends, further)
-        self._changed.update(key for charge in taken for key in charge.keys)
-        return None
+                uses.update(charge.keys)
+        if not spent:
+            self._add(uses)
+            return None
+        self._add(Counter(key for one in spent if one.charge.beyond for key in one.keys))
+        first = spent[0]
+        named = [one.charge for one in spent if one.charge.kind is first.charge.kind]
+        further = self._used[first.keys[0]] - first.charge.limit if first.charge.beyond else 0
+        return QuotaReached(named, first.ends, further)
 
-    def _add(self, charge: PreparedCharge, uses: int = 1) -> None:
-        for key in charge.keys:
-            self._used[key] += uses
-
-    def _take_back(self, charges: Iterable[PreparedCharge]) -> None:
-        for charge in charges:
-            self._add(charge, -1)
+    def _add(self, uses: Mapping[Key, int]) -> None:
+        for key, count in uses.items():
+            self._used[key] += count
+            self._changed.add(key)
 
     def execute(self) -> None:
         """Write the counts in the connection's transaction."""
         rows = [{"ends": ends, "key": key, "used": self._used[ends, key]} for ends, key in self._changed]
         self._backend.upsert(self._connection, quota, rows)
 
-    def _is_spent(self, one: PreparedCharge) -> bool:
-        used_up = sum(self._used[key] >= one.charge.limit for key in one.keys)
+    def _is_spent(self, one: PreparedCharge, uses: Mapping[Key, int]) -> bool:
+        used_up = sum(self._used[key] + uses.get(key, 0) >= one.charge.limit for key in one.keys)
         return used_up >= min(one.charge.agreeing, len(one.keys))
 
     def _load(self, keys: Sequence[Key]) -> None:
