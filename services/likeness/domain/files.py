@@ -39,7 +39,7 @@ def write_whole(path: Path, data: bytes, *, replace: bool = True, like: Path | N
             path.hardlink_to(partial)
     finally:
         partial.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
 def _make_like(descriptor: int, model: Path, *, with_mode: bool) -> None:
@@ -50,8 +50,14 @@ def _make_like(descriptor: int, model: Path, *, with_mode: bool) -> None:
         os.fchmod(descriptor, found.st_mode & 0o777)
 
 
-def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable."""
+def sync_tree(folder: Path) -> None:
+    """Make a folder durable with all that is in it."""
+    for path in [*folder.rglob("*"), folder]:
+        sync(path)
+
+
+def sync(path: Path) -> None:
+    """Make the bytes of a file, or the names in a folder, durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from likeness.domain.errors import Corrupt, Exhausted, Unavailable
+from likeness.domain.files import sync
 
 FRAME_BYTES = 16 << 20
 """Plaintext in one frame: large enough that sealing costs little, small enough to hold twice in memory."""
@@ -215,11 +216,7 @@ def publish(partial: Path, path: Path) -> None:
     """
     try:
         partial.rename(path)
-        descriptor = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync(path.parent)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise _not_written(path, error) from error

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from likeness.domain.audit import AuditMark
 from likeness.domain.errors import Conflict, Corrupt, LikenessError, NotFound, Unavailable
-from likeness.domain.files import sync_folder
+from likeness.domain.files import sync, sync_tree
 from likeness.store.audit import verify_links
 from likeness.store.backend import Backend, reading
 from likeness.store.backup_manifest import MANIFEST, BackupManifest, digest_of, files_below
@@ -103,11 +103,11 @@ def make_backup(
             tuple(sorted(keys)),
             {name: digest_of(path) for name, path in files_below(folder).items()},
         )
-        _sync_all(folder)
+        sync_tree(folder)
         manifest.write(folder, ring)
         check_backup(backend_of, folder, ring)
         folder.rename(target)
-        sync_folder(target.parent)
+        sync(target.parent)
     return manifest
 
 
@@ -234,12 +234,3 @@ def _make_private(folder: Path) -> None:
     """Make a folder and those above it for their owner alone; `mkdir` by itself would leave the latter open."""
     for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
         missing.mkdir(mode=0o700)
-
-
-def _sync_all(folder: Path) -> None:
-    for path in [*folder.rglob("*"), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

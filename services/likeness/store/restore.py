@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from likeness.domain.errors import (
     Unavailable,
     WrongKey,
 )
-from likeness.domain.files import sync_folder
+from likeness.domain.files import sync, sync_tree
 from likeness.store.backend import Backend, reading
 from likeness.store.backup import BackendOf, check_backup, copy_file
 from likeness.store.backup_manifest import BackupManifest, digest_of
@@ -195,12 +194,7 @@ def _copy(manifest: BackupManifest, folder: Path, staging: Path) -> None:
             raise Corrupt(
                 f"{name} changed while it was copied from {folder}; check both disks and try again."
             )
-    for path in [*staging.rglob("*"), staging]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    sync_tree(staging)
 
 
 def _publish(staging: Path, home: Path, last: Sequence[str]) -> None:
@@ -213,5 +207,5 @@ def _publish(staging: Path, home: Path, last: Sequence[str]) -> None:
         if target.exists():  # an empty file or folder, or it would have been refused
             _remove([target])
         path.rename(target)
-        sync_folder(home)
+        sync(home)
     staging.rmdir()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from likeness.domain.errors import Corrupt, Unavailable, WrongKey
-from likeness.domain.files import sync_folder
+from likeness.domain.files import sync
 from likeness.store.chain import EMPTY, Head
 from likeness.store.sealing import GENESIS
 from likeness.store.vault import ID_BYTES, SEAL_BYTES, Sealer
@@ -93,7 +93,7 @@ class Witness:
         try:
             self.write(heads)
             self.sync()
-            sync_folder(self.path.parent)
+            sync(self.path.parent)
         except OSError as error:
             raise Unavailable(
                 f"{self.path} cannot be written: {error.strerror}; check its permissions and the space on its disk."

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from likeness.domain.errors import Conflict, Corrupt, LikenessError, NotFound, Precondition, Unavailable
+from likeness.domain.files import sync
 from likeness.inference.models import sums
 from likeness.inference.models.digest import file_sha256
 from likeness.inference.models.manifest import FILE, Build, FileEntry, ModelManifest, as_kind, read_manifest
@@ -258,22 +259,13 @@ class Catalogue:
                     f"{entry.sha256}; it was not stored. Report this with your versions of numpy and onnx",
                     reason="MODEL_DIGEST_MISMATCH",
                 )
-            _sync(made)
+            sync(made)
         home = self.cache_dir / manifest.id
         home.mkdir(parents=True, exist_ok=True)
         for entry in manifest.files:
             (workshop / entry.name).replace(home / entry.name)
-        _sync(home)
+        sync(home)
         return [home / entry.name for entry in manifest.files]
-
-
-def _sync(path: Path) -> None:
-    """Makes a file's bytes, or a folder's entries, durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _load_entry(script: Path, build: Build) -> Callable[[Path], Any]:

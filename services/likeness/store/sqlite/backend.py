@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from likeness.domain.errors import LikenessError
-from likeness.domain.files import sync_folder
+from likeness.domain.files import sync
 from likeness.domain.storage import Space
 from likeness.store.sqlite import structure
 from likeness.store.sqlite.database import (
@@ -71,7 +71,7 @@ class SQLite:
     def make(self) -> None:
         """Make an empty file, which SQLite takes for a new database."""
         self.path.touch(mode=0o600)
-        sync_folder(self.home)
+        sync(self.home)
 
     def lock(self) -> DirectoryLock:
         """Lock the folder."""

@@ -19,7 +19,7 @@ import threading
 from pathlib import Path
 
 from likeness.domain.errors import Exhausted
-from likeness.domain.files import sync_folder
+from likeness.domain.files import sync
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class DiskReserve:
             try:
                 _fill(partial, self.size)
                 partial.replace(self.path)
-                sync_folder(self.path.parent)
+                sync(self.path.parent)
             except OSError as error:
                 partial.unlink(missing_ok=True)
                 if error.errno not in _NO_SPACE:
