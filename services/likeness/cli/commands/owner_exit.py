@@ -98,19 +98,18 @@ def _leave(
     erased = KeyRing.load(path).has_erased(owner)
     if not erased:
         _check_known(settings, owner)
-    with opened_alone(
-        settings, _FOLLOWS
-    ) as store:  # refused before the ring is changed, if it cannot be opened
+    # Refused before the ring is changed, if the store cannot be opened.
+    with opened_alone(settings, _FOLLOWS) as store:
         done = _exit_of(store, owner)  # of an exit that was interrupted
-        held = store.count_of_owner(owner)
+        if not erased:
+            held = store.count_of_owner(owner)
+            _confirm_exit(owner, plural(held, "reference"), yes=yes)
+            details: dict[str, JsonValue] = {"owner": owner, "references": held, "key_ring": str(path)}
+            store.audit(entry_of(HostAct.ERASE_OWNER, this_user(), operator, details=details))
     if erased and done is None:
         _answer_erased({"owner": owner, "references": 0, "already_erased": True}, owner, as_json)
         return
     if not erased:
-        _confirm_exit(owner, plural(held, "reference"), yes=yes)
-        with opened_alone(settings, _FOLLOWS) as store:
-            details: dict[str, JsonValue] = {"owner": owner, "references": held, "key_ring": str(path)}
-            store.audit(entry_of(HostAct.ERASE_OWNER, this_user(), operator, details=details))
         KeyRing.erase_owner(path, owner)
     with opened_alone(settings, _FOLLOWS) as store:
         if not erased:
