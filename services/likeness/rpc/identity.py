@@ -132,12 +132,16 @@ def _target(request: Request, caller: Caller) -> str:
         raise InvalidInput(
             "entity is missing; name the one that is meant.", field="entity", reason="REQUIRED_FIELD_MISSING"
         )
-    if not NAME.fullmatch(request.entity):
-        raise InvalidInput(
-            "entity is malformed; give 1 to 64 letters, digits or ._:/- beginning with a letter or digit.",
-            field="entity",
-        )
+    _check_entity(request.entity, "entity")
     return request.entity
+
+
+def _check_entity(name: str, field: str) -> None:
+    if not NAME.fullmatch(name):
+        raise InvalidInput(
+            f"{field} is malformed; give 1 to 64 letters, digits or ._:/- beginning with a letter or digit.",
+            field=field,
+        )
 
 
 def identify(request: Request) -> Caller:
@@ -155,11 +159,7 @@ def identify(request: Request) -> Caller:
             "The request does not say who asks; set caller.entity to the requesting authority, for example "
             "NCB-FR."
         )
-    if not NAME.fullmatch(context.entity):
-        raise InvalidInput(
-            "caller.entity is malformed; give 1 to 64 letters, digits or ._:/- beginning with a letter or digit.",
-            field="caller.entity",
-        )
+    _check_entity(context.entity, "caller.entity")
     for name in ("case_reference", "operator"):
         text: str = getattr(context, name)
         if len(text) > MAX_TEXT:

@@ -55,10 +55,8 @@ class CertificateProof:
             raise Unproven("The connection proves nobody; connect with a certificate.")
         trust = self._trust()
         principal, until = self._read(certificate, trust)
-        if until <= time.time():
-            principal, _ = self._named(
-                certificate, trust
-            )  # another authority in force may have issued it too
+        if until <= time.time():  # another authority in force may have issued it too
+            principal, _ = self._named(certificate, trust)
         return principal
 
     def _named(self, pem: bytes, trust: Trust) -> tuple[Principal, float]:

@@ -83,9 +83,8 @@ class Seals:
         Raises:
             WrongKey: the entry was made under a key that is not in the ring.
         """
-        if len(stored) == len(
-            digest
-        ):  # by a release that stored the digest itself, which the chain still covers
+        # By a release that stored the digest itself, which the chain still covers.
+        if len(stored) == len(digest):
             return hmac.compare_digest(stored, digest)
         return self.probes.matches(_REQUEST + digest, stored)
 
