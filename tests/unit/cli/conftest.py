@@ -51,15 +51,7 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
             usual = {"home": tmp_path / "server", "grpc.address": "127.0.0.1:0", "metrics.address": ""}
             settings = load(environment={}, overrides=usual | given)
             server = servers.enter_context(LocalServer(settings, _compose, access=access))
-            for name, value in {
-                "LIKENESS_SERVER": server.address,
-                "LIKENESS_ENTITY": "NCB-XX",
-                "LIKENESS_PURPOSE": "system_test",
-                "LIKENESS_STATE": str(tmp_path / "state"),
-                "COLUMNS": "160",
-            }.items():
-                monkeypatch.setenv(name, value)
-            monkeypatch.chdir(tmp_path)
+            _call(server.address, tmp_path, monkeypatch)
 
         yield start
 
@@ -72,13 +64,18 @@ def run(*words: str | Path) -> Result:
 @pytest.fixture
 def cli(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """Runs `likeness` with the given words against the server, with a journal of its own."""
+    _call(server, tmp_path, monkeypatch)
+    return run
+
+
+def _call(server: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have commands call a server, and keep what they keep in a folder."""
     for name, value in {
         "LIKENESS_SERVER": server,
         "LIKENESS_ENTITY": "NCB-XX",
         "LIKENESS_PURPOSE": "system_test",
-        "LIKENESS_STATE": str(tmp_path / "state"),
+        "LIKENESS_STATE": str(folder / "state"),
         "COLUMNS": "160",
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path)
-    return run
+    monkeypatch.chdir(folder)
